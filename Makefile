@@ -111,7 +111,7 @@ bench: $(VENV)/.plots $(BENCH)/.ready bench-fan-out
 
 # Only the part about fan-out: a quarter of an hour.
 bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
-	$(VENV)/bin/python benchmarks/fan_out.py --python $(BENCH)/bin/python \
+	PYTHONPATH=. $(VENV)/bin/python benchmarks/fan_out.py --python $(BENCH)/bin/python \
 	  --write docs/performance-fan-out.md --goals docs/performance.md
 
 bench-local: $(BENCH_LOCAL)/.ready

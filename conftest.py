@@ -26,7 +26,7 @@ sys.path += sorted(
 
 @pytest.fixture(scope="session")
 def example_functions() -> Iterator[str]:
-    """Serve the functions that the documentation calls; give the endpoint's address."""
+    """Serve the functions that the documentation calls; yield the URL of the endpoint."""
     from lambdachain.local import LocalEndpoint, LocalFunction
 
     contracts = {"PYTHONPATH": str(EXAMPLE / "contracts")}

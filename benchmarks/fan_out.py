@@ -1,7 +1,7 @@
-"""Many calls from one process, beside boto3 in threads and aiobotocore: the second half of ``make bench``.
+"""Many calls from one process, compared with boto3 in threads and aiobotocore: the second half of ``make bench``.
 
-Each way is measured in processes of its own, one after the other, several times; the medians are compared. The server
-answers after 50 ms, over TLS. ``--quick`` measures two ways once, with few calls in flight: that it works.
+Each variant is measured in processes of its own, one after another, several times; the medians are compared. The
+server responds after 50 ms, over TLS. ``--quick`` measures two variants once, with few calls in flight, as a test.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-from cost.place import Place, served
-from marked import replace
+from cost.environment import Environment, run_server
+from marked_sections import replace
 
 HERE: Final = Path(__file__).parent
 ALL, GOALS = "measured", "fan-out"
-"""What marks, in a page, where everything goes, and where only goals and plot do."""
+"""The marks of a page for all figures, and for goals and plot only."""
 DELAY: Final = 0.05
 BOTO, AIO, MAP, ASYNC_MAP = "boto3, threads", "aiobotocore", "map", "async map"
-PreparedCall = Mapping[str, Sequence[int]]
-FULL: Final[PreparedCall] = {
+InFlightCounts = Mapping[str, Sequence[int]]
+FULL: Final[InFlightCounts] = {
     BOTO: (25, 50, 100),
     AIO: (50, 100, 200, 500),
     MAP: (50, 100, 200, 500),
     ASYNC_MAP: (50, 100, 200, 500),
 }
-QUICK: Final[PreparedCall] = {MAP: (100,), ASYNC_MAP: (100,)}
+QUICK: Final[InFlightCounts] = {MAP: (100,), ASYNC_MAP: (100,)}
 PAYLOADS: Final = 1_000_000
 # A map opens its connections as they are wanted: the last of 500 in the eleventh round.
 ROUNDS: Final = 12
@@ -42,20 +42,20 @@ Figures = dict[str, float]
 Measured = dict[tuple[str, int], Figures]
 
 
-def main(given: Sequence[str] | None = None) -> None:
+def main(argv: Sequence[str] | None = None) -> None:
     """Measure, print, and write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", required=True, help="the interpreter that is measured")
-    parser.add_argument("--write", type=Path, help="the page whose figures are to be replaced")
-    parser.add_argument("--goals", type=Path, help="a page that says which goals are reached, beside other figures")
+    parser.add_argument("--write", type=Path, help="the page whose figures to replace")
+    parser.add_argument("--goals", type=Path, help="a page whose goals to replace")
     parser.add_argument("--repetitions", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="only see that it works")
-    arguments = parser.parse_args(given)
+    parser.add_argument("--quick", action="store_true", help="measure little, to test the benchmark")
+    arguments = parser.parse_args(argv)
     repetitions = 1 if arguments.quick else arguments.repetitions
-    with place(arguments.python) as where:
-        measured = measure(where, QUICK if arguments.quick else FULL, repetitions)
-        held = memory(where, PAYLOADS // 200 if arguments.quick else PAYLOADS)
-    section = written(measured, held)
+    with prepare(arguments.python) as environment:
+        measured = measure(environment, QUICK if arguments.quick else FULL, repetitions)
+        held = memory(environment, PAYLOADS // 200 if arguments.quick else PAYLOADS)
+    section = to_section(measured, held)
     print(section)
     if arguments.goals is not None:
         replace(arguments.goals, GOALS, "\n".join(summary(measured, held)))
@@ -64,35 +64,35 @@ def main(given: Sequence[str] | None = None) -> None:
         draw(measured, arguments.write.parent / "performance" / "fan-out.svg")
 
 
-def place(python: str) -> AbstractContextManager[Place]:
-    """Run the server; its key is one that it signs with at little cost, for it shares the machine."""
+def prepare(python: str) -> AbstractContextManager[Environment]:
+    """Run the server; its key is one that is cheap to sign with, because the server shares the machine."""
     from cryptography.hazmat.primitives.asymmetric import ec
 
-    return served(python, [str(HERE / "fan_out_server.py")], [DELAY], ec.generate_private_key(ec.SECP256R1()))
+    return run_server(python, [str(HERE / "fan_out_server.py")], [DELAY], ec.generate_private_key(ec.SECP256R1()))
 
 
-def measure(where: Place, plan: PreparedCall, repetitions: int, rounds: int = ROUNDS) -> Measured:
-    """Measure every way by turns; give the medians."""
+def measure(environment: Environment, counts: InFlightCounts, repetitions: int, rounds: int = ROUNDS) -> Measured:
+    """Measure every variant in turn, and return the medians."""
     runs: dict[tuple[str, int], list[Figures]] = {}
     for _ in range(repetitions):
-        for way, numbers in plan.items():
+        for variant, numbers in counts.items():
             for in_flight in numbers:
-                figures = _probed(where, "fan_out_probe.py", way, in_flight, rounds)
+                figures = _run_probe(environment, "fan_out_probe.py", variant, in_flight, rounds)
                 if figures is not None:
-                    runs.setdefault((way, in_flight), []).append(figures)
+                    runs.setdefault((variant, in_flight), []).append(figures)
     return {key: {name: median(run[name] for run in taken) for name in taken[0]} for key, taken in runs.items()}
 
 
-def memory(where: Place, payloads: int) -> dict[str, list[float]]:
-    """Send many payloads through a map; give what each kind of it held at each tenth of the way, in MB."""
-    held: dict[str, list[float]] = _probed(where, "fan_out_memory.py", "--payloads", payloads)
+def memory(environment: Environment, payloads: int) -> dict[str, list[float]]:
+    """Send many payloads through a map; return the memory of each kind of map at each tenth of the payloads, in MB."""
+    held: dict[str, list[float]] = _run_probe(environment, "fan_out_memory.py", "--payloads", payloads)
     return held
 
 
-def _probed(where: Place, program: str, *arguments: object) -> Any:
-    """Run a program, and give what it tells; ``None`` where it needs what is not installed."""
-    command = [where.python, str(HERE / program), *map(str, arguments)]
-    ran = subprocess.run(command, env=where.environment, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+def _run_probe(environment: Environment, program: str, *arguments: object) -> Any:
+    """Run a program, and return its JSON output; ``None`` if a package that it needs is not installed."""
+    command = [environment.python, str(HERE / program), *map(str, arguments)]
+    ran = subprocess.run(command, env=environment.variables, capture_output=True, text=True, check=False)  # noqa: S603 - our own
     if "No module named 'aiobotocore'" in ran.stderr:
         return None
     if ran.returncode:
@@ -101,17 +101,17 @@ def _probed(where: Place, program: str, *arguments: object) -> Any:
 
 
 def summary(measured: Measured, held: Mapping[str, Sequence[float]]) -> Iterator[str]:
-    """Write when and where it was measured, and which goals are reached."""
+    """Format when and where it was measured, and which goals are reached."""
     now, machine = dt.datetime.now(dt.UTC).date(), f"{os.cpu_count()} cores, {platform.system()}"
     yield f"Measured by `make bench` on {now}: {machine}, CPython {platform.python_version()}; medians."
     yield ""
-    yield from _goals(measured, held) if BOTO in {way for way, _ in measured} else ()
+    yield from _goals(measured, held) if BOTO in {variant for variant, _ in measured} else ()
     yield ""
     yield "![Throughput of 1,000 calls](performance/fan-out.svg)"
 
 
-def written(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
-    """Write all figures as a page's section."""
+def to_section(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
+    """Format all figures as a section of the page."""
     return "\n".join(
         [
             *summary(measured, held),
@@ -119,22 +119,25 @@ def written(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
             "| | in flight | new, calls/s | warm, calls/s | CPU of a call, warm, ms | most memory, MB |",
             "|---|--:|--:|--:|--:|--:|",
             *[
-                f"| {_named(way)} | {in_flight} | {f['new']:,.0f} | {f['warm']:,.0f} | {f['cpu'] * 1e3:.2f} | "
+                f"| {_label(variant)} | {in_flight} | {f['new']:,.0f} | {f['warm']:,.0f} | {f['cpu'] * 1e3:.2f} | "
                 f"{f['memory']:.0f} |"
-                for (way, in_flight), f in measured.items()
+                for (variant, in_flight), f in measured.items()
             ],
             "",
             "A million payloads through a map, over a transport that answers at once: MB held at each tenth of them.",
             "",
             "| | " + " | ".join(f"{tenth}0 %" for tenth in range(1, 11)) + " |",
             "|---|" + "--:|" * 10,
-            *[f"| {_named(way)} | " + " | ".join(f"{mb:.1f}" for mb in mbs) + " |" for way, mbs in held.items()],
+            *[
+                f"| {_label(variant)} | " + " | ".join(f"{mb:.1f}" for mb in mbs) + " |"
+                for variant, mbs in held.items()
+            ],
         ]
     )
 
 
 def _goals(measured: Measured, held: Mapping[str, Sequence[float]]) -> Iterator[str]:
-    threads = [figures for (way, _), figures in measured.items() if way == BOTO]
+    threads = [figures for (variant, _), figures in measured.items() if variant == BOTO]
     best = max(threads, key=lambda figures: figures["warm"])
     ours, awaited = measured[MAP, 500], measured[ASYNC_MAP, 500]
     new, memory = max(figures["new"] for figures in threads), measured[BOTO, 100]["memory"]
@@ -148,9 +151,9 @@ def _goals(measured: Measured, held: Mapping[str, Sequence[float]]) -> Iterator[
     yield _goal("map, CPU of a call, warm", ours["cpu"] / best["cpu"], most=0.15)
     yield _goal("async map, most memory, against boto3 with 100", awaited["memory"] / memory, most=0.7)
     yield _goal("map, most memory, against boto3 with 100", ours["memory"] / memory, most=0.7)
-    for way, mbs in held.items():
+    for variant, mbs in held.items():
         yield _goal(
-            f"{way}, a million payloads: memory at their end, against a tenth of them", mbs[-1] / mbs[0], most=1.05
+            f"{variant}, a million payloads: memory at their end, against a tenth of them", mbs[-1] / mbs[0], most=1.05
         )
 
 
@@ -160,8 +163,14 @@ def _goal(what: str, ratio: float, *, least: float | None = None, most: float | 
     return f"| {what} | {goal} | {f'**{ratio:.2f}**' if missed else f'{ratio:.2f}'} |"
 
 
-def _named(way: str) -> str:
-    return f"lambdachain, `{way}`" if way == MAP else "lambdachain, `map`, awaited" if way == ASYNC_MAP else way
+def _label(variant: str) -> str:
+    return (
+        f"lambdachain, `{variant}`"
+        if variant == MAP
+        else "lambdachain, `map`, awaited"
+        if variant == ASYNC_MAP
+        else variant
+    )
 
 
 def draw(measured: Measured, path: Path) -> None:
@@ -173,10 +182,10 @@ def draw(measured: Measured, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure: Any = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for way in FULL:
-        points = [(number, figures["warm"]) for (name, number), figures in measured.items() if name == way]
+    for variant in FULL:
+        points = [(number, figures["warm"]) for (name, number), figures in measured.items() if name == variant]
         if points:
-            axes.plot(*zip(*points, strict=True), marker="o", label=_named(way).replace("`", ""))
+            axes.plot(*zip(*points, strict=True), marker="o", label=_label(variant).replace("`", ""))
     axes.set(xlabel="calls in flight", ylabel="calls a second, connections warm")
     axes.grid(visible=True, alpha=0.3)
     axes.legend(fontsize="small")

@@ -1,4 +1,4 @@
-"""A million payloads through ``map``, over a transport that answers at once: memory stays flat."""
+"""A million payloads through ``map``, over a transport that responds immediately: memory stays constant."""
 
 from __future__ import annotations
 
@@ -14,71 +14,71 @@ from lambdachain import AsyncLambdaClient, Contract, Invocation, LambdaClient, O
 echo = Contract("echo", request=int, response=int)
 
 
-class InlineAdapter:
-    """Gives each payload back."""
+class EchoTransport:
+    """Returns each payload as the response."""
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002 - as Transport
-        """Answer."""
+        """Return the payload."""
         return Outcome(200, invocation.payload, executed_version="1")
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
-class AwaitedAtOnce:
-    """Gives each payload back, to a coroutine."""
+class AsyncEchoTransport:
+    """Returns each payload as the response, to a coroutine."""
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ARG002, ASYNC109 - as AsyncTransport
-        """Answer."""
+        """Return the payload."""
         return Outcome(200, invocation.payload, executed_version="1")
 
     async def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
-def held() -> int:
-    """Tell how many bytes this process holds."""
+def resident_bytes() -> int:
+    """Return the resident memory of this process in bytes."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * 4096
 
 
 class Report:
-    """What is held at every tenth of the way, in MB."""
+    """The memory at every tenth of the payloads, in MB."""
 
     def __init__(self, total: int) -> None:
-        self.held: list[float] = []
+        self.resident_bytes: list[float] = []
         self._every = total // 10
 
     def note(self, done: int) -> None:
-        """Take note that *done* payloads are through."""
+        """Record the memory after *done* payloads."""
         if done % self._every == 0:
-            self.held.append(held() / 1e6)
+            self.resident_bytes.append(resident_bytes() / 1e6)
 
 
 def numbers(total: int) -> Iterator[int]:
-    """Give payloads that nobody holds."""
+    """Generate payloads without keeping them."""
     yield from range(total)
 
 
-async def awaited(total: int) -> list[float]:
-    """Do it in an event loop."""
+async def map_in_loop(total: int) -> list[float]:
+    """Map in an event loop."""
     report, done = Report(total), 0
-    results: AsyncIterator[Any] = AsyncLambdaClient(AwaitedAtOnce()).map(echo, numbers(total))
+    results: AsyncIterator[Any] = AsyncLambdaClient(AsyncEchoTransport()).map(echo, numbers(total))
     async for _ in results:
         done += 1
         report.note(done)
-    return report.held
+    return report.resident_bytes
 
 
-def blocking(total: int) -> list[float]:
-    """Do it in threads."""
+def map_in_threads(total: int) -> list[float]:
+    """Map in threads."""
     report = Report(total)
-    for done, _ in enumerate(LambdaClient(InlineAdapter()).map(echo, numbers(total), max_concurrency=4), start=1):
+    for done, _ in enumerate(LambdaClient(EchoTransport()).map(echo, numbers(total), max_concurrency=4), start=1):
         report.note(done)
-    return report.held
+    return report.resident_bytes
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--payloads", type=int, default=1_000_000)
     total = parser.parse_args().payloads
-    print(json.dumps({"async map": asyncio.run(awaited(total)), "map": blocking(total)}))
+    print(json.dumps({"async map": asyncio.run(map_in_loop(total)), "map": map_in_threads(total)}))

@@ -1,6 +1,6 @@
-"""One way to make many calls, measured in a process of its own: calls a second, CPU of a call, and the most memory.
+"""One variant of many calls, measured in a process of its own: calls per second, CPU per call, peak memory.
 
-Started with the name of the way, how many calls may be in flight, and how many rounds of 1,000 calls there are. It
+Started with the name of the variant, how many calls may be in flight, and how many rounds of 1,000 calls there are. It
 prints JSON: the first round, which opens the connections but for one, and the best of the others.
 """
 
@@ -21,7 +21,7 @@ CALLS: Final = 1000
 _PAYLOAD: Final = {"order_id": "o-1", "cents": 500}
 
 Round = Callable[[int], int]
-"""Makes so many calls, and tells how many were answered."""
+"""Makes so many calls, and returns how many succeeded."""
 
 
 def boto3_threads(in_flight: int) -> Round:
@@ -84,7 +84,7 @@ def lambdachain_async_map(in_flight: int) -> Round:
 
 
 def _contract() -> Any:
-    """Declare what is called, with pydantic's models both ways."""
+    """Return the contract, with pydantic models for request and response."""
     from pydantic import BaseModel
 
     from lambdachain import Contract
@@ -94,7 +94,7 @@ def _contract() -> Any:
     return Contract("charge", request=request, response=response), request(**_PAYLOAD)
 
 
-WAYS: Final[dict[str, Callable[[int], Round]]] = {
+VARIANTS: Final[dict[str, Callable[[int], Round]]] = {
     "boto3, threads": boto3_threads,
     "aiobotocore": aiobotocore,
     "map": lambdachain_map,
@@ -102,11 +102,11 @@ WAYS: Final[dict[str, Callable[[int], Round]]] = {
 }
 
 
-def measure(way: str, in_flight: int, rounds: int) -> dict[str, float]:
-    """Make rounds of calls; give what they took."""
-    round_ = WAYS[way](in_flight)
+def measure(variant: str, in_flight: int, rounds: int) -> dict[str, float]:
+    """Make rounds of calls, and return the figures."""
+    round_ = VARIANTS[variant](in_flight)
     round_(1)  # what is imported and built at the first call is another measurement's
-    taken = [_timed(round_) for _ in range(rounds)]
+    taken = [_time_round(round_) for _ in range(rounds)]
     wall, cpu = min(taken[1:])
     return {
         "new": CALLS / taken[0][0],
@@ -116,7 +116,7 @@ def measure(way: str, in_flight: int, rounds: int) -> dict[str, float]:
     }
 
 
-def _timed(round_: Round) -> tuple[float, float]:
+def _time_round(round_: Round) -> tuple[float, float]:
     began, cpu = time.perf_counter(), time.process_time()
     if round_(CALLS) != CALLS:
         raise RuntimeError("calls were lost")

@@ -1,7 +1,10 @@
-"""Lambda's place when many calls are measured: a TLS server that answers each after a while, in one thread.
+"""A TLS server in Lambda's place that sends one prepared response after a delay to each request, in one thread.
 
-Started with a PEM file and the seconds that a call takes; it prints its port, and ends with its standard input. It
-spends as little as Python can, for it shares the machine with what is measured.
+Arguments: a PEM file and the delay in seconds. It prints its port, and exits at the end of its standard input.
+
+It shares the machine with the client that is measured, so it does as little as a Python program can: one selector and
+no event loop, thread or coroutine per connection. With the laboratory of the tests, or their asyncio server, the
+figures would be those of the server.
 """
 
 from __future__ import annotations
@@ -26,7 +29,7 @@ _ANSWER: Final = (
 
 
 class Server:
-    """Answers what comes in, in the order in which it came, *delay* seconds later."""
+    """Responds to requests in the order in which they arrived, *delay* seconds later."""
 
     def __init__(self, certificate: str, delay: float) -> None:
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -41,17 +44,18 @@ class Server:
 
     @property
     def port(self) -> int:
-        """Where it listens."""
+        """The port of the server."""
         return int(self._listener.getsockname()[1])
 
     def run(self) -> None:
-        """Serve for ever."""
+        """Serve forever."""
         while True:
             for key, _ in self._selector.select(self._patience()):
                 if key.fileobj is self._listener:
                     self._accept()
                 else:
                     self._serve(key.data)
+            # Every response has the same delay, so the queue is in order of its due times.
             now = time.monotonic()
             while self._due and self._due[0][0] <= now:
                 self._answer(self._due.popleft()[1])
@@ -64,7 +68,9 @@ class Server:
             while True:
                 plain, _ = self._listener.accept()
                 plain.setblocking(False)  # noqa: FBT003 - as above
+                # Without it a small response waits for the client's delayed ACK.
                 plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+                # A blocking handshake would stop all other connections.
                 connection = self._context.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
                 self._selector.register(connection, selectors.EVENT_READ, connection)
 
@@ -84,7 +90,7 @@ class Server:
             connection.close()
             return
         data = self._begun.pop(connection, b"") + data
-        if is_whole(data):
+        if is_complete(data):
             self._due.append((time.monotonic() + self._delay, connection))
         else:
             self._begun[connection] = data  # botocore sends a body by itself
@@ -94,8 +100,8 @@ class Server:
             connection.send(_ANSWER)
 
 
-def is_whole(request: bytes) -> bool:
-    """Tell whether a request has come in to its end."""
+def is_complete(request: bytes) -> bool:
+    """Check whether a request has arrived in full."""
     head, end, body = request.partition(b"\r\n\r\n")
     return bool(end) and len(body) >= int(head.lower().partition(b"content-length: ")[2].split(b"\r\n")[0])
 

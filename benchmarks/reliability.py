@@ -1,6 +1,6 @@
-"""Measure how often one call runs a function that is to run once: plain boto3 beside lambdachain, fault by fault.
+"""Measure how often one call runs a function that must run once, for each fault: plain boto3 and lambdachain.
 
-The faults are those of the laboratory in ``tests/lab``, over real sockets. Prints a Markdown table; with
+The faults are those of the laboratory in ``tests/support``, over real sockets. Prints a Markdown table; with
 ``--write FILE`` it replaces what stands in that file between ``<!-- reliability:begin -->`` and
 ``<!-- reliability:end -->``.
 """
@@ -21,13 +21,13 @@ import botocore
 import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
-from marked import replace
+from marked_sections import replace
 from urllib3.exceptions import HTTPError
 
 from lambdachain import BotoTransport, CallError, Contract, LambdaClient
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import bare_status, function_error, service_error
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support import faults
+from tests.support.faults import bare_status, function_error, service_error
+from tests.support.laboratory import Fault, Laboratory
 
 PATIENCE, AMPLE = 2.0, 30.0
 Call = Callable[[], str]
@@ -35,20 +35,20 @@ Maker = Callable[[str, float], Call]
 
 _KNOWN = {
     fault.name: fault
-    for fault in (*faults.CONNECTION_FAULTS, *faults.HEADER_FAULTS, *faults.BODY_FAULTS, *faults.UNUSABLE_ANSWERS)
+    for fault in (*faults.CONNECTION_FAULTS, *faults.HEADER_FAULTS, *faults.BODY_FAULTS, *faults.UNUSABLE_RESPONSES)
 }
 _SLOW_HEADERS = faults.trickle(b"HTTP/1.1 200 OK\r\n", b"X-Slow: " + b"a" * 300)
 
 FAULTS: dict[str, Fault] = {
-    "nothing": faults.SUCCESS,
-    "the connection is closed amid the request": _KNOWN["closed amid the request"],
+    "none": faults.SUCCESS,
+    "the connection is closed during the request": _KNOWN["closed in the request"],
     "the connection is reset after the request": _KNOWN["reset after the request"],
     "the connection is closed after the request": _KNOWN["closed after the request"],
-    "no answer in time": faults.SILENT,
-    "the answer trickles in": Fault("trickled headers", _SLOW_HEADERS, runs=True, endless=True),
-    "the answer's headers are cut": _KNOWN["headers cut before the version"],
-    "the answer's body is cut": _KNOWN["body cut"],
-    "the answer's body is cut, its length unknown": _KNOWN["no length, and cut"],
+    "no response in time": faults.SILENT,
+    "the response trickles in": Fault("trickled headers", _SLOW_HEADERS, runs=True, endless=True),
+    "the response's headers are cut": _KNOWN["headers cut before the version"],
+    "the response's body is cut": _KNOWN["body cut"],
+    "the response's body is cut, without Content-Length": _KNOWN["no length, and cut"],
     "500 ServiceException": service_error("ServiceException", 500, runs=True),
     "502 from a proxy": bare_status(502, b"<html>", runs=True),
     "503 without a body": bare_status(503, runs=True),
@@ -60,14 +60,14 @@ FAULTS: dict[str, Fault] = {
 
 
 class Measured(NamedTuple):
-    """What came of one call: how often the function ran, what its caller learnt, and after how many seconds."""
+    """The result of one call: how often the function ran, what its caller got, and after how many seconds."""
 
     runs: int
-    learnt: str
-    took: float
+    outcome: str
+    elapsed: float
 
     def __str__(self) -> str:
-        return self.learnt if self.took < PATIENCE * 1.5 else f"{self.learnt} after {self.took:.0f} s"
+        return self.outcome if self.elapsed < PATIENCE * 1.5 else f"{self.outcome} after {self.elapsed:.0f} s"
 
 
 def _session() -> Any:
@@ -77,7 +77,7 @@ def _session() -> Any:
 
 
 def _plain_boto(retries: Any) -> Maker:
-    """Call as one does with boto3: with the defaults, but for the patience, and with the mode of retries given."""
+    """Call with boto3: with its defaults, except for the read timeout and the given retry mode."""
 
     def make(url: str, patience: float) -> Call:
         config = Config(read_timeout=patience, retries=retries)
@@ -89,7 +89,7 @@ def _plain_boto(retries: Any) -> Maker:
                 json.loads(response["Payload"].read())
             except (BotoCoreError, ClientError, HTTPError, ValueError) as exc:
                 return f"`{type(exc).__name__}`"
-            return "a success, but for a `FunctionError` in it" if "FunctionError" in response else "a success"
+            return "nothing: the response has a `FunctionError`" if "FunctionError" in response else "nothing"
 
         return call
 
@@ -106,7 +106,7 @@ def _lambdachain(url: str, patience: float) -> Call:
             client.call(contract, {}, timeout=patience)
         except CallError as exc:
             return f"`{type(exc).__name__}`, {exc.execution}"
-        return "a success"
+        return "nothing"
 
     return call
 
@@ -118,41 +118,41 @@ def _measure(fault: Fault, make: Maker) -> Measured:
         call()
         laboratory.play(fault)
         began = time.monotonic()
-        learnt = call()
-        took = time.monotonic() - began
+        outcome = call()
+        elapsed = time.monotonic() - began
         laboratory.settle()
-        return Measured(laboratory.executions, learnt, took)
+        return Measured(laboratory.executions, outcome, elapsed)
 
 
 def measure() -> dict[tuple[str, str], Measured]:
-    """Measure every fault with every way to call."""
-    ways = {"default": _plain_boto(None), "legacy": _plain_boto({"mode": "legacy"}), "lambdachain": _lambdachain}
-    cells = list(product(FAULTS, ways))
+    """Measure every fault with every client."""
+    variants = {"default": _plain_boto(None), "legacy": _plain_boto({"mode": "legacy"}), "lambdachain": _lambdachain}
+    cells = list(product(FAULTS, variants))
     with ThreadPoolExecutor(12) as pool:
-        measured = pool.map(lambda cell: _measure(FAULTS[cell[0]], ways[cell[1]]), cells)
+        measured = pool.map(lambda cell: _measure(FAULTS[cell[0]], variants[cell[1]]), cells)
         return dict(zip(cells, measured, strict=True))
 
 
 def table(measured: dict[tuple[str, str], Measured]) -> Iterable[str]:
-    """Write what was measured as lines of Markdown."""
-    yield "| what goes wrong, each time | boto3 | `legacy` | lambdachain | boto3 says | lambdachain says |"
+    """Format the results as a Markdown table."""
+    yield "| fault at every attempt | boto3 | `legacy` | lambdachain | boto3 raises | lambdachain raises |"
     yield "|---|---|---|---|---|---|"
     for name in FAULTS:
-        default, legacy, ours = (measured[name, way] for way in ("default", "legacy", "lambdachain"))
-        counts = (_emphasised(cell.runs) for cell in (default, legacy, ours))
+        default, legacy, ours = (measured[name, variant] for variant in ("default", "legacy", "lambdachain"))
+        counts = (_bold_if_repeated(cell.runs) for cell in (default, legacy, ours))
         yield f"| {name} | {' | '.join(counts)} | {default} | {ours} |"
 
 
-def _emphasised(runs: int) -> str:
+def _bold_if_repeated(runs: int) -> str:
     return str(runs) if runs <= 1 else f"**{runs}**"
 
 
 def section(measured: dict[tuple[str, str], Measured]) -> str:
-    """Write the section of the README."""
+    """Format the section of the README."""
     lines = [
-        "How often one call runs a function that is not declared idempotent, where the same thing goes wrong at every",
+        "How often one call runs a function that is not declared idempotent, if the same fault occurs at every",
         f"attempt: boto3 on botocore {botocore.__version__} with its defaults and in its `legacy` mode (the default",
-        "before 1.44), and lambdachain. Measured by `make reliability` on a server that counts. Where no answer comes,",
+        "before 1.44), and lambdachain. Measured by `make reliability` on a server that counts. Without a response,",
         f"boto3's read timeout and lambdachain's timeout are {PATIENCE:g} s. The errors are those of boto3's defaults.",
         "",
         *table(measured),
@@ -161,7 +161,7 @@ def section(measured: dict[tuple[str, str], Measured]) -> str:
 
 
 def main() -> None:
-    """Measure, print, and write if asked to."""
+    """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", type=Path, metavar="FILE", help="the file whose marked section to replace")
     options = parser.parse_args()

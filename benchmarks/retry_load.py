@@ -1,4 +1,4 @@
-"""Measure what retries add to the load of a function that is down: plain boto3 beside lambdachain.
+"""Measure how much load retries add to a function that is down: plain boto3 and lambdachain.
 
 A hundred threads call a function that answers nothing but an error, for some seconds; the laboratory counts what
 reaches it. Prints a Markdown table of how many requests came for the calls that the program made.
@@ -19,8 +19,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from lambdachain import BotoTransport, CallError, Contract, LambdaClient
-from tests.lab.lab_faults import service_error
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support.faults import service_error
+from tests.support.laboratory import Fault, Laboratory
 
 CALLERS = 100
 MOST_CALLS = 200
@@ -36,14 +36,14 @@ Call = Callable[[], object]
 
 
 class Load(NamedTuple):
-    """What a program asked for, and what came to the function."""
+    """The calls of a program, and the requests that the function received."""
 
     calls: int
     requests: int
 
     @property
     def extra(self) -> float:
-        """How much retries added, in percent."""
+        """The load that retries added, in percent."""
         return 100.0 * (self.requests - self.calls) / self.calls
 
 
@@ -82,7 +82,7 @@ def _lambdachain(url: str) -> Call:
     return call
 
 
-WAYS: dict[str, Callable[[str], Call]] = {
+VARIANTS: dict[str, Callable[[str], Call]] = {
     "boto3, its defaults": _plain_boto(None),
     "boto3, `legacy`": _plain_boto({"mode": "legacy"}),
     "lambdachain, its defaults": _lambdachain,
@@ -99,7 +99,7 @@ def _caller(call: Call, end: float, made: list[int]) -> None:
 
 
 def measure(fault: Fault, make: Callable[[str], Call], seconds: float) -> Load:
-    """Have a hundred threads call for some seconds, and let what is under way come to its end."""
+    """Call from a hundred threads for some seconds, and wait for the calls in flight."""
     made: list[int] = []
     with Laboratory() as laboratory:
         laboratory.play(fault)
@@ -114,13 +114,13 @@ def measure(fault: Fault, make: Callable[[str], Call], seconds: float) -> Load:
 
 
 def report(seconds: float) -> Iterable[str]:
-    """Measure everything, and give the lines of a table."""
+    """Measure everything, and generate the lines of a table."""
     yield f"| {CALLERS} callers, {seconds:g} s, every answer is | by | calls | requests | extra load |"
     yield "|---|---|---|---|---|"
     for name, fault in FAULTS.items():
-        for way, make in WAYS.items():
+        for variant, make in VARIANTS.items():
             load = measure(fault, make, seconds)
-            yield f"| {name} | {way} | {load.calls:,} | {load.requests:,} | {load.extra:.1f} % |"
+            yield f"| {name} | {variant} | {load.calls:,} | {load.requests:,} | {load.extra:.1f} % |"
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""What every test starts with: credentials that are not valid, no profile of the machine's user, no proxy."""
+"""The environment of every test: dummy credentials, no profile of the user, no proxy."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-# Tests never assert on time: a busy machine is not a defect.
+# Tests must not depend on time: a busy machine is not a defect.
 settings.register_profile("lambdachain", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("lambdachain")
 
-# A shell makes background jobs ignore SIGINT, and programs that a test starts and interrupts would inherit that.
+# A shell makes its background jobs ignore Ctrl-C, which programs that a test starts and interrupts would inherit.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _ENVIRONMENT = {

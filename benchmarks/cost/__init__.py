@@ -1,1 +1,1 @@
-"""What a call costs: boto3, botocore, aiobotocore, lambdachain and a raw socket doing the same, side by side."""
+"""What a call costs: boto3, botocore, aiobotocore, lambdachain and a raw socket compared."""

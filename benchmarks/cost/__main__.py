@@ -1,4 +1,4 @@
-"""Measure what a call costs, side by side; ``--write`` puts tables and plots into ``docs``.
+"""Measure and compare what a call costs; ``--write`` writes tables and plots into ``docs``.
 
 ``--quick`` measures everything once, on the smallest payload: that it works, not what it costs.
 """
@@ -17,15 +17,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from marked import replace
+from marked_sections import replace
 
 from .callees import CALLEES
+from .environment import Environment, prepare
 from .figures import Rounds, above
 from .measure import BARE, Size, cold, instructions, warm
 from .page import Measured, page
-from .place import Place, place
 from .plots import draw
-from .ways import TYPED, WAYS
+from .variants import TYPED, VARIANTS
 
 _VERSIONS = (
     "boto3",
@@ -72,13 +72,19 @@ QUICK = Effort(
 )
 
 
-def measure(where: Place, effort: Effort, ways: Sequence[str]) -> Measured:
+def measure(where: Environment, effort: Effort, variants: Sequence[str]) -> Measured:
     """Measure everything."""
     starts = {
-        models: cold(where, ways if not models else [way for way in ways if way in TYPED], SMALL, models, effort.rounds)
+        models: cold(
+            where,
+            variants if not models else [variant for variant in variants if variant in TYPED],
+            SMALL,
+            models,
+            effort.rounds,
+        )
         for models in effort.models
     }
-    warmed = {size: warm(where, "warm", ways, how) for size, how in effort.sizes.items()}
+    warmed = {size: warm(where, "warm", variants, how) for size, how in effort.sizes.items()}
     handled = {size: warm(where, "callee", list(CALLEES), how) for size, how in effort.callee.items()}
     resident: Rounds = {name: [once.resident for once in runs] for name, runs in starts[0].items()}
     return Measured(
@@ -93,21 +99,21 @@ def measure(where: Place, effort: Effort, ways: Sequence[str]) -> Measured:
             for size, found in warmed.items()
         },
         callee={size: found.seconds for size, found in handled.items()},
-        instructions=instructions(where, ways, SMALL, effort.counted) if effort.counted else None,
+        instructions=instructions(where, variants, SMALL, effort.counted) if effort.counted else None,
     )
 
 
-def ways_of(python: str) -> list[str]:
-    """Name the ways that an interpreter can go: aiobotocore need not be there."""
+def find_variants(python: str) -> list[str]:
+    """List the variants that an interpreter can run: aiobotocore may not be installed."""
     asked = "import importlib.util as u; print(u.find_spec('aiobotocore') is not None)"
-    told = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout  # noqa: S603
-    return [way for way in WAYS if told.strip() == "True" or "aiobotocore" not in way]
+    available = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    return [variant for variant in VARIANTS if available.strip() == "True" or "aiobotocore" not in variant]
 
 
 def facts(python: str) -> list[str]:
-    """Say where, when and with what it was measured."""
-    told = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout  # noqa: S603
-    installed = [line.split()[:2] for line in told.splitlines()]
+    """Describe when, where and with which versions it was measured."""
+    available = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout  # noqa: S603
+    installed = [line.split()[:2] for line in available.splitlines()]
     versions = ", ".join(f"{name} {version}" for name, version in installed if name.replace("_", "-") in _VERSIONS)
     when = dt.datetime.now(dt.UTC).date()
     machine = f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, CPython {platform.python_version()}"
@@ -119,14 +125,14 @@ def facts(python: str) -> list[str]:
 
 def _processor() -> str:
     try:
-        told = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
+        available = re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text())
     except OSError:
-        told = None
-    return told[1] if told else platform.machine()
+        available = None
+    return available[1] if available else platform.machine()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print, and write if asked to."""
+    """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--python", default=sys.executable, help="the interpreter whose installation is measured")
     parser.add_argument("--quick", action="store_true", help="everything once, the smallest payload")
@@ -136,8 +142,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("--write draws plots: install the dependency group plots")
     effort = QUICK if options.quick else FULL
 
-    with place(options.python, sorted({size.items for size in effort.sizes.values()})) as where:
-        measured = measure(where, effort, ways_of(options.python))
+    with prepare(options.python, sorted({size.items for size in effort.sizes.values()})) as where:
+        measured = measure(where, effort, find_variants(options.python))
     written = "\n".join(page(measured, facts(options.python)))
 
     print(written)

@@ -9,12 +9,12 @@ Handler = Callable[[Any, Any], Any]
 
 
 def plain() -> Handler:
-    """Take a dictionary and give one."""
+    """Take a dict and return one."""
     return lambda event, _context: event
 
 
 def by_hand() -> Handler:
-    """Validate the event, and dump the answer, as one would write it."""
+    """Validate the event, and dump the response, as one would write it without lambdachain."""
     from .models import Order
 
     def handler(event: Any, _context: Any) -> Any:
@@ -23,8 +23,8 @@ def by_hand() -> Handler:
     return handler
 
 
-def decorated() -> Handler:
-    """Have ``remote`` do it."""
+def with_remote() -> Handler:
+    """Use ``remote``."""
     from lambdachain import remote
 
     from .models import Order
@@ -39,13 +39,13 @@ def decorated() -> Handler:
 CALLEES: dict[str, Callable[[], Handler]] = {
     "a plain handler": plain,
     "model_validate and model_dump": by_hand,
-    "lambdachain's remote": decorated,
+    "lambdachain's remote": with_remote,
 }
 PLAIN, BY_HAND, DECORATED = CALLEES
 
 
 def context() -> Any:
-    """Give the context that Lambda's runtime client gives."""
+    """Build the context of Lambda's runtime client."""
     import time
 
     from awslambdaric.lambda_context import LambdaContext

@@ -1,4 +1,4 @@
-"""Statistics over what was measured: pure functions."""
+"""Statistics of the measurements, as pure functions."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ Rounds = Mapping[str, Sequence[float]]
 
 
 def medians(rounds: Rounds) -> dict[str, float]:
-    """Give the middle of each."""
+    """Return the median of each."""
     return {name: median(values) for name, values in rounds.items()}
 
 
 def ratios(rounds: Rounds, base: str) -> dict[str, float]:
-    """Give the middle of each one's ratios to *base*, taken pair by pair: what slows a round slows both."""
+    """Return the medians of the ratios to *base*, pair by pair: noise in a round affects both."""
     return {
         name: median(value / reference for value, reference in zip(values, rounds[base], strict=True))
         for name, values in rounds.items()
@@ -23,7 +23,7 @@ def ratios(rounds: Rounds, base: str) -> dict[str, float]:
 
 
 def above(rounds: Rounds, bare: str) -> Rounds:
-    """Take off, pair by pair, what the *bare* one took."""
+    """Subtract, pair by pair, the values of *bare*."""
     return {
         name: [value - least for value, least in zip(values, rounds[bare], strict=True)]
         for name, values in rounds.items()
@@ -32,6 +32,6 @@ def above(rounds: Rounds, bare: str) -> Rounds:
 
 
 def in_turn(names: Sequence[str], position: int) -> list[str]:
-    """Order the names of one round: every round begins with another, so that none always follows the same."""
+    """Order the names for one round: each round starts with another one, so that no variant always follows the same."""
     start = position % len(names)
     return [*names[start:], *names[:start]]

@@ -1,4 +1,4 @@
-"""The two models of the payload, and further ones that a shared module of contracts would have beside them."""
+"""The two models of the payload, and further ones as in a shared module of contracts."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ class Order(BaseModel):
 
 
 def further_models(number: int) -> list[type[BaseModel]]:
-    """Make models of the size of ``Item``."""
+    """Create models of the size of ``Item``."""
     fields = {"sku": (str, ...), "title": (str, ...), "quantity": (int, ...), "price": (float, ...), "note": (str, "")}
     return [create_model(f"Part{position}", **fields) for position in range(number)]  # type: ignore[call-overload]

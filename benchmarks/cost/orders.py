@@ -7,8 +7,8 @@ from typing import Any
 FUNCTION = "orders-place"
 
 
-def order_of(items: int) -> dict[str, Any]:
-    """Make an order of *items* items, as decoded JSON."""
+def make_order(items: int) -> dict[str, Any]:
+    """Build an order of *items* items, as decoded JSON."""
     return {"order_id": "o-2026-000001", "currency": "EUR", "items": [_item(number) for number in range(items)]}
 
 

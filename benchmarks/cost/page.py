@@ -1,4 +1,4 @@
-"""What was measured, as the generated part of ``docs/performance.md``."""
+"""The measurements as the generated section of ``docs/performance.md``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from .callees import DECORATED, PLAIN
 from .figures import Rounds, above, medians, ratios
-from .ways import BASE, OURS, OURS_BOTO, TYPED_BASE, USUAL_BASE
+from .variants import BASE, OURS, OURS_BOTO, TYPED_BASE, USUAL_BASE
 
 Lines = Iterable[str]
 Counted = Mapping[str, tuple[float, float]]
@@ -35,7 +35,7 @@ class Measured(NamedTuple):
 
 
 class Goal(NamedTuple):
-    """A figure to reach, and what was found: by CPU time or memory, and by instructions where they were counted."""
+    """A goal and the measured figure: CPU time or memory, and instructions if they were counted."""
 
     what: str
     most: float
@@ -45,13 +45,13 @@ class Goal(NamedTuple):
 
 
 def goals(measured: Measured) -> list[Goal]:
-    """Set what was found beside what was to be reached."""
+    """Compare the measurements with the goals."""
     cold, memory = measured.cold[0], measured.memory
     small, middle, large = list(measured.warm)[:3]
     callee = medians(above(measured.callee[small], PLAIN))
     typed, usual = (ratios(measured.warm[large], base)[OURS] for base in (TYPED_BASE, USUAL_BASE))
     typed_cold, lean = ratios(cold, TYPED_BASE), ratios(measured.warm[small], BASE)
-    start, call = (_counted(measured.instructions, step) for step in (0, 1))
+    start, call = (_instruction_ratio(measured.instructions, step) for step in (0, 1))
     return [
         Goal(f"cold start, typed, {AGAINST}", 0.50, ratios(cold, BASE)[OURS], start(OURS, BASE)),
         Goal("cold start, typed, against boto3 + pydantic", 0.38, typed_cold[OURS], start(OURS, TYPED_BASE)),
@@ -65,25 +65,26 @@ def goals(measured: Measured) -> list[Goal]:
     ]
 
 
-def _counted(instructions: Counted | None, step: int) -> Callable[[str, str], float | None]:
-    """Give the ratio of two ways by instructions: of their cold start, step 0, or of one call more, step 1."""
-    return lambda way, base: instructions[way][step] / instructions[base][step] if instructions else None
+def _instruction_ratio(instructions: Counted | None, step: int) -> Callable[[str, str], float | None]:
+    """Return the ratio of two variants by instructions: of their cold start, step 0, or of one further call, step 1."""
+    return lambda variant, base: instructions[variant][step] / instructions[base][step] if instructions else None
 
 
 def page(measured: Measured, facts: Sequence[str]) -> Lines:
-    """Write the tables, ratios first."""
+    """Generate the tables, ratios first."""
     yield from facts
     yield from ("", "### Goals", "", "| what | goal | measured | by instructions |", "|---|--:|--:|--:|")
     for goal in goals(measured):
-        counted = "" if goal.counted is None else _marked(goal, goal.counted)
-        yield f"| {goal.what} | ≤ {goal.most:g}{goal.unit} | {_marked(goal, goal.found)}{goal.unit} | {counted} |"
+        counted = "" if goal.counted is None else _bold_if_missed(goal, goal.counted)
+        found = _bold_if_missed(goal, goal.found)
+        yield f"| {goal.what} | ≤ {goal.most:g}{goal.unit} | {found}{goal.unit} | {counted} |"
     yield from _section("Cold start", "cold", _cold(measured))
     yield from _section("A warm call over TLS", "warm", _warm(measured))
     yield from _section("The callee's side", "callee", _callee(measured))
     yield from _section("Memory", "memory", _memory(measured))
 
 
-def _marked(goal: Goal, found: float) -> str:
+def _bold_if_missed(goal: Goal, found: float) -> str:
     text = f"{found:.1f}" if goal.unit else f"{found:.2f}"
     return text if found <= goal.most else f"**{text}**"
 

@@ -1,4 +1,4 @@
-"""The plots beside the tables, as SVG."""
+"""The plots of the tables, as SVG."""
 
 from __future__ import annotations
 

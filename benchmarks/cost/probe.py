@@ -1,7 +1,7 @@
-"""The process that is measured: it does one thing, and is told how often.
+"""The process that is measured: it does one thing, as often as requested.
 
 ``cold WAY ITEMS MODELS CALLS`` calls and ends. ``warm WAY ITEMS`` and ``callee NAME ITEMS`` read numbers of calls from
-standard input, and answer each with the CPU seconds they took. Every process says at its end what memory it holds.
+standard input, and respond to each with the CPU seconds they took. At its end every process prints its memory.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ import sys
 import time
 from collections.abc import Callable
 
-from .orders import order_of
+from .orders import make_order
 
 
 def main(kind: str, name: str, *numbers: str) -> None:
-    """Do what the arguments say."""
+    """Run the command of the arguments."""
     items, *more = map(int, numbers)
     if kind == "cold":
         _calls(kind, name, items, more[0])(more[1])
@@ -25,7 +25,7 @@ def main(kind: str, name: str, *numbers: str) -> None:
 
 
 def memory() -> tuple[int, int]:
-    """Tell the resident memory of this process now and at most, in KiB; 0 where the system does not say."""
+    """Return the current and peak resident memory of this process in KiB; 0 if the system does not report it."""
     try:
         with open("/proc/self/status") as status:  # noqa: PTH123 - pathlib would be measured along
             facts = dict(line.split(":", 1) for line in status)
@@ -36,12 +36,12 @@ def memory() -> tuple[int, int]:
 
 def _calls(kind: str, name: str, items: int, models: int) -> Callable[[int], None]:
     if kind != "callee":
-        from .ways import WAYS
+        from .variants import VARIANTS
 
-        return WAYS[name](order_of(items), models)
+        return VARIANTS[name](make_order(items), models)
     from .callees import CALLEES, context
 
-    handler, event, given = CALLEES[name](), order_of(items), context()
+    handler, event, given = CALLEES[name](), make_order(items), context()
 
     def calls(times: int) -> None:
         for _ in range(times):

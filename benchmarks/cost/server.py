@@ -1,7 +1,10 @@
-"""Lambda's place in the measurements: a TLS server whose answers are ready-made, in a process of its own.
+"""A TLS server in Lambda's place that sends prepared responses, in a process of its own.
 
-Started with a PEM file and the numbers of items; the answer to a request has as many items as fit its body's length.
-It prints its port, and ends with its standard input.
+Arguments: a PEM file and numbers of items; the response to a request has as many items as fit the length of its body.
+It prints its port, and exits at the end of its standard input.
+
+The laboratory of the tests is not used here. It parses and records each request and plays a fault for it, which takes
+longer than the calls that are measured; this server only looks for Content-Length.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import sys
 import threading
 from contextlib import suppress
 
-from .orders import order_of
+from .orders import make_order
 
 _HEAD = (
     "HTTP/1.1 200 OK\r\nDate: Wed, 25 Nov 2026 12:00:00 GMT\r\nContent-Type: application/json\r\n"
@@ -24,9 +27,9 @@ _HEAD = (
 )
 
 
-def answer_of(items: int) -> bytes:
-    """Make an answer, whole."""
-    body = json.dumps(order_of(items), separators=(",", ":")).encode()
+def make_response(items: int) -> bytes:
+    """Build a complete response."""
+    body = json.dumps(make_order(items), separators=(",", ":")).encode()
     return _HEAD.format(length=len(body)).encode() + body
 
 
@@ -34,17 +37,20 @@ def serve(certificate: str, sizes: list[int]) -> None:
     """Serve until standard input ends."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate)
-    answers = sorted((len(json.dumps(order_of(size))), answer_of(size)) for size in sizes)
+    # Prepared before the first request, so that building them is not measured.
+    answers = sorted((len(json.dumps(make_order(size))), make_response(size)) for size in sizes)
     listener = socket.create_server(("127.0.0.1", 0), backlog=64)
     threading.Thread(target=_accept, args=(listener, context, answers), daemon=True).start()
     print(listener.getsockname()[1], flush=True)
     sys.stdin.read()
+    # The threads wait in recv() and would keep the process alive.
     os._exit(0)
 
 
 def _accept(listener: socket.socket, context: ssl.SSLContext, answers: list[tuple[int, bytes]]) -> None:
     while True:
         connection, _ = listener.accept()
+        # Without it a small response waits for the client's delayed ACK.
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         threading.Thread(target=_talk, args=(connection, context, answers), daemon=True).start()
 

@@ -1,1 +1,1 @@
-"""What the local endpoint costs: beside the bare runtime client, and beside AWS's own emulator."""
+"""What the local endpoint costs, compared with the bare runtime client and AWS's own emulator."""

@@ -1,4 +1,4 @@
-"""Measure what the local endpoint costs, beside the bare runtime client and AWS's emulator; ``--write`` keeps it.
+"""Measure what the local endpoint costs, the bare runtime client and AWS's emulator; ``--write`` updates the page.
 
 ``--quick`` measures everything a few times: that it works, not what it costs.
 """
@@ -14,7 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from marked import replace
+from marked_sections import replace
 
 from .measure import Effort, measure
 from .page import page
@@ -25,7 +25,7 @@ _VERSIONS = ("aiohttp", "awslambdaric", "boto3", "lambdachain")
 
 
 def facts(python: str, emulator: Path | None) -> list[str]:
-    """Say where, when and with what it was measured; the load is what other programs did to the machine."""
+    """Describe when, where and with which versions it was measured; the load is that of other programs."""
     told = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout  # noqa: S603
     installed = [tuple(line.split()[:2]) for line in told.splitlines()]
     found = emulator.glob("aws_sam_cli-*.dist-info") if emulator is not None else ()
@@ -41,7 +41,7 @@ def facts(python: str, emulator: Path | None) -> list[str]:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, print, and write if asked to."""
+    """Measure, print, and write if requested."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--emulator", type=Path, help="where aws-sam-cli is installed; without, it is left out")
     parser.add_argument("--quick", action="store_true", help="everything a few times")

@@ -1,4 +1,4 @@
-"""The function that is measured: as little as a function can do."""
+"""The function that is measured does as little as a function can do."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def handler(event: Any, _context: object) -> Any:
-    """Give the event back."""
+    """Return the event."""
     return event
 
 
 def wait(event: float, _context: object) -> float:
-    """Give it back after as many seconds."""
+    """Return the event after as many seconds."""
     time.sleep(event)
     return event

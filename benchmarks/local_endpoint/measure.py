@@ -1,4 +1,4 @@
-"""What is measured of the endpoint, of AWS's emulator and of the runtime client alone: by turns, in one run."""
+"""Measurements of the endpoint, of AWS's emulator and of the runtime client alone, in turn in one run."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Any, Final, NamedTuple
 from botocore.exceptions import BotoCoreError, ClientError
 from cost.figures import Rounds, in_turn
 
-from . import place
-from .bare import BareRuntime
+from . import servers
+from .bare_runtime import BareRuntime
 
 OURS, EMULATOR, BARE, CLIENT = "lambdachain serve", "AWS's emulator", "awslambdaric alone", "boto3 alone"
 RegionalSenders = dict[str, Callable[[], float]]
@@ -50,37 +50,37 @@ class Measured(NamedTuple):
 
 
 def measure(python: str, emulator: Path | None, effort: Effort) -> Measured:
-    """Measure everything; without the *emulator*, all but it."""
-    with place.endpoint(python, effort.cold) as server:
-        idle = place.memory(server)
+    """Measure everything; without *emulator*, everything else."""
+    with servers.endpoint(python, effort.cold) as server:
+        idle = servers.memory(server)
         cold = _cold(python, emulator, server, effort.cold)
         warm = _warm(python, emulator, server, effort.warm)
-        together: dict[str, tuple[float, float] | None] = {OURS: _together(server, place.WAIT, effort.together)}
+        together: dict[str, tuple[float, float] | None] = {OURS: _together(server, servers.WAIT, effort.together)}
         if emulator is not None:
-            together[EMULATOR] = _together_there(python, emulator, 2)
-        memory = {"before the first call": idle, "after all calls": place.memory(server)}
+            together[EMULATOR] = _call_emulator_together(python, emulator, 2)
+        memory = {"before the first call": idle, "after all calls": servers.memory(server)}
     return Measured(cold, warm, together, memory)
 
 
-def _cold(python: str, emulator: Path | None, server: place.Server, rounds: int) -> Rounds:
-    calling = place.client(server)
-    names = map(place.COLD.format, range(rounds))
-    _call(calling, place.WARM, PAYLOAD)  # so that only the function is cold
-    ways: RegionalSenders = {
+def _cold(python: str, emulator: Path | None, server: servers.Server, rounds: int) -> Rounds:
+    calling = servers.client(server)
+    names = map(servers.COLD.format, range(rounds))
+    _call(calling, servers.WARM, PAYLOAD)  # so that only the function is cold
+    variants: RegionalSenders = {
         OURS: lambda: _seconds(lambda: _call(calling, next(names), PAYLOAD)),
         BARE: lambda: _cold_alone(python),
     }
     if emulator is not None:
-        ways[EMULATOR] = lambda: _cold_there(python, emulator)
-    return _by_turns(ways, rounds)
+        variants[EMULATOR] = lambda: _cold_there(python, emulator)
+    return _by_turns(variants, rounds)
 
 
 def _cold_there(python: str, emulator: Path) -> float:
-    with place.emulator(python, emulator) as server:
-        calling = place.client(server)
-        with suppress(ClientError):  # so that only the function is cold: there is none of this name
-            _call(calling, place.WARM, PAYLOAD)
-        return _seconds(lambda: _call(calling, place.EMULATED, PAYLOAD))
+    with servers.emulator(python, emulator) as server:
+        calling = servers.client(server)
+        with suppress(ClientError):  # so that only the function is cold: there is no function of this name
+            _call(calling, servers.WARM, PAYLOAD)
+        return _seconds(lambda: _call(calling, servers.EMULATED, PAYLOAD))
 
 
 def _cold_alone(python: str) -> float:
@@ -90,21 +90,21 @@ def _cold_alone(python: str) -> float:
         return time.perf_counter() - begun
 
 
-def _warm(python: str, emulator: Path | None, server: place.Server, rounds: int) -> Rounds:
+def _warm(python: str, emulator: Path | None, server: servers.Server, rounds: int) -> Rounds:
     with ExitStack() as running:
-        nobody = place.client(running.enter_context(place.at_once(python)))
+        nobody = servers.client(running.enter_context(servers.minimal_server(python)))
         alone = running.enter_context(BareRuntime(python))
-        here = place.client(server)
-        ways: RegionalSenders = {
-            OURS: lambda: _seconds(lambda: _call(here, place.WARM, PAYLOAD)),
+        here = servers.client(server)
+        variants: RegionalSenders = {
+            OURS: lambda: _seconds(lambda: _call(here, servers.WARM, PAYLOAD)),
             BARE: lambda: _warm_alone(alone),
-            CLIENT: lambda: _seconds(lambda: _call(nobody, place.WARM, PAYLOAD)),
+            CLIENT: lambda: _seconds(lambda: _call(nobody, servers.WARM, PAYLOAD)),
         }
         if emulator is not None:
-            there = place.client(running.enter_context(place.emulator(python, emulator)))
-            ways[EMULATOR] = lambda: _seconds(lambda: _call(there, place.EMULATED, PAYLOAD))
-        _by_turns(ways, 20)
-        return _by_turns(ways, rounds)
+            there = servers.client(running.enter_context(servers.emulator(python, emulator)))
+            variants[EMULATOR] = lambda: _seconds(lambda: _call(there, servers.EMULATED, PAYLOAD))
+        _by_turns(variants, 20)
+        return _by_turns(variants, rounds)
 
 
 def _warm_alone(runtime: BareRuntime) -> float:
@@ -114,8 +114,8 @@ def _warm_alone(runtime: BareRuntime) -> float:
     return seconds
 
 
-def _together(server: place.Server, name: str, number: int) -> tuple[float, float]:
-    calling = place.client(server, number)
+def _together(server: servers.Server, name: str, number: int) -> tuple[float, float]:
+    calling = servers.client(server, number)
 
     def all_of_them() -> None:
         with ThreadPoolExecutor(number) as threads:
@@ -126,20 +126,20 @@ def _together(server: place.Server, name: str, number: int) -> tuple[float, floa
     return _seconds(all_of_them), _seconds(all_of_them)
 
 
-def _together_there(python: str, emulator: Path, number: int) -> tuple[float, float] | None:
+def _call_emulator_together(python: str, emulator: Path, number: int) -> tuple[float, float] | None:
     """Call the emulator a few times at the same time; ``None`` if that ends it."""
-    with place.emulator(python, emulator, "echo.wait") as server:
+    with servers.emulator(python, emulator, "echo.wait") as server:
         try:
-            return _together(server, place.EMULATED, number)
+            return _together(server, servers.EMULATED, number)
         except (BotoCoreError, ClientError):
             return None
 
 
-def _by_turns(ways: RegionalSenders, rounds: int) -> Rounds:
-    found: dict[str, list[float]] = {way: [] for way in ways}
+def _by_turns(variants: RegionalSenders, rounds: int) -> Rounds:
+    found: dict[str, list[float]] = {variant: [] for variant in variants}
     for position in range(rounds):
-        for way in in_turn(list(ways), position):
-            found[way].append(ways[way]())
+        for variant in in_turn(list(variants), position):
+            found[variant].append(variants[variant]())
     return found
 
 

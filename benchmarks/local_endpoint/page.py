@@ -1,4 +1,4 @@
-"""What was measured, as the generated part of ``docs/performance-local.md``."""
+"""The measurements as the generated section of ``docs/performance-local.md``."""
 
 from __future__ import annotations
 
@@ -23,55 +23,62 @@ class Goal(NamedTuple):
 
 
 def goals(measured: Measured, together: int) -> list[Goal]:
-    """Set what was found beside what was to be reached."""
+    """Compare the measurements with the goals."""
     first, _ = measured.together[OURS] or (float("nan"),) * 2
     most = max(figures["most"] for figures in measured.memory.values())
     return [
         Goal("cold start of a function, against the runtime client alone", 2.0, ratios(measured.cold, BARE)[OURS]),
-        Goal("added to a warm call, beyond runtime client and boto3", 1.0, _added(measured, OURS, CLIENT) * 1e3, " ms"),
-        Goal("added to a warm call, boto3 with it", 1.0, _added(measured, OURS) * 1e3, " ms"),
+        Goal(
+            "added to a warm call, beyond runtime client and boto3", 1.0, _overhead(measured, OURS, CLIENT) * 1e3, " ms"
+        ),
+        Goal("added to a warm call, boto3 with it", 1.0, _overhead(measured, OURS) * 1e3, " ms"),
         Goal(f"{together} calls at the same time, of {SECONDS:g} s each, the first time", 5.0, first, " s"),
         Goal("memory of the endpoint's process, at most", 80.0, most, " MB"),
     ]
 
 
 def page(measured: Measured, together: int, facts: Sequence[str]) -> Lines:
-    """Write the tables, goals first."""
+    """Generate the tables, goals first."""
     yield from facts
     yield from ("", "### Goals", "", "| what | goal | measured |", "|---|--:|--:|")
     for goal in goals(measured, together):
-        yield f"| {goal.what} | ≤ {goal.most:g}{goal.unit} | {_marked(goal)}{goal.unit} |"
+        yield f"| {goal.what} | ≤ {goal.most:g}{goal.unit} | {_bold_if_missed(goal)}{goal.unit} |"
     yield from ("", "### Cold start", "", "| | ratio | ms |", "|---|--:|--:|")
     against = ratios(measured.cold, BARE)
-    for way, seconds in medians(measured.cold).items():
-        yield f"| {way} | {against[way]:.2f} | {seconds * 1e3:.0f} |"
+    for variant, seconds in medians(measured.cold).items():
+        yield f"| {variant} | {against[variant]:.2f} | {seconds * 1e3:.0f} |"
     yield from ("", "### A warm call", "")
     yield "| | ms | beyond the runtime client, ms | beyond boto3 too, ms |"
     yield "|---|--:|--:|--:|"
-    for way, seconds in medians(measured.warm).items():
-        calls = way in {OURS, EMULATOR}
+    for variant, seconds in medians(measured.warm).items():
+        calls = variant in {OURS, EMULATOR}
         added = (
-            [f"{_added(measured, way) * 1e3:.2f}", f"{_added(measured, way, CLIENT) * 1e3:.2f}"] if calls else ["", ""]
+            [f"{_overhead(measured, variant) * 1e3:.2f}", f"{_overhead(measured, variant, CLIENT) * 1e3:.2f}"]
+            if calls
+            else ["", ""]
         )
-        yield f"| {way} | {seconds * 1e3:.2f} | {' | '.join(added)} |"
+        yield f"| {variant} | {seconds * 1e3:.2f} | {' | '.join(added)} |"
     yield from ("", f"### Calls at the same time, of {SECONDS:g} s each", "")
     yield "| | calls | the first time, s | again, s |"
     yield "|---|--:|--:|--:|"
-    for way, taken in measured.together.items():
-        number, cells = together if way == OURS else 2, [f"{each:.2f}" for each in taken] if taken else ["it ends", ""]
-        yield f"| {way} | {number} | {' | '.join(cells)} |"
+    for variant, taken in measured.together.items():
+        number, cells = (
+            together if variant == OURS else 2,
+            [f"{each:.2f}" for each in taken] if taken else ["it ends", ""],
+        )
+        yield f"| {variant} | {number} | {' | '.join(cells)} |"
     yield from ("", "### Memory of the endpoint's process", "", "| | now, MB | at most, MB |", "|---|--:|--:|")
     for when, figures in measured.memory.items():
         yield f"| {when} | {figures['now']:.0f} | {figures['most']:.0f} |"
 
 
-def _added(measured: Measured, way: str, *others: str) -> float:
-    """Give what a warm call takes beyond the runtime client, and what *others* take: the middle of all rounds."""
+def _overhead(measured: Measured, variant: str, *others: str) -> float:
+    """Return how much longer a warm call takes than the runtime client and *others*: the median of all rounds."""
     taken_off = [sum(each) for each in zip(*(measured.warm[other] for other in (BARE, *others)), strict=True)]
-    added: float = median(value - other for value, other in zip(measured.warm[way], taken_off, strict=True))
+    added: float = median(value - other for value, other in zip(measured.warm[variant], taken_off, strict=True))
     return added
 
 
-def _marked(goal: Goal) -> str:
+def _bold_if_missed(goal: Goal) -> str:
     text = f"{goal.found:.0f}" if goal.most > 10 else f"{goal.found:.2f}"
     return text if goal.found <= goal.most else f"**{text}**"

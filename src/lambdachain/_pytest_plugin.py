@@ -1,7 +1,7 @@
-"""The pytest plugin: fixtures that stand in for AWS, and no test that calls AWS by accident.
+"""The pytest plugin: fixtures that take the place of AWS, and a guard that stops tests from calling AWS by accident.
 
-pytest loads it wherever lambdachain is installed, so it loads next to nothing itself: what a fixture needs is imported
-when a test asks for the fixture.
+pytest loads it wherever lambdachain is installed, so it imports next to nothing: a fixture imports what it needs when a
+test requests it.
 """
 
 from __future__ import annotations
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
     from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
 
 _ALLOW: Final = "allow_real_invokes"
-_OURS: Final = "lambdachain"
+_PACKAGE: Final = "lambdachain"
 _SECTION: Final = "lambdachain calls"
-_MOST_LINES: Final = 50
-_REMEMBERING: Final = (
+_MAX_LINES: Final = 50
+_STATEFUL_MODULES: Final = (
     "lambdachain._calling.retry_budget",
     "lambdachain._core.clock",
     "lambdachain._fan_out.concurrency_limit",
 )
 
-# Between our frames and the wire; and what catches errors on a test's behalf.
-_BELOW: Final = frozenset(
+# Packages whose frames appear below ours in a traceback; and packages that catch errors on behalf of a test.
+_LOWER_PACKAGES: Final = frozenset(
     {"asyncio", "boto3", "botocore", "concurrent", "contextlib", "http", "tenacity", "threading", "urllib3"}
 )
-_EXPECTING: Final = frozenset({"_pytest", "unittest"})
+_CATCHING: Final = frozenset({"_pytest", "unittest"})
 
 
 class _EndpointSettings(TypedDict, total=False):
@@ -56,11 +56,11 @@ class _EndpointSettings(TypedDict, total=False):
 
 _was_closed: Final = pytest.StashKey[bool]()
 _outcomes: Final = pytest.StashKey[set[str]]()
-_stood_in: Final = pytest.StashKey[object]()
+_transport: Final = pytest.StashKey[object]()
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Declare the option of the configuration file."""
+    """Add the ini option."""
     parser.addini(
         f"lambdachain_{_ALLOW}",
         "lambdachain: let every test call functions on AWS itself (default: false; one test: the marker)",
@@ -70,20 +70,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Close the guard, before the first module of tests is imported."""
+    """Close the network guard before the first test module is imported."""
     config.addinivalue_line("markers", f"{_ALLOW}: let this test call functions on AWS itself (lambdachain)")
     config.stash[_was_closed] = network_guard.closed
     network_guard.closed = not config.getini(f"lambdachain_{_ALLOW}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
-    """Leave the guard as it was: pytest may run inside a program, or inside a test."""
+    """Restore the guard: pytest may run inside a program, or inside a test."""
     network_guard.closed = config.stash.get(_was_closed, network_guard.closed)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Open the guard for a test that says so, its own fixtures included."""
+    """Open the guard for a test with the marker, including its fixtures."""
     closed = network_guard.closed
     network_guard.closed = closed and item.get_closest_marker(_ALLOW) is None
     try:
@@ -94,12 +94,14 @@ def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Begin anew, also where a plugin runs a test again: no failure of an earlier test stops this one's retries.
+    """Reset process-wide state before each test, and each rerun of a test.
 
-    Nor does a throttle of an earlier one slow down its maps, or time that was skipped there end a context of both.
+    Otherwise failures of an earlier test would use up this one's retry budget, its throttles would slow down maps, and
+    the time that it skipped would be missing in contexts that both use.
     """
     item.stash[_outcomes] = set()
-    for name in _REMEMBERING:
+    for name in _STATEFUL_MODULES:
+        # A module that is not imported has no state to reset, and importing it would cost time.
         module = sys.modules.get(name)
         if module is not None:
             module.forget()
@@ -109,47 +111,49 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show a failure by the user's own lines and the calls that came."""
+    """Shorten the traceback of a failure to the user's own frames, and add a section with the calls."""
     if call.excinfo is not None and not item.config.getoption("fulltrace"):
-        call.excinfo = _cut(call.excinfo)
+        call.excinfo = _shorten(call.excinfo)
     report = yield
     if call.when == "call":
         item.stash.setdefault(_outcomes, set()).add(report.outcome)
-    standing = item.stash.get(_stood_in, None) if call.when == "teardown" else transport_override()
-    item.stash[_stood_in] = None if call.when == "teardown" else standing
-    if report.failed and (calls := _described(standing)):
+    # At teardown the fixture has removed its transport already, so the one of the call phase is kept for it.
+    transport = item.stash.get(_transport, None) if call.when == "teardown" else transport_override()
+    item.stash[_transport] = None if call.when == "teardown" else transport
+    if report.failed and (calls := _describe_calls(transport)):
         report.sections.append((_SECTION, calls))
     return report
 
 
 @pytest.fixture
 def lambda_stub(request: pytest.FixtureRequest) -> Generator[StubTransport]:
-    """Describe what functions answer, and look at what they were asked; nothing is sent to AWS.
+    """Script the responses of functions, and check their requests; nothing is sent to AWS.
 
-    Takes the calls of every client that would send to AWS, in all threads:
+    Receives the calls of every client that would send to AWS, in all threads:
 
         def test_order_is_charged(lambda_stub: StubTransport) -> None:
             charges = lambda_stub.on(charge).returns(ChargeResponse(charge_id="c-1"))
             assert handler.local(Order(id="o-1", cents=500)).ok
             assert charges.calls[0].request == ChargeRequest(order_id="o-1", cents=500)
 
-    Strict both ways: a call that nothing was said about fails the test, even if the code under test catches the error,
-    and so does something said that no call asked for. A test that expects UnstubbedCallError catches it itself.
+    Strict both ways: a call without a stub fails the test, even if the code under test catches the error, and so does a
+    stub that no call has used. A test that expects UnstubbedCallError catches it itself.
     """
     from lambdachain.testing import StubTransport
 
     stub = StubTransport()
     with override_transport(stub):
         yield stub
+    # A test that failed or was skipped did not get to use all its stubs.
     if request.node.stash.get(_outcomes, set()) == {"passed"}:
-        _check(stub, request.node)
+        _check_stub(stub, request.node)
 
 
 @pytest.fixture
 def lambda_inprocess() -> Generator[InProcessTransport]:
-    """Run real handlers in this process with Lambda's semantics; the test says which.
+    """Run real handlers in this process with Lambda's semantics; the test adds them.
 
-    Takes the calls of every client that would send to AWS, in all threads, and those of the handlers among each other:
+    Receives the calls of every client that would send to AWS, in all threads, and the calls between handlers:
 
         def test_system(lambda_inprocess: InProcessTransport) -> None:
             lambda_inprocess.add(orders.handler)
@@ -166,15 +170,15 @@ def lambda_inprocess() -> Generator[InProcessTransport]:
 def lambda_endpoint() -> Generator[Callable[..., LocalEndpoint]]:
     """Serve functions in processes of the real runtime client, over HTTP; needs lambdachain[local].
 
-    A callable: each call starts a LocalEndpoint, which takes the calls of every client that would send to AWS, and, by
-    AWS_ENDPOINT_URL_LAMBDA, of plain boto3 in the test. The last one started is the one that takes them; all are
-    stopped at the end.
+    A callable: each call starts a LocalEndpoint, which receives the calls of every client that would send to AWS, and,
+    by AWS_ENDPOINT_URL_LAMBDA, of plain boto3 in the test. The endpoint started last receives them; all are stopped at
+    the end of the test.
 
         def test_as_deployed(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
             lambda_endpoint(LocalFunction("billing-charge", "app.handler", directory="billing"))
             assert LambdaClient().call(charge, ChargeRequest(order_id="o-1", cents=500)).charge_id
 
-    Keywords are those of LocalEndpoint.
+    The keyword arguments are those of LocalEndpoint.
     """
     try:
         from lambdachain.local import LocalEndpoint
@@ -185,7 +189,7 @@ def lambda_endpoint() -> Generator[Callable[..., LocalEndpoint]]:
 
         def start(*functions: LocalFunction, **settings: Unpack[_EndpointSettings]) -> LocalEndpoint:
             endpoint = running.enter_context(LocalEndpoint(functions, **settings))
-            running.enter_context(_every_client_on(endpoint))
+            running.enter_context(_redirect_clients_to(endpoint))
             return endpoint
 
         yield start
@@ -193,9 +197,9 @@ def lambda_endpoint() -> Generator[Callable[..., LocalEndpoint]]:
 
 @pytest.fixture
 def lambda_context() -> LambdaContext:
-    """Return the context that Lambda gives a handler, with Lambda's defaults: 128 MB, and 3 seconds that run from now.
+    """Return a fake of the context that Lambda passes to a handler, with Lambda's defaults: 128 MB, 3 seconds from now.
 
-    For other values make one: LambdaContext("orders", timeout=30).
+    For other values create one: LambdaContext("orders", timeout=30).
     """
     from lambdachain.testing import LambdaContext
 
@@ -203,8 +207,8 @@ def lambda_context() -> LambdaContext:
 
 
 @contextmanager
-def _every_client_on(endpoint: LocalEndpoint) -> Generator[None]:
-    """Have lambdachain's clients and plain boto3 call *endpoint*: with credentials that are none, and by no proxy."""
+def _redirect_clients_to(endpoint: LocalEndpoint) -> Generator[None]:
+    """Make lambdachain's clients and plain boto3 call *endpoint*, with dummy credentials and without a proxy."""
     import boto3
     from botocore.config import Config
 
@@ -220,69 +224,72 @@ def _every_client_on(endpoint: LocalEndpoint) -> Generator[None]:
     transport.close()
 
 
-def _check(stub: StubTransport, item: pytest.Item) -> None:
-    """Fail a test that passed, but not by what it said."""
+def _check_stub(stub: StubTransport, item: pytest.Item) -> None:
+    """Fail a test that passed in spite of an unexpected call or an unused stub."""
     for error in stub.unstubbed:
+        # A call from code that swallows exceptions has to fail the test, but an expected one must not.
         if not _is_caught_by(item, error.__traceback__):
-            error.add_note("Raised again at the end of the test, because something else than the test caught it.")
+            error.add_note("Raised again at the end of the test, because the code under test caught it.")
             raise error
     try:
         stub.verify()
     except StubError as unused:
-        words = f"{type(unused).__name__}: {unused}"
+        message = f"{type(unused).__name__}: {unused}"
     else:
         return
-    pytest.fail(words, pytrace=False)
+    pytest.fail(message, pytrace=False)
 
 
 def _is_caught_by(item: pytest.Item, traceback: TracebackType | None) -> bool:
-    """Check whether the test itself caught an error: the outermost frame of a traceback is where it was caught."""
-    if traceback is None:  # unittest's assertRaises takes it away
+    """Check whether the test itself caught an error: the outermost frame of its traceback is the one that caught it."""
+    if traceback is None:  # unittest's assertRaises removes it
         return True
     path = Path(traceback.tb_frame.f_code.co_filename)
-    tests = {item.path, *_file_of(getattr(item, "obj", None))}
-    return path in tests or path.name == "conftest.py" or _package(traceback) in _EXPECTING
+    tests = {item.path, *_find_file(getattr(item, "obj", None))}
+    return path in tests or path.name == "conftest.py" or _package(traceback) in _CATCHING
 
 
-def _file_of(function: object) -> list[Path]:
-    """Return the file of a test function: another than its item's where the class of a test is inherited."""
+def _find_file(function: object) -> list[Path]:
+    """Return the file of a test function; it is not that of the item if the test class is inherited."""
     code = getattr(inspect.unwrap(function) if callable(function) else None, "__code__", None)
     return [Path(code.co_filename)] if code is not None else []
 
 
-def _cut(failure: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
-    """Remove our frames, and those below them, out of the traceback of an error of ours."""
-    kept = list(_users(failure.tb))
-    if not isinstance(failure.value, LambdaChainError) or all(map(_is_pytests, kept)):
+def _shorten(failure: pytest.ExceptionInfo[BaseException]) -> pytest.ExceptionInfo[BaseException]:
+    """Remove our frames, and those below them, from the traceback of an error of ours."""
+    frames = list(_user_frames(failure.tb))
+    if not isinstance(failure.value, LambdaChainError) or all(map(_is_pytest_frame, frames)):
         return failure
     if isinstance(failure.value, StubError):
         _drop_inner_context(failure.value)
     traceback: TracebackType | None = None
-    for entry in reversed(kept):
+    # A traceback is a linked list from the outermost frame inwards, so it is rebuilt from the inside.
+    for entry in reversed(frames):
         traceback = TracebackType(traceback, entry.tb_frame, entry.tb_lasti, entry.tb_lineno)
-    # pytest goes back to the real one where it cuts off its own frames, so that filtering its copy is not enough
+    # pytest reads the real traceback again when it removes its own frames: filtering its copy is not enough.
     cut = (failure.type, failure.value, cast("TracebackType", traceback))
     return pytest.ExceptionInfo[BaseException].from_exc_info(cut)
 
 
 def _drop_inner_context(error: StubError) -> None:
-    """Leave out what a transport made of the error on its way: nothing that the user's code had a part in."""
+    """Hide the context that a transport added to the error, if no code of the user took part in it."""
     inner = error.__context__
-    if inner is not None and not any(_users(inner.__traceback__)):
+    if inner is not None and not any(_user_frames(inner.__traceback__)):
         error.__suppress_context__ = True
 
 
-def _users(entry: TracebackType | None) -> Iterator[TracebackType]:
+def _user_frames(entry: TracebackType | None) -> Iterator[TracebackType]:
+    # A frame of the standard library or of botocore is ours only below a frame of ours.
     is_inside = False
     while entry is not None:
         package = _package(entry)
-        is_inside = package == _OURS or (is_inside and package in _BELOW)
+        is_inside = package == _PACKAGE or (is_inside and package in _LOWER_PACKAGES)
         if not is_inside:
             yield entry
         entry = entry.tb_next
 
 
-def _is_pytests(entry: TracebackType) -> bool:
+def _is_pytest_frame(entry: TracebackType) -> bool:
     return _package(entry) in ("_pytest", "pluggy")
 
 
@@ -291,9 +298,9 @@ def _package(entry: TracebackType) -> str:
     return str(entry.tb_frame.f_globals.get("__name__", "")).partition(".")[0]
 
 
-def _described(transport: object) -> str:
-    """Write the calls that a stand-in took, the last of them if they are many."""
+def _describe_calls(transport: object) -> str:
+    """Return the calls that a transport has recorded; if there are many, the last ones."""
     describe = getattr(transport, "describe", None)
     lines = str(describe()).splitlines() if callable(describe) else []
-    more = len(lines) - _MOST_LINES
-    return "\n".join([f"... {more} before", *lines[-_MOST_LINES:]] if more > 0 else lines)
+    more = len(lines) - _MAX_LINES
+    return "\n".join([f"... {more} earlier calls", *lines[-_MAX_LINES:]] if more > 0 else lines)

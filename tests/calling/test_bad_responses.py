@@ -28,7 +28,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._contracts import s3_offload
-from tests.awaited import iterated
+from tests.support.async_as_sync import iterated
 
 MARK = b'{"__lambdachain_s3__"'
 BUCKET = "orders-payloads"

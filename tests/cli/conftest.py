@@ -109,7 +109,8 @@ def fast_lambda(tmp_path: Path) -> Iterator[Callable[..., FastLambda]]:
     def start(most: float = 0.0, room: int = 1000) -> FastLambda:
         notes = tmp_path.with_name(f"{tmp_path.name}-notes-{len(started)}")
         process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("fast_lambda.py")), str(notes), str(most), str(room)],
+            [sys.executable, "-m", "tests.cli.fast_lambda", str(notes), str(most), str(room)],
+            cwd=Path(__file__).parents[2],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -1,8 +1,8 @@
-"""A fast fake Lambda for maps of many lines: a server in one thread that records each payload and follows its command.
+"""A throttling server in a process of its own, for maps that are killed; it records each payload and obeys it.
 
-Arguments: a file to record payloads in, the maximum seconds that a call takes, and the concurrency above which it
-throttles. It prints its port, and ends when its standard input does. ``{"do": "fail"}`` fails, ``cut`` closes the
-connection, ``deny`` is refused, ``wait`` takes a minute.
+Arguments: a file to record payloads in, the maximum duration of a call in seconds, and the concurrency limit. It
+prints its port, and exits at the end of its standard input. ``{"do": "fail"}`` makes the function fail, ``cut`` closes
+the connection, ``deny`` is rejected, ``wait`` takes a minute.
 """
 
 from __future__ import annotations
@@ -12,63 +12,52 @@ import json
 import random
 import sys
 from pathlib import Path
+from typing import Final
 
-FAILURE = b'{"errorType":"ValueError","errorMessage":"on purpose"}'
-THROTTLE = b'{"Reason":"ConcurrentInvocationLimitExceeded","message":"Rate Exceeded."}'
-RUNNING: list[bytes] = []
-DENIAL = b'{"Message":"User is not authorized to perform: lambda:InvokeFunction"}'
+from tests.support.responses import http_response
+from tests.support.throttling_server import ThrottlingServer
 
-
-def answer(status: bytes, body: bytes, *headers: bytes) -> bytes:
-    """Send a response."""
-    lines = [b"HTTP/1.1 " + status, b"Content-Type: application/json", b"Content-Length: %d" % len(body), *headers]
-    return b"\r\n".join([*lines, b"x-amzn-RequestId: 8f5e2c1a", b"", body])
-
-
-def answer_to(payload: object, body: bytes) -> bytes:
-    """Follow the instruction in a payload; without one, return the payload."""
-    asked = payload.get("do") if isinstance(payload, dict) else None
-    if asked == "fail":
-        return answer(b"200 OK", FAILURE, b"X-Amz-Executed-Version: 3", b"X-Amz-Function-Error: Unhandled")
-    if asked == "deny":
-        return answer(b"403 Forbidden", DENIAL, b"x-amzn-ErrorType: AccessDeniedException")
-    return answer(b"200 OK", b'{"got":%s}' % body, b"X-Amz-Executed-Version: 3")
+VERSION: Final = {"X-Amz-Executed-Version": "3"}
+FAILED: Final = http_response(
+    "200 OK",
+    b'{"errorType":"ValueError","errorMessage":"on purpose"}',
+    {**VERSION, "X-Amz-Function-Error": "Unhandled"},
+)
+DENIED: Final = http_response(
+    "403 Forbidden",
+    b'{"Message":"User is not authorized to perform: lambda:InvokeFunction"}',
+    {"x-amzn-ErrorType": "AccessDeniedException"},
+)
 
 
-async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Serve one connection."""
-    try:
-        while True:
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            body = await reader.readexactly(int(head.split(b"content-length:")[1].split(b"\r\n")[0]))
-            if len(RUNNING) >= ROOM:
-                writer.write(answer(b"429 Too Many Requests", THROTTLE, b"x-amzn-ErrorType: TooManyRequestsException"))
-                await writer.drain()
-                continue
-            NOTES.write(body + b"\n")
-            payload = json.loads(body)
-            asked = payload.get("do") if isinstance(payload, dict) else None
-            if asked == "cut":
-                return
-            RUNNING.append(body)
-            await asyncio.sleep(60 if asked == "wait" else MOST * random.random())
-            RUNNING.pop()
-            writer.write(answer_to(payload, body))
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        return
-    finally:
-        writer.close()
+class ObedientServer(ThrottlingServer):
+    """Records each payload before it runs, and does what the payload says."""
+
+    def __init__(self, notes: Path, longest: float, capacity: int) -> None:
+        super().__init__(capacity=capacity)
+        # Unbuffered: the tests read the file while the server runs.
+        self._notes = notes.open("ab", buffering=0)
+        self._longest = longest
+
+    async def invoke(self, body: bytes) -> bytes | None:
+        self._notes.write(body + b"\n")
+        payload = json.loads(body)
+        action = payload.get("do") if isinstance(payload, dict) else None
+        if action == "cut":
+            return None
+        await asyncio.sleep(60 if action == "wait" else self._longest * random.random())
+        if action in ("fail", "deny"):
+            return FAILED if action == "fail" else DENIED
+        return http_response("200 OK", b'{"got":%s}' % body, VERSION)
 
 
 async def main() -> None:
     """Serve until standard input ends."""
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
+    server = ObedientServer(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))
+    listening = await asyncio.start_server(server.serve, "127.0.0.1", 0, backlog=1024)
+    print(listening.sockets[0].getsockname()[1], flush=True)
     await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    NOTES = Path(sys.argv[1]).open("ab", buffering=0)  # noqa: SIM115 - as long as the process lives
-    MOST, ROOM = float(sys.argv[2]), int(sys.argv[3])
     asyncio.run(main())

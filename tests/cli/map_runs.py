@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lambdachain.cli._map.session import MapArguments, run
-from lambdachain.cli._target_options import Connection
+from lambdachain.cli._target_options import TargetOptions
 from lambdachain.testing import StubTransport
 
-CONNECTION = Connection(None, None, None, None, None, None, None, None)
+CONNECTION = TargetOptions(None, None, None, None, None, None, None, None)
 ARGUMENTS: dict[str, Any] = {
     "target": "f",
     "failures": None,

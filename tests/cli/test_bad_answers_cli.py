@@ -4,46 +4,34 @@ from __future__ import annotations
 
 import json
 import subprocess
-import threading
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support.faults import respond
+from tests.support.laboratory import Fault, Laboratory, Request
+from tests.support.responses import http_response
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 VARIABLES = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_REGION": "eu-west-1"}
 BAD = ["1e400", "-1e400", '{"a": [1e400]}', '{"__lambdachain_s3__"', '{"__lambdachain_s3__": <html>', "[" * 100_000]
 
 
-class _Handler(BaseHTTPRequestHandler):
-    """Responds to a payload that is text with that text, and to any other with the payload itself."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["content-length"]))
-        payload: Any = json.loads(body)
-        answer = payload.encode() if isinstance(payload, str) else body
-        self.send_response(200)
-        self.send_header("X-Amz-Executed-Version", "1")
-        self.send_header("x-amzn-RequestId", "r-1")
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    def log_message(self, *_: object) -> None:
-        """Suppress the log."""
+def _to_response(request: Request) -> bytes:
+    """Respond to a payload that is a string with the content of the string, and to any other with itself."""
+    payload: Any = json.loads(request.body)
+    body = payload.encode() if isinstance(payload, str) else request.body
+    return http_response("200 OK", body, {"X-Amz-Executed-Version": "1"})
 
 
 @pytest.fixture
 def url() -> Iterator[str]:
-    """Serve the responses."""
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Handler) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
-        thread.join()
+    """Serve such responses."""
+    with Laboratory() as laboratory:
+        laboratory.play(Fault("bad response", respond(_to_response)))
+        yield laboratory.url
 
 
 @pytest.mark.parametrize("bad", BAD, ids=lambda text: text[:24])

@@ -17,7 +17,7 @@ from lambdachain import doctor
 from lambdachain._analysis.diagnosis import environment_checks as checks
 from lambdachain._analysis.diagnosis.permission_checks import parse_denied_resource
 from lambdachain._analysis.diagnosis.report import Level
-from tests.aws_answers import answering
+from tests.support.dry_run_server import serve_dry_runs
 
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIACANARYCANARY", "AWS_SECRET_ACCESS_KEY": "canary-secret", "AWS_REGION": "eu-west-1"}
 CODE = """
@@ -35,7 +35,7 @@ client.call(compute(), 1)
 @pytest.fixture
 def endpoint() -> Iterator[tuple[str, list[tuple[str, str]]]]:
     """Serve Lambda's responses as recorded."""
-    with answering() as served:
+    with serve_dry_runs() as served:
         yield served
 
 

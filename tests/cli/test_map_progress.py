@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lambdachain.cli._exit_status import Refusal
+from lambdachain.cli._exit_status import InputError
 from lambdachain.cli._map.lines import (
     Input,
     Line,
@@ -263,7 +263,7 @@ def test_text_behind_a_last_line_without_a_line_break_changes_that_line(runs: Ma
     (tmp_path / "in.jsonl").write_text('{"line": 3}\n{"line": 7}}\n')
 
     assert longer.called == [8]
-    with pytest.raises(Refusal, match=r"in\.jsonl:2 has changed since it was run"):
+    with pytest.raises(InputError, match=r"in\.jsonl:2 has changed since it was run"):
         runs.run()
 
 
@@ -384,7 +384,7 @@ def test_an_input_with_a_long_line_is_checked_as_any_other(tmp_path: Path):
 
 def refusal(runs: MapRuns, **options: Any) -> str:
     """Return why a run is refused, once it is certain that it called nothing."""
-    with pytest.raises(Refusal) as refused:
+    with pytest.raises(InputError) as refused:
         runs.run(**options)
     assert runs.called == []
     return refused.value.message

@@ -12,7 +12,7 @@ from typing import Final
 
 import pytest
 
-from tests.aws_answers import answering
+from tests.support.dry_run_server import serve_dry_runs
 
 ROOT: Final = Path(__file__).parents[2]
 HOW_TO: Final = ROOT / "docs" / "how-to"
@@ -26,7 +26,7 @@ _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 def surroundings(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     """Set a role's credentials, a region, and an endpoint with recorded responses of Lambda."""
     here = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    with answering() as (url, _):
+    with serve_dry_runs() as (url, _):
         yield {
             **{name: value for name, value in environment.items() if "proxy" not in name.lower()},
             "PATH": here,

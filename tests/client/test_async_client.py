@@ -39,8 +39,8 @@ from lambdachain._transports.async_adapter import ThreadAdapter, to_async_transp
 from lambdachain._transports.boto import async_transport as async_boto
 from lambdachain._transports.default import default_async_transport
 from lambdachain.testing import LambdaContext, RealInvokeBlockedError, StubTransport, UnstubbedCallError
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Laboratory
+from tests.support import faults
+from tests.support.laboratory import Laboratory
 
 double = Contract("double", request=int, response=int, idempotent=True)
 CALL = Invocation("double", payload=b"21")

@@ -1,4 +1,4 @@
-"""The functions that every transport of the conformance suite carries calls to: one behaviour each."""
+"""The functions of the conformance suite, called over every transport: one behavior each."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ client = LambdaClient()
 
 
 class Order(BaseModel):
-    """What the typed functions take."""
+    """The request of the typed functions."""
 
     item: str
     quantity: int
 
 
 class Placed(BaseModel):
-    """What they answer."""
+    """Their response."""
 
     text: str
 
 
 class OutOfStock(RemoteError):
-    """What they declare."""
+    """Their declared error."""
 
     available: int
 
 
 class Undeclared(RemoteError):
-    """What they raise and do not declare."""
+    """An error that they raise and do not declare."""
 
     secret: str
 
@@ -44,7 +44,7 @@ relay = Contract("relay", request=Order, response=Placed, errors=[OutOfStock])
 
 @remote(place)
 def place_order(order: Order) -> Placed:
-    """Answer, or raise what is declared, or what is not."""
+    """Return a response, or raise a declared or an undeclared error."""
     if order.item == "undeclared":
         raise Undeclared(secret="s")
     if order.quantity > 2:
@@ -54,13 +54,13 @@ def place_order(order: Order) -> Placed:
 
 @remote(relay)
 async def relay_order(order: Order) -> Placed:
-    """Call another function, as coroutine functions may."""
+    """Call another function, from a coroutine."""
     return client.call(place, order)
 
 
-@remote("told")
-def told(_: None) -> dict[str, str | int | None]:
-    """Tell what the caller told."""
+@remote("metadata")
+def report_metadata(_: None) -> dict[str, str | int | None]:
+    """Return the metadata of the call."""
     invocation = current_invocation()
     if invocation is None:
         return {}
@@ -75,12 +75,12 @@ def told(_: None) -> dict[str, str | int | None]:
 
 
 def echo(event: Any, context: Any) -> Any:
-    """Answer the event."""
+    """Return the event."""
     return event
 
 
 def describe(event: Any, context: Any) -> dict[str, Any]:
-    """Answer what the context says."""
+    """Return the attributes of the context."""
     client_context = context.client_context
     return {
         "request_id": context.aws_request_id,
@@ -94,30 +94,30 @@ def describe(event: Any, context: Any) -> dict[str, Any]:
 
 
 def fail(event: Any, context: Any) -> None:
-    """Raise an exception with the event as its text."""
+    """Raise an exception with the event as its message."""
     raise LookupError(event)
 
 
 def leave(event: Any, context: Any) -> None:
-    """End the process with the event as its status."""
+    """Exit the process with the event as its status."""
     sys.exit(event)
 
 
 def answer_a_set(event: Any, context: Any) -> Any:
-    """Answer what JSON cannot carry."""
+    """Return a value that JSON cannot represent."""
     return {1, 2}
 
 
 def answer_nan(event: Any, context: Any) -> float:
-    """Answer what Python's JSON can carry, and JSON cannot."""
+    """Return NaN, which Python serializes although JSON does not have it."""
     return float("nan")
 
 
 def answer_large(event: int, context: Any) -> str:
-    """Answer a text of *event* characters."""
+    """Return a string of *event* characters."""
     return "x" * event
 
 
 def oversleep(event: Any, context: Any) -> None:
-    """Take longer than the function may."""
+    """Sleep longer than the function's timeout."""
     time.sleep(3)

@@ -24,13 +24,13 @@ from lambdachain import (
 from lambdachain._transports.async_adapter import to_async_transport
 from lambdachain._transports.transport_override import override_transport
 from lambdachain.local import LocalEndpoint, LocalFunction
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 from tests.conformance import conformance_functions as functions
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 
 @dataclass(frozen=True)
-class Deployed:
-    """A function as it is deployed everywhere."""
+class DeployedFunction:
+    """A function with its configuration for every transport."""
 
     name: str
     handler: str
@@ -44,25 +44,25 @@ class Deployed:
 
 
 DEPLOYED: Final = [
-    Deployed("place", "place_order"),
-    Deployed("relay", "relay_order"),
-    Deployed("told", "told"),
-    Deployed("echo", "echo"),
-    Deployed("describe", "describe"),
-    Deployed("describe-tenant", "describe", tenant_isolation=True),
-    Deployed("fail", "fail"),
-    Deployed("leave", "leave"),
-    Deployed("answer-a-set", "answer_a_set"),
-    Deployed("answer-nan", "answer_nan"),
-    Deployed("answer-large", "answer_large"),
-    Deployed("oversleep", "oversleep", timeout=1.0),
-    Deployed("parked", "echo", reserved_concurrency=0),
+    DeployedFunction("place", "place_order"),
+    DeployedFunction("relay", "relay_order"),
+    DeployedFunction("metadata", "report_metadata"),
+    DeployedFunction("echo", "echo"),
+    DeployedFunction("describe", "describe"),
+    DeployedFunction("describe-tenant", "describe", tenant_isolation=True),
+    DeployedFunction("fail", "fail"),
+    DeployedFunction("leave", "leave"),
+    DeployedFunction("answer-a-set", "answer_a_set"),
+    DeployedFunction("answer-nan", "answer_nan"),
+    DeployedFunction("answer-large", "answer_large"),
+    DeployedFunction("oversleep", "oversleep", timeout=1.0),
+    DeployedFunction("parked", "echo", reserved_concurrency=0),
 ]
 
 
 @contextmanager
 def on_the_endpoint(make: Callable[..., Transport]) -> Iterator[Transport]:
-    """Serve the functions in processes of the real runtime client, called over HTTP."""
+    """Serve the functions in processes of the real runtime client, and call them over HTTP."""
     here = Path(__file__).parent
     served = [
         LocalFunction(
@@ -84,7 +84,7 @@ def on_the_endpoint(make: Callable[..., Transport]) -> Iterator[Transport]:
 
 @contextmanager
 def awaited_on_the_endpoint(name: str) -> Iterator[Transport]:
-    """Serve them, and call them from an event loop."""
+    """Serve the functions, and call them from an event loop."""
 
     def make(*, session: boto3.Session, endpoint_url: str) -> Any:
         return AwaitedTransport(ASYNC_TRANSPORTS[name](region=session.region_name, endpoint_url=endpoint_url))
@@ -94,8 +94,8 @@ def awaited_on_the_endpoint(name: str) -> Iterator[Transport]:
 
 
 @contextmanager
-def awaited_from(transport_override: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
-    """Have a stand-in that blocks called from an event loop."""
+def call_from_event_loop(transport_override: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
+    """Call a blocking transport from an event loop."""
     with transport_override() as transport:
         yield AwaitedTransport(to_async_transport(transport))
 
@@ -117,7 +117,7 @@ def in_process() -> Iterator[Transport]:
 
 @contextmanager
 def stub() -> Iterator[Transport]:
-    """Script the functions: by their own code where they have any, else in the stub's words for it."""
+    """Script the functions: by their own code, or by the steps of a stub that correspond to it."""
     from lambdachain.testing import StubTransport
 
     scripted = StubTransport()
@@ -141,19 +141,19 @@ TRANSPORTS: Final[dict[str, Callable[[], AbstractContextManager[Transport]]]] = 
     "in process": in_process,
     "stub": stub,
     **{f"{name} on the endpoint": partial(awaited_on_the_endpoint, name) for name in ASYNC_TRANSPORTS},
-    "async in process": partial(awaited_from, in_process),
-    "async stub": partial(awaited_from, stub),
+    "async in process": partial(call_from_event_loop, in_process),
+    "async stub": partial(call_from_event_loop, stub),
 }
 
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest) -> Iterator[Transport]:
-    """Give each transport in turn."""
+    """Return each transport in turn."""
     with ExitStack() as stack:
         yield stack.enter_context(TRANSPORTS[request.param]())
 
 
 @pytest.fixture
 def client(transport: Transport) -> LambdaClient:
-    """Call through it."""
+    """A client over the transport."""
     return client_over(transport)

@@ -28,14 +28,14 @@ NEVER = RetryPolicy.never()
 
 
 @pytest.mark.parametrize("contract", [place, relay], ids=["directly", "through another function"])
-def test_an_answer_comes_back_typed(client: LambdaClient, contract: Contract[Order, Placed]):
-    """As the contract says."""
+def test_a_response_is_typed(client: LambdaClient, contract: Contract[Order, Placed]):
+    """By the contract."""
     assert client.call(contract, ONE) == Placed(text="1 x mug")
 
 
 @pytest.mark.parametrize("contract", [place, relay], ids=["directly", "through another function"])
-def test_a_declared_error_comes_back_as_its_class(client: LambdaClient, contract: Contract[Order, Placed]):
-    """With its fields, however many functions it passed."""
+def test_a_declared_error_is_raised_as_its_class(client: LambdaClient, contract: Contract[Order, Placed]):
+    """With its fields, also through several functions."""
     with pytest.raises(OutOfStock) as refused:
         client.call(contract, Order(item="mug", quantity=3))
 
@@ -46,7 +46,7 @@ def test_a_declared_error_comes_back_as_its_class(client: LambdaClient, contract
 
 
 def test_an_undeclared_error_is_a_function_error(client: LambdaClient):
-    """Its class is not known here; its name is."""
+    """Its class is unknown to the caller, its name is not."""
     with pytest.raises(FunctionError) as failed:
         client.call(place, Order(item="undeclared", quantity=1))
 
@@ -55,8 +55,8 @@ def test_an_undeclared_error_is_a_function_error(client: LambdaClient):
     assert failed.value.error_message == '{"secret":"s"}'
 
 
-def test_a_request_that_the_callee_refuses_says_where(client: LambdaClient):
-    """Who calls by name has no contract to check it first."""
+def test_a_request_that_the_callee_rejects_has_the_path(client: LambdaClient):
+    """A caller by name has no contract to check the request with."""
     with pytest.raises(RequestRejectedError) as rejected:
         client.call("place", {"item": "mug", "quantity": "many"})
 
@@ -77,24 +77,24 @@ def test_a_request_that_the_callee_refuses_says_where(client: LambdaClient):
         ("parked", None, ThrottledError),
     ],
 )
-def test_a_failure_is_its_class(client: LambdaClient, function: str, payload: object, error: type[Exception]):
-    """And nothing is tried again that must not be."""
+def test_each_failure_has_its_class(client: LambdaClient, function: str, payload: object, error: type[Exception]):
+    """And is retried only if that is safe."""
     with pytest.raises(error) as failed:
         client.call(function, payload, retry=NEVER)
 
     assert type(failed.value) is error
 
 
-def test_the_callee_reads_what_the_caller_told(client: LambdaClient):
-    """Correlation, depth, attempt, key and how long it may take."""
+def test_the_callee_reads_the_callers_metadata(client: LambdaClient):
+    """Correlation id, depth, attempt, key and remaining time."""
     context = LambdaContext(request_id="outermost", timeout=60)
     with invocation_scope(context):
-        answer = client.call("told", None, idempotency_key="k-1", timeout=8)
+        answer = client.call("metadata", None, idempotency_key="k-1", timeout=8)
 
     assert answer == {"correlation_id": "outermost", "depth": 1, "attempt": 1, "key": "k-1", "remaining": 7}
 
 
-def test_an_invocation_tells_what_lambda_said(client: LambdaClient):
+def test_an_invoke_result_has_lambdas_metadata(client: LambdaClient):
     """Version, id, log and attempts."""
     result = client.invoke(place, ONE, log_tail=True)
 
@@ -104,8 +104,8 @@ def test_an_invocation_tells_what_lambda_said(client: LambdaClient):
     assert f"START RequestId: {result.request_id}" in (result.log_tail or "")
 
 
-def test_firing_gives_a_receipt(client: LambdaClient):
-    """One attempt, one id."""
+def test_fire_returns_a_receipt(client: LambdaClient):
+    """With one attempt and one id."""
     receipt = client.fire(place, ONE)
 
     assert receipt.request_id
@@ -120,6 +120,8 @@ def test_firing_gives_a_receipt(client: LambdaClient):
         ("echo:gone", PermissionReason.NO_SUCH_QUALIFIER),
     ],
 )
-def test_asking_runs_nothing_and_tells_what_is_missing(client: LambdaClient, function: str, reason: PermissionReason):
-    """Allowed, no such function, no such qualifier."""
+def test_can_invoke_runs_nothing_and_reports_what_is_missing(
+    client: LambdaClient, function: str, reason: PermissionReason
+):
+    """Allowed, unknown function, unknown qualifier."""
     assert client.can_invoke(function).reason is reason

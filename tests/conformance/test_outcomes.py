@@ -1,4 +1,4 @@
-"""At the seam: for one request, every transport gives the outcome that the real runtime client behind HTTP gives."""
+"""At the transport: every transport returns the outcome of the real runtime client behind HTTP."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ MAX_EVENT = 1_048_576
 CUSTOM = base64.b64encode(json.dumps({"custom": {"who": "grüß"}}).encode()).decode()
 
 
-def sent(transport: Transport, function: str, payload: object = None, **more: Any) -> Outcome:
-    """Send one request and check what every outcome has."""
+def send(transport: Transport, function: str, payload: object = None, **more: Any) -> Outcome:
+    """Send one request and check the common attributes of its outcome."""
     outcome = transport.send(Invocation(function, payload=json.dumps(payload).encode(), **more), timeout=60)
     assert UUID(outcome.request_id)
     return outcome
 
 
-def said(outcome: Outcome) -> Any:
-    """Read an answer."""
+def decode(outcome: Outcome) -> Any:
+    """Decode a response."""
     return json.loads(outcome.payload)
 
 
@@ -33,23 +33,23 @@ def said(outcome: Outcome) -> Any:
     [None, True, 0, -1.5, 10**30, 0.1, "", "grüß \U0001f600", [], {}, [1, [2, {"a": None}]], {"ключ": ["x"]}],
     ids=repr,
 )
-def test_json_goes_there_and_back(transport: Transport, event: object):
-    """What the function got and gave is what was sent."""
-    outcome = sent(transport, "echo", event)
+def test_json_round_trip(transport: Transport, event: object):
+    """Request and response arrive unchanged."""
+    outcome = send(transport, "echo", event)
 
-    assert said(outcome) == event
+    assert decode(outcome) == event
     assert (outcome.status, outcome.function_error, outcome.executed_version) == (200, None, "$LATEST")
 
 
 def test_no_payload_is_an_empty_object(transport: Transport):
     """As on AWS."""
-    assert said(transport.send(Invocation("echo"), timeout=60)) == {}
+    assert decode(transport.send(Invocation("echo"), timeout=60)) == {}
 
 
 def test_an_exception_is_a_function_error(transport: Transport):
-    """Its class, its text and where it was raised."""
-    outcome = sent(transport, "fail", "no such order")
-    report = said(outcome)
+    """With its class, message and stack trace."""
+    outcome = send(transport, "fail", "no such order")
+    report = decode(outcome)
 
     assert (outcome.status, outcome.function_error, outcome.executed_version) == (200, "Unhandled", "$LATEST")
     assert set(report) == {"errorType", "errorMessage", "requestId", "stackTrace"}
@@ -59,18 +59,18 @@ def test_an_exception_is_a_function_error(transport: Transport):
     assert len(report["stackTrace"]) == 1
 
 
-def test_what_json_cannot_carry_is_a_marshal_error(transport: Transport):
-    """In the runtime client's own words."""
-    report = said(sent(transport, "answer-a-set"))
+def test_a_value_that_json_cannot_represent_is_a_marshal_error(transport: Transport):
+    """With the runtime client's message."""
+    report = decode(send(transport, "answer-a-set"))
 
     assert report["errorType"] == "Runtime.MarshalError"
     assert report["errorMessage"] == "Unable to marshal response: Object of type set is not JSON serializable"
     assert report["stackTrace"] == []
 
 
-def test_nan_goes_out_as_it_is(transport: Transport):
-    """The runtime client does not mind; whoever reads it will."""
-    outcome = sent(transport, "answer-nan")
+def test_nan_is_sent_as_nan(transport: Transport):
+    """The runtime client allows it; the caller rejects it."""
+    outcome = send(transport, "answer-nan")
 
     assert (outcome.payload, outcome.function_error) == (b"NaN", None)
 
@@ -80,20 +80,20 @@ def test_nan_goes_out_as_it_is(transport: Transport):
     [(0, "Runtime exited without providing a reason"), (7, "Runtime exited with error: exit status 7")],
 )
 def test_an_exit_is_a_crash(transport: Transport, status: int, words: str):
-    """Lambda says what became of the process."""
-    outcome = sent(transport, "leave", status)
+    """Lambda reports the exit status."""
+    outcome = send(transport, "leave", status)
 
     assert outcome.function_error == "Unhandled"
-    assert said(outcome) == {
+    assert decode(outcome) == {
         "errorType": "Runtime.ExitError",
         "errorMessage": f"RequestId: {outcome.request_id} Error: {words}",
     }
 
 
-def test_a_function_over_its_time_is_stopped(transport: Transport):
-    """Lambda names its timeout."""
-    outcome = sent(transport, "oversleep")
-    report = said(outcome)
+def test_a_function_that_times_out(transport: Transport):
+    """Lambda reports its timeout."""
+    outcome = send(transport, "oversleep")
+    report = decode(outcome)
 
     assert (outcome.function_error, report["errorType"]) == ("Unhandled", "Sandbox.Timedout")
     assert report["errorMessage"].startswith(f"RequestId: {outcome.request_id} Error: Task timed out after ")
@@ -102,19 +102,19 @@ def test_a_function_over_its_time_is_stopped(transport: Transport):
 
 def test_a_response_may_be_six_mebibytes(transport: Transport):
     """And a hundred bytes."""
-    assert len(sent(transport, "answer-large", MAX_CALL + 98).payload) == MAX_CALL + 100
+    assert len(send(transport, "answer-large", MAX_CALL + 98).payload) == MAX_CALL + 100
 
-    outcome = sent(transport, "answer-large", MAX_CALL + 99)
+    outcome = send(transport, "answer-large", MAX_CALL + 99)
     assert outcome.function_error == "Unhandled"
-    assert said(outcome)["errorType"] == "Function.ResponseSizeTooLarge"
+    assert decode(outcome)["errorType"] == "Function.ResponseSizeTooLarge"
 
 
 @pytest.mark.parametrize(
     ("kind", "limit"), [(InvocationType.REQUEST_RESPONSE, MAX_CALL), (InvocationType.EVENT, MAX_EVENT)]
 )
-def test_a_request_over_the_limit_is_refused(transport: Transport, kind: InvocationType, limit: int):
-    """A byte more than Lambda takes."""
-    outcome = sent(transport, "echo", "x" * (limit - 1), invocation_type=kind)
+def test_a_request_over_the_limit_is_rejected(transport: Transport, kind: InvocationType, limit: int):
+    """One byte more than Lambda's limit."""
+    outcome = send(transport, "echo", "x" * (limit - 1), invocation_type=kind)
 
     assert (outcome.status, outcome.error_code) == (413, "RequestEntityTooLargeException")
     assert str(limit) in (outcome.error_message or "")
@@ -125,54 +125,54 @@ def test_a_request_over_the_limit_is_refused(transport: Transport, kind: Invocat
     [(b"{'a': 1}", "line: 1, column: 2"), (b"[1,\n2,\n", "line: 3"), (b"NaN", "line: 1"), (b"\xff", "0xff")],
     ids=repr,
 )
-def test_a_payload_that_is_no_json_is_refused(transport: Transport, payload: bytes, where: str):
-    """Lambda says where it stopped reading."""
+def test_a_payload_that_is_not_json_is_rejected(transport: Transport, payload: bytes, where: str):
+    """Lambda reports the position."""
     outcome = transport.send(Invocation("echo", payload=payload), timeout=60)
 
     assert (outcome.status, outcome.error_code) == (400, "InvalidRequestContentException")
     assert where in (outcome.error_message or "")
 
 
-def test_a_function_that_is_not_there_is_not_found(transport: Transport):
+def test_an_unknown_function_is_not_found(transport: Transport):
     """With the ARN that it would have."""
-    outcome = sent(transport, "gone")
+    outcome = send(transport, "gone")
 
     assert (outcome.status, outcome.error_code) == (404, "ResourceNotFoundException")
     assert outcome.error_message == "Function not found: arn:aws:lambda:us-east-1:123456789012:function:gone:$LATEST"
 
 
-def test_a_qualifier_that_is_not_there_is_not_found(transport: Transport):
+def test_an_unknown_qualifier_is_not_found(transport: Transport):
     """With the ARN that it would have."""
-    outcome = sent(transport, "echo", qualifier="gone")
+    outcome = send(transport, "echo", qualifier="gone")
 
     assert (outcome.status, outcome.error_code) == (404, "ResourceNotFoundException")
     assert outcome.error_message == "Function not found: arn:aws:lambda:us-east-1:123456789012:function:echo:gone"
 
 
-def test_latest_is_there(transport: Transport):
-    """Named or not, it is the same version."""
-    assert said(sent(transport, "echo", 1, qualifier="$LATEST")) == 1
+def test_latest_exists(transport: Transport):
+    """With and without a qualifier it is the same version."""
+    assert decode(send(transport, "echo", 1, qualifier="$LATEST")) == 1
 
 
 @pytest.mark.parametrize("name", ["arn:aws:lambda:us-east-1:123456789012:function:echo", "123456789012:function:echo"])
-def test_every_form_of_address_arrives(transport: Transport, name: str):
+def test_every_form_of_address_is_accepted(transport: Transport, name: str):
     """ARN and partial ARN."""
-    assert said(sent(transport, name, 1)) == 1
+    assert decode(send(transport, name, 1)) == 1
 
 
 def test_a_function_without_concurrency_is_throttled(transport: Transport):
-    """With the reason that says whose limit it is."""
-    outcome = sent(transport, "parked")
+    """The reason says that it is the function's limit."""
+    outcome = send(transport, "parked")
 
     assert (outcome.status, outcome.error_code) == (429, "TooManyRequestsException")
     assert outcome.error_reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
-def test_the_context_tells_what_was_called(transport: Transport):
-    """Name, version, ARN and the request's id, and that time is left."""
-    outcome = sent(transport, "describe")
+def test_the_context_describes_the_call(transport: Transport):
+    """Name, version, ARN and request id, and there is remaining time."""
+    outcome = send(transport, "describe")
 
-    assert said(outcome) == {
+    assert decode(outcome) == {
         "request_id": outcome.request_id,
         "name": "describe",
         "version": "$LATEST",
@@ -183,45 +183,45 @@ def test_the_context_tells_what_was_called(transport: Transport):
     }
 
 
-def test_the_context_tells_the_tenant(transport: Transport):
+def test_the_context_has_the_tenant_id(transport: Transport):
     """Of a function with tenant isolation."""
-    assert said(sent(transport, "describe-tenant", tenant_id="blue"))["tenant_id"] == "blue"
+    assert decode(send(transport, "describe-tenant", tenant_id="blue"))["tenant_id"] == "blue"
 
 
 @pytest.mark.parametrize(("function", "tenant_id"), [("describe-tenant", None), ("describe", "blue")])
-def test_a_tenant_is_named_where_one_is_wanted_and_only_there(
+def test_a_tenant_id_is_required_or_rejected(
     function: str, tenant_id: str | None, transport: Transport, request: pytest.FixtureRequest
 ):
-    """Lambda refuses both."""
+    """Depending on tenant isolation."""
     if "stub" in request.node.callspec.params["transport"]:
         pytest.skip("a stub knows no settings of functions")
-    outcome = sent(transport, function, tenant_id=tenant_id)
+    outcome = send(transport, function, tenant_id=tenant_id)
 
     assert (outcome.status, outcome.error_code) == (400, "InvalidParameterValueException")
 
 
 def test_a_call_carries_its_client_context(transport: Transport):
     """To the function's context."""
-    assert said(sent(transport, "describe", client_context=CUSTOM))["custom"] == {"who": "grüß"}
+    assert decode(send(transport, "describe", client_context=CUSTOM))["custom"] == {"who": "grüß"}
 
 
 @pytest.mark.parametrize("client_context", ["no base64!", "x" * 3584])
-def test_a_client_context_that_lambda_cannot_read_is_refused(transport: Transport, client_context: str):
+def test_an_invalid_client_context_is_rejected(transport: Transport, client_context: str):
     """Not base64, or too long."""
-    outcome = sent(transport, "describe", client_context=client_context)
+    outcome = send(transport, "describe", client_context=client_context)
 
     assert (outcome.status, outcome.error_code) == (400, "InvalidRequestContentException")
 
 
-def test_a_durable_name_is_refused_by_a_function_that_is_not_durable(transport: Transport):
-    """Who trusts in it to run once must not see it run twice."""
-    outcome = sent(transport, "echo", durable_name="once")
+def test_a_durable_name_is_rejected_by_other_functions(transport: Transport):
+    """A caller that relies on it to run once must not have it run twice."""
+    outcome = send(transport, "echo", durable_name="once")
 
     assert (outcome.status, outcome.error_code) == (400, "InvalidParameterValueException")
 
 
 def test_a_dry_run_runs_nothing(transport: Transport):
-    """It says that a call would be let in; of a function that is not there, that it would not."""
+    """It checks permission; an unknown function is an error."""
     allowed = transport.send(Invocation("fail", InvocationType.DRY_RUN), timeout=60)
     missing = transport.send(Invocation("gone", InvocationType.DRY_RUN), timeout=60)
 
@@ -229,19 +229,19 @@ def test_a_dry_run_runs_nothing(transport: Transport):
     assert (missing.status, missing.error_code) == (404, "ResourceNotFoundException")
 
 
-def test_an_event_is_queued_whatever_becomes_of_it(transport: Transport):
-    """The answer has nothing of the function's."""
+def test_an_event_is_queued_even_if_it_fails(transport: Transport):
+    """The response has nothing of the function."""
     for function in ("echo", "fail"):
-        outcome = sent(transport, function, "x", invocation_type=InvocationType.EVENT)
+        outcome = send(transport, function, "x", invocation_type=InvocationType.EVENT)
         assert (outcome.status, outcome.payload, outcome.function_error) == (202, b"", None)
         assert outcome.executed_version is None
 
 
-def test_the_log_comes_where_it_is_asked_for(transport: Transport):
-    """Its first and last lines at least."""
-    assert sent(transport, "echo").log_result is None
+def test_the_log_is_returned_on_request(transport: Transport):
+    """At least its first and last lines."""
+    assert send(transport, "echo").log_result is None
 
-    outcome = sent(transport, "echo", log_tail=True)
+    outcome = send(transport, "echo", log_tail=True)
     log = base64.b64decode(outcome.log_result or "").decode()
     assert f"START RequestId: {outcome.request_id} Version: $LATEST" in log
     assert f"END RequestId: {outcome.request_id}" in log

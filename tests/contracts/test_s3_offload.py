@@ -30,7 +30,7 @@ from lambdachain import (
     remote,
 )
 from lambdachain._contracts import s3_offload
-from tests.awaited import iterated
+from tests.support.async_as_sync import iterated
 
 BUCKET = "orders-payloads"
 SMALL = S3Offload(BUCKET, threshold=1000)

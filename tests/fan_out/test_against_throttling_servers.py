@@ -25,7 +25,7 @@ from lambdachain import (
     Transport,
 )
 from lambdachain._transports.http import async_pool as pool
-from tests.fan_out.throttling_server import FanOutServer, running
+from tests.support.throttling_server import ThrottlingServer
 
 echo = Contract("echo", request=int, response=int)
 Map = Callable[..., list[int]]
@@ -71,7 +71,7 @@ def _no_thread_is_left() -> Iterator[None]:
 def test_the_capacity_of_a_server_is_found(mapped: Map, capacity: int):
     """The concurrency stays close to it, never collapses, and every payload is answered once."""
     # It takes 240 calls a second: no more than a busy machine makes over boto3, or the capacity would never be met.
-    with running(FanOutServer(capacity=capacity, delay=capacity / 240)) as server:
+    with ThrottlingServer(capacity=capacity, delay=capacity / 240) as server:
         results = mapped(server.url, range(900), max_concurrency=150)
     settled = server.in_flight[400:850]
 
@@ -84,7 +84,7 @@ def test_the_capacity_of_a_server_is_found(mapped: Map, capacity: int):
 
 def test_connections_are_kept_from_one_map_to_the_next():
     """The background loop is kept, with its connections."""
-    with running(FanOutServer(delay=0.005)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with ThrottlingServer(delay=0.005) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         for _ in range(3):
             assert list(client.map(echo, range(300), max_concurrency=20)) == list(range(300))
 
@@ -93,7 +93,7 @@ def test_connections_are_kept_from_one_map_to_the_next():
 
 def test_a_client_that_is_garbage_collected_ends_its_loop():
     """Without close, too; the fixture checks its thread."""
-    with running(FanOutServer()) as server:
+    with ThrottlingServer() as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url))
         assert list(client.map(echo, range(50))) == list(range(50))
         del client
@@ -102,7 +102,7 @@ def test_a_client_that_is_garbage_collected_ends_its_loop():
 
 def test_a_map_over_a_loop_that_is_closed_early_waits_for_calls_in_flight():
     """And the loop is usable for the next map."""
-    with running(FanOutServer(delay=0.02)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with ThrottlingServer(delay=0.02) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         with closing(client.map(echo, range(1000), max_concurrency=10)) as results:
             next(results)
         begun = len(server.in_flight)
@@ -113,14 +113,17 @@ def test_a_map_over_a_loop_that_is_closed_early_waits_for_calls_in_flight():
 
 def test_nested_maps_share_one_loop():
     """Payloads are taken in the consumer's thread, never in the loop's."""
-    with running(FanOutServer()) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with ThrottlingServer() as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         assert list(client.map(echo, client.map(echo, range(100)))) == list(range(100))
 
 
 def test_maps_of_several_threads_share_one_loop():
     """A client is thread-safe."""
     results = dict[int, list[int]]()
-    with running(FanOutServer(delay=0.002)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with (
+        ThrottlingServer(delay=0.002) as server,
+        LambdaClient(HttpTransport(endpoint_url=server.url)) as client,
+    ):
 
         def run(number: int) -> None:
             results[number] = list(client.map(echo, range(200), max_concurrency=20))
@@ -143,7 +146,7 @@ def test_payloads_are_taken_in_the_consumer_s_thread():
             seen.add(threading.get_ident())
             yield number
 
-    with running(FanOutServer()) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with ThrottlingServer() as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         list(client.map(echo, source()))
 
     assert seen == {threading.get_ident()}
@@ -166,7 +169,7 @@ def test_a_map_is_limited_by_the_pool_of_a_boto3_client():
     """With a pool of ten, more calls in flight would open a connection each."""
     import boto3
 
-    with running(FanOutServer(delay=0.005)) as server:
+    with ThrottlingServer(delay=0.005) as server:
         config = Config(retries={"total_max_attempts": 1}, max_pool_connections=4)
         given: Any = boto3.client("lambda", endpoint_url=server.url, region_name="eu-west-1", config=config)
         with LambdaClient(BotoTransport(given)) as client:
@@ -179,7 +182,7 @@ def test_a_map_is_limited_by_the_pool_of_a_boto3_client():
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_a_forked_process_maps_with_a_loop_of_its_own():
     """The parent's loop is not in the fork."""
-    with running(FanOutServer()) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with ThrottlingServer() as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         assert list(client.map(echo, range(50))) == list(range(50))
         child = os.fork()
         if child == 0:
@@ -210,6 +213,6 @@ def test_a_released_connection_is_reused_before_another_is_opened(monkeypatch: p
             await client.call(echo, 0)
             return await asyncio.gather(*[client.call(echo, number) for number in range(100)])
 
-    with running(FanOutServer()) as server:
+    with ThrottlingServer() as server:
         assert asyncio.run(run(server.url)) == list(range(100))
     assert server.connections < 60

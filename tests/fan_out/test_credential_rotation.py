@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -12,8 +11,8 @@ from typing import Any, Final
 import pytest
 
 from lambdachain import BotoTransport, Contract, CredentialsError, HttpTransport, ResponseError, RetryPolicy
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
-from tests.fan_out.throttling_server import FanOutServer, running
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over, session_for
+from tests.support.throttling_server import ThrottlingServer
 
 echo = Contract("echo", request=int, response=int)
 KINDS: Final = ("boto3", "http", *ASYNC_TRANSPORTS)
@@ -23,7 +22,7 @@ _EXPIRED: Final = (
 )
 
 
-class RotatingServer(FanOutServer):
+class RotatingServer(ThrottlingServer):
     """Accepts requests signed with the newest keys; rotates them after so many responses."""
 
     def __init__(self, *rotations: int) -> None:
@@ -35,29 +34,19 @@ class RotatingServer(FanOutServer):
         self._rotations = list(rotations)
         self._to_come = set[bytes]()
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection."""
-        try:
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                [length] = re.findall(r"(?i)content-length: (\d+)", head)
-                body = await reader.readexactly(int(length))
-                if self._rotations and len(self.seen) >= self._rotations[0] and not self._to_come:
-                    self._rotations.pop(0)
-                    self.keys += 1
-                    self.on_rotation(f"AKIA{self.keys}")
-                if f"Credential=AKIA{self.keys}/" in head:
-                    self._to_come.discard(body)
-                    writer.write(await self._answer(body))
-                else:
-                    self.refused += 1
-                    self._to_come.add(body)
-                    await asyncio.sleep(0.05)  # those in flight are refused together
-                    writer.write(_EXPIRED)
-        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
-            pass
-        finally:
-            writer.close()
+    async def respond(self, head: bytes, body: bytes) -> bytes | None:
+        """Rotate the keys if it is time, and refuse the request if other keys have signed it."""
+        if self._rotations and len(self.seen) >= self._rotations[0] and not self._to_come:
+            self._rotations.pop(0)
+            self.keys += 1
+            self.on_rotation(f"AKIA{self.keys}")
+        if f"Credential=AKIA{self.keys}/".encode() in head:
+            self._to_come.discard(body)
+            return await super().respond(head, body)
+        self.refused += 1
+        self._to_come.add(body)
+        await asyncio.sleep(0.05)  # those in flight are refused together
+        return _EXPIRED
 
     def fetch(self) -> dict[str, str]:
         """Return the newest keys, as a credential provider does."""
@@ -94,7 +83,7 @@ def _transport(over: str, **options: Any) -> Any:
 @pytest.mark.parametrize("rotations", [(60,), (40, 150)])
 def test_session_credentials_that_rotate_during_a_map(over: str, rotations: tuple[int, ...]):
     """Every call succeeds, with 50 in flight and all defaults; the keys are fetched once for each rotation."""
-    with running(RotatingServer(*rotations)) as server:
+    with RotatingServer(*rotations) as server:
         transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
         client = client_over(transport)
         results = list(client.map(echo, range(200), max_concurrency=50))
@@ -111,7 +100,7 @@ def test_environment_credentials_that_rotate_during_a_map(
 ):
     """Twice: each change of the environment is noticed."""
     default_session()
-    with running(RotatingServer(40, 150)) as server:
+    with RotatingServer(40, 150) as server:
         monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
         monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0")
         monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
@@ -142,7 +131,7 @@ class SuccessionServer(RotatingServer):
 @pytest.mark.parametrize("way", ["call", "stream"])
 def test_credentials_that_rotate_twice_during_one_call(over: str, way: str):
     """The second refusal is of other keys, so there is one more attempt with fresh ones."""
-    with running(SuccessionServer(2, last=2)) as server:
+    with SuccessionServer(2, last=2) as server:
         transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
         with client_over(transport) as client:
             if way == "call":
@@ -158,7 +147,7 @@ def test_credentials_that_rotate_twice_during_one_call(over: str, way: str):
 @pytest.mark.parametrize("last", [0, 1])
 def test_credentials_that_are_refused_twice_are_not_retried(over: str, last: int):
     """The provider returns the same keys, so they are not expired but wrong."""
-    with running(SuccessionServer(9, last)) as server:
+    with SuccessionServer(9, last) as server:
         transport = _transport(over, session=_session(over, server), endpoint_url=server.url)
         with client_over(transport) as client, pytest.raises(CredentialsError):
             client.call(echo, 7, retry=RetryPolicy(max_attempts=9, initial_delay=0))

@@ -30,9 +30,9 @@ from lambdachain import (
 )
 from lambdachain._core import clock
 from lambdachain.testing import StubTransport
-from tests.awaited import iterated
 from tests.fan_out.counting_transport import THROTTLED, CountingTransport, answer
-from tests.fan_out.throttling_server import FanOutServer, running
+from tests.support.async_as_sync import iterated
+from tests.support.throttling_server import ThrottlingServer
 
 double = Contract("double", request=int, response=int)
 Map = Callable[..., Iterator[Any]]
@@ -276,7 +276,7 @@ echo = Contract("echo", request=int, response=int)
 
 def test_closing_a_client_during_a_map_completes_calls_in_flight():
     """Others are refused, and no thread is left."""
-    with running(FanOutServer(delay=0.05)) as server:
+    with ThrottlingServer(delay=0.05) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         results = client.map(echo, range(100), max_concurrency=8, return_exceptions=True)
         came = [next(results)]
@@ -291,7 +291,7 @@ def test_closing_a_client_during_a_map_completes_calls_in_flight():
 
 def test_a_client_may_be_closed_by_another_thread_during_a_map():
     """While the map waits for responses."""
-    with running(FanOutServer(delay=0.1)) as server:
+    with ThrottlingServer(delay=0.1) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         closing = threading.Timer(0.05, client.close)
         closing.start()
@@ -310,7 +310,7 @@ def test_closing_an_async_client_during_a_map_completes_calls_in_flight():
         await client.aclose()
         return came + [result async for result in results]
 
-    with running(FanOutServer(delay=0.05)) as server:
+    with ThrottlingServer(delay=0.05) as server:
         came = asyncio.run(run(server.url))
 
     assert sorted(result for result in came if isinstance(result, int)) == sorted(map(int, server.seen))
@@ -319,7 +319,7 @@ def test_closing_an_async_client_during_a_map_completes_calls_in_flight():
 
 def test_a_map_that_is_collected_in_its_own_loop_does_not_deadlock():
     """The garbage collector runs in whatever thread has allocated much."""
-    with running(FanOutServer(delay=0.05)) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
+    with ThrottlingServer(delay=0.05) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         results = client.map(echo, range(1000), max_concurrency=8)
         next(results)
         side: Any = client._invoker._side

@@ -30,7 +30,7 @@ from lambdachain import (
 from lambdachain._json.codec import codec_of
 from lambdachain._json.float_overflow_scan import may_overflow
 from lambdachain._json.payload_validation import PayloadValidationError
-from tests.awaited import iterated
+from tests.support.async_as_sync import iterated
 
 HUGE = ["1e400", "-1e400", "1E+400", "1e0000400", "9" * 400, f"-{'9' * 309}", f"{'9' * 300}e99", f"{'9' * 310}.5"]
 

@@ -1,4 +1,4 @@
-"""No call outlives its deadline, whatever the other side does, and ending one call never hurts another."""
+"""No call outlives its deadline, for any behavior of the server, and ending one call never affects another."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from lambdachain import (
     invocation_scope,
 )
 from lambdachain._transports import socket_options
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import service_error
-from tests.lab.laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
+from tests.support import faults
+from tests.support.faults import service_error
+from tests.support.laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
 
 TIMEOUT = 0.4
 
@@ -34,7 +34,7 @@ IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=Tr
 
 
 class Context:
-    """Lambda's context of an invocation that has some time left."""
+    """Lambda's context of an invocation with some remaining time."""
 
     aws_request_id = "8f5e7a34"
 
@@ -57,8 +57,8 @@ ENDLESS = (faults.SILENT, faults.TRICKLED_HEADERS, *faults.ENDLESS_BODIES)
 
 @pytest.mark.parametrize("fault", ENDLESS, ids=lambda fault: fault.name)
 @pytest.mark.parametrize("contract", [PLAIN, IDEMPOTENT], ids=["once", "idempotent"])
-def test_endless_answer(laboratory: Laboratory, client: LambdaClient, fault: Fault, contract: Any) -> None:
-    """An answer that comes in pieces, or not at all, keeps no call past its timeout."""
+def test_endless_response(laboratory: Laboratory, client: LambdaClient, fault: Fault, contract: Any) -> None:
+    """A response that trickles in or never comes ends the call at its timeout."""
     laboratory.play(fault)
 
     error, took = _failure(lambda: client.call(contract, 1, timeout=TIMEOUT))
@@ -68,8 +68,8 @@ def test_endless_answer(laboratory: Laboratory, client: LambdaClient, fault: Fau
 
 
 @pytest.mark.parametrize("fault", [*ENDLESS, faults.SILENT_HANDSHAKE], ids=lambda fault: fault.name)
-def test_endless_answer_under_tls(tls_laboratory: Laboratory, tls_client: LambdaClient, fault: Fault) -> None:
-    """Under TLS neither, be it in the handshake or after it."""
+def test_endless_response_over_tls(tls_laboratory: Laboratory, tls_client: LambdaClient, fault: Fault) -> None:
+    """The same over TLS, in the handshake or after it."""
     tls_laboratory.play(fault)
 
     error, took = _failure(lambda: tls_client.call(PLAIN, 1, timeout=TIMEOUT))
@@ -79,7 +79,7 @@ def test_endless_answer_under_tls(tls_laboratory: Laboratory, tls_client: Lambda
 
 
 def test_trickled_handshake(tls_laboratory: Laboratory, tls_client: LambdaClient) -> None:
-    """A handshake that goes on byte by byte ends at the deadline, and nothing was sent."""
+    """A handshake that trickles in byte by byte ends at the deadline, and nothing was sent."""
 
     def greet_slowly(connection: Connection) -> None:
         connection.read(40)
@@ -93,8 +93,8 @@ def test_trickled_handshake(tls_laboratory: Laboratory, tls_client: LambdaClient
     assert took < TIMEOUT + EPSILON
 
 
-def test_request_that_nobody_takes(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A large request that the other side stops taking ends at the deadline, and may have run."""
+def test_request_that_the_server_does_not_read(laboratory: Laboratory, client: LambdaClient) -> None:
+    """A large request that the server stops reading ends at the deadline, and may have run."""
 
     def stall(connection: Connection) -> None:
         connection.read(1000)
@@ -111,7 +111,7 @@ def test_request_that_nobody_takes(laboratory: Laboratory, client: LambdaClient)
 
 
 def test_unreachable_endpoint(connect: Callable[[str], LambdaClient]) -> None:
-    """Packets that nobody answers keep no call past its timeout."""
+    """Lost packets do not delay the timeout of a call."""
     with unreachable() as url, connect(url) as client:
         error, took = _failure(lambda: client.call(PLAIN, 1, timeout=TIMEOUT))
 
@@ -120,7 +120,7 @@ def test_unreachable_endpoint(connect: Callable[[str], LambdaClient]) -> None:
 
 
 def _sessions() -> list[Any]:
-    """Give the classes that find credentials for a transport."""
+    """Return the classes that find credentials for a transport."""
     is_awaited = importlib.util.find_spec("aiobotocore") is not None
     awaited = [importlib.import_module("aiobotocore.session").AioSession] if is_awaited else []
     return [botocore.session.Session, *awaited]
@@ -134,10 +134,10 @@ def _slow(find: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return find_slowly
 
 
-def test_client_that_takes_long_to_make(
+def test_slow_creation_of_the_client(
     laboratory: Laboratory, connect: Callable[[str], LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first call finds credentials: what that takes is the call's own time, and nothing is sent after it."""
+    """The first call finds credentials: that counts against its timeout, and nothing is sent after it."""
     laboratory.play(faults.SUCCESS)
     for session in _sessions():
         monkeypatch.setattr(session, "get_credentials", _slow(session.get_credentials))
@@ -149,7 +149,7 @@ def test_client_that_takes_long_to_make(
     assert 0 == laboratory.received
 
 
-def test_endpoint_of_many_unreachable_addresses(
+def test_endpoint_with_many_unreachable_addresses(
     connect: Callable[[str], LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A name with several addresses, as Lambda's endpoints have, gets no more time than one with a single address."""
@@ -165,7 +165,7 @@ def test_endpoint_of_many_unreachable_addresses(
 
 @pytest.mark.parametrize("way", ["call", "fire"])
 def test_inherited_deadline(laboratory: Laboratory, client: LambdaClient, way: str) -> None:
-    """A function with 1 s left waits for no other longer than that, less what it needs to answer itself."""
+    """A function with 1 s left waits no longer than that for another, less what it needs to respond itself."""
     laboratory.play(faults.SILENT)
 
     with invocation_scope(Context(1.0)):
@@ -176,7 +176,7 @@ def test_inherited_deadline(laboratory: Laboratory, client: LambdaClient, way: s
 
 
 def test_inherited_deadline_bounds_retries(laboratory: Laboratory, client: LambdaClient) -> None:
-    """What is left of the invocation is for all attempts together; it may end between two of them, or amid one."""
+    """All attempts share the remaining time of the invocation; it may end between two attempts or during one."""
     laboratory.play(service_error("TooManyRequestsException", 429))
     policy = RetryPolicy(max_attempts=1000, initial_delay=0.005, max_delay=0.1, jitter="none", budget=None)
 
@@ -189,7 +189,7 @@ def test_inherited_deadline_bounds_retries(laboratory: Laboratory, client: Lambd
 
 
 def test_no_time_left_at_all(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A function whose time is up sends nothing."""
+    """A function without remaining time sends nothing."""
     laboratory.play(faults.SUCCESS)
 
     with invocation_scope(Context(0.1)), pytest.raises(DeadlineExceededError):
@@ -198,19 +198,19 @@ def test_no_time_left_at_all(laboratory: Laboratory, client: LambdaClient) -> No
     assert 0 == laboratory.received
 
 
-def test_callee_learns_what_is_left(laboratory: Laboratory, client: LambdaClient) -> None:
-    """Each attempt tells the callee how long its caller still waits, which is ever less."""
+def test_each_attempt_sends_the_remaining_time(laboratory: Laboratory, client: LambdaClient) -> None:
+    """The callee learns how long its caller still waits; it decreases."""
     laboratory.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
     policy = RetryPolicy(initial_delay=0.002, jitter="none", budget=None)
 
     client.call(PLAIN, 1, timeout=30, retry=policy)
 
-    first, second = (int(request.told["lc-budget-ms"]) for request in laboratory.requests)
+    first, second = (int(request.metadata["lc-budget-ms"]) for request in laboratory.requests)
     assert 30_000 >= first > second > 0
 
 
 def test_connection_closed_while_idle(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A pooled connection that the other side closed is replaced before anything goes out on it."""
+    """A pooled connection that the server has closed is replaced before a request is sent on it."""
     laboratory.play(faults.SUCCESS)
     client.call(PLAIN, 1)
     laboratory.drop_idle()
@@ -226,10 +226,10 @@ def _succeed_and_go_deaf(connection: Connection) -> None:
     connection.hang()
 
 
-def test_connection_dead_in_silence(
+def test_connection_that_the_network_forgot(
     laboratory: Laboratory, client: LambdaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that was idle for so long that the network forgot it is not trusted: nothing goes out on it."""
+    """A connection that was idle for too long is not used: nothing is sent on it."""
     laboratory.play(Fault("deaf afterwards", _succeed_and_go_deaf, runs=True), faults.SUCCESS)
     client.call(PLAIN, 1)
     monkeypatch.setattr(socket_options, "MAX_IDLE", 0.02)
@@ -242,7 +242,7 @@ def test_connection_dead_in_silence(
 
 
 def test_connection_is_kept_while_young(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A connection that was used just now is used again."""
+    """A connection that was used recently is reused."""
     laboratory.play(faults.SUCCESS)
 
     for _ in range(5):
@@ -252,7 +252,7 @@ def test_connection_is_kept_while_young(laboratory: Laboratory, client: LambdaCl
 
 
 def test_close_that_races_with_the_request(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A connection that closes under the request leaves doubt, and so runs nothing a second time."""
+    """A connection that closes during the request leaves doubt, so nothing runs a second time."""
     laboratory.play(faults.SUCCESS, faults.CONNECTION_FAULTS[0], faults.SUCCESS)
     client.call(PLAIN, 1)
 
@@ -262,20 +262,20 @@ def test_close_that_races_with_the_request(laboratory: Laboratory, client: Lambd
     assert 1 == laboratory.executions
 
 
-def _as_asked(laboratory: Laboratory) -> Fault:
-    """Answer after as many seconds as the payload says."""
+def _delay_from_payload(laboratory: Laboratory) -> Fault:
+    """Respond after as many seconds as the payload says."""
 
     def act(connection: Connection) -> None:
         request = connection.read_request()
         laboratory.closing.wait(float(request.body))
-        connection.send(faults.SUCCESSFUL[request.kind])
+        connection.send(faults.SUCCESSFUL[request.invocation_type])
 
     return Fault("as asked", act, runs=True)
 
 
-def test_end_of_one_call_never_hurts_another(laboratory: Laboratory, client: LambdaClient) -> None:
-    """Calls cut off at their deadline share a pool with others, which are none the worse."""
-    laboratory.play(_as_asked(laboratory))
+def test_end_of_one_call_never_affects_another(laboratory: Laboratory, client: LambdaClient) -> None:
+    """Calls that end at their deadline share a pool with others, which are not affected."""
+    laboratory.play(_delay_from_payload(laboratory))
     failures: list[CallError] = []
     cut_off: list[object] = []
 

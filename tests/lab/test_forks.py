@@ -1,4 +1,4 @@
-"""A forked process has connections, locks and deadlines of its own: no other process's answer, and none lost."""
+"""A fork process has its own connections, locks and deadlines: it never gets another process's response."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from lambdachain._json import gc_paused as collector
 from lambdachain._lambda_api.stream_events import invoke_complete, payload_chunk
 from lambdachain._transports.deadline_timer import deadline_timer
 from lambdachain._transports.http.credentials import Credentials
-from tests.awaited import ASYNC_TRANSPORTS
 from tests.core.snapshots import printed_around_snapshot
-from tests.lab.lab_faults import answer
-from tests.lab.laboratory import Connection, Fault, Laboratory
+from tests.support.async_as_sync import ASYNC_TRANSPORTS
+from tests.support.laboratory import Connection, Fault, Laboratory
+from tests.support.responses import http_response
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork"),
@@ -39,14 +39,14 @@ ROUNDS, CALLS, CHILDREN = 3, 20, 3
 
 def _echo(connection: Connection) -> None:
     request = connection.read_request()
-    connection.send(answer("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
+    connection.send(http_response("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
 
 
 ECHO = Fault("echo", _echo, runs=True)
 
 
-def forked(work: Callable[[], bool]) -> int:
-    """Start a child process that does *work*, and ends with 0 if it says that all was well."""
+def fork(work: Callable[[], bool]) -> int:
+    """Start a child process that runs *work*, and exits with 0 if it returns true."""
     pid = os.fork()
     if pid == 0:
         status = 2
@@ -57,8 +57,8 @@ def forked(work: Callable[[], bool]) -> int:
     return pid
 
 
-def ended(pid: int) -> int:
-    """Wait for a child, and return how it ended."""
+def wait_for_exit(pid: int) -> int:
+    """Wait for a child, and return its exit status."""
     end = time.monotonic() + 60
     while time.monotonic() < end:
         found, status = os.waitpid(pid, os.WNOHANG)
@@ -71,7 +71,7 @@ def ended(pid: int) -> int:
 
 
 def calls(client: LambdaClient) -> bool:
-    """Check whether every call gets its own answer."""
+    """Check whether every call gets its own response."""
     mine = [os.getpid() * 1000 + number for number in range(CALLS)]
     return mine == [client.call("echo", number, timeout=30) for number in mine]
 
@@ -80,13 +80,13 @@ def _ours(url: str) -> Any:
     return BotoTransport(endpoint_url=url)
 
 
-def _given(url: str) -> Any:
+def _given_client(url: str) -> Any:
     return BotoTransport(boto3.client("lambda", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})))
 
 
 @pytest.fixture(params=["plain", "TLS"])
 def echoing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
-    """A laboratory that answers with what it is asked."""
+    """A laboratory that responds with the request's body."""
     found: Laboratory = request.getfixturevalue("laboratory" if request.param == "plain" else "tls_laboratory")
     if found.certificate is not None:
         monkeypatch.setenv("AWS_CA_BUNDLE", str(found.certificate))
@@ -95,21 +95,21 @@ def echoing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "make", [_ours, _given, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
+    "make", [_ours, _given_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
-def test_parent_and_children_call_at_once(echoing: Laboratory, make: Callable[[str], Any]) -> None:
-    """Each gets its own answers, over several rounds of forks."""
+def test_parent_and_children_call_concurrently(echoing: Laboratory, make: Callable[[str], Any]) -> None:
+    """Each gets its own responses, over several rounds of forks."""
     with LambdaClient(make(echoing.url)) as client:
         assert calls(client)
         for _ in range(ROUNDS):
-            children = [forked(lambda: calls(client)) for _ in range(CHILDREN)]
+            children = [fork(lambda: calls(client)) for _ in range(CHILDREN)]
             mine = calls(client)
-            assert (True, [0] * CHILDREN) == (mine, [ended(child) for child in children])
+            assert (True, [0] * CHILDREN) == (mine, [wait_for_exit(child) for child in children])
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
-def test_an_event_loop_of_ones_own(echoing: Laboratory, over: str) -> None:
-    """A child calls in a loop of its own while the parent's loop goes on."""
+def test_a_child_has_its_own_event_loop(echoing: Laboratory, over: str) -> None:
+    """It calls in a loop of its own while the parent's loop runs."""
     from lambdachain import AsyncLambdaClient
 
     client = AsyncLambdaClient(ASYNC_TRANSPORTS[over](endpoint_url=echoing.url))
@@ -125,27 +125,27 @@ def test_an_event_loop_of_ones_own(echoing: Laboratory, over: str) -> None:
     async def main() -> None:
         assert await some()
         for _ in range(ROUNDS):
-            children = [await asyncio.to_thread(forked, child) for _ in range(CHILDREN)]
+            children = [await asyncio.to_thread(fork, child) for _ in range(CHILDREN)]
             assert await some()
-            assert [0] * CHILDREN == [await asyncio.to_thread(ended, pid) for pid in children]
+            assert [0] * CHILDREN == [await asyncio.to_thread(wait_for_exit, pid) for pid in children]
         await client.aclose()
 
     asyncio.run(main())
 
 
-def test_a_client_that_was_used_before_the_fork_and_given_after_it(laboratory: Laboratory) -> None:
-    """Its pool holds connections that nobody knows the age or the process of."""
+def test_a_given_client_that_was_used_before_the_fork(laboratory: Laboratory) -> None:
+    """Its pool has connections of unknown age and process."""
     laboratory.play(ECHO)
     client = boto3.client("lambda", endpoint_url=laboratory.url, config=Config(retries={"total_max_attempts": 1}))
     client.invoke(FunctionName="echo", Payload=b"1")["Payload"].read()
 
-    child = forked(lambda: calls(LambdaClient(BotoTransport(client))))
+    child = fork(lambda: calls(LambdaClient(BotoTransport(client))))
 
-    assert (True, 0) == (calls(LambdaClient(BotoTransport(client))), ended(child))
+    assert (True, 0) == (calls(LambdaClient(BotoTransport(client))), wait_for_exit(child))
 
 
-def test_a_client_whose_pools_cannot_be_replaced_is_refused(laboratory: Laboratory, monkeypatch: Any) -> None:
-    """Rather than to risk another process's answer."""
+def test_a_client_whose_pools_cannot_be_replaced_is_rejected(laboratory: Laboratory, monkeypatch: Any) -> None:
+    """It could get another process's response."""
     laboratory.play(ECHO)
     client: Any = boto3.client("lambda", endpoint_url=laboratory.url, config=Config(retries={"total_max_attempts": 1}))
     monkeypatch.setattr(type(client._endpoint.http_session), "_get_pool_manager_kwargs", None)
@@ -157,11 +157,11 @@ def test_a_client_whose_pools_cannot_be_replaced_is_refused(laboratory: Laborato
             over.call("echo", 2)
         return True
 
-    assert 0 == ended(forked(refused))
+    assert 0 == wait_for_exit(fork(refused))
 
 
 def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
-    """Whoever held them has stayed with the parent."""
+    """The threads that held them exist only in the parent."""
     laboratory.play(ECHO)
     transport = BotoTransport(endpoint_url=laboratory.url)
     client = LambdaClient(transport)
@@ -172,15 +172,15 @@ def test_a_fork_while_every_lock_is_held(laboratory: Laboratory) -> None:
     for lock in held:
         lock.acquire()
 
-    child = forked(lambda: calls(client) and credentials.current() is not None)
+    child = fork(lambda: calls(client) and credentials.current() is not None)
 
     for lock in held:
         lock.release()
-    assert 0 == ended(child)
+    assert 0 == wait_for_exit(child)
 
 
-def test_a_bell_of_the_parent_does_not_ring_in_the_child(laboratory: Laboratory) -> None:
-    """The thread of deadlines begins anew with what the child sets."""
+def test_a_timer_of_the_parent_does_not_fire_in_the_child(laboratory: Laboratory) -> None:
+    """The deadline thread starts again with the child's first timer."""
     rung = threading.Event()
     bell = deadline_timer.set(time.monotonic() + 3600, rung.set)
 
@@ -189,7 +189,7 @@ def test_a_bell_of_the_parent_does_not_ring_in_the_child(laboratory: Laboratory)
         deadline_timer.set(time.monotonic(), mine.set)
         return mine.wait(30) and len(deadline_timer._timers) == 0
 
-    assert 0 == ended(forked(child))
+    assert 0 == wait_for_exit(fork(child))
     deadline_timer.cancel(bell)
 
 
@@ -197,8 +197,8 @@ BLOCKING = pytest.mark.parametrize("make", [_ours, lambda url: HttpTransport(end
 
 
 @BLOCKING
-def test_a_fork_amid_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -> None:
-    """The child is told that the map is the parent's, lets go of it, and begins others."""
+def test_a_fork_during_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -> None:
+    """The child gets an error, releases the parent's map, and can start others."""
     laboratory.play(ECHO)
     numbers = list(range(100))
     with LambdaClient(make(laboratory.url)) as client:
@@ -210,14 +210,14 @@ def test_a_fork_amid_a_map(laboratory: Laboratory, make: Callable[[str], Any]) -
                 next(results)
             return calls(client) and numbers == list(client.map("echo", numbers))
 
-        pid = forked(child)
+        pid = fork(child)
         assert numbers == [first, *results]
-        assert 0 == ended(pid)
+        assert 0 == wait_for_exit(pid)
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
-def test_a_fork_amid_an_async_map(laboratory: Laboratory, over: str) -> None:
-    """The child is told the same, and what goes on in the parent's loop is left alone."""
+def test_a_fork_during_an_async_map(laboratory: Laboratory, over: str) -> None:
+    """The same, and the work in the parent's loop is not affected."""
     from lambdachain import AsyncLambdaClient
 
     laboratory.play(ECHO)
@@ -237,9 +237,9 @@ def test_a_fork_amid_an_async_map(laboratory: Laboratory, over: str) -> None:
                 asyncio.set_event_loop(None)
                 return asyncio.run(refused())
 
-            pid = await asyncio.to_thread(forked, child)
+            pid = await asyncio.to_thread(fork, child)
             assert numbers == [first, *[number async for number in results]]
-            assert 0 == await asyncio.to_thread(ended, pid)
+            assert 0 == await asyncio.to_thread(wait_for_exit, pid)
 
     asyncio.run(main())
 
@@ -269,8 +269,8 @@ _STREAM_HEAD = (
 
 
 @BLOCKING
-def test_a_fork_amid_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -> None:
-    """The child gets none of the parent's pieces, and closing there what it cannot read ends nothing."""
+def test_a_fork_during_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -> None:
+    """The child gets none of the parent's pieces, and closing the stream there does not end the parent's."""
     halves = _Streaming()
     with LambdaClient(make(echoing.url)) as client:
         assert calls(client)
@@ -284,16 +284,16 @@ def test_a_fork_amid_a_stream(echoing: Laboratory, make: Callable[[str], Any]) -
             pieces.close()
             return calls(client)
 
-        assert 0 == ended(forked(child))
-        dropped = forked(lambda: pieces.close() is None and gc.collect() >= 0)
-        assert 0 == ended(dropped)
+        assert 0 == wait_for_exit(fork(child))
+        dropped = fork(lambda: pieces.close() is None and gc.collect() >= 0)
+        assert 0 == wait_for_exit(dropped)
         halves.go.set()
         assert [b"one ", b"two"] == [first, *pieces]
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
-def test_a_fork_amid_an_async_stream(echoing: Laboratory, over: str) -> None:
-    """Nor does a child have the parent's loop watch the connection no more."""
+def test_a_fork_during_an_async_stream(echoing: Laboratory, over: str) -> None:
+    """The child does not stop the parent's loop from watching the connection."""
     from lambdachain import AsyncLambdaClient
 
     halves = _Streaming()
@@ -315,7 +315,7 @@ def test_a_fork_amid_an_async_stream(echoing: Laboratory, over: str) -> None:
                 asyncio.set_event_loop(None)
                 return asyncio.run(refused())
 
-            assert 0 == await asyncio.to_thread(lambda: ended(forked(child)))
+            assert 0 == await asyncio.to_thread(lambda: wait_for_exit(fork(child)))
             halves.go.set()
             assert [b"one ", b"two"] == [first, *[one async for one in pieces]]
 
@@ -323,17 +323,17 @@ def test_a_fork_amid_an_async_stream(echoing: Laboratory, over: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [_ours, _given, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
+    "make", [_ours, _given_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
 def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[str], Any]) -> None:
-    """The call that is under way goes on in the parent, and its connection is nobody's in the child."""
+    """The call in flight continues in the parent, and its connection does not exist in the child."""
     begun, go = threading.Event(), threading.Event()
 
     def wait(connection: Connection) -> None:
         request = connection.read_request()
         begun.set()
         assert go.wait(60)
-        connection.send(answer("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
+        connection.send(http_response("200 OK", request.body, {"X-Amz-Executed-Version": "1"}))
 
     with LambdaClient(make(echoing.url)) as client:
         assert calls(client)
@@ -342,15 +342,15 @@ def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[
         thread = threading.Thread(target=lambda: found.append(client.call("echo", 7, timeout=60)))
         thread.start()
         assert begun.wait(60)
-        child = forked(lambda: calls(client))
-        assert 0 == ended(child)
+        child = fork(lambda: calls(client))
+        assert 0 == wait_for_exit(child)
         go.set()
         thread.join(60)
         assert [7] == found
 
 
 def _bucket(connection: Connection) -> None:
-    """Answer as S3 does to GetObject: the object is its key."""
+    """Respond as S3 to GetObject: the object is its key."""
     while b"\r\n\r\n" not in connection._buffer:
         connection._receive()
     head, _, connection._buffer = connection._buffer.partition(b"\r\n\r\n")
@@ -359,7 +359,7 @@ def _bucket(connection: Connection) -> None:
 
 
 def test_the_client_of_an_offload(laboratory: Laboratory) -> None:
-    """Parent and children get each payload that they ask the bucket for."""
+    """Parent and children get each payload that they request from the bucket."""
     laboratory.play(Fault("bucket", _bucket))
     offload = S3Offload("payloads", region="eu-west-1", endpoint_url=laboratory.url)
 
@@ -370,8 +370,8 @@ def test_the_client_of_an_offload(laboratory: Laboratory) -> None:
 
     assert all_right()
     for _ in range(ROUNDS):
-        children = [forked(all_right) for _ in range(CHILDREN)]
-        assert (True, [0] * CHILDREN) == (all_right(), [ended(child) for child in children])
+        children = [fork(all_right) for _ in range(CHILDREN)]
+        assert (True, [0] * CHILDREN) == (all_right(), [wait_for_exit(child) for child in children])
 
 
 def _reference(key: str, data: bytes) -> dict[str, Any]:
@@ -380,17 +380,17 @@ def _reference(key: str, data: bytes) -> dict[str, Any]:
 
 
 def _credentials(connection: Connection) -> None:
-    """Answer as a container's metadata does, with keys that are due again at once and name who asks for them."""
+    """Respond as a container's credential endpoint, with keys that expire immediately and name the process."""
     request = connection.read_request()
     asked_by = request.headers["authorization"]
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
     said = {"AccessKeyId": asked_by, "SecretAccessKey": "s", "Token": "t", "Expiration": expiry}
-    connection.send(answer("200 OK", json.dumps(said).encode()))
+    connection.send(http_response("200 OK", json.dumps(said).encode()))
 
 
 @pytest.fixture
 def container(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Laboratory:
-    """A container's metadata, asked for credentials before each request."""
+    """A container's credential endpoint, used before each request."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", laboratory.url)
@@ -399,10 +399,10 @@ def container(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> Labora
 
 
 @pytest.mark.parametrize("kind", ["http", "boto3"])
-def test_connections_to_where_credentials_come_from(
+def test_connections_to_a_credential_provider(
     container: Laboratory, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each process is given its own keys, however often they are renewed."""
+    """Each process gets its own keys, however often they are renewed."""
     session = botocore.session.Session()
     monkeypatch.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "AKIA0")
     if kind == "http":
@@ -419,12 +419,12 @@ def test_connections_to_where_credentials_come_from(
         return [name] * CALLS == [current() for _ in range(CALLS)]
 
     for _ in range(ROUNDS):
-        children = [forked(partial(all_right, f"AKIA{number}")) for number in range(1, 1 + CHILDREN)]
-        assert (True, [0] * CHILDREN) == (all_right("AKIA0"), [ended(child) for child in children])
+        children = [fork(partial(all_right, f"AKIA{number}")) for number in range(1, 1 + CHILDREN)]
+        assert (True, [0] * CHILDREN) == (all_right("AKIA0"), [wait_for_exit(child) for child in children])
 
 
 def test_locks_of_modules() -> None:
-    """Whoever held them has stayed with the parent."""
+    """The threads that held them exist only in the parent."""
     from lambdachain._core import clock
     from lambdachain._transports import transport_override
     from lambdachain.testing import _sandboxes
@@ -436,16 +436,16 @@ def test_locks_of_modules() -> None:
     def free() -> bool:
         clock.forget()
         with transport_override.override_transport(Any):  # type: ignore[arg-type]
-            return _sandboxes.sandbox_for(free, "s").takes(free)
+            return _sandboxes.sandbox_for(free, "s").can_run(free)
 
-    child = forked(free)
+    child = fork(free)
     for lock in held:
         lock.release()
-    assert 0 == ended(child)
+    assert 0 == wait_for_exit(child)
 
 
 def test_a_pause_of_the_collector() -> None:
-    """It ends in a child, whose parent's thread goes on with it."""
+    """It ends in a child, where the parent's thread does not exist."""
     begun, go = threading.Event(), threading.Event()
 
     def make(_: object) -> bool:
@@ -455,21 +455,21 @@ def test_a_pause_of_the_collector() -> None:
     thread = threading.Thread(target=collector.gc_paused, args=(collector.WORTH_PAUSING, make, None))
     thread.start()
     assert begun.wait(60)
-    child = forked(lambda: gc.isenabled() and not collector._pause.locked())
+    child = fork(lambda: gc.isenabled() and not collector._pause.locked())
     still_pausing = not gc.isenabled()
     go.set()
     thread.join(60)
-    assert (True, 0, True) == (still_pausing, ended(child), gc.isenabled())
+    assert (True, 0, True) == (still_pausing, wait_for_exit(child), gc.isenabled())
 
 
 _SNAPSHOT = """
 import threading
-from tests.lab.lab_faults import answer
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support.responses import http_response
+from tests.support.laboratory import Fault, Laboratory
 from lambdachain import BotoTransport, HttpTransport, LambdaClient
 
 def echo(connection):
-    connection.send(answer("200 OK", connection.read_request().body, {"X-Amz-Executed-Version": "1"}))
+    connection.send(http_response("200 OK", connection.read_request().body, {"X-Amz-Executed-Version": "1"}))
 
 with Laboratory() as laboratory:
     for kind in (BotoTransport, HttpTransport):
@@ -477,14 +477,14 @@ with Laboratory() as laboratory:
         with LambdaClient(kind(endpoint_url=laboratory.url)) as client:
             assert [1, 2] == [client.call("f", 1), client.call("f", 2)]
             before = laboratory.connections
-            for forget, given, named in snapshot_restore_py.get_before_snapshot(): forget(*given, **named)
+            for forget, arguments, options in snapshot_restore_py.get_before_snapshot(): forget(*arguments, **options)
             assert [3, 4] == [client.call("f", 3), client.call("f", 4)]
             print(before, laboratory.connections)
 """
 
 
 def test_a_snapshot_holds_no_connections() -> None:
-    """Every sandbox that SnapStart restores opens its own, and calls as before."""
+    """Every environment that SnapStart restores opens its own."""
     paths = [str(Path(__file__).parent), str(Path(__file__).parents[1])]
     printed = printed_around_snapshot(f"import sys\nsys.path[:0] = {paths!r}\n{_SNAPSHOT}")
 

@@ -1,4 +1,4 @@
-"""What must hold whatever goes wrong: random scripts of faults over real sockets, and random clocks over the decisions.
+"""Invariants under random scripts of faults over real sockets.
 
 ``LAMBDACHAIN_SOAK=10000`` runs that many scripts instead of a seeded few; so does ``make soak``.
 """
@@ -33,9 +33,10 @@ from lambdachain import (
     ResponseError,
     RetryPolicy,
 )
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import answer, bare_status, function_error, service_error, unexpected_status
-from tests.lab.laboratory import EPSILON, Fault, Laboratory, Request
+from tests.support import faults
+from tests.support.faults import bare_status, function_error, service_error, unexpected_status
+from tests.support.laboratory import EPSILON, Fault, Laboratory, Request
+from tests.support.responses import http_response
 
 PAYLOAD, ANSWERED, CONTEXT, KEY = "canary-payload", "canary-answer", "canary-context", "canary-key"
 CANARIES = (PAYLOAD, ANSWERED, CONTEXT, KEY, "secret-canary")
@@ -55,16 +56,16 @@ IDEMPOTENT = Contract("billing-charge", request=dict[str, Any], response=Charged
 
 def _echo(code: str, status: int, message: str) -> Fault:
     body = f'{{"message":"{message}"}}'.encode()
-    return Fault(f"{code} that echoes", faults.send(answer(f"{status} Error", body, {"x-amzn-ErrorType": code})))
+    return Fault(f"{code} that echoes", faults.send(http_response(f"{status} Error", body, {"x-amzn-ErrorType": code})))
 
 
-_LEAKING = answer("200 OK", f'{{"charge_id":{{"no":"{ANSWERED}"}}}}'.encode(), {"X-Amz-Executed-Version": "1"})
+_LEAKING = http_response("200 OK", f'{{"charge_id":{{"no":"{ANSWERED}"}}}}'.encode(), {"X-Amz-Executed-Version": "1"})
 PROMPT = (
     faults.SUCCESS,
     *faults.CONNECTION_FAULTS,
     *faults.HEADER_FAULTS,
     *faults.BODY_FAULTS,
-    *faults.UNUSABLE_ANSWERS,
+    *faults.UNUSABLE_RESPONSES,
     faults.RESET_ON_ACCEPT,
     faults.BODY_RESET,
     Fault("an answer that does not fit", faults.send(_LEAKING), runs=True),
@@ -86,7 +87,7 @@ PROMPT = (
     function_error("an exit", {"errorType": "Runtime.ExitError", "errorMessage": "exit status 1"}),
     function_error("a failed sandbox", {"errorType": "Sandbox.Failure"}),
 )
-# Met more often than the rest, so that many a script goes on beyond its first fault.
+# Drawn more often than the others, so that many scripts get beyond their first fault.
 RETRIED = (
     service_error("TooManyRequestsException", 429),
     service_error("ENINotReadyException", 502),
@@ -99,8 +100,8 @@ MANY = int(os.environ.get("LAMBDACHAIN_SOAK", "0"))
 FEW = 400
 
 
-def _bounded(usual: int) -> settings:
-    """Run a seeded few examples, or more of all in proportion where a soak asks for that many scripts."""
+def _bound_examples(usual: int) -> settings:
+    """Run a seeded few examples, or proportionally more if a soak run requests that many scripts."""
     return settings(
         max_examples=max(usual, MANY * usual // FEW),
         derandomize=not MANY,
@@ -112,9 +113,9 @@ def _bounded(usual: int) -> settings:
 
 @dataclass(frozen=True)
 class Script:
-    """A logical call and what becomes of each of its attempts."""
+    """A call and the faults of its attempts."""
 
-    way: str
+    method: str
     idempotent: bool
     keyed: bool
     max_attempts: int
@@ -124,17 +125,17 @@ class Script:
 
     @property
     def repeatable(self) -> bool:
-        return self.idempotent or self.keyed or self.way == "can_invoke"
+        return self.idempotent or self.keyed or self.method == "can_invoke"
 
     def play(self, client: LambdaClient) -> object:
-        """Make the call; give what it returns or raises."""
+        """Make the call; return its result or error."""
         contract = IDEMPOTENT if self.idempotent else PLAIN
         options: dict[str, Any] = {"timeout": self.timeout, "retry": self._policy()}
         if self.keyed:
             options["idempotency_key"] = KEY
-        if self.way == "can_invoke":
+        if self.method == "can_invoke":
             return _result(lambda: client.can_invoke(contract, **options))
-        if self.way == "fire":
+        if self.method == "fire":
             return _result(lambda: client.fire(contract, {"card": PAYLOAD}, **options))
         options["client_context"] = {"who": CONTEXT}
         return _result(lambda: client.invoke(contract, {"card": PAYLOAD}, **options))
@@ -144,7 +145,7 @@ class Script:
 
 
 def _result(call: Callable[[], object]) -> object:
-    """Give what a call returns, or the error of ours that it raises."""
+    """Return what a call returns, or the lambdachain error that it raises."""
     try:
         return call()
     except LambdaChainError as exc:
@@ -153,15 +154,15 @@ def _result(call: Callable[[], object]) -> object:
 
 @st.composite
 def scripts(draw: st.DrawFn) -> Script:
-    """Make up a call and its faults; without a deadline, none that never end."""
+    """Generate a call and its faults; without a deadline, no endless ones."""
     timeout = draw(st.sampled_from([None, None, 0.05, 0.1, 0.2]))
     pool = (*PROMPT, *RETRIED * 8) if timeout is None else (*PROMPT, *RETRIED * 8, *ENDLESS * 3)
-    way = draw(st.sampled_from(["call", "call", "fire", "can_invoke"]))
+    method = draw(st.sampled_from(["call", "call", "fire", "can_invoke"]))
     idempotent = draw(st.booleans())
     return Script(
-        way=way,
+        method=method,
         idempotent=idempotent,
-        keyed=draw(st.booleans()) and (way != "fire" or idempotent),
+        keyed=draw(st.booleans()) and (method != "fire" or idempotent),
         max_attempts=draw(st.integers(1, 5)),
         timeout=timeout,
         kept_alive=draw(st.booleans()),
@@ -171,7 +172,7 @@ def scripts(draw: st.DrawFn) -> Script:
 
 @contextmanager
 def records() -> Iterator[list[str]]:
-    """Collect all that the logger of lambdachain says."""
+    """Collect the log records of lambdachain."""
     said: list[str] = []
     handler = logging.Handler()
     handler.emit = lambda record: said.append(f"{record.getMessage()} {record.args!r}")  # type: ignore[method-assign]
@@ -185,17 +186,17 @@ def records() -> Iterator[list[str]]:
         logger.setLevel(logging.NOTSET)
 
 
-@_bounded(FEW)
+@_bound_examples(FEW)
 @given(script=scripts())
 def test_any_script(laboratory: Laboratory, client: LambdaClient, script: Script) -> None:
-    """Whatever the faults: no double run, no attempt too many, no call too late, no false word, no canary."""
+    """No double run, attempt too many, late call, wrong statement or leaked canary, for any faults."""
     _check(laboratory, client, script)
 
 
-@_bounded(FEW // 4)
+@_bound_examples(FEW // 4)
 @given(script=scripts())
 def test_any_script_under_tls(tls_laboratory: Laboratory, tls_client: LambdaClient, script: Script) -> None:
-    """Under TLS all of that holds, too."""
+    """The same over TLS."""
     _check(tls_laboratory, tls_client, script)
 
 
@@ -219,7 +220,7 @@ def _check(laboratory: Laboratory, client: LambdaClient, script: Script) -> None
 def _check_runs(laboratory: Laboratory, script: Script) -> None:
     assert laboratory.executions <= (script.max_attempts if script.repeatable else 1)
     assert laboratory.received <= script.max_attempts
-    assert not (script.way == "can_invoke" and laboratory.executions)
+    assert not (script.method == "can_invoke" and laboratory.executions)
 
 
 def _check_time(script: Script, took: float) -> None:
@@ -238,19 +239,19 @@ def _check_attempts(requests: list[Request], script: Script, done: object) -> No
     attempts = getattr(done, "attempts", ())
     assert len(attempts) <= script.max_attempts
     assert not isinstance(done, CallError) or all(attempt.error for attempt in attempts)
-    told = [request for request in requests if request.told]
-    assert len(told) == (len(requests) if script.way == "call" else 0)
-    numbers = [request.attempt for request in told]
+    with_metadata = [request for request in requests if request.metadata]
+    assert len(with_metadata) == (len(requests) if script.method == "call" else 0)
+    numbers = [request.attempt for request in with_metadata]
     assert numbers == sorted(set(numbers))
     assert all(1 <= number <= script.max_attempts for number in numbers)
-    assert {request.key for request in told} <= {KEY if script.keyed else None}
-    assert len({request.told["lc-id"] for request in told}) <= 1
+    assert {request.idempotency_key for request in with_metadata} <= {KEY if script.keyed else None}
+    assert len({request.metadata["lc-id"] for request in with_metadata}) <= 1
 
 
 def _check_canaries(done: object, said: list[str]) -> None:
     texts = list(said)
     if isinstance(done, BaseException):
-        texts += ["".join(traceback.format_exception(done)), *_spoken(done)]
+        texts += ["".join(traceback.format_exception(done)), *_text_of_chain(done)]
         again = pickle.loads(pickle.dumps(done))
         assert (type(done), str(done)) == (type(again), str(again))
         texts.append(pickle.dumps(done).decode("latin-1"))
@@ -259,35 +260,37 @@ def _check_canaries(done: object, said: list[str]) -> None:
     assert [] == [(canary, text) for text in texts for canary in CANARIES if canary in text]
 
 
-def _spoken(exc: BaseException | None) -> Iterator[str]:
-    """Give all that an exception and those behind it say."""
+def _text_of_chain(exc: BaseException | None) -> Iterator[str]:
+    """Return the text of an exception and of those behind it."""
     while exc is not None:
         yield f"{exc!r} {exc} {exc.args!r} {vars(exc)!r}"
         exc = exc.__cause__ or exc.__context__
 
 
 def test_distinct_calls(laboratory: Laboratory, client: LambdaClient) -> None:
-    """Two calls outside any invocation have two correlation ids, and each keeps its own over its attempts."""
+    """Two calls outside any invocation have different correlation ids, and each keeps its own over its attempts."""
     refusal = service_error("ServiceException", 500, runs=True)
     laboratory.play(refusal, faults.SUCCESS, refusal, faults.SUCCESS)
 
     for key in ("k-1", "k-2"):
         client.call(PLAIN, {}, idempotency_key=key)
 
-    assert [("k-1", 1), ("k-1", 2), ("k-2", 1), ("k-2", 2)] == [(r.key, r.attempt) for r in laboratory.requests]
-    ids = [request.told["lc-id"] for request in laboratory.requests]
+    assert [("k-1", 1), ("k-1", 2), ("k-2", 1), ("k-2", 2)] == [
+        (r.idempotency_key, r.attempt) for r in laboratory.requests
+    ]
+    ids = [request.metadata["lc-id"] for request in laboratory.requests]
     assert ids[0] == ids[1] != ids[2] == ids[3]
     assert {"k-1": 2, "k-2": 2} == laboratory.executions_by_key
 
 
 RECORDED = {
     "with a length": faults.SUCCESSFUL["RequestResponse"],
-    "in chunks": answer(
+    "in chunks": http_response(
         "200 OK",
         b"7\r\n" + faults.RESULT[:7] + b"\r\nc\r\n" + faults.RESULT[7:] + b"\r\n0\r\n\r\n",
         {"X-Amz-Executed-Version": "$LATEST", "Content-Length": None, "Transfer-Encoding": "chunked"},
     ),
-    "of a function that failed": answer(
+    "of a function that failed": http_response(
         "200 OK",
         b'{"errorType":"KeyError","errorMessage":"no"}',
         {"X-Amz-Executed-Version": "1", "X-Amz-Function-Error": "Unhandled"},
@@ -297,8 +300,8 @@ RECORDED = {
 
 @pytest.mark.parametrize("recorded", RECORDED.values(), ids=RECORDED.keys())
 def test_every_cut_point(laboratory: Laboratory, client: LambdaClient, recorded: bytes) -> None:
-    """An answer cut after any byte is never a success, and never said not to have run."""
-    # A last chunk of size 0 ends the answer: the empty lines after it say nothing more.
+    """A response that is cut after any byte is never a success, and never reported as not executed."""
+    # A last chunk of size 0 ends the response; the empty lines after it carry no data.
     whole = len(recorded.removesuffix(b"\r\n\r\n"))
 
     for cut in range(whole):
@@ -309,7 +312,7 @@ def test_every_cut_point(laboratory: Laboratory, client: LambdaClient, recorded:
         assert (1, 1) == (laboratory.executions, len(caught.value.attempts))
 
 
-@_bounded(60)
+@_bound_examples(60)
 @given(
     error=st.tuples(st.from_regex(r"[A-Z][A-Za-z]{0,30}(Exception)?", fullmatch=True), st.integers(300, 599)),
     said=st.dictionaries(st.text(max_size=9), st.none() | st.integers() | st.text() | st.lists(st.text())),
@@ -318,10 +321,10 @@ def test_every_cut_point(laboratory: Laboratory, client: LambdaClient, recorded:
 def test_unknown_errors(
     laboratory: Laboratory, client: LambdaClient, error: tuple[str, int], said: dict[str, Any], reason: str
 ) -> None:
-    """An error that nobody knows yet, however it is written, is an error of ours that runs nothing twice."""
+    """An unknown error in any form is a lambdachain error, and runs nothing twice."""
     code, status = error
     body = json.dumps({**said, "Reason": reason}).encode()
-    act = faults.send(answer(f"{status} Error", body, {"x-amzn-ErrorType": code}))
+    act = faults.send(http_response(f"{status} Error", body, {"x-amzn-ErrorType": code}))
     laboratory.play(Fault("unknown", act, runs=status >= 500), faults.SUCCESS)
 
     done = _result(lambda: client.call(PLAIN, {}))
@@ -331,10 +334,10 @@ def test_unknown_errors(
     _check_soundness(laboratory, done)
 
 
-@_bounded(25)
+@_bound_examples(25)
 @given(trace=st.from_regex(r"Root=1-[0-9a-f]{8}-[0-9a-f]{24}(;[A-Z][a-z]+=[!-+\--:<-~]{1,40}){0,4}", fullmatch=True))
 def test_trace_header(laboratory: Laboratory, client: LambdaClient, trace: str) -> None:
-    """The trace header that Lambda gave goes out as it is, on every attempt: loop detection rides on it."""
+    """The trace header from Lambda is sent unchanged on every attempt: loop detection depends on it."""
     laboratory.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
 
     with pytest.MonkeyPatch.context() as environment:
@@ -346,11 +349,11 @@ def test_trace_header(laboratory: Laboratory, client: LambdaClient, trace: str) 
     assert [True, True] == [trace in (header, unquote(header)) for header in sent]  # botocore encodes it, we need not
 
 
-def test_response_error_keeps_the_answer_to_itself(laboratory: Laboratory, client: LambdaClient) -> None:
-    """An answer that does not fit is described without being quoted."""
+def test_response_error_does_not_quote_the_response(laboratory: Laboratory, client: LambdaClient) -> None:
+    """An invalid response is described without its content."""
     laboratory.play(Fault("leaking", faults.send(_LEAKING), runs=True))
 
     with pytest.raises(ResponseError) as caught:
         client.call(PLAIN, {})
 
-    assert ANSWERED not in "".join(_spoken(caught.value))
+    assert ANSWERED not in "".join(_text_of_chain(caught.value))

@@ -1,6 +1,6 @@
-"""The matrix: every fault, idempotent or not, with a deadline or without, by call, fire and can_invoke.
+"""The matrix: every fault, idempotent or not, with and without deadline, for call, fire and can_invoke.
 
-Each cell says which error comes of it, what the error says about the function, and how often it really ran.
+Each cell is the expected error, what it says about the function, and how often the function really ran.
 """
 
 from __future__ import annotations
@@ -39,9 +39,10 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import bare_status, function_error, service_error, unexpected_status
-from tests.lab.laboratory import Fault, Laboratory, refusing, unreachable
+from tests.support import faults
+from tests.support.faults import bare_status, function_error, service_error, unexpected_status
+from tests.support.laboratory import Fault, Laboratory, refusing, unreachable
+from tests.support.responses import DATE
 
 MAX_ATTEMPTS = 3
 AMPLE = 15.0
@@ -57,7 +58,7 @@ IDEMPOTENT = Contract("billing-charge", request=dict[str, int], response=Charged
 
 
 class Verdict(NamedTuple):
-    """What a caller is to learn of a fault.
+    """The expected error of a fault.
 
     ``again``: who sends the call again: "all", "idempotent" (a permission check does no harm either) or "none".
     """
@@ -188,7 +189,7 @@ FUNCTION_ERRORS: dict[Verdict, dict[str, object]] = {
 
 
 class Row(NamedTuple):
-    """A fault and what becomes of it, where ``ways`` lead to it; ``on_http`` where that transport knows more."""
+    """A fault and its expected results for each kind of call; ``on_http`` where that transport knows more."""
 
     fault: Fault
     verdict: Verdict
@@ -197,24 +198,24 @@ class Row(NamedTuple):
 
     @property
     def on_aiohttp(self) -> Verdict | None:
-        """What becomes of it where aiohttp has parsed a whole piece before it tells of its first line."""
+        """The result where aiohttp has parsed a whole piece before it reports the status line."""
         return LOST if self.fault.name in _UNSEEN_BY_AIOHTTP else None
 
 
-# A status line that came whole says that it ran; botocore reads the headers as one, or not at all.
-# There a fault in the first piece hides that a success had begun; the function ran, and nobody can tell.
+# A complete status line shows that it ran; botocore reads all headers together, or none of them.
+# There a fault in the first piece hides the status line of a success: the function ran, but that is unknown.
 _UNSEEN_BY_AIOHTTP = (
     "headers cut before the version",
     "headers cut after the version",
     "bad chunk size",
-    "length is no number",
+    "Content-Length is not a number",
     "length too short",
     "bad TLS record in the body",
 )
-_READ_FROM_THE_STATUS = {"header without end": CUT_SHORT}
+_READ_FROM_THE_STATUS = {"endless header": CUT_SHORT}
 
 
-def _named(codes: str) -> Iterator[tuple[str, int]]:
+def _find_fault(codes: str) -> Iterator[tuple[str, int]]:
     for entry in codes.split(", "):
         status, code = entry.split(" ")
         yield code, int(status)
@@ -224,8 +225,8 @@ def _rows() -> Iterator[Row]:
     call = ("call",)
     yield from (Row(fault, LOST, on_http=_READ_FROM_THE_STATUS.get(fault.name)) for fault in faults.CONNECTION_FAULTS)
     yield from (Row(fault, CUT_SHORT, call) for fault in (*faults.HEADER_FAULTS, *faults.BODY_FAULTS))
-    yield from (Row(fault, STRANGE, ("call", "fire")) for fault in faults.STRANGE_ANSWERS)
-    yield from (Row(fault, UNUSABLE, call) for fault in faults.UNUSABLE_ANSWERS)
+    yield from (Row(fault, STRANGE, ("call", "fire")) for fault in faults.UNIDENTIFIED_RESPONSES)
+    yield from (Row(fault, UNUSABLE, call) for fault in faults.UNUSABLE_RESPONSES)
     yield from _service_rows()
     for verdict, bodies in FUNCTION_ERRORS.items():
         yield from (Row(function_error(name, body), verdict, call) for name, body in bodies.items())
@@ -238,12 +239,12 @@ def _rows() -> Iterator[Row]:
 def _service_rows() -> Iterator[Row]:
     for verdict, codes in SERVICE_ERRORS.items():
         ways = ("call", "fire") if verdict in (DENIED, NOT_FOUND) else ("call", "fire", "can_invoke")
-        yield from (Row(service_error(code, status), verdict, ways) for code, status in _named(codes))
+        yield from (Row(service_error(code, status), verdict, ways) for code, status in _find_fault(codes))
     yield from (
-        Row(service_error(code, status, runs=True), SERVICE_FAILED) for code, status in _named(SERVICE_FAILURES)
+        Row(service_error(code, status, runs=True), SERVICE_FAILED) for code, status in _find_fault(SERVICE_FAILURES)
     )
     yield from (Row(service_error("TooManyRequestsException", 429, reason=r), THROTTLED) for r in THROTTLE_REASONS)
-    for value in ("0", "soon", faults.DATE, ""):
+    for value in ("0", "soon", DATE, ""):
         yield Row(service_error("TooManyRequestsException", 429, Retry_After=value), THROTTLED)
     yield Row(service_error("TooManyRequestsException", 429, x_amz_retry_after="15"), THROTTLED)
     yield Row(bare_status(429, runs=False), THROTTLED)
@@ -254,7 +255,7 @@ def _service_rows() -> Iterator[Row]:
 ENDLESS_ROWS = (
     Row(faults.SILENT, NO_ANSWER_IN_TIME, ("call", "fire")),
     Row(faults.TRICKLED_HEADERS, NO_ANSWER_IN_TIME, ("call",), on_http=NO_BODY_IN_TIME),
-    # The headers are there, and 200 says that it ran.
+    # The headers were received, and status 200 shows that it ran.
     *(Row(fault, NO_BODY_IN_TIME, ("call",)) for fault in faults.ENDLESS_BODIES),
     # Nothing runs, so nothing is in doubt when time is up.
     *(Row(fault, NO_TIME, ("can_invoke",)) for fault in (faults.SILENT, faults.TRICKLED_HEADERS)),
@@ -263,8 +264,8 @@ ENDLESS_ROWS = (
 )
 
 TLS_ROWS = (
-    # A handshake that fails proves that nothing was sent: where botocore alone cannot tell, the call is sent again.
-    *(Row(fault, NOT_CONNECTED) for fault in faults.UNTLS_FAULTS),
+    # A failed handshake proves that nothing was sent; botocore alone could not know, and the call is retried.
+    *(Row(fault, NOT_CONNECTED) for fault in faults.HANDSHAKE_FAULTS),
     Row(faults.NO_TLS, WRONG_SETTING),
     Row(faults.BAD_RECORD, LOST),
     Row(faults.BAD_RECORD_IN_BODY, CUT_SHORT, ("call",)),
@@ -287,7 +288,7 @@ class Case(NamedTuple):
     or_else: Verdict | None = None
 
     def over(self, transport: str) -> Case:
-        """Give what is to be learnt over *transport*."""
+        """Return the expected verdict over *transport*."""
         if transport == "async boto3":
             return self._replace(or_else=self.row.on_aiohttp)
         more = self.row.on_http if transport.endswith("http") else None
@@ -344,25 +345,25 @@ def _check(laboratory: Laboratory, client: LambdaClient, case: Case) -> None:
 
 @pytest.mark.parametrize("case", _cases(_rows(), None, AMPLE))
 def test_fault(laboratory: Laboratory, client: LambdaClient, over: str, case: Case) -> None:
-    """Each fault is one error, that says rightly whether the function ran, after the right number of attempts."""
+    """Each fault is one error that is right about whether the function ran, after the right number of attempts."""
     _check(laboratory, client, case.over(over))
 
 
 @pytest.mark.parametrize("case", _cases(TLS_ROWS, None, AMPLE))
 def test_tls_fault(tls_laboratory: Laboratory, tls_client: LambdaClient, over: str, case: Case) -> None:
-    """Under TLS, too, what was not sent is told from what may have been."""
+    """Over TLS, too, a request that was not sent is distinguished from one that may have been."""
     _check(tls_laboratory, tls_client, case.over(over))
 
 
 @pytest.mark.parametrize("case", _cases(ENDLESS_ROWS, SCANT))
 def test_endless_fault(tls_laboratory: Laboratory, tls_client: LambdaClient, over: str, case: Case) -> None:
-    """What would never end does at the deadline, and is not begun anew."""
+    """It ends at the deadline, and is not retried."""
     _check(tls_laboratory, tls_client, case.over(over))
 
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, FAILED),), None, AMPLE))
 def test_success(laboratory: Laboratory, client: LambdaClient, case: Case) -> None:
-    """Where nothing is wrong the function runs once, and a permission check does not run it."""
+    """Without faults the function runs once, and a permission check does not run it."""
     laboratory.play(faults.SUCCESS)
 
     _send(client, case)
@@ -372,7 +373,7 @@ def test_success(laboratory: Laboratory, client: LambdaClient, case: Case) -> No
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, NOT_CONNECTED),), None, AMPLE))
 def test_refused(connect: Callable[[str], LambdaClient], case: Case) -> None:
-    """A port that refuses has got nothing, so anything may be sent again."""
+    """A port that refuses connections has received nothing, so every call may be retried."""
     with refusing() as url, connect(url) as client, pytest.raises(ConnectError) as caught:
         _send(client, case)
 
@@ -381,7 +382,7 @@ def test_refused(connect: Callable[[str], LambdaClient], case: Case) -> None:
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, NO_TIME),), SCANT))
 def test_unreachable(connect: Callable[[str], LambdaClient], case: Case) -> None:
-    """Where no connection comes about at all, the deadline ends the call long before connecting gives up by itself."""
+    """Without a connection, the deadline ends the call long before connecting times out."""
     with unreachable() as url, connect(url) as client, pytest.raises(DeadlineExceededError) as caught:
         _send(client, case)
 
@@ -391,7 +392,7 @@ def test_unreachable(connect: Callable[[str], LambdaClient], case: Case) -> None
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, WRONG_SETTING),), None))
 def test_untrusted_certificate(tls_laboratory: Laboratory, connect: Callable[[str], LambdaClient], case: Case) -> None:
-    """A certificate that nobody vouches for is a wrong setting, which no second attempt mends."""
+    """It is a wrong configuration, which a retry does not fix."""
     tls_laboratory.play(faults.SUCCESS)
 
     with connect(tls_laboratory.url) as client, pytest.raises(ConnectError) as caught:

@@ -1,4 +1,4 @@
-"""Faults that take more than a row of the matrix: one after another, before the request, or from this side."""
+"""Faults that do not fit a row of the matrix: one after another, before the request, or on the client's side."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ from lambdachain import (
     RetryPolicy,
     ThrottledError,
 )
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import service_error
-from tests.lab.laboratory import Fault, Laboratory, refusing
+from tests.support import faults
+from tests.support.faults import service_error
+from tests.support.laboratory import Fault, Laboratory, refusing
 
 PLAIN = Contract("billing-charge", request=Any, response=Any)
 IDEMPOTENT = Contract("billing-charge", request=Any, response=Any, idempotent=True)
@@ -62,7 +62,7 @@ def _send(client: LambdaClient, way: str, contract: Contract[Any, Any] = PLAIN) 
 def test_permission(
     laboratory: Laboratory, client: LambdaClient, refusals: tuple[Fault, ...], reason: PermissionReason
 ) -> None:
-    """What is an error to a call is an answer to a permission check."""
+    """A denial is an error for a call and a result for a permission check."""
     laboratory.play(*refusals)
 
     permission = client.can_invoke(PLAIN, qualifier="live")
@@ -76,7 +76,7 @@ def test_permission(
 def test_expired_credentials(
     laboratory: Laboratory, client: LambdaClient, way: str, contract: Contract[Any, Any]
 ) -> None:
-    """Expired credentials are renewed and the call is sent once more, whoever may repeat it."""
+    """They are renewed and the request is sent again, also without idempotency."""
     laboratory.play(EXPIRED, faults.SUCCESS)
 
     _send(client, way, contract)
@@ -85,7 +85,7 @@ def test_expired_credentials(
 
 
 def test_credentials_that_stay_expired(laboratory: Laboratory, client: LambdaClient) -> None:
-    """Credentials that are called expired twice are no matter of their age."""
+    """If renewed credentials are rejected as expired, too, the call fails."""
     laboratory.play(EXPIRED)
 
     with pytest.raises(CredentialsError) as caught:
@@ -96,7 +96,7 @@ def test_credentials_that_stay_expired(laboratory: Laboratory, client: LambdaCli
 
 @pytest.mark.parametrize("idempotent", [False, True])
 def test_body_reset(laboratory: Laboratory, client: LambdaClient, idempotent: bool) -> None:
-    """A reset may overtake the headers before it: either way, nobody says that it did not run."""
+    """A reset may overtake the headers before it; in both cases the function is not reported as not executed."""
     laboratory.play(faults.BODY_RESET)
 
     with pytest.raises((ResponseError, ConnectionLostError)) as caught:
@@ -107,7 +107,7 @@ def test_body_reset(laboratory: Laboratory, client: LambdaClient, idempotent: bo
 
 
 def test_reset_on_accept(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A reset before the request leaves doubt only where the client had begun to send."""
+    """A reset before the request leaves doubt only if the client had begun to send."""
     laboratory.play(faults.RESET_ON_ACCEPT)
 
     with pytest.raises((ConnectError, ConnectionLostError)) as caught:
@@ -118,7 +118,7 @@ def test_reset_on_accept(laboratory: Laboratory, client: LambdaClient) -> None:
 
 
 def test_hedging(laboratory: Laboratory, connect: Any) -> None:
-    """A late call is sent beside itself where it may run twice, and only there."""
+    """A duplicate request is sent if the function may run twice, and only then."""
     policy = RetryPolicy(hedge_after=0.1, budget=None)
     with connect(laboratory.url) as client:
         laboratory.play(faults.SUCCESS)
@@ -134,8 +134,8 @@ def test_hedging(laboratory: Laboratory, connect: Any) -> None:
         assert 1 == laboratory.received
 
 
-def test_hint_beyond_the_deadline(laboratory: Laboratory, client: LambdaClient) -> None:
-    """Where Lambda asks for a longer wait than there is time, the call fails at once."""
+def test_retry_after_beyond_the_deadline(laboratory: Laboratory, client: LambdaClient) -> None:
+    """The call fails immediately."""
     laboratory.play(service_error("TooManyRequestsException", 429, Retry_After="9"))
 
     with pytest.raises(DeadlineExceededError) as caught:
@@ -145,8 +145,8 @@ def test_hint_beyond_the_deadline(laboratory: Laboratory, client: LambdaClient) 
     assert (1, Execution.NOT_EXECUTED) == (len(caught.value.attempts), caught.value.execution)
 
 
-def test_hint_beyond_reason(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A wait longer than ``max_delay`` is not waited, deadline or none."""
+def test_retry_after_beyond_max_delay(laboratory: Laboratory, client: LambdaClient) -> None:
+    """The call is not retried, with or without a deadline."""
     laboratory.play(service_error("TooManyRequestsException", 429, Retry_After="86400"))
 
     with pytest.raises(ThrottledError) as caught:
@@ -177,10 +177,10 @@ def test_hint_beyond_reason(laboratory: Laboratory, client: LambdaClient) -> Non
     ],
     ids=["seconds", "digits without end", "milliseconds", "a date", "a date far off"],
 )
-def test_a_hint_counts_whatever_the_status(
+def test_retry_after_applies_to_every_status(
     laboratory: Laboratory, client: LambdaClient, code: str, status: int, hint: dict[str, str]
 ) -> None:
-    """On everything that is sent again; beyond ``max_delay``, nothing is."""
+    """To everything that is retried; beyond ``max_delay``, nothing is."""
     laboratory.play(service_error(code, status, **hint), faults.SUCCESS)
 
     with pytest.raises(CallError) as caught:
@@ -204,8 +204,8 @@ def test_a_hint_counts_whatever_the_status(
         "Sun Nov  6 08:49:37 1994",
     ],
 )
-def test_a_hint_that_is_absurd_or_over_is_none(laboratory: Laboratory, client: LambdaClient, hint: str) -> None:
-    """The call is sent again as if there were none."""
+def test_an_invalid_or_past_retry_after_is_ignored(laboratory: Laboratory, client: LambdaClient, hint: str) -> None:
+    """The call is retried as without it."""
     laboratory.play(service_error("ServiceUnavailableException", 503, Retry_After=hint), faults.SUCCESS)
 
     assert client.invoke(IDEMPOTENT, 1).attempts[-1].error is None
@@ -213,8 +213,8 @@ def test_a_hint_that_is_absurd_or_over_is_none(laboratory: Laboratory, client: L
 
 
 @pytest.mark.parametrize("later", [THROTTLE, DENIAL, faults.CONNECTION_FAULTS[0]], ids=lambda fault: fault.name)
-def test_doubt_outlives_what_follows(laboratory: Laboratory, client: LambdaClient, later: Fault) -> None:
-    """A call whose first attempt may have run may have run, whatever kept the others from it."""
+def test_doubt_outlives_later_attempts(laboratory: Laboratory, client: LambdaClient, later: Fault) -> None:
+    """If the first attempt may have run, the call may have run, whatever the later ones report."""
     laboratory.play(BROKEN, later)
 
     with pytest.raises(OutcomeUnknownError) as caught:
@@ -224,8 +224,8 @@ def test_doubt_outlives_what_follows(laboratory: Laboratory, client: LambdaClien
     assert 1 == laboratory.executions
 
 
-def test_knowledge_outlives_what_follows(laboratory: Laboratory, client: LambdaClient) -> None:
-    """A call whose first attempt ran is never said not to have, and may be answered by a later one."""
+def test_knowledge_outlives_later_attempts(laboratory: Laboratory, client: LambdaClient) -> None:
+    """If the first attempt ran, the call is never reported as not executed, and a later one may succeed."""
     laboratory.play(faults.BODY_FAULTS[0], THROTTLE, faults.SUCCESS)
 
     result = client.invoke(IDEMPOTENT, 1)
@@ -236,7 +236,7 @@ def test_knowledge_outlives_what_follows(laboratory: Laboratory, client: LambdaC
 
 @pytest.mark.parametrize(("way", "limit"), [("call", 6 * 1024 * 1024), ("fire", 1024 * 1024)])
 def test_payload_of_the_largest_size(laboratory: Laboratory, client: LambdaClient, way: str, limit: int) -> None:
-    """A payload of as many bytes as Lambda takes is sent; of one more, nothing is."""
+    """Lambda's maximum size is sent; with one more byte, nothing is."""
     laboratory.play(faults.SUCCESS)
     send: Callable[..., object] = getattr(client, way)
 
@@ -264,7 +264,7 @@ def _through(proxy: str) -> Iterator[LambdaClient]:
 
 @pytest.mark.allow_real_invokes  # through a proxy on this machine
 def test_proxy(laboratory: Laboratory) -> None:
-    """A proxy that does its work is not noticed."""
+    """A working proxy makes no difference."""
     laboratory.play(faults.SUCCESS)
 
     with _through(laboratory.url) as client:
@@ -275,7 +275,7 @@ def test_proxy(laboratory: Laboratory) -> None:
 
 @pytest.mark.allow_real_invokes  # through a proxy on this machine
 def test_proxy_that_resets(laboratory: Laboratory) -> None:
-    """A proxy that has taken the request may have passed it on; botocore calls that the same as a refusal."""
+    """A proxy that has read the request may have passed it on; botocore reports that like a refused connection."""
     laboratory.play(faults.CONNECTION_FAULTS[3])
 
     with _through(laboratory.url) as client, pytest.raises(ConnectionLostError) as caught:
@@ -295,7 +295,7 @@ def test_proxy_that_refuses() -> None:
 
 @pytest.mark.parametrize("retries", [None, {"mode": "standard"}, {"max_attempts": 2}, {"total_max_attempts": 3}])
 def test_second_layer_of_retries(laboratory: Laboratory, retries: Any) -> None:
-    """A client whose botocore would retry on its own is refused before it can."""
+    """A client whose botocore would retry on its own is rejected."""
     session: Any = botocore.session.Session()
     config = Config(retries=retries)
     eager = session.create_client("lambda", region_name="eu-west-1", endpoint_url=laboratory.url, config=config)
@@ -305,7 +305,7 @@ def test_second_layer_of_retries(laboratory: Laboratory, retries: Any) -> None:
 
 
 def test_interrupt(laboratory: Laboratory, client: LambdaClient) -> None:
-    """Ctrl-C amid a call ends it as it is, and nothing is sent again."""
+    """Ctrl-C during a call is raised unchanged, and nothing is retried."""
     laboratory.play(faults.SILENT)
     before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.setitimer(signal.ITIMER_REAL, 0.2)

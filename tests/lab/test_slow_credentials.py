@@ -1,4 +1,4 @@
-"""Finding credentials is part of a call's time, whatever it takes and however often."""
+"""Finding credentials counts against the timeout of a call, from any provider and however often."""
 
 from __future__ import annotations
 
@@ -24,11 +24,12 @@ from lambdachain import (
     LambdaClient,
     RetryPolicy,
 )
-from tests.awaited import ASYNC_TRANSPORTS
-from tests.lab.lab_faults import SUCCESS, answer
-from tests.lab.laboratory import Connection, Fault, Laboratory
+from tests.support.async_as_sync import ASYNC_TRANSPORTS
+from tests.support.faults import SUCCESS
+from tests.support.laboratory import Connection, Fault, Laboratory
+from tests.support.responses import http_response
 
-# What other calls of the process have used up of their budget says nothing here.
+# Retry budgets that other calls of the process have used up must not matter here.
 UNBOUNDED = RetryPolicy(budget=None)
 PROCESS = """
 import os, sys, time
@@ -59,8 +60,8 @@ def slow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.parametrize("kind", [BotoTransport, HttpTransport])
-def test_a_process_that_takes_long(kind: Any, slow: Path, laboratory: Laboratory) -> None:
-    """Nothing was sent at the deadline; one process serves all callers, and the next call finds what it said."""
+def test_a_slow_credential_process(kind: Any, slow: Path, laboratory: Laboratory) -> None:
+    """Nothing was sent at the deadline; one process serves all callers, and the next call uses its result."""
     laboratory.play(SUCCESS)
     with LambdaClient(kind(endpoint_url=laboratory.url), retry=UNBOUNDED) as client:
         errors: list[Any] = []
@@ -86,7 +87,7 @@ def test_a_process_that_takes_long(kind: Any, slow: Path, laboratory: Laboratory
 
 @pytest.mark.parametrize("kind", [BotoTransport, HttpTransport])
 def test_closing_does_not_wait_for_a_process(kind: Any, slow: Path, laboratory: Laboratory) -> None:
-    """Whoever has given up on a call gives up on its credentials."""
+    """Closing a client abandons the process."""
     laboratory.play(SUCCESS)
     with (
         LambdaClient(kind(endpoint_url=laboratory.url), retry=UNBOUNDED) as client,
@@ -97,7 +98,7 @@ def test_closing_does_not_wait_for_a_process(kind: Any, slow: Path, laboratory: 
 
 
 class _Refreshing:
-    """Keys that have to be renewed, by something that waits."""
+    """Refreshable keys of a provider that waits."""
 
     def __init__(self) -> None:
         self.go = threading.Event()
@@ -111,8 +112,8 @@ class _Refreshing:
 
 
 @pytest.mark.parametrize("form", ["session", "client", "http"])
-def test_a_renewal_that_takes_long(form: str, laboratory: Laboratory) -> None:
-    """Signing itself waits for nobody: keys that are due again at once are not renewed a second time for one call."""
+def test_a_slow_renewal(form: str, laboratory: Laboratory) -> None:
+    """Signing does not wait: keys that are due again immediately are not renewed twice for one call."""
     from botocore.credentials import DeferredRefreshableCredentials
     from botocore.session import Session
 
@@ -138,8 +139,8 @@ def test_a_renewal_that_takes_long(form: str, laboratory: Laboratory) -> None:
 
 
 @pytest.mark.parametrize("over", ASYNC_TRANSPORTS)
-def test_an_async_call_whose_process_takes_long(over: str, slow: Path, laboratory: Laboratory) -> None:
-    """One process serves all calls of a loop, those among them that begin when the first ones have given up."""
+def test_an_async_call_with_a_slow_process(over: str, slow: Path, laboratory: Laboratory) -> None:
+    """One process serves all calls of a loop, also those that start after the first ones timed out."""
     laboratory.play(SUCCESS)
 
     async def main() -> None:
@@ -158,7 +159,7 @@ def test_an_async_call_whose_process_takes_long(over: str, slow: Path, laborator
 
 
 def test_closing_an_async_client_does_not_wait_for_a_process(slow: Path, laboratory: Laboratory) -> None:
-    """Nor does the loop's end; aiobotocore, too, but it then leaves the pipes of the process to the collector."""
+    """Neither does closing the loop; aiobotocore then leaves the pipes of the process to the garbage collector."""
     laboratory.play(SUCCESS)
 
     async def main() -> None:
@@ -180,7 +181,7 @@ _MACHINE = json.dumps({**json.loads(_CONTAINER), "Code": "Success", "Type": "AWS
 
 
 class _Source:
-    """A server that credentials come from, which waits before it answers."""
+    """A credential server that waits before it responds."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -194,7 +195,7 @@ class _Source:
         length = next((line for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:")), b":0")
         connection.read(int(length.partition(b":")[2]))
         self.go.wait(60)
-        connection.send(answer("200 OK", self._said(head.split(b" ")[1].decode()).encode()))
+        connection.send(http_response("200 OK", self._said(head.split(b" ")[1].decode()).encode()))
 
     def _said(self, path: str) -> str:
         if path.endswith(("/token", "/security-credentials/")):
@@ -221,10 +222,10 @@ def _from_machine(source: _Source, _: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("place", [_from_role, _from_container, _from_machine], ids=["role", "container", "machine"])
 @pytest.mark.parametrize("kind", [BotoTransport, HttpTransport])
-def test_a_server_that_takes_long(
+def test_a_slow_credential_server(
     kind: Any, place: Any, tmp_path: Path, laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An assumed role, a container's and a machine's metadata: nothing was sent, and the next call finds the keys."""
+    """Role, container and instance metadata: nothing was sent, and the next call uses the keys."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1")

@@ -1,4 +1,4 @@
-"""A TLS socket that does not come about is closed there and then, and not whenever the collector comes by."""
+"""A socket whose TLS handshake fails is closed immediately, not by the garbage collector."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ import pytest
 
 from lambdachain import CallError, Execution, LambdaClient, RetryPolicy
 from lambdachain._transports.tls_socket import close_failed_sockets
-from tests.lab import lab_faults as faults
-from tests.lab.lab_faults import SUCCESS
-from tests.lab.laboratory import PATIENCE, Fault, Laboratory
+from tests.support import faults
+from tests.support.faults import SUCCESS
+from tests.support.laboratory import PATIENCE, Fault, Laboratory
 
 
 @contextmanager
 def nothing_unclosed() -> Iterator[None]:
-    """Hold that whatever became garbage inside had been closed."""
+    """Check that everything that became garbage in the block had been closed."""
     gc.collect()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ResourceWarning)
@@ -33,13 +33,13 @@ def nothing_unclosed() -> Iterator[None]:
 
 def _wait_for_reset(sock: socket.socket) -> None:
     poll = select.poll()
-    poll.register(sock, 0)  # POLLHUP and POLLERR are always told
+    poll.register(sock, 0)  # POLLHUP and POLLERR are always reported
     assert poll.poll(PATIENCE * 1000)
 
 
 @pytest.fixture
 def slow_tls(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have TLS begin only when the other side has gone, as on a busy machine."""
+    """Start TLS only after the peer has disconnected, as on a busy machine."""
     wrap = ssl.SSLContext.wrap_socket
 
     def wait_and_wrap(context: ssl.SSLContext, sock: socket.socket, server_side: bool = False, **options: Any) -> Any:
@@ -52,7 +52,7 @@ def slow_tls(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("slow_tls")
 def test_reset_before_the_handshake(tls_laboratory: Laboratory, connect: Callable[..., LambdaClient]) -> None:
-    """The client's own socket, on every transport."""
+    """The client's socket, on every transport."""
     tls_laboratory.play(Fault("reset below TLS", faults.reset, below_tls=True))
     client = connect(tls_laboratory.url, tls_laboratory.certificate)
 
@@ -65,15 +65,15 @@ def test_reset_before_the_handshake(tls_laboratory: Laboratory, connect: Callabl
 
 
 class Interrupted(BaseException):
-    """What a signal raises in whatever it interrupts."""
+    """The exception of a signal handler."""
 
 
 def test_interrupted_handshake(
     over: str, tls_laboratory: Laboratory, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An interrupt is no OSError, and leaves no socket either."""
+    """An interrupt is not an OSError, and leaves no open socket either."""
     if over not in ("boto3", "http"):
-        pytest.skip("a loop is not interrupted amid a handshake")
+        pytest.skip("an event loop is not interrupted during a handshake")
     tls_laboratory.play(SUCCESS)
 
     handshake = ssl.SSLSocket.do_handshake
@@ -91,8 +91,8 @@ def test_interrupted_handshake(
 
 
 @pytest.mark.parametrize("server_side", [True, False], ids=["server", "client"])
-def test_a_context_closes_what_it_cannot_wrap(tls_laboratory: Laboratory, server_side: bool) -> None:
-    """Either side's, for the laboratory has sockets, too."""
+def test_a_context_closes_sockets_that_it_fails_to_wrap(tls_laboratory: Laboratory, server_side: bool) -> None:
+    """On the server's side, too, because the laboratory uses it."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER if server_side else ssl.PROTOCOL_TLS_CLIENT)
     if server_side:
         context.load_cert_chain(tls_laboratory.certificate or "")
@@ -109,8 +109,8 @@ def test_a_context_closes_what_it_cannot_wrap(tls_laboratory: Laboratory, server
         one.close()
 
 
-def test_a_context_of_another_library_is_left_as_it_is() -> None:
-    """Those of gevent and pyOpenSSL make sockets of their own."""
+def test_a_context_of_another_library_is_not_changed() -> None:
+    """Contexts of gevent and pyOpenSSL create sockets of their own."""
 
     class Theirs(ssl.SSLSocket):
         pass

@@ -27,7 +27,7 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction, LocalInvocation
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
 
 FUNCTIONS = Path(__file__).parent / "functions"
 TRANSPORTS: dict[str, Callable[..., Any]] = {

@@ -15,29 +15,29 @@ import fan_out
 import pytest
 from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
+from cost.environment import prepare
 from cost.figures import above, in_turn, medians, ratios
 from cost.page import Measured, goals, page
-from cost.place import place
 from cost.plots import draw
-from cost.ways import OURS, TYPED
+from cost.variants import OURS, TYPED
 from local_endpoint import __main__ as local_bench
 from local_endpoint import measure as local
 from local_endpoint.page import goals as local_goals
 from local_endpoint.page import page as local_page
-from marked import replace
+from marked_sections import replace
 
 
 @pytest.fixture(scope="module")
-def ways() -> list[str]:
+def variants() -> list[str]:
     """The variants that this installation can run."""
-    return bench.ways_of(sys.executable)
+    return bench.find_variants(sys.executable)
 
 
 @pytest.fixture(scope="module")
-def measured(ways: list[str]) -> Iterator[Measured]:
+def measured(variants: list[str]) -> Iterator[Measured]:
     """Measure once, quickly."""
-    with place(sys.executable, [size.items for size in bench.QUICK.sizes.values()]) as where:
-        yield bench.measure(where, bench.QUICK, ways)
+    with prepare(sys.executable, [size.items for size in bench.QUICK.sizes.values()]) as where:
+        yield bench.measure(where, bench.QUICK, variants)
 
 
 def _sane(values: object) -> bool:
@@ -45,12 +45,12 @@ def _sane(values: object) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_every_variant_is_measured_in_every_respect(measured: Measured, ways: list[str]) -> None:
+def test_every_variant_is_measured_in_every_respect(measured: Measured, variants: list[str]) -> None:
     """Cold and warm, in each size, with more models, and its memory: a finite figure for each."""
-    assert set(ways) == set(measured.cold[0]) == set(measured.memory)
-    assert set(measured.cold[1]) == set(ways) & set(TYPED)
+    assert set(variants) == set(measured.cold[0]) == set(measured.memory)
+    assert set(measured.cold[1]) == set(variants) & set(TYPED)
     assert list(bench.QUICK.sizes) == list(measured.warm) == list(measured.peak)
-    assert all(set(ways) == set(rounds) for rounds in measured.warm.values())
+    assert all(set(variants) == set(rounds) for rounds in measured.warm.values())
     assert [set(CALLEES)] == [set(rounds) for rounds in measured.callee.values()]
     for rounds in (*measured.cold.values(), measured.memory, *measured.warm.values(), *measured.callee.values()):
         assert all(_sane(values) for values in rounds.values())
@@ -59,12 +59,12 @@ def test_every_variant_is_measured_in_every_respect(measured: Measured, ways: li
 
 
 @pytest.mark.timeout(300)
-def test_the_page_has_a_row_for_each_variant(measured: Measured, ways: list[str]) -> None:
+def test_the_page_has_a_row_for_each_variant(measured: Measured, variants: list[str]) -> None:
     """In each table; a goal is shown next to the figure."""
     written = list(page(measured, bench.facts(sys.executable)))
     rows = [line.split(" | ")[0].removeprefix("| ") for line in written if line.startswith("| ")]
 
-    assert all(rows.count(way) == 3 for way in ways)
+    assert all(rows.count(variant) == 3 for variant in variants)
     assert all(rows.count(name) == 1 for name in CALLEES if name != PLAIN)
     assert 9 == len(goals(measured))
     assert all(math.isfinite(goal.found) for goal in goals(measured))
@@ -72,9 +72,9 @@ def test_the_page_has_a_row_for_each_variant(measured: Measured, ways: list[str]
 
 
 @pytest.mark.timeout(300)
-def test_instruction_counts_are_shown_next_to_times(measured: Measured, ways: list[str]) -> None:
+def test_instruction_counts_are_shown_next_to_times(measured: Measured, variants: list[str]) -> None:
     """Of a cold start, and of a further call; a missed goal is in bold."""
-    counted = dict.fromkeys(ways, (100.0, 10.0)) | {OURS: (57.0, 1.0)}
+    counted = dict.fromkeys(variants, (100.0, 10.0)) | {OURS: (57.0, 1.0)}
     written = list(page(measured._replace(instructions=counted), ["facts"]))
     goals_written = [line for line in written if "≤" in line]
 
@@ -134,12 +134,12 @@ def test_the_start_of_the_command_line_is_measured() -> None:
 @pytest.mark.timeout(300)
 def test_a_fan_out_is_measured(tmp_path: Path) -> None:
     """Throughput of both maps, their CPU time and memory, and the memory of many payloads."""
-    with fan_out.place(sys.executable) as where:
+    with fan_out.prepare(sys.executable) as where:
         measured = fan_out.measure(where, fan_out.QUICK, 1, rounds=2)
         held = fan_out.memory(where, 1000)
-    section = fan_out.written(measured, held)
+    section = fan_out.to_section(measured, held)
 
-    assert {way for way, _ in measured} == set(held) == {fan_out.MAP, fan_out.ASYNC_MAP}
+    assert {variant for variant, _ in measured} == set(held) == {fan_out.MAP, fan_out.ASYNC_MAP}
     assert all(value > 0 and math.isfinite(value) for figures in measured.values() for value in figures.values())
     assert all(len(mbs) == 10 and min(mbs) > 0 for mbs in held.values())
     assert section.count("| lambdachain, `map`") == 4
@@ -159,6 +159,8 @@ def test_figures_replace_those_between_their_own_markers(tmp_path: Path) -> None
 def test_the_throughput_is_drawn(tmp_path: Path) -> None:
     """Of each variant that was measured."""
     figures = {"new": 1.0, "warm": 2.0, "cpu": 0.1, "memory": 30.0}
-    fan_out.draw({(way, number): figures for way in fan_out.FULL for number in (50, 100)}, tmp_path / "fan-out.svg")
+    fan_out.draw(
+        {(variant, number): figures for variant in fan_out.FULL for number in (50, 100)}, tmp_path / "fan-out.svg"
+    )
 
     assert (tmp_path / "fan-out.svg").read_text().count("<svg") == 1

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +25,8 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction
+from tests.support.faults import bare_status
+from tests.support.laboratory import Laboratory
 
 SOURCE = Path(lambdachain.__file__).parent.parent
 
@@ -151,36 +151,12 @@ def heedless(event, context):
 """
 
 
-class BrokenLambda(BaseHTTPRequestHandler):
-    """Lambda on a bad day: every call gets a 500, and is counted."""
-
-    calls: int
-
-    def do_POST(self) -> None:
-        """Count and fail."""
-        self.rfile.read(int(self.headers["Content-Length"]))
-        type(self).calls += 1
-        self.send_response(500)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
-        """No-op."""
-
-
 @pytest.fixture(scope="module")
-def broken() -> Iterator[tuple[str, type[BrokenLambda]]]:
-    """Serve a Lambda that is broken; return its address and its counter."""
-    counter = type("Counter", (BrokenLambda,), {"calls": 0})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), counter)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}", counter
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+def broken() -> Iterator[Laboratory]:
+    """Serve a Lambda that responds to every request with status 500."""
+    with Laboratory() as laboratory:
+        laboratory.play(bare_status(500, runs=True))
+        yield laboratory
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +166,7 @@ def notes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def endpoint(
-    tmp_path_factory: pytest.TempPathFactory, notes: Path, broken: tuple[str, type[BrokenLambda]]
-) -> Iterator[LocalEndpoint]:
+def endpoint(tmp_path_factory: pytest.TempPathFactory, notes: Path, broken: Laboratory) -> Iterator[LocalEndpoint]:
     """Serve all functions."""
     directory = tmp_path_factory.mktemp("functions")
     (directory / "app.py").write_text(APP)
@@ -203,7 +177,7 @@ def endpoint(
         settings = {"directory": directory, "environment": environment, "timeout": 60.0, **options}
         return LocalFunction(name, handler or f"app.{name}", **settings)
 
-    elsewhere = {**environment, "AWS_ENDPOINT_URL_LAMBDA": broken[0]}
+    elsewhere = {**environment, "AWS_ENDPOINT_URL_LAMBDA": broken.url}
     functions = [
         *(function(name) for name in ["callee", "slow", "first", "second", "leaf", "crashing", "ouroboros"]),
         function("throttled", "app.leaf", reserved_concurrency=0),
@@ -361,15 +335,15 @@ def test_a_throttled_leaf_is_called_three_times_not_twentyseven(client: LambdaCl
 
 
 def test_a_leaf_behind_a_broken_lambda_is_called_three_times_not_twentyseven(
-    client: LambdaClient, ran: Callable[[], list[str]], broken: tuple[str, type[BrokenLambda]]
+    client: LambdaClient, ran: Callable[[], list[str]], broken: Laboratory
 ):
     """A 500 may have run: with idempotent contracts it is retried, by one caller and not by all of them."""
-    broken[1].calls = 0
+    broken.play(bare_status(500, runs=True))
     second = Contract("second-elsewhere", request=str, response=str, idempotent=True)
     with pytest.raises(FunctionError):
         client.call(second, "leaf")
 
-    assert 3 == broken[1].calls
+    assert 3 == broken.received
     assert ["second", "second: ServiceError after 3"] == ran()
 
 

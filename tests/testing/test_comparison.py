@@ -1,4 +1,4 @@
-"""How two requests differ, in words: never nothing where they are not equal."""
+"""Descriptions of how two requests differ; never empty for unequal ones."""
 
 from __future__ import annotations
 
@@ -36,48 +36,48 @@ class Point:
 @pytest.mark.parametrize(
     ("expected", "came", "said"),
     [
-        (Order(id="a"), Order(id="b"), ["id: 'b' came, 'a' was expected"]),
+        (Order(id="a"), Order(id="b"), ["id: expected 'a', got 'b'"]),
         (
             Order(id="a", lines=[Line(price=1), Line(price=2)]),
             Order(id="a", lines=[Line(price=1), Line(price=3)]),
-            ["lines[1].price: 3 came, 2 was expected"],
+            ["lines[1].price: expected 2, got 3"],
         ),
         (
             Order(id="a", lines=[Line(price=1)]),
             Order(id="a"),
-            ["lines[0]: nothing came, Line(price=1) was expected"],
+            ["lines[0]: expected Line(price=1), but it is missing"],
         ),
-        (Order(id="a"), Order(id="a", tags={"k": "v"}), ["tags['k']: 'v' came, nothing was expected"]),
+        (Order(id="a"), Order(id="a", tags={"k": "v"}), ["tags['k']: unexpected 'v'"]),
         (
             Line(price=1),
             Line.model_validate({"price": 1, "more": 2}),
-            ["the request: Line(price=1, more=2) came, Line(price=1) was expected"],
+            ["the request: expected Line(price=1), got Line(price=1, more=2)"],
         ),
-        (Point(1, 2), Point(1, [3]), ["y: [3] came, 2 was expected"]),
+        (Point(1, 2), Point(1, [3]), ["y: expected 2, got [3]"]),
         (
             Order(id="a"),
             Purchase(id="a"),
-            ["the request: Purchase(id='a', lines=[], tags={}) came, Order(id='a', lines=[], tags={}) was expected"],
+            ["the request: expected Order(id='a', lines=[], tags={}), got Purchase(id='a', lines=[], tags={})"],
         ),
-        ("1", 1, ["the request: 1 came, '1' was expected"]),
-        ({"a": 1}, [1], ["the request: [1] came, {'a': 1} was expected"]),
+        ("1", 1, ["the request: expected '1', got 1"]),
+        ({"a": 1}, [1], ["the request: expected {'a': 1}, got [1]"]),
     ],
 )
-def test_a_difference_is_named_by_its_place(expected: object, came: object, said: list[str]):
-    """Fields, positions and keys."""
+def test_a_difference_is_reported_with_its_path(expected: object, came: object, said: list[str]):
+    """Of fields, positions and keys."""
     assert differences(expected, came) == said
 
 
-def test_types_are_told_apart_where_values_look_alike():
-    """Two classes of one repr."""
+def test_types_are_shown_if_values_have_the_same_repr():
+    """For example instances of two classes."""
     first, second = (type("Same", (), {"__repr__": lambda _: "same"})() for _ in range(2))
 
-    assert differences(first, second) == ["the request: same (Same) came, same (Same) was expected"]
+    assert differences(first, second) == ["the request: expected same (Same), got same (Same)"]
 
 
-def test_a_long_value_is_cut():
-    """And its length told."""
-    assert differences("x" * 500, "y")[0].endswith("... (502 characters) was expected")
+def test_a_long_value_is_truncated():
+    """Its length is shown."""
+    assert differences("x" * 500, "y")[0].endswith("... (502 characters), got 'y'")
 
 
 VALUES = st.recursive(
@@ -88,12 +88,12 @@ VALUES = st.recursive(
 
 
 @given(VALUES, VALUES)
-def test_there_are_words_exactly_where_values_differ(expected: Any, came: Any):
-    """A check that says nothing would pass."""
+def test_a_description_is_empty_only_for_equal_values(expected: Any, came: Any):
+    """An empty description would let a failed check pass."""
     assert bool(differences(expected, came)) == (expected != came)
 
 
 @given(st.lists(VALUES, max_size=3), st.lists(VALUES, max_size=3))
 def test_calls_are_compared_in_order(expected: list[Any], came: list[Any]):
-    """One more, or one less, is a difference too."""
+    """A missing or additional call is a difference, too."""
     assert bool(compare(expected, came)) == (expected != came)

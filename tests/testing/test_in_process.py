@@ -1,4 +1,4 @@
-"""Real handlers in one process answer as on Lambda: calls, addresses, versions, errors, limits."""
+"""Real handlers in one process behave as on Lambda: calls, addresses, versions, errors, limits."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from lambdachain import (
 )
 from lambdachain._lambda_api.responses import RefusedError
 from lambdachain._transports.transport_override import transport_override
-from lambdachain.testing import LambdaContext, StubError, _deployments
+from lambdachain.testing import LambdaContext, StubError, _in_process_functions
 
 NEVER = RetryPolicy.never()
 CALL = InvocationType.REQUEST_RESPONSE
@@ -68,7 +68,7 @@ shop = Contract("shop", request=Order, response=Placed)
 
 @remote(stock)
 def stock_handler(order: Order) -> Placed:
-    """Serve what there is."""
+    """Deliver what is in stock."""
     if order.quantity > 2:
         raise SoldOut(left=2)
     return Placed(text=f"{order.quantity} x {order.item}")
@@ -76,7 +76,7 @@ def stock_handler(order: Order) -> Placed:
 
 @remote(shop)
 def shop_handler(order: Order) -> Placed:
-    """Ask the stock."""
+    """Call the stock."""
     try:
         return client.call(stock, order)
     except SoldOut as short:
@@ -85,22 +85,22 @@ def shop_handler(order: Order) -> Placed:
 
 @remote("async-shop")
 async def async_shop(order: Order) -> Placed:
-    """Ask the stock, in an event loop."""
+    """Call the stock from an event loop."""
     return client.call(stock, order)
 
 
 def echo(event: Any, context: Any) -> Any:
-    """Answer with the event."""
+    """Return the event."""
     return event
 
 
 def describe(event: Any, context: Any) -> Any:
-    """Answer with what the context says."""
+    """Return the attributes of the context."""
     return [context.function_name, context.function_version, context.invoked_function_arn, context.memory_limit_in_mb]
 
 
 def invocation(function: str = "echo", payload: bytes = b"1", **fields: Any) -> Invocation:
-    """Call at the seam."""
+    """Build an invocation for the transport."""
     return Invocation(function, payload=payload, **fields)
 
 
@@ -124,8 +124,8 @@ def test_a_system_of_handlers_calls_itself():
     }  # fmt: skip
 
 
-def test_calls_are_told_in_the_order_in_which_they_came():
-    """The caller before those that it called."""
+def test_calls_are_logged_in_the_order_of_their_start():
+    """The caller before the functions that it called."""
     with InProcessTransport({shop: shop_handler, stock: stock_handler}) as system:
         client.call(shop, Order(item="mug", quantity=1))
         with pytest.raises(FunctionError):
@@ -141,8 +141,8 @@ def test_calls_are_told_in_the_order_in_which_they_came():
     ]  # fmt: skip
 
 
-def test_a_call_is_told_with_all_that_is_known_of_it():
-    """For a test's own eyes: its data, and where the function failed."""
+def test_a_log_entry_has_every_detail_of_a_call():
+    """The test's own data, and where the function failed."""
 
     def fail(event: Any, context: Any) -> None:
         raise ValueError("no such thing")
@@ -159,8 +159,8 @@ def test_a_call_is_told_with_all_that_is_known_of_it():
     assert repr(call) == "call fail:$LATEST <- {'a': [1]}: ValueError: no such thing"
 
 
-def test_a_long_payload_is_told_in_short():
-    """A line of a failed test remains readable; the call has all of it."""
+def test_a_long_payload_is_truncated_in_the_repr():
+    """So that a line stays readable; the entry itself has the whole payload."""
     with InProcessTransport({"echo": echo}) as system:
         client.call("echo", "x" * 10_000)
 
@@ -169,7 +169,7 @@ def test_a_long_payload_is_told_in_short():
 
 
 def test_nothing_is_shared_between_caller_and_callee():
-    """Payloads go through JSON both ways, and what a test reads of them is its own."""
+    """Payloads go through JSON both ways, and the log has copies of its own."""
     kept: list[Any] = []
 
     def keep(event: Any, context: Any) -> Any:
@@ -188,25 +188,25 @@ def test_nothing_is_shared_between_caller_and_callee():
     assert system.calls[0].response == {"seen": ["by the handler"], "pair": [1, 2]}
 
 
-def test_without_calls_it_says_so():
-    """An empty report would be a riddle."""
-    assert InProcessTransport().describe() == "no call came"
+def test_the_report_without_calls():
+    """It is not empty."""
+    assert InProcessTransport().describe() == "no calls"
     assert repr(InProcessTransport()) == "InProcessTransport(functions: none)"
 
 
 # Who calls through it
 
 
-def test_a_client_of_its_own_needs_no_context_manager():
-    """And the handlers' clients call through the same."""
+def test_a_client_with_the_transport_needs_no_context_manager():
+    """The handlers' clients call through the same transport."""
     own = LambdaClient(InProcessTransport({shop: shop_handler, stock: stock_handler}))
 
     assert own.call(shop, Order(item="mug", quantity=1)).text == "1 x mug"
     assert transport_override() is None
 
 
-def test_one_inside_another_takes_the_calls_of_its_own_handlers():
-    """Two systems at once: what a handler calls belongs where the handler is."""
+def test_nested_systems_receive_the_calls_of_their_own_handlers():
+    """A handler's calls go to the system that runs the handler."""
     outer_stock = InProcessTransport({stock: lambda *_: {"text": "of the outer"}})
     inner = InProcessTransport({shop: shop_handler, stock: stock_handler})
     with outer_stock, inner:
@@ -218,7 +218,7 @@ def test_one_inside_another_takes_the_calls_of_its_own_handlers():
 
 
 def test_a_handler_may_call_another_system():
-    """Whose events are delivered before that call returns."""
+    """The other system delivers its events before that call returns."""
     fired: list[Any] = []
     other = InProcessTransport({"log": lambda event, _: fired.append(event)})
 
@@ -232,8 +232,8 @@ def test_a_handler_may_call_another_system():
     assert other.graph == {("handler", "log", InvocationType.EVENT)}
 
 
-def test_many_threads_call_at_once():
-    """Each gets its own answer, and every call is told once."""
+def test_many_threads_call_concurrently():
+    """Each gets its own response, and every call is logged once."""
     together = threading.Barrier(8, timeout=5)
 
     def meet(event: Any, context: Any) -> Any:
@@ -248,7 +248,7 @@ def test_many_threads_call_at_once():
 
 
 def test_a_thread_of_a_handler_calls_through_the_same_transport():
-    """As the test's own, unless it takes the context along."""
+    """As a call of the test itself, unless it runs in a copy of the handler's context."""
 
     def fan_out(event: Any, context: Any) -> Any:
         taken = [contextvars.copy_context() for _ in range(3)]
@@ -264,25 +264,25 @@ def test_a_thread_of_a_handler_calls_through_the_same_transport():
 
 
 def test_a_handler_is_not_in_its_callers_invocation():
-    """What it knows of its caller came with the call."""
+    """It knows its caller only from the call's metadata."""
     seen: list[Any] = []
 
     def plain(event: Any, context: Any) -> None:
         seen.append(current_invocation())
 
-    @remote("told")
-    def told(_event: None) -> None:
+    @remote("traced")
+    def traced(_event: None) -> None:
         seen.append(current_invocation())
 
-    with InProcessTransport({"plain": plain, told: told}), invocation_scope(LambdaContext(request_id="outer")):
+    with InProcessTransport({"plain": plain, traced: traced}), invocation_scope(LambdaContext(request_id="outer")):
         client.call("plain", None)
-        client.call(told, None)
+        client.call(traced, None)
 
     assert seen[0] is None
     assert (seen[1].correlation_id, seen[1].depth) == ("outer", 1)
 
 
-def test_remaining_times_run_down_through_the_system():
+def test_remaining_time_is_passed_on_through_the_system():
     """A callee of a caller with little time has little time for its own calls."""
 
     @remote("inner")
@@ -303,7 +303,7 @@ def test_remaining_times_run_down_through_the_system():
 # Where functions are
 
 
-def test_the_context_says_how_the_function_was_called():
+def test_the_context_describes_the_function_and_the_call():
     """Its name, version, ARN and memory."""
     with InProcessTransport({"describe": describe}, memory=256) as system:
         system.add("big", describe, memory=1024)
@@ -323,7 +323,7 @@ def test_the_context_says_how_the_function_was_called():
     ],
 )
 def test_versions_and_aliases_are_functions_of_their_own(called: str, version: str, executed: str):
-    """An alias leads to a version; the ARN keeps what was called."""
+    """An alias points to a version; the ARN keeps the alias."""
     system = InProcessTransport()
     for name, said in {"describe": "the unpublished", "describe:7": "seven", "describe:live": "live"}.items():
         system.add(name, lambda event, context, said=said: [said, *describe(event, context)])
@@ -335,8 +335,8 @@ def test_versions_and_aliases_are_functions_of_their_own(called: str, version: s
     assert str(result.value[3]).endswith(f":function:{called}")  # type: ignore[index]
 
 
-def test_without_a_qualifier_the_last_of_several_is_taken():
-    """Where none was given without: a contract with a qualifier and its handler need nothing more."""
+def test_without_a_qualifier_the_version_added_last_is_called():
+    """If every version was added with a qualifier."""
     system = InProcessTransport({"f:1": lambda *_: "one", "f:2": describe})
 
     result = LambdaClient(system).invoke("f", None)
@@ -346,7 +346,7 @@ def test_without_a_qualifier_the_last_of_several_is_taken():
 
 
 def test_a_contract_with_a_qualifier_is_called_and_deployed_there():
-    """Both sides read it off the contract."""
+    """Both sides take it from the contract."""
     live = Contract("f", request=int, response=int, qualifier="live")
     system = InProcessTransport({live: echo})
 
@@ -355,8 +355,8 @@ def test_a_contract_with_a_qualifier_is_called_and_deployed_there():
 
 
 @pytest.mark.parametrize("called", ["gone", "f:gone", "f:1", "arn:aws:lambda:us-east-1:123456789012:function:gone"])
-def test_what_is_not_there_is_not_found(called: str):
-    """By the name and qualifier that were called, as AWS says it."""
+def test_an_unknown_function_is_not_found(called: str):
+    """The message has the name and qualifier of the call, as on AWS."""
     system = InProcessTransport({"f": echo})
     with pytest.raises(FunctionNotFoundError, match=re.escape("Function not found: arn:aws:lambda:us-east-1:123")):
         LambdaClient(system).call(called, None)
@@ -373,15 +373,15 @@ def test_what_is_not_there_is_not_found(called: str):
         ("f", "us-east-1", "123456789012"),
     ],
 )
-def test_a_name_stands_for_the_function_wherever_it_is(called: str, region: str, account: str):
-    """Functions are wherever their callers believe them to be."""
+def test_a_name_matches_any_account_and_region(called: str, region: str, account: str):
+    """A function is wherever its caller expects it."""
     arn = FunctionArn.parse(str(LambdaClient(InProcessTransport({"f": describe})).call(called, None)[2]))  # type: ignore[index]
 
     assert (arn.region, arn.account_id, arn.name) == (region, account, "f")
 
 
-def test_an_arn_stands_for_its_own_function():
-    """Beside a function of that name anywhere, it goes first; and the test's own place needs no ARN to call."""
+def test_an_arn_matches_its_own_account_and_region():
+    """It is preferred to a function added by name; calls from the same account and region need no ARN."""
     here, there = (
         f"arn:aws:lambda:{place}:function:f" for place in ("us-east-1:123456789012", "eu-west-1:111111111111")
     )
@@ -394,8 +394,8 @@ def test_an_arn_stands_for_its_own_function():
         only.call("333333333333:function:f", None)
 
 
-def test_can_invoke_tells_what_is_there():
-    """Without running anything."""
+def test_can_invoke_checks_whether_a_function_exists():
+    """Without running it."""
     with InProcessTransport({"f": lambda *_: pytest.fail("it ran")}) as system:
         permissions = [client.can_invoke(called) for called in ("f", "gone", "f:gone")]
 
@@ -409,26 +409,26 @@ def test_can_invoke_tells_what_is_there():
 # Deploying
 
 
-def test_what_is_no_handler_is_refused():
-    """A name or a contract has none."""
+def test_something_else_than_a_handler_cannot_be_added():
+    """For example a name or contract without a handler."""
     system = InProcessTransport()
-    with pytest.raises(ContractError, match=r"'f' is no handler: give one beside it, add\('f', handler\)"):
+    with pytest.raises(ContractError, match=r"'f' is not a handler: pass one as well, add\('f', handler\)"):
         system.add("f")
     with pytest.raises(ContractError, match="Contract"):
         system.add(stock)
-    with pytest.raises(ContractError, match="is no handler"):
+    with pytest.raises(ContractError, match="is not a handler"):
         system.add("f", 3)  # type: ignore[arg-type]
 
 
 def test_one_address_has_one_handler():
-    """A second would never run."""
+    """A second one would never run."""
     system = InProcessTransport({"f": echo, "f:live": echo})
-    with pytest.raises(ContractError, match="f:live has a handler already"):
+    with pytest.raises(ContractError, match="f:live already has a handler"):
         system.add("f:live", describe)
 
 
 def test_an_address_must_be_one_that_lambda_accepts():
-    """Found where it is written."""
+    """It is checked when the function is added."""
     with pytest.raises(InvalidArnError):
         InProcessTransport({"no name": echo})
 
@@ -441,8 +441,8 @@ def test_an_address_must_be_one_that_lambda_accepts():
         ({"reserved_concurrency": -1}, "reserved_concurrency must be 0 or more, not -1"),
     ],
 )
-def test_a_setting_that_cannot_be_is_refused(setting: dict[str, Any], words: str):
-    """Before anything runs into it."""
+def test_an_invalid_configuration_is_rejected(setting: dict[str, Any], words: str):
+    """When the function is added."""
     with pytest.raises(ValueError, match=words):
         InProcessTransport().add("f", echo, **setting)
 
@@ -467,8 +467,8 @@ def test_a_setting_that_cannot_be_is_refused(setting: dict[str, Any], words: str
     ],
     ids=lambda value: "" if isinstance(value, Invocation) else str(value),
 )
-def test_lambda_refuses_what_it_would_refuse(sent: Invocation, error: str, status: int):
-    """And the record tells it."""
+def test_invalid_requests_are_rejected_as_by_lambda(sent: Invocation, error: str, status: int):
+    """The log has the rejection."""
     system = InProcessTransport({"echo": echo})
     outcome = system.send(sent, timeout=None)
 
@@ -483,28 +483,28 @@ def test_an_absent_payload_is_an_empty_object():
     assert (outcome.status, outcome.payload, outcome.executed_version) == (200, b"{}", "$LATEST")
 
 
-def test_a_client_context_that_is_no_json_fails_in_the_runtime():
-    """Lambda hands it on."""
-    told = base64.b64encode(b"no JSON").decode()
-    outcome = InProcessTransport({"echo": echo}).send(invocation(client_context=told), timeout=None)
+def test_a_client_context_that_is_not_json_fails_in_the_runtime_client():
+    """Lambda itself does not parse it."""
+    encoded = base64.b64encode(b"no JSON").decode()
+    outcome = InProcessTransport({"echo": echo}).send(invocation(client_context=encoded), timeout=None)
 
     assert outcome.function_error == "Unhandled"
     assert json.loads(outcome.payload)["errorType"] == "Runtime.LambdaContextUnmarshalError"
 
 
 def test_a_handler_reads_the_client_context_and_the_tenant():
-    """As it was sent."""
+    """As they were sent."""
     system = InProcessTransport()
-    system.add("told", lambda _, c: [c.client_context.custom["shop"], c.tenant_id], tenant_isolation=True)
+    system.add("traced", lambda _, c: [c.client_context.custom["shop"], c.tenant_id], tenant_isolation=True)
     with system:
-        assert client.call("told", None, client_context={"shop": "1"}, tenant_id="blue") == ["1", "blue"]
+        assert client.call("traced", None, client_context={"shop": "1"}, tenant_id="blue") == ["1", "blue"]
 
 
 # Limits of a deployment
 
 
-def test_a_function_over_its_time_has_failed():
-    """What it would call later does not happen: on Lambda there is nobody left to do it."""
+def test_a_function_that_times_out_fails():
+    """Calls that it makes later are not made: on Lambda it would have been ended."""
     release, ended = threading.Event(), threading.Event()
 
     def hang(event: Any, context: Any) -> None:
@@ -524,8 +524,8 @@ def test_a_function_over_its_time_has_failed():
     assert [call.function for call in system.calls] == ["hang"]
 
 
-def test_a_caller_out_of_patience_does_not_end_the_function():
-    """It goes on, and may call others."""
+def test_a_timeout_of_the_caller_does_not_end_the_function():
+    """It runs on, and may call others."""
     release, called = threading.Event(), threading.Event()
 
     def slow(event: Any, context: Any) -> None:
@@ -543,8 +543,8 @@ def test_a_caller_out_of_patience_does_not_end_the_function():
     assert ("slow", "note", CALL) in system.graph
 
 
-def test_one_call_more_than_reserved_is_throttled():
-    """A place is taken until the function ends, also where its caller has gone."""
+def test_calls_beyond_reserved_concurrency_are_throttled():
+    """A slot is used until the function ends, even if its caller has timed out."""
     release = threading.Event()
     with InProcessTransport() as system:
         system.add("slow", lambda *_: release.wait(5), reserved_concurrency=1)
@@ -558,7 +558,7 @@ def test_one_call_more_than_reserved_is_throttled():
     assert throttled.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
 
 
-def test_a_function_over_its_time_leaves_its_place():
+def test_a_function_that_times_out_releases_its_slot():
     """Lambda has ended it."""
     release = threading.Event()
     with InProcessTransport() as system:
@@ -569,21 +569,21 @@ def test_a_function_over_its_time_leaves_its_place():
     release.set()
 
 
-def test_a_place_is_free_when_the_time_of_who_took_it_is_over():
-    """Whatever keeps its thread; and giving it back late takes nobody else's."""
-    places = _deployments.Concurrency(1, "ReservedFunctionConcurrentInvocationLimitExceeded")
-    leave_late = places.enter(0.01, waits=False)
-    leave = places.enter(60, waits=True)
-    leave_late()
+def test_a_concurrency_slot_is_released_at_the_timeout_of_its_function():
+    """Even if the thread runs on; releasing it late does not release the slot of another invocation."""
+    quota = _in_process_functions.ConcurrencyQuota(1, "ReservedFunctionConcurrentInvocationLimitExceeded")
+    release_late = quota.acquire(0.01, waits=False)
+    release = quota.acquire(60, waits=True)
+    release_late()
 
     with pytest.raises(RefusedError):
-        places.enter(60, waits=False)
-    leave()
-    places.enter(60, waits=False)
+        quota.acquire(60, waits=False)
+    release()
+    quota.acquire(60, waits=False)
 
 
-def test_a_pause_between_attempts_is_not_waited_for():
-    """A policy of hours is tested in milliseconds."""
+def test_delays_between_attempts_are_skipped():
+    """A retry policy of hours is tested in milliseconds."""
     with InProcessTransport() as system:
         system.add("parked", echo, reserved_concurrency=0)
         with pytest.raises(ThrottledError) as throttled:
@@ -592,9 +592,9 @@ def test_a_pause_between_attempts_is_not_waited_for():
     assert len(throttled.value.attempts) == len(system.calls) == 4
 
 
-def test_an_account_has_a_concurrency(monkeypatch: pytest.MonkeyPatch):
-    """Functions that start more and more of each other end there, whatever threads they do it in."""
-    monkeypatch.setattr(_deployments, "ACCOUNT_CONCURRENCY", 5)
+def test_the_account_has_a_concurrency_limit(monkeypatch: pytest.MonkeyPatch):
+    """It ends functions that start more and more of each other, from any thread."""
+    monkeypatch.setattr(_in_process_functions, "ACCOUNT_CONCURRENCY", 5)
 
     def more(event: Any, context: Any) -> Any:
         with ThreadPoolExecutor(1) as pool:
@@ -630,8 +630,8 @@ def test_a_function_that_calls_itself_is_stopped():
 # Failures that a test asks for
 
 
-def test_an_answer_can_get_lost():
-    """The function has run; a call that must not run twice is not sent again."""
+def test_a_response_can_be_lost():
+    """The function has run; without idempotency the call is not retried."""
     ran: list[Any] = []
     with InProcessTransport({"f": lambda event, _: ran.append(event)}) as system:
         system.lose_answers("f")
@@ -644,8 +644,8 @@ def test_an_answer_can_get_lost():
     assert [call.error_type for call in system.calls] == [None, None]
 
 
-def test_an_idempotent_call_is_sent_again_when_its_answer_gets_lost():
-    """As often as the test says, if the policy lasts."""
+def test_an_idempotent_call_is_retried_after_a_lost_response():
+    """As often as the test loses it, within the retry policy."""
     twice = Contract("f", request=int, response=int, idempotent=True)
     with InProcessTransport({twice: echo}) as system:
         system.lose_answers(twice, times=2)
@@ -654,20 +654,20 @@ def test_an_idempotent_call_is_sent_again_when_its_answer_gets_lost():
     assert (result.value, len(result.attempts), len(system.calls)) == (5, 3, 3)
 
 
-def test_the_answers_of_a_version_can_get_lost():
-    """And of no other; a function that is not there has none."""
+def test_the_responses_of_one_version_can_be_lost():
+    """Not those of other versions; an unknown function raises."""
     system = InProcessTransport({"f": echo, "f:2": echo})
     system.lose_answers("f:2")
 
     assert system.send(invocation("f"), timeout=None).status == 200
-    with pytest.raises(NoAnswerError, match="as the test asked for"):
+    with pytest.raises(NoAnswerError, match="by lose_answers"):
         system.send(invocation("f", qualifier="2"), timeout=None)
     with pytest.raises(ContractError, match=r"there is no function g; functions: f, f:2"):
         system.lose_answers("g")
 
 
 def test_a_handler_that_exits_has_crashed():
-    """The test goes on."""
+    """The test continues."""
 
     def leave(event: Any, context: Any) -> None:
         raise SystemExit(3)
@@ -679,8 +679,8 @@ def test_a_handler_that_exits_has_crashed():
 @pytest.mark.parametrize(
     "error", [pytest.fail.Exception("no"), pytest.skip.Exception("not here"), KeyboardInterrupt(), StubError("not so")]
 )
-def test_what_is_the_tests_to_know_passes_through_every_handler(error: BaseException):
-    """Unchanged, from the innermost to the test, and later events are left alone."""
+def test_exceptions_for_the_test_pass_through_every_handler(error: BaseException):
+    """Unchanged, from the innermost handler to the test; later events are not delivered."""
     delivered: list[Any] = []
 
     def inner(event: Any, context: Any) -> None:
@@ -700,8 +700,8 @@ def test_what_is_the_tests_to_know_passes_through_every_handler(error: BaseExcep
     assert raised.value is error
 
 
-def test_another_account_is_nobodys_to_refuse():
-    """There are no policies here: an account that functions are in lets everybody in."""
+def test_calls_to_another_account_are_allowed():
+    """There are no resource policies in a test."""
     with InProcessTransport({"444444444444:function:f": echo}):
         assert client.call("444444444444:function:f", 1) == 1
         with pytest.raises((FunctionNotFoundError, AccessDeniedError)):
@@ -709,7 +709,7 @@ def test_another_account_is_nobodys_to_refuse():
 
 
 def test_closing_a_client_leaves_the_system_as_it_is():
-    """There is nothing to close; another client may go on."""
+    """There is nothing to close, and another client may use it."""
     system = InProcessTransport({"echo": echo})
     with LambdaClient(system) as own:
         own.call("echo", 1)

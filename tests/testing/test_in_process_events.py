@@ -1,4 +1,4 @@
-"""Events in one process are delivered as Lambda delivers them, on a clock of their own."""
+"""Events in one process are delivered as by Lambda, on a virtual clock."""
 
 from __future__ import annotations
 
@@ -43,25 +43,25 @@ class Failing:
         return "done"
 
 
-def told(system: InProcessTransport) -> list[tuple[Any, ...]]:
-    """Give what the record tells of each delivery."""
+def logged(system: InProcessTransport) -> list[tuple[Any, ...]]:
+    """Return what the log has of each delivery."""
     return [(call.function, call.attempt, call.at, call.error_type) for call in system.calls]
 
 
 def test_an_event_is_delivered_before_the_call_returns():
-    """One delivery, one line, the same id."""
+    """One delivery, one entry, the same id."""
     handler = Failing(0)
     with InProcessTransport({"mail": handler}) as system:
         receipt = client.fire("mail", {"to": "a"})
 
     assert handler.events == [({"to": "a"}, receipt.request_id)]
-    assert told(system) == [("mail", 1, 0, None)]
+    assert logged(system) == [("mail", 1, 0, None)]
     assert repr(system.calls) == "(fire mail <- {'to': 'a'}: 'done',)"
     assert (system.calls[0].request_id, system.discarded) == (receipt.request_id, ())
 
 
 def test_an_event_of_a_handler_waits_for_the_end_of_the_outermost_call():
-    """So that a test sees it, and the handlers do not."""
+    """So that the test sees its effects, and the handlers do not."""
     order: list[str] = []
 
     def inner(event: Any, context: Any) -> None:
@@ -81,8 +81,8 @@ def test_an_event_of_a_handler_waits_for_the_end_of_the_outermost_call():
     assert [call.caller for call in system.calls] == [None, "outer", "inner"]
 
 
-def test_events_come_in_the_order_in_which_they_are_due():
-    """A retry after what was fired meanwhile; events that events fire, too."""
+def test_events_are_delivered_in_the_order_in_which_they_are_due():
+    """A retry comes after events that were fired in between, also those fired by events."""
     order: list[str] = []
     first = Failing(1)
 
@@ -111,18 +111,18 @@ def test_events_come_in_the_order_in_which_they_are_due():
     ],
 )
 def test_an_event_that_fails_is_delivered_again(failures: int, deliveries: list[tuple[Any, ...]]):
-    """After a minute, and after two more; with the same id, and a new context."""
+    """After one minute, and after two more; with the same id and a new context."""
     handler = Failing(failures)
     with InProcessTransport({"mail": handler}) as system:
         receipt = client.fire("mail", 1)
 
-    assert [line[1:] for line in told(system)] == deliveries
+    assert [line[1:] for line in logged(system)] == deliveries
     assert handler.events == [(1, receipt.request_id)] * len(deliveries)
     assert len(system.discarded) == (failures == 9)
 
 
-def test_what_is_given_up_is_told():
-    """What would go to a dead-letter queue."""
+def test_discarded_events_are_listed():
+    """On AWS they would go to a dead-letter queue."""
     with InProcessTransport({"mail": Failing(9)}) as system:
         client.fire("mail", {"to": "a"})
 
@@ -130,8 +130,8 @@ def test_what_is_given_up_is_told():
     assert system.discarded[0] is system.calls[-1]
 
 
-def test_a_test_lets_time_pass_as_it_likes():
-    """Events held back are delivered when it says so, and their retries when they are due."""
+def test_held_events_are_delivered_by_the_test():
+    """With deliver(), and their retries when they are due."""
     handler = Failing(2)
     with InProcessTransport({"mail": handler}, hold_events=True) as system:
         client.fire("mail", 1)
@@ -143,7 +143,7 @@ def test_a_test_lets_time_pass_as_it_likes():
     assert [(call.attempt, call.at) for call in system.calls] == [(1, 0), (2, 60), (3, 180), (1, 0)]
 
 
-def test_an_event_to_nobody_is_refused_at_once():
+def test_an_event_for_an_unknown_function_is_rejected():
     """It is never queued."""
     with InProcessTransport({"mail": Failing(0)}, hold_events=True) as system:
         with pytest.raises(FunctionNotFoundError):
@@ -151,18 +151,18 @@ def test_an_event_to_nobody_is_refused_at_once():
         assert system.deliver() == 0
 
 
-def test_a_function_without_concurrency_gets_no_event():
-    """Lambda takes it, and gives it up."""
+def test_an_event_for_a_function_without_concurrency_is_discarded():
+    """Lambda accepts it, and discards it later."""
     with InProcessTransport() as system:
         system.add("parked", Failing(0), reserved_concurrency=0)
         assert client.fire("parked", 1).request_id
 
-    assert told(system) == [("parked", 1, 0, "TooManyRequestsException")]
+    assert logged(system) == [("parked", 1, 0, "TooManyRequestsException")]
     assert system.discarded == system.calls
 
 
-def test_an_event_waits_for_a_place():
-    """The queue is patient where a caller would be throttled."""
+def test_an_event_waits_for_concurrency():
+    """A call would be throttled instead."""
     began, release = threading.Event(), threading.Event()
     seen: list[Any] = []
 
@@ -185,19 +185,19 @@ def test_an_event_waits_for_a_place():
     assert [call.error_type for call in system.calls] == [None, None]
 
 
-def test_an_event_that_runs_out_of_time_is_delivered_again():
-    """As after any other failure."""
+def test_an_event_that_times_out_is_delivered_again():
+    """Like after any other failure."""
     release = threading.Event()
     with InProcessTransport() as system:
         system.add("hang", lambda *_: release.wait(5), timeout=0.01)
         client.fire("hang", 1)
     release.set()
 
-    assert told(system) == [("hang", n, at, "Sandbox.Timedout") for n, at in ((1, 0), (2, 60), (3, 180))]
+    assert logged(system) == [("hang", n, at, "Sandbox.Timedout") for n, at in ((1, 0), (2, 60), (3, 180))]
 
 
 def test_a_function_that_fires_itself_is_stopped():
-    """After 16 invocations; the event that was stopped is given up."""
+    """After 16 invocations; the event that was stopped is discarded."""
     events: list[int] = []
 
     def again(event: Any, context: Any) -> None:
@@ -211,8 +211,8 @@ def test_a_function_that_fires_itself_is_stopped():
     assert [(call.request, call.error_type) for call in system.discarded] == [(17, "RecursiveInvocationException")]
 
 
-def test_an_event_is_not_in_the_invocation_of_who_fired_it():
-    """It may run hours later: no deadline, no caller; what travels goes in the envelope."""
+def test_an_event_does_not_run_in_the_invocation_that_fired_it():
+    """It may run hours later: without deadline or caller; metadata is in its envelope."""
     seen: list[Any] = []
     plain = Contract("plain", request=int, response=None)
     enveloped = Contract("enveloped", request=int, response=None, envelope=True)
@@ -235,8 +235,8 @@ def test_an_event_is_not_in_the_invocation_of_who_fired_it():
     assert all(50 < one.remaining_time() < 60 for one in seen)
 
 
-def test_the_receipt_of_an_event_can_get_lost():
-    """It is in the queue all the same: who fires again fires twice."""
+def test_the_receipt_of_an_event_can_be_lost():
+    """The event is queued, so firing it again delivers it twice."""
     handler = Failing(0)
     again = Contract("again", request=int, response=None, idempotent=True)
     with InProcessTransport({"mail": handler, again: handler}) as system:
@@ -249,8 +249,8 @@ def test_the_receipt_of_an_event_can_get_lost():
     assert [event for event, _ in handler.events] == [1, 2, 2]
 
 
-def test_threads_fire_at_once():
-    """Each event is delivered once, and all of them when all have returned."""
+def test_many_threads_fire_concurrently():
+    """Each event is delivered once, and all of them before the last call returns."""
     handler = Failing(0)
     with InProcessTransport({"mail": handler}) as system, ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda number: client.fire("mail", number), range(40)))
@@ -259,8 +259,8 @@ def test_threads_fire_at_once():
     assert len(system.calls) == 40
 
 
-def test_an_event_loop_may_fire_at_coroutines():
-    """Handlers have threads, and so loops, of their own."""
+def test_an_event_loop_may_fire_events_for_coroutine_handlers():
+    """Handlers have threads, and so event loops, of their own."""
     seen: list[int] = []
 
     @remote("wait")
@@ -278,8 +278,8 @@ def test_an_event_loop_may_fire_at_coroutines():
     assert sorted(seen) == [0, 1, 2, 3]
 
 
-def test_what_is_too_large_for_an_event_is_refused():
-    """1 MB, where a call may have 6."""
+def test_an_event_that_is_too_large_is_rejected():
+    """The limit is 1 MB, for a call 6 MB."""
     with InProcessTransport({"mail": Failing(0)}) as system:
         with pytest.raises(RequestTooLargeError):
             client.fire("mail", "x" * 1_048_576, retry=RetryPolicy.never())

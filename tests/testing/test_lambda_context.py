@@ -1,4 +1,4 @@
-"""The context of a test has what the real one has."""
+"""The fake context has the attributes of the real one."""
 
 from __future__ import annotations
 
@@ -34,69 +34,69 @@ def _function(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def real(client_context: Any = None) -> RealContext:
-    """Make the context that Lambda gives."""
+    """Build the real context as the runtime client does."""
     arn = "arn:aws:lambda:us-east-1:123456789012:function:orders"
     return RealContext("r-1", client_context, None, int(time.time() * 1000) + 20_000, arn, "t-1")
 
 
 def ours(client_context: Any = None) -> LambdaContext:
-    """Give what is to be compared."""
+    """Return the attributes of the fake context for comparison."""
     return LambdaContext(
         "orders", timeout=20, memory=256, request_id="r-1", tenant_id="t-1", client_context=client_context
     )
 
 
 def public(thing: object) -> dict[str, Any]:
-    """Give attributes and what is in them; of a method, that it is one."""
+    """Return the public attributes and their values; for a method, that it is one."""
     names = [name for name in dir(thing) if not name.startswith("_")]
     return {name: "method" if callable(value := getattr(thing, name)) else value for name in names}
 
 
 def shape(thing: object) -> dict[str, Any]:
-    """Give attributes, and those of what is in them."""
+    """Return the public attributes, and those of their values."""
     nested = {"client_context", "identity", "client"}
     return {
         name: shape(value) if name in nested and value is not None else value for name, value in public(thing).items()
     }
 
 
-@pytest.mark.parametrize("told", [None, {}, {"custom": {"a": "1"}}, TOLD])
-def test_it_has_the_attributes_of_the_real_one(told: dict[str, Any] | None):
-    """No more, no fewer, of the same types and with the same values, down to the client's application."""
-    theirs, mine = shape(real(None if told is None else dict(told))), shape(ours(told))
+@pytest.mark.parametrize("client_context", [None, {}, {"custom": {"a": "1"}}, TOLD])
+def test_it_has_the_attributes_of_the_real_one(client_context: dict[str, Any] | None):
+    """Exactly these, of the same types and with the same values, including the client's application."""
+    theirs, mine = shape(real(None if client_context is None else dict(client_context))), shape(ours(client_context))
     streams = [theirs.pop("log_stream_name"), mine.pop("log_stream_name")]
 
     assert mine == theirs
     assert all(re.fullmatch(r"\d{4}/\d\d/\d\d/\[\$LATEST\][0-9a-f]{32}", stream) for stream in streams)
 
 
-@pytest.mark.parametrize("told", [None, {}, {"w3c": 3}, {"w3c": {"baggage": "b"}}, TOLD])
-def test_it_gives_the_trace_that_lambda_delivers(told: dict[str, Any] | None):
-    """Only the fields of the standard, only as text, and not within the client context."""
-    assert ours(told).w3c() == real(None if told is None else dict(told)).w3c()
+@pytest.mark.parametrize("client_context", [None, {}, {"w3c": 3}, {"w3c": {"baggage": "b"}}, TOLD])
+def test_it_has_the_trace_context_that_lambda_delivers(client_context: dict[str, Any] | None):
+    """Only the standard's fields, only strings, and not in the client context."""
+    assert ours(client_context).w3c() == real(None if client_context is None else dict(client_context)).w3c()
 
 
-@pytest.mark.parametrize("told", [[1], "text", 0, {"client": [1]}])
-def test_it_fails_on_what_the_real_one_fails_on(told: Any):
-    """A client context that is no object ends an invocation before the handler."""
+@pytest.mark.parametrize("client_context", [[1], "text", 0, {"client": [1]}])
+def test_it_raises_when_the_real_one_does(client_context: Any):
+    """A client context that is not an object ends an invocation before the handler runs."""
     with pytest.raises(AttributeError) as theirs:
-        real(told)
+        real(client_context)
     with pytest.raises(AttributeError) as mine:
-        ours(told)
+        ours(client_context)
 
     assert str(mine.value) == str(theirs.value)
 
 
-def test_the_log_takes_anything(capsys: pytest.CaptureFixture[str]):
-    """It goes where the test's own output goes."""
+def test_the_log_accepts_any_object(capsys: pytest.CaptureFixture[str]):
+    """It goes to the test's own output."""
     for context in (real(), ours()):
         context.log(7)
 
     assert capsys.readouterr().out == "77"
 
 
-def test_the_time_runs_down_to_nothing(monkeypatch: pytest.MonkeyPatch):
-    """In whole milliseconds, and by the clock that tests may skip."""
+def test_the_remaining_time_runs_down_to_zero(monkeypatch: pytest.MonkeyPatch):
+    """In whole milliseconds, by the clock that tests can skip."""
     monkeypatch.setattr(clock, "_skipped", clock._skipped)
     context = ours()
     left = context.get_remaining_time_in_millis()
@@ -109,8 +109,8 @@ def test_the_time_runs_down_to_nothing(monkeypatch: pytest.MonkeyPatch):
     assert context.get_remaining_time_in_millis() == 0
 
 
-def test_what_is_not_said_is_made_up():
-    """Every invocation has an id of its own, a function and a place."""
+def test_the_default_values():
+    """Every invocation has its own id, a function and a location."""
     one, other = LambdaContext(), LambdaContext()
 
     assert one.aws_request_id != other.aws_request_id
@@ -118,6 +118,6 @@ def test_what_is_not_said_is_made_up():
     assert one.identity is not other.identity
 
 
-def test_its_representation_shows_nothing_that_was_told():
-    """What a caller tells may be a secret."""
+def test_its_repr_does_not_show_the_client_context():
+    """It may have secrets of the caller."""
     assert repr(ours({"custom": {"token": "canary"}})) == "LambdaContext('orders', request_id='r-1')"

@@ -1,4 +1,4 @@
-"""What a handler answers goes out as the real runtime client writes it: that client is the oracle."""
+"""A handler's result is serialized as by the real runtime client, which is the oracle."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Share(float):
 
 
 class Row:
-    """No tuple, but with the method that makes one named."""
+    """Not a tuple, but with the method of a named one."""
 
     def __init__(self, fields: Any) -> None:
         self.fields = fields
@@ -102,7 +102,7 @@ keys |= texts.map(Word) | st.integers().map(Count) | st.sampled_from([Level.HIGH
 
 
 def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """Build what holds others."""
+    """Build containers of other values."""
     return (
         st.lists(inner, max_size=4)
         | st.lists(inner, max_size=4).map(tuple)
@@ -119,7 +119,7 @@ values = st.recursive(scalars | odd, containers, max_leaves=12)
 
 
 def oracle(value: object, runtime: str | None) -> str:
-    """Write it with the real marshaller, or tell the error that the runtime reports."""
+    """Serialize with the real marshaller, or return the error that the runtime reports."""
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("AWS_EXECUTION_ENV", raising=False)
         if runtime:
@@ -132,7 +132,7 @@ def oracle(value: object, runtime: str | None) -> str:
 
 
 def ours(value: object, *, escapes: bool) -> str:
-    """Give what is to be compared."""
+    """Serialize with ours, for comparison."""
     try:
         return to_json(value, escapes=escapes)
     except Exception as exc:
@@ -152,13 +152,13 @@ def ours(value: object, *, escapes: bool) -> str:
 @example({"at": dt.datetime(2026, 1, 1, tzinfo=dt.UTC)})
 @example({Decimal(1): 1})
 @pytest.mark.parametrize("runtime", [ESCAPING, AS_IT_IS])
-def test_it_writes_what_the_runtime_writes(runtime: str | None, value: object):
-    """Character by character, and with the same words for what it cannot write."""
+def test_it_serializes_as_the_runtime_client(runtime: str | None, value: object):
+    """Character by character, with the same error messages."""
     assert ours(value, escapes=runtime is ESCAPING) == oracle(value, runtime)
 
 
-def test_what_contains_itself_is_refused():
-    """A circle is an error, twice the same value is none."""
+def test_a_circular_reference_is_an_error():
+    """The same value twice is not."""
     circle: list[Any] = []
     circle.append({"again": circle})
     same = [1]
@@ -169,8 +169,8 @@ def test_what_contains_itself_is_refused():
 
 
 @pytest.mark.parametrize("depth", [100, 700, 100_000])
-def test_it_goes_deep(depth: int):
-    """Down to where Python ends it, which the runtime reports like any other error."""
+def test_it_nests_as_deep_as_python_allows(depth: int):
+    """Beyond that is an error that the runtime reports like any other."""
     value: list[Any] = []
     for _ in range(depth):
         value = [value]
@@ -180,12 +180,12 @@ def test_it_goes_deep(depth: int):
     assert written.startswith("[[[") or "maximum recursion depth exceeded" in written
 
 
-def test_bytes_go_out_as_they_are():
-    """A way to send JSON that is written already."""
+def test_bytes_are_sent_unchanged():
+    """They are taken as JSON."""
     assert marshal(b'{"ready": 1}') == LambdaMarshaller().marshal_response(b'{"ready": 1}')[0] == b'{"ready": 1}'
 
 
-def test_the_answer_is_escaped_as_on_the_runtime_of_this_python():
-    """From Python 3.12 on, Lambda's runtimes write UTF-8."""
+def test_escaping_is_that_of_the_runtime_for_this_python():
+    """From Python 3.12 on, Lambda's runtimes send UTF-8."""
     assert json.loads(marshal("é")) == "é"
     assert marshal("é") == (rb'"\u00e9"' if ESCAPES else '"é"'.encode())

@@ -1,4 +1,4 @@
-"""The plugin's fixtures, and what pytest shows when a test fails: real runs of pytest on small projects."""
+"""The plugin's fixtures, and what pytest shows for a failing test: real runs of pytest on small projects."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.testing.plugin_run import Run
+from tests.testing.pytest_run import Run
 
 ORDERS = '''
 from pydantic import BaseModel
@@ -82,7 +82,7 @@ def test_forgotten_in_a_thread(lambda_stub):
 
 
 def test_expected_by_the_test_itself(lambda_stub):
-    with pytest.raises(UnstubbedCallError, match="nothing is said about any function"):
+    with pytest.raises(UnstubbedCallError, match="this test has no stubs"):
         handler.local(5)
 
 
@@ -138,7 +138,7 @@ def _stubbed(project: pytest.Pytester, run: Callable[..., Run]) -> Run:
 
 
 def test_the_stub_is_strict_both_ways(stubbed: Run):
-    """What is forgotten and what is unused fails, who ever caught it; what failed or skipped already is left alone."""
+    """A missing or unused stub fails a test, even if the error was caught; failed and skipped tests are not checked."""
     assert stubbed.outcomes == {
         "test_fine": {"PASSED"},
         "test_forgotten": {"FAILED"},
@@ -154,40 +154,40 @@ def test_the_stub_is_strict_both_ways(stubbed: Run):
     assert "1 skipped" in stubbed.text
 
 
-def test_a_failure_shows_the_users_lines_and_the_calls_that_came(stubbed: Run):
-    """Nothing of ours, nothing of botocore's."""
+def test_a_failure_shows_the_users_frames_and_the_calls(stubbed: Run):
+    """No frames of lambdachain or botocore."""
     shown = stubbed.section("test_forgotten")
 
     assert "handler.local(5)" in shown
     assert "client.fire(mail, done.charge_id)" in shown
-    assert "UnstubbedCallError: nothing is said about fire mail <- 'c-1'" in shown
-    assert "on('mail') or on(contract, 'mail'), then .accepts()" in shown
+    assert "UnstubbedCallError: unexpected event for 'mail': add stub.on('mail').accepts()" in shown
+    assert "add stub.on('mail').accepts(), or on(contract, 'mail')" in shown
     assert "call billing-charge <- {'cents': 5}: 200" in shown
     assert "lambdachain/" not in shown
 
 
-def test_an_error_caught_on_the_way_says_who_caught_it(stubbed: Run):
-    """It is raised again at the end."""
+def test_an_error_that_the_code_under_test_caught_is_raised_again(stubbed: Run):
+    """At the end of the test, with a note."""
     shown = stubbed.section("test_forgotten_and_caught_by_the_code")
 
-    assert "nothing is said about fire mail" in shown
-    assert "something else than the test caught it" in shown
+    assert "unexpected event for 'mail'" in shown
+    assert "the code under test caught it" in shown
 
 
-def test_what_is_unused_is_named_without_a_stack(stubbed: Run):
-    """There is no line to show but the words."""
+def test_unused_stubs_are_listed_without_a_traceback(stubbed: Run):
+    """No line of code is involved."""
     shown = stubbed.section("test_unused")
 
-    assert "UnusedStubError: no call asked for what was said of" in shown
+    assert "UnusedStubError: no call used these stubs:" in shown
     assert "billing-charge: throttles, returns Charged" in shown
     assert "Traceback" not in shown
 
 
 def test_a_wrong_request_is_shown_field_by_field(stubbed: Run):
-    """With the calls beside it."""
+    """With the calls of the test."""
     shown = stubbed.section("test_another_request")
 
-    assert "call 1: cents: 5 came, 50 was expected" in shown
+    assert "call 1: cents: expected 50, got 5" in shown
     assert "fire mail <- 'c-1': 202" in shown
 
 
@@ -269,7 +269,7 @@ def test_paces_begin_anew(lambda_stub, number):
 
 
 def test_the_other_fixtures(project: pytest.Pytester, run: Callable[..., Run]):
-    """Real handlers here and in processes of the runtime client, a context; a test's failures are its own."""
+    """Real handlers in the process and in processes of the runtime client, and a context."""
     project.makepyfile(test_others=OTHERS)
     ran = run()
 
@@ -339,7 +339,7 @@ async def test_unused(lambda_stub):
 
 
 def test_it_works_with_xdist(project: pytest.Pytester, run: Callable[..., Run]):
-    """Each worker has stand-ins of its own."""
+    """Each worker has its own transports."""
     project.makepyfile(test_parallel=PARALLEL)
     ran = run("-n", "2", plugins=("lambdachain", "xdist"))
 
@@ -349,7 +349,7 @@ def test_it_works_with_xdist(project: pytest.Pytester, run: Callable[..., Run]):
 
 
 def test_it_works_with_the_asyncio_plugin(project: pytest.Pytester, run: Callable[..., Run]):
-    """A stub, a handler that is a coroutine, and strictness."""
+    """A stub, a coroutine handler, and strictness."""
     project.makepyfile(test_asyncio=ASYNCIO)
     ran = run("-o", "asyncio_default_fixture_loop_scope=function", plugins=("lambdachain", "asyncio"))
 
@@ -362,7 +362,7 @@ def test_it_works_with_the_asyncio_plugin(project: pytest.Pytester, run: Callabl
 
 
 def test_it_works_with_the_anyio_plugin(project: pytest.Pytester, run: Callable[..., Run]):
-    """The same tests, run by another."""
+    """The same tests with another runner."""
     backend = "import pytest\n\n\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
     project.makepyfile(test_anyio=ASYNCIO.replace("mark.asyncio", "mark.anyio") + backend)
     ran = run(plugins=("lambdachain", "anyio"))
@@ -375,8 +375,8 @@ def test_it_works_with_the_anyio_plugin(project: pytest.Pytester, run: Callable[
     }
 
 
-def test_unused_it_costs_nothing_that_counts():
-    """A project that only has lambdachain installed loads none of what it stands on."""
+def test_an_unused_plugin_imports_next_to_nothing():
+    """A project that only has lambdachain installed does not import its dependencies."""
     script = (
         "import pytest, sys\n"
         "pytest.main(['--collect-only', '-q', '-p', 'no:cacheprovider', '-p', 'lambdachain', '/dev/null'])\n"
@@ -401,7 +401,7 @@ def test_unused_it_costs_nothing_that_counts():
 
 
 def test_the_guard_says_what_to_do(project: pytest.Pytester, run: Callable[..., Run]):
-    """By the user's own line."""
+    """With the user's own line."""
     project.makepyfile(
         test_unguarded="from orders import handler\n\n\ndef test_order():\n    assert handler.local(5) == 'c-1'\n"
     )

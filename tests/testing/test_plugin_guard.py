@@ -1,4 +1,4 @@
-"""Under pytest no call reaches AWS, unless a test says that it shall: with the real boto3, moto and a real server."""
+"""Under pytest no call reaches AWS unless a test allows it: with the real boto3, moto and a real server."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.testing.plugin_run import Run
+from tests.testing.pytest_run import Run
 
 NO_NAMES = '''
 import socket
@@ -18,7 +18,7 @@ real = socket.getaddrinfo
 
 @pytest.fixture(autouse=True)
 def no_names(monkeypatch):
-    """Leave every name but this machine's unknown: what passes the guard is told from what does not."""
+    """Resolve only this machine's names, so that an unblocked call fails differently."""
 
     def lookup(host, *arguments, **options):
         if host not in ("127.0.0.1", "localhost", "::1"):
@@ -134,8 +134,6 @@ def test_a_thread():
 """
 
 PASSING = """
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import boto3
@@ -144,31 +142,17 @@ from moto import mock_aws
 
 from lambdachain import BotoTransport, ConnectError, LambdaClient, RetryPolicy
 from lambdachain.local import LocalEndpoint, LocalFunction
+from tests.support.laboratory import Laboratory
+from tests.support.responses import http_response
 
 once = RetryPolicy.never()
 
 
-class Answering(BaseHTTPRequestHandler):
-    def do_POST(self):
-        self.rfile.read(int(self.headers["Content-Length"]))
-        self.send_response(200)
-        self.send_header("X-Amz-Executed-Version", "$LATEST")
-        self.send_header("Content-Length", "1")
-        self.end_headers()
-        self.wfile.write(b"7")
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def server():
-    with HTTPServer(("127.0.0.1", 0), Answering) as listening:
-        thread = threading.Thread(target=listening.serve_forever)
-        thread.start()
-        yield listening.server_address[1]
-        listening.shutdown()
-        thread.join()
+    with Laboratory() as laboratory:
+        laboratory.respond(http_response("200 OK", b"7", {"X-Amz-Executed-Version": "$LATEST"}))
+        yield laboratory.url.rpartition(":")[2]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -269,13 +253,13 @@ def test_of_a_module():
 
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
-    """Give a project whose tests reach no name server."""
+    """A project whose tests reach no name server."""
     pytester.makeconftest(NO_NAMES)
     return pytester
 
 
 def test_a_call_that_would_reach_aws_is_blocked(project: pytest.Pytester, run: Callable[..., Run]):
-    """However it is made, and also where it would fail for want of credentials or a region."""
+    """By every kind of call, and even if it would fail for lack of credentials or a region."""
     project.makepyfile(BLOCKED)
     ran = run()
 
@@ -284,8 +268,8 @@ def test_a_call_that_would_reach_aws_is_blocked(project: pytest.Pytester, run: C
     assert set(map(frozenset, ran.outcomes.values())) == {frozenset({"PASSED"})}
 
 
-def test_a_call_to_this_machine_or_to_moto_passes(project: pytest.Pytester, run: Callable[..., Run]):
-    """A bare server, the local endpoint, and what moto intercepts before any socket is opened."""
+def test_calls_to_this_machine_and_to_moto_are_allowed(project: pytest.Pytester, run: Callable[..., Run]):
+    """A plain server, the local endpoint, and calls that moto intercepts before a socket is opened."""
     project.makepyfile(PASSING)
     ran = run()
 
@@ -293,8 +277,8 @@ def test_a_call_to_this_machine_or_to_moto_passes(project: pytest.Pytester, run:
     assert len(ran.outcomes) == 5
 
 
-def test_a_marked_test_class_or_module_may_call_aws_and_no_other(project: pytest.Pytester, run: Callable[..., Run]):
-    """With the fixtures of its own; also after a marked test that failed, the next one is blocked again."""
+def test_only_marked_tests_classes_and_modules_may_call_aws(project: pytest.Pytester, run: Callable[..., Run]):
+    """With their fixtures; after a marked test that failed, the next one is blocked again."""
     project.makepyfile(test_marked=MARKED, test_marked_module=MARKED_MODULE)
     ran = run("--strict-markers")
 
@@ -302,8 +286,8 @@ def test_a_marked_test_class_or_module_may_call_aws_and_no_other(project: pytest
     assert len(ran.outcomes) == 8
 
 
-def test_the_configuration_may_let_every_test_call_aws(project: pytest.Pytester, run: Callable[..., Run]):
-    """And an open guard stays open after a marked test."""
+def test_the_configuration_may_allow_every_test_to_call_aws(project: pytest.Pytester, run: Callable[..., Run]):
+    """An open guard stays open after a marked test."""
     project.makeini("[pytest]\nlambdachain_allow_real_invokes = true\n")
     project.makepyfile(MARKED.replace("    be_blocked()\n", "    reach_out()\n"))
     ran = run("--strict-config")
@@ -311,8 +295,8 @@ def test_the_configuration_may_let_every_test_call_aws(project: pytest.Pytester,
     assert {test for test, outcome in ran.outcomes.items() if outcome != {"PASSED"}} == {"test_that_fails"}
 
 
-def test_a_call_while_a_module_of_tests_is_imported_is_blocked(project: pytest.Pytester, run: Callable[..., Run]):
-    """Collecting is no excuse."""
+def test_a_call_during_the_import_of_a_test_module_is_blocked(project: pytest.Pytester, run: Callable[..., Run]):
+    """Collection is guarded, too."""
     project.makepyfile("from lambdachain import LambdaClient\nLambdaClient().call('f', {})\ndef test(): pass\n")
     ran = run()
 
@@ -321,7 +305,7 @@ def test_a_call_while_a_module_of_tests_is_imported_is_blocked(project: pytest.P
 
 
 def test_without_the_plugin_nothing_is_blocked(project: pytest.Pytester, run: Callable[..., Run]):
-    """``-p no:lambdachain`` switches all of it off."""
+    """``-p no:lambdachain`` switches off everything."""
     project.makepyfile(
         """
         import pytest

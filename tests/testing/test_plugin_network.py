@@ -1,4 +1,4 @@
-"""Under pytest nothing of the SDK reaches another machine: not S3, and not what would give credentials."""
+"""Under pytest no request of the SDK reaches another machine: not S3, and not a credential provider."""
 
 from __future__ import annotations
 
@@ -6,27 +6,27 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.testing.plugin_run import Run
+from tests.testing.pytest_run import Run
 
 COMMON = '''
 import asyncio
 import os
 import socket
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import boto3
 import pytest
 
 from lambdachain import *
 from lambdachain.testing import RealInvokeBlockedError, StubTransport, UnstubbedCallError
+from tests.support.faults import respond
+from tests.support.laboratory import Fault, Laboratory
 
 LARGE = "x" * 5000
 
 
 @pytest.fixture(autouse=True)
 def no_network(monkeypatch):
-    """Refuse every name and address that is not this machine's: what passes the guard is told from what does not."""
+    """Fail for names and addresses of other machines, so that a call that passes the guard is noticed."""
     real, connect = socket.getaddrinfo, socket.socket.connect
 
     def lookup(host, *arguments, **options):
@@ -41,42 +41,25 @@ def no_network(monkeypatch):
     monkeypatch.setattr(socket.socket, "connect", connected)
 
 
-class Recorder(BaseHTTPRequestHandler):
-    """Stands for S3, and for whatever gives credentials: takes everything and keeps it."""
-
-    protocol_version = "HTTP/1.1"
-
-    def do_GET(self):
-        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        self.server.seen.append((self.command, self.path))
-        found = self.server.objects.setdefault(self.path, body) if self.command == "PUT" else None
-        answer = self.server.objects.get(self.path, b"") if self.command == "GET" else b""
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(answer)))
-        self.end_headers()
-        self.wfile.write(answer)
-
-    do_PUT = do_POST = do_GET
-
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture
 def recorder():
-    with ThreadingHTTPServer(("127.0.0.1", 0), Recorder) as server:
-        server.seen, server.objects = [], {}
-        server.url = f"http://127.0.0.1:{server.server_address[1]}"
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        yield server
-        server.shutdown()
-        thread.join()
+    """A server in the place of S3, and of credential providers; it records requests and keeps objects."""
+    objects = {}
+
+    def to_response(request):
+        if request.method == "PUT":
+            objects[request.path] = request.body
+        body = objects.get(request.path, b"") if request.method == "GET" else b""
+        return b"HTTP/1.1 200 OK\\r\\nContent-Length: %d\\r\\n\\r\\n%b" % (len(body), body)
+
+    with Laboratory() as laboratory:
+        laboratory.play(Fault("recorder", respond(to_response)))
+        yield laboratory
 
 
 @pytest.fixture
 def no_keys(monkeypatch, recorder, tmp_path):
-    """Leave no credentials but those that a network would give."""
+    """Leave only credentials that come over a network."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -129,7 +112,7 @@ def test_an_offloaded_call(call, transport, recorder):
         for where in ({}, {"endpoint_url": recorder.url}):
             with pytest.raises(RealInvokeBlockedError, match="about to call echo on"):
                 call(client, contract(**where), LARGE)
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 @pytest.mark.parametrize("transport", ASYNC_TRANSPORTS)
@@ -141,14 +124,14 @@ def test_an_awaited_offloaded_call(call, transport, recorder):
 
     with pytest.raises(RealInvokeBlockedError, match="about to call echo on"):
         asyncio.run(main())
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_call_to_this_machine_whose_payload_would_go_to_s3(recorder):
     client = LambdaClient(BotoTransport(endpoint_url=recorder.url))
     with pytest.raises(RealInvokeBlockedError, match="use the bucket orders .* on .*amazonaws"):
         client.call(contract(), LARGE)
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_handler_whose_answer_would_go_to_s3():
@@ -167,7 +150,7 @@ def test_a_handler_whose_answer_would_go_to_s3():
 def test_s3_by_itself(no_keys, recorder):
     with pytest.raises(RealInvokeBlockedError):
         S3Offload("orders", region="eu-west-1").put(b"1")
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_client_of_s3_from_before():
@@ -187,7 +170,7 @@ def test_a_client_of_s3_from_before():
 def test_no_credentials_are_asked_for(call, transport, no_keys, recorder):
     with LambdaClient(transport()) as client, pytest.raises(RealInvokeBlockedError, match="call echo on lambda"):
         call(client, Contract("echo", request=str, response=str), "small")
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 @pytest.mark.parametrize("transport", ASYNC_TRANSPORTS)
@@ -199,7 +182,7 @@ def test_no_credentials_are_asked_for_by_an_event_loop(call, transport, no_keys,
 
     with pytest.raises(RealInvokeBlockedError, match="call echo on lambda"):
         asyncio.run(main())
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 @pytest.mark.parametrize("kind", ["made here", "handed in"])
@@ -217,7 +200,7 @@ def test_a_role_is_not_assumed(kind, no_keys, recorder, monkeypatch, tmp_path):
     transport = BotoTransport(given) if kind == "handed in" else BotoTransport(session=session)
     with LambdaClient(transport) as client, pytest.raises(RealInvokeBlockedError):
         client.call("f", 1)
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 LOOKALIKES = """
@@ -242,15 +225,16 @@ def test_a_proxy_on_this_machine_makes_nothing_local(recorder, monkeypatch):
     for transport in (BotoTransport, HttpTransport):
         with pytest.raises(RealInvokeBlockedError, match="on lambda.evil.example"):
             LambdaClient(transport(endpoint_url="https://lambda.evil.example")).call("f", 1)
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_connection_from_before_is_not_used(recorder, monkeypatch):
     from lambdachain._transports.transport_override import network_guard as guard
 
+    port = int(recorder.url.rpartition(":")[2])
     monkeypatch.setattr(guard, "closed", False)
-    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", recorder.server_address)])
-    url = f"http://aws.example:{recorder.server_address[1]}"
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [(2, 1, 6, "", ("127.0.0.1", port))])
+    url = f"http://aws.example:{port}"
     given = boto3.client("lambda", endpoint_url=url, config=Config(retries={"total_max_attempts": 1}))
     client = LambdaClient(BotoTransport(given), retry=RetryPolicy.never())
     with pytest.raises(CallError):
@@ -258,7 +242,7 @@ def test_a_connection_from_before_is_not_used(recorder, monkeypatch):
     monkeypatch.setattr(guard, "closed", True)
     with pytest.raises(RealInvokeBlockedError, match="on aws.example"):
         client.call("f", 1)
-    assert len(recorder.seen) == 1
+    assert len(recorder.requests) == 1
 
 
 def test_the_doctor(no_keys, recorder):
@@ -266,9 +250,9 @@ def test_the_doctor(no_keys, recorder):
 
     with pytest.raises(RealInvokeBlockedError, match="about to connect to"):
         list(examine())
-    assert recorder.seen == []
+    assert recorder.requests == []
     assert [one.subject for one in examine(reach=False)][4:6] == ["credentials", "transport"]
-    assert recorder.seen == []
+    assert recorder.requests == []
 '''
 
 STANDING_IN = """
@@ -283,20 +267,20 @@ def test_a_stub_sees_the_request_as_it_was_typed(lambda_stub, what, recorder):
     assert asyncio.run(AsyncLambdaClient().call(what, LARGE)) == "y" * 4000
     assert list(LambdaClient().map(what, [LARGE, "small"])) == ["y" * 4000] * 2
     assert [call.request for call in echoes.calls] == [LARGE, LARGE, LARGE, "small"]
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_stub_answers_more_than_lambda_carries(lambda_stub, what, recorder):
     lambda_stub.on(what).runs(lambda text: text)
     assert len(LambdaClient().call(what, "x" * 7_000_000)) == 7_000_000
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_stub_takes_events(lambda_stub, what, recorder):
     events = lambda_stub.on(what).accepts()
     LambdaClient().fire(what, "x" * 1_500_000)
     assert len(events.calls[0].request) == 1_500_000
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_stub_takes_enveloped_events(lambda_stub, recorder):
@@ -314,7 +298,7 @@ def test_a_handler_behind_a_stub(lambda_stub, what, recorder):
 
     lambda_stub.on(what).runs(handler)
     assert LambdaClient().call(what, LARGE) == LARGE
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_stub_that_a_client_was_given(what, recorder):
@@ -323,13 +307,13 @@ def test_a_stub_that_a_client_was_given(what, recorder):
     assert LambdaClient(stub).call(what, LARGE) == "short"
     assert asyncio.run(AsyncLambdaClient(stub).call(what, LARGE)) == "short"
     assert [call.request for call in echoes.calls] == [LARGE, LARGE]
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_nothing_said_about_an_offloaded_call(lambda_stub, what, recorder):
     with pytest.raises(UnstubbedCallError):
         LambdaClient().call(what, LARGE)
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_system_in_this_process_needs_no_s3(lambda_inprocess, no_keys, recorder):
@@ -344,7 +328,7 @@ def test_a_system_in_this_process_needs_no_s3(lambda_inprocess, no_keys, recorde
     assert asyncio.run(AsyncLambdaClient().call(what, LARGE)) == LARGE
     assert list(LambdaClient().map(what, [LARGE] * 3)) == [LARGE] * 3
     assert set(lambda_inprocess.calls[0].request) == {"__lambdachain_s3__"}
-    assert recorder.seen == []
+    assert recorder.requests == []
 
 
 def test_a_system_in_this_process_uses_an_s3_that_is_here(lambda_inprocess, recorder):
@@ -356,20 +340,20 @@ def test_a_system_in_this_process_uses_an_s3_that_is_here(lambda_inprocess, reco
 
     lambda_inprocess.add(handler)
     assert LambdaClient().call(what, LARGE) == LARGE
-    assert [method for method, _ in recorder.seen] == ["PUT", "GET", "PUT", "GET"]
+    assert [request.method for request in recorder.requests] == ["PUT", "GET", "PUT", "GET"]
 """
 
 
 def test_nothing_leaves_the_machine(pytester: pytest.Pytester, run: Callable[..., Run]):
-    """Neither payloads for S3 nor requests for credentials, whoever calls, over whatever transport."""
+    """Neither payloads for S3 nor requests for credentials, from any client over any transport."""
     pytester.makepyfile(COMMON + BLOCKED)
     ran = run("-p", "no:unraisableexception")
 
     assert ran.status == 0, ran.text
 
 
-def test_what_stands_in_keeps_the_payloads(pytester: pytest.Pytester, run: Callable[..., Run]):
-    """S3 is asked for nothing."""
+def test_stubs_and_in_process_systems_keep_the_payloads(pytester: pytest.Pytester, run: Callable[..., Run]):
+    """They send nothing to S3."""
     pytester.makepyfile(COMMON + STANDING_IN)
     ran = run()
 

@@ -1,4 +1,4 @@
-"""One invocation ends as it does under the real runtime client, which is the oracle."""
+"""An invocation has the same result as under the real runtime client, which is the oracle."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from lambdachain._core.invocation import Trouble
 from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.limits import MAX_RESPONSE
 from lambdachain.testing import StubError, _marshal, _sandboxes
-from lambdachain.testing._runtime import Settings, report_of, run
+from lambdachain.testing._runtime import FunctionConfig, run, to_report
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:probe"
 REQUEST_ID = "8f507cfc-xmpl-4697-b07a-ac58fc914c95"
@@ -34,7 +34,7 @@ Handler = Callable[[Any, Any], Any]
 
 class Outer:
     class NestedError(Exception):
-        """Known by its own name alone."""
+        """Reported by its own name only."""
 
 
 class UnreadableError(Exception):
@@ -43,17 +43,17 @@ class UnreadableError(Exception):
 
 
 def delivery(payload: bytes = b'{"n": 1}', client_context: str | None = None) -> Delivery:
-    """Give an invocation as a function gets it."""
+    """Build an invocation as a function receives it."""
     return Delivery(REQUEST_ID, ARN, "Root=1-2-3", payload, client_context)
 
 
-def ran(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> Ending:
-    """Run a handler as this package does."""
-    return run(handler, delivery(payload, client_context), Settings("probe", timeout=5), patience=None)
+def run_here(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> Ending:
+    """Run a handler with this package."""
+    return run(handler, delivery(payload, client_context), FunctionConfig("probe", timeout=5), caller_timeout=None)
 
 
 class RuntimeClient:
-    """Takes what the real runtime client would post."""
+    """Collects what the real runtime client would post."""
 
     def __init__(self) -> None:
         self.marshaller = LambdaMarshaller()
@@ -87,8 +87,8 @@ def raising(error: BaseException) -> Handler:
     return handler
 
 
-def chained(event: Any, context: Any) -> None:
-    """Raise an error because of another."""
+def raise_chained(event: Any, context: Any) -> None:
+    """Raise an error from another."""
     try:
         raise KeyError("first")
     except KeyError as exc:
@@ -96,12 +96,12 @@ def chained(event: Any, context: Any) -> None:
 
 
 def deep(event: Any, context: Any) -> Any:
-    """Never come to an end."""
+    """Recurse without end."""
     return deep(event, context)
 
 
 def deeply_nested(event: Any, context: Any) -> Any:
-    """Answer with more levels than anything can write."""
+    """Return more levels than can be serialized."""
     value: list[Any] = []
     for _ in range(50_000):
         value = [value]
@@ -110,7 +110,7 @@ def deeply_nested(event: Any, context: Any) -> Any:
 
 @remote("probe")
 def strict(number: int) -> int:
-    """Have a contract."""
+    """A handler with a contract."""
     return number
 
 
@@ -128,28 +128,28 @@ def strict(number: int) -> int:
         pytest.param(raising(AssertionError("a handler's own")), id="an assertion"),
         pytest.param(raising(StopIteration(3)), id="a StopIteration"),
         pytest.param(raising(UnicodeEncodeError("utf-8", "\ud800", 0, 1, "no")), id="an encoding error of its own"),
-        pytest.param(chained, id="a cause"),
+        pytest.param(raise_chained, id="a cause"),
         pytest.param(strict, id="a request that its contract refuses"),
         pytest.param(lambda *_: {1, 2}, id="a set"),
         pytest.param(lambda *_: {(1,): 2}, id="a tuple as a key"),
         pytest.param(lambda *_: object(), id="an object"),
     ],
 )
-def test_a_failure_is_reported_as_the_runtime_reports_it(handler: Handler):
-    """Class, text, id and stack."""
-    ending = ran(handler)
+def test_a_failure_is_reported_as_by_the_runtime_client(handler: Handler):
+    """Class, message, id and stack trace."""
+    ending = run_here(handler)
 
     assert (ending.failed, json.loads(ending.body)) == (True, oracle(handler)[1])
 
 
 @pytest.mark.parametrize("handler", [lambda: None, lambda *_, key: key, 5], ids=["arity", "keyword", "no function"])
 def test_a_handler_that_cannot_be_called_has_the_runtimes_own_frame(handler: Any):
-    """The runtime has no other to show."""
-    assert json.loads(ran(handler).body) == oracle(handler)[1]
+    """The runtime client has no other frame to report."""
+    assert json.loads(run_here(handler).body) == oracle(handler)[1]
 
 
 def test_a_handler_in_a_module_called_bootstrap(tmp_path: Path):
-    """The runtime takes the frames of any file of that name for its own, as long as others follow."""
+    """The runtime client removes frames of any file of that name, as long as others follow."""
     path = tmp_path / "bootstrap.py"
     path.write_text(
         "def direct(event, context):\n    raise LookupError(1)\ndef outward(event, context):\n    int('x', 99)\n"
@@ -157,14 +157,14 @@ def test_a_handler_in_a_module_called_bootstrap(tmp_path: Path):
     module = runpy.run_path(str(path))
 
     for name in ("direct", "outward"):
-        ours, theirs = json.loads(ran(module[name]).body), oracle(module[name])[1]
+        ours, theirs = json.loads(run_here(module[name]).body), oracle(module[name])[1]
         assert ours["stackTrace"][-1] == theirs["stackTrace"][-1]
 
 
 @pytest.mark.parametrize("handler", [deep, deeply_nested])
 def test_too_deep_a_recursion_is_an_error_like_any_other(handler: Handler):
-    """How deep it went differs from thread to thread, and so does the stack."""
-    ours, theirs = json.loads(ran(handler).body), oracle(handler)[1]
+    """Depth and stack trace differ from thread to thread."""
+    ours, theirs = json.loads(run_here(handler).body), oracle(handler)[1]
 
     assert ours["errorType"] == theirs["errorType"]
     assert "maximum recursion depth exceeded" in ours["errorMessage"]
@@ -174,31 +174,32 @@ def test_too_deep_a_recursion_is_an_error_like_any_other(handler: Handler):
 @pytest.mark.parametrize(
     "answer", [None, 0, "", {"a": [1.5, "é"]}, [float("nan")], b'{"raw": 1}', b"\xff no JSON", True, (1, 2)]
 )
-def test_an_answer_is_written_as_the_runtime_writes_it(answer: object):
-    """Bytes go out as they are, whatever they are."""
-    ending = ran(lambda *_: answer)
+def test_a_result_is_serialized_as_by_the_runtime_client(answer: object):
+    """Bytes are sent unchanged."""
+    ending = run_here(lambda *_: answer)
     _, body = oracle(lambda *_: answer)
 
     assert (ending.failed, ending.body) == (False, body if isinstance(body, bytes) else body.encode())
 
 
 @pytest.mark.parametrize("client_context", [None, "", "{}", "null", '{"custom": {"a": "1"}, "client": {}}'])
-def test_a_handler_is_told_what_the_caller_told(client_context: str | None):
-    """Through the context."""
+def test_a_handler_gets_the_client_context(client_context: str | None):
+    """In its context."""
 
     def handler(event: Any, context: Any) -> Any:
-        told = context.client_context
-        return [event, None if told is None else [told.custom, told.env, type(told.client).__name__]]
+        sent = context.client_context
+        return [event, None if sent is None else [sent.custom, sent.env, type(sent.client).__name__]]
 
     assert (
-        ran(handler, client_context=client_context).body.decode() == oracle(handler, client_context=client_context)[1]
+        run_here(handler, client_context=client_context).body.decode()
+        == oracle(handler, client_context=client_context)[1]
     )
 
 
 @pytest.mark.parametrize("client_context", ["no JSON", "[1]", "3", '"text"', '{"client": 3}'])
-def test_a_client_context_that_is_none_fails_before_the_handler(client_context: str):
-    """By the class and text of the runtime; the stack is its own."""
-    ours = json.loads(ran(lambda *_: "ran", client_context=client_context).body)
+def test_an_invalid_client_context_fails_before_the_handler(client_context: str):
+    """With the runtime client's class and message; the stack trace differs."""
+    ours = json.loads(run_here(lambda *_: "ran", client_context=client_context).body)
     theirs = oracle(lambda *_: "ran", client_context=client_context)[1]
 
     assert {**ours, "stackTrace": 0} == {**theirs, "stackTrace": 0}
@@ -219,13 +220,13 @@ class Outside(BaseException):
         BaseExceptionGroup("two", [Outside(), ValueError()]),
     ],
 )
-def test_what_the_runtime_does_not_catch_ends_its_process(error: BaseException):
-    """The real client lets it out."""
+def test_an_exception_that_the_runtime_client_does_not_catch_ends_its_process(error: BaseException):
+    """The real client does not catch it either."""
     with pytest.raises(BaseException):  # noqa: B017 - whatever it is
         oracle(raising(error))
 
     status = error.code if isinstance(error, SystemExit) else 1
-    assert json.loads(ran(raising(error)).body) == {
+    assert json.loads(run_here(raising(error)).body) == {
         "errorType": "Runtime.ExitError",
         "errorMessage": f"RequestId: {REQUEST_ID} Error: Runtime exited with error: exit status {status}",
     }
@@ -245,18 +246,18 @@ def test_what_the_runtime_does_not_catch_ends_its_process(error: BaseException):
 )
 def test_an_exit_has_the_status_that_the_system_sees(code: Any, words: str):
     """One byte; 1 for anything but a number."""
-    ending = ran(raising(SystemExit(code)))
+    ending = run_here(raising(SystemExit(code)))
 
     assert ending.failed
     assert json.loads(ending.body)["errorMessage"] == f"RequestId: {REQUEST_ID} Error: {words}"
 
 
 @pytest.mark.parametrize("handler", [raising(ValueError("\ud800")), lambda *_: "\ud800"])
-def test_half_a_character_ends_the_process_where_nothing_escapes_it(monkeypatch: pytest.MonkeyPatch, handler: Handler):
-    """From Python 3.12 on the runtime sends UTF-8, and finds out too late."""
+def test_an_unescaped_lone_surrogate_ends_the_process(monkeypatch: pytest.MonkeyPatch, handler: Handler):
+    """From Python 3.12 on the runtime client sends UTF-8, and encodes outside its try block."""
     monkeypatch.setitem(_marshal.to_json.__kwdefaults__, "escapes", False)
 
-    assert json.loads(ran(handler).body)["errorType"] == "Runtime.ExitError"
+    assert json.loads(run_here(handler).body)["errorType"] == "Runtime.ExitError"
 
 
 @pytest.mark.parametrize(
@@ -270,40 +271,40 @@ def test_half_a_character_ends_the_process_where_nothing_escapes_it(monkeypatch:
         BaseExceptionGroup("stopped", [BaseExceptionGroup("in it", [KeyboardInterrupt()])]),
     ],
 )
-def test_what_is_the_tests_to_know_reaches_it(error: BaseException):
-    """The very exception, whatever a runtime would make of it."""
+def test_exceptions_for_the_test_reach_it(error: BaseException):
+    """The same exception object, although a runtime would report it."""
     with pytest.raises(type(error)) as raised:
-        ran(raising(error))
+        run_here(raising(error))
 
     assert raised.value is error
 
 
 def test_a_payload_is_the_handlers_own():
-    """Nothing that it does to its event reaches its caller."""
+    """Changes of the event do not reach the caller."""
     sent = b'{"list": [1]}'
-    seen = json.loads(ran(lambda event, _: event["list"].append(2) or event, sent).body)
+    seen = json.loads(run_here(lambda event, _: event["list"].append(2) or event, sent).body)
 
     assert (sent, seen) == (b'{"list": [1]}', {"list": [1, 2]})
 
 
 @pytest.mark.parametrize(("size", "failed"), [(MAX_RESPONSE, False), (MAX_RESPONSE + 1, True)])
-def test_an_answer_has_a_limit(size: int, failed: bool):
+def test_a_response_has_a_size_limit(size: int, failed: bool):
     """6 MB and 100 bytes."""
-    ending = ran(lambda *_: b" " * size)
+    ending = run_here(lambda *_: b" " * size)
 
     assert ending.failed is failed
     assert failed is (b"Function.ResponseSizeTooLarge" in ending.body)
 
 
-def test_a_handler_over_its_time_is_given_up():
-    """In Lambda's words; what was given up goes on and its end is nobody's."""
+def test_a_handler_that_times_out():
+    """With Lambda's message; the thread runs on, and its result is ignored."""
     release, ended = threading.Event(), threading.Event()
 
     def handler(event: Any, context: Any) -> None:
         release.wait(5)
         ended.set()
 
-    ending = run(handler, delivery(), Settings("probe", timeout=0.02), patience=None)
+    ending = run(handler, delivery(), FunctionConfig("probe", timeout=0.02), caller_timeout=None)
     release.set()
 
     assert ended.wait(5)
@@ -313,11 +314,17 @@ def test_a_handler_over_its_time_is_given_up():
     }
 
 
-def test_a_caller_out_of_patience_gets_no_answer():
-    """And the handler goes on to its end."""
+def test_a_timeout_of_the_caller():
+    """There is no response, and the handler runs on."""
     release, ended = threading.Event(), threading.Event()
     with pytest.raises(NoAnswerError) as late:
-        run(lambda *_: release.wait(5), delivery(), Settings("probe", timeout=5), patience=0.02, ended=ended.set)
+        run(
+            lambda *_: release.wait(5),
+            delivery(),
+            FunctionConfig("probe", timeout=5),
+            caller_timeout=0.02,
+            ended=ended.set,
+        )
 
     assert (late.value.progress, late.value.trouble) == (Progress.PERHAPS_SENT, Trouble.TIMEOUT)
     assert not ended.is_set()
@@ -325,16 +332,16 @@ def test_a_caller_out_of_patience_gets_no_answer():
     assert ended.wait(5)
 
 
-def test_who_waits_longer_than_the_function_may_run_hears_of_its_timeout():
-    """Patience and time are two things."""
+def test_a_caller_that_waits_longer_gets_the_functions_timeout():
+    """The caller's timeout and the function's are independent."""
     release = threading.Event()
-    ending = run(lambda *_: release.wait(5), delivery(), Settings("probe", timeout=0.02), patience=60)
+    ending = run(lambda *_: release.wait(5), delivery(), FunctionConfig("probe", timeout=0.02), caller_timeout=60)
     release.set()
 
     assert b"Sandbox.Timedout" in ending.body
 
 
-def test_a_handler_sees_no_variable_of_its_caller():
+def test_a_handler_does_not_see_context_variables_of_its_caller():
     """On Lambda it is another process."""
     variable = contextvars.ContextVar("variable", default="fresh")
     variable.set("the caller's")
@@ -344,12 +351,12 @@ def test_a_handler_sees_no_variable_of_its_caller():
         variable.set("the handler's")
         return seen
 
-    assert [ran(handler).body, ran(handler).body] == [b'"fresh"', b'"fresh"']
+    assert [run_here(handler).body, run_here(handler).body] == [b'"fresh"', b'"fresh"']
     assert variable.get() == "the caller's"
 
 
 def test_a_coroutine_handler_keeps_its_loop():
-    """What it opened in it is there at the next invocation, even if others ran meanwhile, and even in a loop."""
+    """It can use objects of the loop in the next invocation, even if others ran in between."""
     loops: list[asyncio.AbstractEventLoop] = []
 
     @remote("keeps-its-loop")
@@ -362,16 +369,16 @@ def test_a_coroutine_handler_keeps_its_loop():
         return number
 
     async def main() -> list[bytes]:
-        return [ran(each, b"1").body for each in (handler, other, handler, other)]
+        return [run_here(each, b"1").body for each in (handler, other, handler, other)]
 
     assert asyncio.run(main()) == [b"1"] * 4
     assert loops[0] is loops[1]
     assert not loops[0].is_closed()
 
 
-def test_threads_that_are_not_needed_end(monkeypatch: pytest.MonkeyPatch):
-    """Of many handlers, the last few stay warm; what ends closes its loop."""
-    monkeypatch.setattr(_sandboxes, "_MOST_IDLE", 2)
+def test_surplus_threads_end(monkeypatch: pytest.MonkeyPatch):
+    """The last few of many handlers stay warm; a thread that ends closes its loop."""
+    monkeypatch.setattr(_sandboxes, "_MAX_IDLE", 2)
     loops: list[asyncio.AbstractEventLoop] = []
 
     def a_handler() -> Handler:
@@ -383,14 +390,14 @@ def test_threads_that_are_not_needed_end(monkeypatch: pytest.MonkeyPatch):
 
     handlers = [a_handler() for _ in range(5)]
     for handler in handlers:
-        ran(handler, b"1")
+        run_here(handler, b"1")
     _wait_until(lambda: [loop.is_closed() for loop in loops] == [True, True, True, False, False])
 
     _wait_until(lambda: len([thread for thread in threading.enumerate() if thread.name == "probe"]) == 2)
 
 
-def test_what_ran_into_its_time_takes_no_more_calls():
-    """Lambda ends such a sandbox."""
+def test_a_sandbox_is_not_reused_after_a_timeout():
+    """Lambda ends such an execution environment."""
     release = threading.Event()
     threads: list[int] = []
 
@@ -399,9 +406,9 @@ def test_what_ran_into_its_time_takes_no_more_calls():
         if event == "hang":
             release.wait(5)
 
-    run(handler, delivery(b'"hang"'), Settings("probe", timeout=0.02), patience=None)
+    run(handler, delivery(b'"hang"'), FunctionConfig("probe", timeout=0.02), caller_timeout=None)
     hung = next(thread for thread in threading.enumerate() if thread.ident == threads[0])
-    ran(handler)
+    run_here(handler)
     release.set()
     hung.join(5)
 
@@ -410,8 +417,8 @@ def test_what_ran_into_its_time_takes_no_more_calls():
     assert not hung.is_alive()
 
 
-def test_an_idle_thread_holds_on_to_nothing_of_an_invocation():
-    """Neither to what the handler raised nor to what the invocation was made of."""
+def test_an_idle_thread_keeps_no_objects_of_an_invocation():
+    """Neither the exception of the handler nor the arguments of the invocation."""
 
     class LeavingError(StubError):
         pass
@@ -430,41 +437,41 @@ def test_an_idle_thread_holds_on_to_nothing_of_an_invocation():
     ended = Ended()
     kept.append(weakref.ref(ended))
     with contextlib.suppress(LeavingError):
-        run(handler, delivery(), Settings("probe"), patience=None, ended=ended)
+        run(handler, delivery(), FunctionConfig("probe"), caller_timeout=None, ended=ended)
     del ended
     _wait_until(lambda: gc.collect() >= 0 and [reference() for reference in kept] == [None, None])
 
 
-def test_a_thread_can_be_had_again_before_its_answer_is_known():
-    """So that who calls twice calls the same."""
+def test_a_thread_is_released_before_its_result_is_reported():
+    """So that a caller's second invocation runs in the same thread."""
     idle: list[bool] = []
-    told = threading.Event()
+    reported = threading.Event()
     handler = object()
     sandbox = _sandboxes.sandbox_for(handler, "twice")
 
     def tell() -> None:
         idle.append(sandbox in _sandboxes._idle)
-        told.set()
+        reported.set()
 
     sandbox.start(lambda: tell)
 
-    assert told.wait(5)
+    assert reported.wait(5)
     assert idle == [True]
     assert _sandboxes.sandbox_for(handler, "twice") is sandbox
     sandbox.end()
 
 
 def test_a_forked_process_starts_threads_of_its_own():
-    """Those of its parent are not there."""
+    """Those of its parent do not exist there."""
 
     def handler(event: Any, context: Any) -> str:
         return "ran"
 
-    ran(handler)
+    run_here(handler)
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:
-        os.write(writing, ran(handler).body)
+        os.write(writing, run_here(handler).body)
         os._exit(0)
     os.close(writing)
     os.waitpid(child, 0)
@@ -473,15 +480,15 @@ def test_a_forked_process_starts_threads_of_its_own():
 
 
 def test_the_log_has_the_platforms_lines():
-    """What the handler prints is the test's to see."""
-    text = ran(lambda *_: None).log_tail.decode()
+    """The handler's own output goes to that of the test."""
+    text = run_here(lambda *_: None).log_tail.decode()
 
     assert text.startswith(f"START RequestId: {REQUEST_ID} Version: $LATEST\nEND RequestId: {REQUEST_ID}\nREPORT ")
 
 
 def test_an_error_that_was_never_raised_can_be_reported_too():
-    """Without a stack."""
-    assert json.loads(report_of(ValueError("x"), "r-1")) == {
+    """Without a stack trace."""
+    assert json.loads(to_report(ValueError("x"), "r-1")) == {
         "errorMessage": "x", "errorType": "ValueError", "requestId": "r-1", "stackTrace": [],
     }  # fmt: skip
 

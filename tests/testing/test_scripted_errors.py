@@ -1,4 +1,4 @@
-"""``raises``: every error of the client's comes about by an answer of Lambda's, or cannot be said."""
+"""``raises``: the stub sends the response of Lambda that causes an error, or the error cannot be simulated."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ def _client(stub: StubTransport) -> Iterator[LambdaClient]:
         yield client
 
 
-def test_all_of_the_tree_is_looked_at():
-    """Nothing new escapes the test below."""
+def test_every_error_class_is_covered():
+    """A new one fails here."""
     assert len(CALL_ERRORS) == 20
 
 
 @pytest.mark.parametrize("error", CALL_ERRORS, ids=lambda error: error.__name__)
-def test_an_error_of_the_clients_comes_about_as_its_very_class(
+def test_an_error_of_the_client_is_raised_with_its_exact_class(
     stub: StubTransport, client: LambdaClient, error: type[CallError]
 ):
-    """With all that a real one has."""
+    """With all attributes of a real one."""
     stub.on(place).raises(error)
     with pytest.raises(CallError) as raised:
         client.call(place, ORDER)
@@ -89,21 +89,21 @@ def test_an_error_of_the_clients_comes_about_as_its_very_class(
 
 
 @pytest.mark.parametrize("error", [*sorted(BASES - {RemoteError}, key=str), DeadlineExceededError])
-def test_what_lambda_never_does_cannot_be_said(stub: StubTransport, error: type[CallError]):
-    """A base class, or what the client finds by itself."""
-    with pytest.raises(ContractError, match=f"nothing that Lambda does amounts to a {error.__name__}"):
+def test_an_error_that_lambda_never_causes_cannot_be_simulated(stub: StubTransport, error: type[CallError]):
+    """A base class, or an error that the client raises by itself."""
+    with pytest.raises(ContractError, match=rf"raises\(\) cannot simulate {error.__name__}: Lambda never produces it"):
         stub.on(place).raises(error)
 
 
 @pytest.mark.parametrize("wrong", ["ServiceError", 3, int, KeyboardInterrupt()], ids=repr)
-def test_what_is_no_exception_cannot_be_raised(stub: StubTransport, wrong: type[Exception]):
-    """Neither can one that no function reports."""
+def test_only_exceptions_can_be_raised(stub: StubTransport, wrong: type[Exception]):
+    """And only those that a function can report."""
     with pytest.raises(ContractError, match="raises\\(\\) takes exceptions"):
         stub.on(place).raises(wrong)
 
 
 def test_a_declared_error_has_its_fields(stub: StubTransport, client: LambdaClient):
-    """It went over the wire."""
+    """It was serialized."""
     stub.on(place).raises(Declined(reason="limit"))
     with pytest.raises(Declined) as declined:
         client.call(place, ORDER)
@@ -112,14 +112,14 @@ def test_a_declared_error_has_its_fields(stub: StubTransport, client: LambdaClie
     assert declined.value.execution is Execution.EXECUTED
 
 
-def test_an_undeclared_error_is_refused_where_it_is_said(stub: StubTransport):
-    """Callers would not know it."""
+def test_an_undeclared_error_is_rejected_when_the_stub_is_scripted(stub: StubTransport):
+    """Callers could not decode it."""
     with pytest.raises(StubError, match=r"does not declare Undeclared.*errors=\[Undeclared\]"):
         stub.on(place).raises(Undeclared(reason="x"))
 
 
-def test_a_caller_by_name_knows_of_no_errors(stub: StubTransport, client: LambdaClient):
-    """So any may be raised, and it gets what it would get."""
+def test_a_stub_by_name_may_raise_any_domain_error(stub: StubTransport, client: LambdaClient):
+    """The caller gets a plain FunctionError, as on AWS."""
     stub.on("place").raises(Undeclared(reason="x"))
     with pytest.raises(FunctionError) as failed:
         client.call("place", None)
@@ -129,7 +129,7 @@ def test_a_caller_by_name_knows_of_no_errors(stub: StubTransport, client: Lambda
 
 
 @pytest.mark.parametrize("error", [ValueError("boom"), ValueError], ids=["instance", "class"])
-def test_any_other_exception_is_the_functions(stub: StubTransport, client: LambdaClient, error: Exception):
+def test_any_other_exception_is_a_function_error(stub: StubTransport, client: LambdaClient, error: Exception):
     """As Python's runtime reports it."""
     stub.on(place).raises(error)
     with pytest.raises(FunctionError) as failed:
@@ -139,8 +139,8 @@ def test_any_other_exception_is_the_functions(stub: StubTransport, client: Lambd
     assert failed.value.error_message == ("boom" if isinstance(error, ValueError) else "")
 
 
-def test_a_foreign_failure_keeps_its_words(stub: StubTransport, client: LambdaClient):
-    """Of a callee in another language, say."""
+def test_a_function_error_keeps_its_message(stub: StubTransport, client: LambdaClient):
+    """For example of a callee in another language."""
     stub.on(place).raises(
         FunctionError(error_type="TypeError", error_message="x is not a function", stack_trace=["at f"])
     )
@@ -151,8 +151,8 @@ def test_a_foreign_failure_keeps_its_words(stub: StubTransport, client: LambdaCl
     assert failed.value.stack_trace == ("at f",)
 
 
-def test_words_of_an_error_become_the_services(stub: StubTransport, client: LambdaClient):
-    """Where it has any."""
+def test_the_message_of_an_error_becomes_that_of_the_response(stub: StubTransport, client: LambdaClient):
+    """If it has one."""
     stub.on(place).raises(ServiceError("out of order"), FunctionInitError("No module named 'x'"))
 
     with pytest.raises(ServiceError, match="ServiceException: out of order"):
@@ -162,7 +162,7 @@ def test_words_of_an_error_become_the_services(stub: StubTransport, client: Lamb
 
 
 def test_a_throttle_keeps_its_reason(stub: StubTransport, client: LambdaClient):
-    """And what it asks for."""
+    """And its Retry-After."""
     stub.on(place).raises(ThrottledError(reason="CallerRateLimitExceeded", retry_after=2))
     with pytest.raises(ThrottledError) as throttled:
         client.call(place, ORDER)
@@ -180,8 +180,8 @@ def test_a_rejection_keeps_its_details(stub: StubTransport, client: LambdaClient
     assert rejected.value.errors == tuple(details)
 
 
-def test_lambda_refuses_events_and_questions_too(stub: StubTransport, client: LambdaClient):
-    """It does so before any function runs; a function's own failure says nothing of them."""
+def test_errors_of_lambda_itself_apply_to_events_and_dry_runs(stub: StubTransport, client: LambdaClient):
+    """They come before any function runs; a function error does not apply to them."""
     stub.on(place).raises(FunctionNotFoundError)
     with pytest.raises(FunctionNotFoundError, match=r"Function not found: arn:.*:place:\$LATEST"):
         client.fire(place, ORDER)
@@ -196,7 +196,7 @@ def test_lambda_refuses_events_and_questions_too(stub: StubTransport, client: La
 
 
 def test_several_errors_are_for_one_call_each(stub: StubTransport):
-    """And the retries are the client's."""
+    """The client retries."""
     stub.on(place).raises(ConnectionLostError, ThrottledError).returns(None)
     client = LambdaClient(stub)
 
@@ -205,13 +205,13 @@ def test_several_errors_are_for_one_call_each(stub: StubTransport):
     assert [attempt.error for attempt in client.invoke(place, ORDER).attempts] == ["ThrottledError", None]
 
 
-def test_no_error_is_an_error(stub: StubTransport):
-    """It would say nothing."""
-    with pytest.raises(ContractError, match="needs an error"):
+def test_raises_needs_an_exception(stub: StubTransport):
+    """A stub without errors would do nothing."""
+    with pytest.raises(ContractError, match="needs an exception"):
         stub.on(place).raises()
 
 
-def test_every_stub_error_is_an_assertion():
-    """So that test runners tell it from a broken test."""
+def test_every_stub_error_is_an_assertion_error():
+    """So that test runners report a failure, not an error."""
     assert issubclass(StubError, AssertionError)
     assert issubclass(StubError, LambdaChainError)

@@ -1,4 +1,4 @@
-"""What a stub answers, which calls it is for, and what it remembers."""
+"""How a stub responds, which calls it matches, and what it records."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ CLIENT = LambdaClient()
 
 @pytest.fixture(name="stub")
 def _stub():
-    """Stand in for AWS, without the fixture's own check at the end."""
+    """Use a stub in AWS's place, without the fixture's check at the end."""
     from lambdachain._transports.transport_override import override_transport
 
     stub = StubTransport()
@@ -76,8 +76,8 @@ def _stub():
         yield stub
 
 
-def test_an_answer_goes_through_the_contract(stub: StubTransport):
-    """Aliases, decimals and all: what the caller gets was JSON."""
+def test_a_response_is_serialized_by_the_contract(stub: StubTransport):
+    """With aliases and decimals: the caller's value was JSON."""
     charges = stub.on(charge).returns(DONE)
     answer = CLIENT.call(charge, ORDER)
 
@@ -86,8 +86,8 @@ def test_an_answer_goes_through_the_contract(stub: StubTransport):
     assert [call.request for call in charges.calls] == [ORDER]
 
 
-def test_one_value_is_the_answer_to_every_call(stub: StubTransport):
-    """As often as they come."""
+def test_one_value_is_the_response_to_every_call(stub: StubTransport):
+    """However many there are."""
     stub.on(charge).returns(DONE)
 
     assert [CLIENT.call(charge, ORDER) for _ in range(3)] == [DONE] * 3
@@ -95,16 +95,18 @@ def test_one_value_is_the_answer_to_every_call(stub: StubTransport):
 
 
 def test_several_values_are_for_one_call_each(stub: StubTransport):
-    """And one call more is one too many."""
+    """A further call fails."""
     stub.on(charge).returns(DONE, Charged(charge_id="c-2"))
 
     assert [CLIENT.call(charge, ORDER).charge_id for _ in range(2)] == ["c-1", "c-2"]
-    with pytest.raises(UnstubbedCallError, match=r"returns Charged, returns Charged  \(all of it has been answered\)"):
+    with pytest.raises(
+        UnstubbedCallError, match=r"returns Charged, returns Charged  \(all its responses are used up\)"
+    ):
         CLIENT.call(charge, ORDER)
 
 
-def test_words_are_answered_in_order_and_the_last_one_holds(stub: StubTransport):
-    """What came before it is for one call, unless it says how often."""
+def test_steps_apply_in_order_and_the_last_one_repeats(stub: StubTransport):
+    """An earlier step is for one call, unless it has a number of times."""
     stub.on(charge).returns(DONE).raises(Declined(reason="limit"))
 
     assert CLIENT.call(charge, ORDER) == DONE
@@ -114,8 +116,8 @@ def test_words_are_answered_in_order_and_the_last_one_holds(stub: StubTransport)
         assert declined.value == Declined(reason="limit")
 
 
-def test_a_word_added_after_calls_came_takes_over(stub: StubTransport):
-    """The one before it has been said often enough."""
+def test_a_step_added_after_calls_replaces_the_last_one(stub: StubTransport):
+    """The earlier step was used already."""
     charges = stub.on(charge).returns(DONE)
     CLIENT.call(charge, ORDER)
     charges.returns(Charged(charge_id="c-2"))
@@ -123,32 +125,32 @@ def test_a_word_added_after_calls_came_takes_over(stub: StubTransport):
     assert CLIENT.call(charge, ORDER).charge_id == "c-2"
 
 
-def test_a_value_that_drifts_from_the_contract_is_refused_where_it_is_said(stub: StubTransport):
-    """Not where it is called."""
+def test_an_invalid_value_is_rejected_when_the_stub_is_scripted(stub: StubTransport):
+    """Not when it is called."""
     wrong: Any = Charge(orderId="o", cents=1)
-    with pytest.raises(StubError, match="billing-charge answers Charged, and the stub's answer does not fit"):
+    with pytest.raises(StubError, match="the stub of billing-charge does not return a valid Charged"):
         stub.on(charge).returns(wrong)
-    with pytest.raises(ContractError, match=r"returns\(None\) for nothing"):
+    with pytest.raises(ContractError, match=r"use returns\(None\)"):
         stub.on(charge).returns()
 
 
-def test_nothing_is_an_answer(stub: StubTransport):
-    """Of a function that says so."""
+def test_none_is_a_valid_response(stub: StubTransport):
+    """If the contract allows it."""
     stub.on(mail).returns(None)
 
     assert CLIENT.call(mail, "to") is None
 
 
-def test_an_answer_too_large_for_lambda_is_too_large_here(stub: StubTransport):
-    """The stub cannot say what AWS would not."""
+def test_a_response_has_lambdas_size_limit(stub: StubTransport):
+    """A stub cannot send what AWS would not."""
     stub.on("large").returns("x" * 7_000_000)
 
     with pytest.raises(ResponseTooLargeError):
         CLIENT.call("large", None)
 
 
-def test_a_plain_name_takes_and_gives_json(stub: StubTransport):
-    """Models too, on the stub's side."""
+def test_a_stub_by_name_takes_and_returns_json(stub: StubTransport):
+    """The stub's values may be models."""
     legacy = stub.on("legacy").returns(DONE)
 
     assert CLIENT.call("legacy", {"a": [1]}) == {"charge_id": "c-1", "amount": "5.00"}
@@ -158,15 +160,15 @@ def test_a_plain_name_takes_and_gives_json(stub: StubTransport):
 @pytest.mark.parametrize(
     "address", ["f", "arn:aws:lambda:eu-west-1:123456789012:function:f", "123456789012:function:f"]
 )
-def test_a_name_stands_for_the_function_wherever_it_is(stub: StubTransport, address: str):
-    """In any account and region."""
+def test_a_name_matches_any_account_and_region(stub: StubTransport, address: str):
+    """As callers write it."""
     stub.on("f").returns(1)
 
     assert CLIENT.call(address, None) == 1
 
 
-def test_an_arn_stands_for_the_function_that_is_there(stub: StubTransport):
-    """And for no other of that name."""
+def test_an_arn_matches_its_own_account_and_region(stub: StubTransport):
+    """No other function of that name."""
     stub.on("arn:aws:lambda:eu-west-1:123456789012:function:f").returns(1)
 
     assert CLIENT.call("arn:aws:lambda:eu-west-1:123456789012:function:f", None) == 1
@@ -174,18 +176,18 @@ def test_an_arn_stands_for_the_function_that_is_there(stub: StubTransport):
         CLIENT.call("arn:aws:lambda:eu-west-2:123456789012:function:f", None)
 
 
-def test_a_resolved_name_is_named(stub: StubTransport):
-    """What clients call is what is stubbed; the message shows both names."""
+def test_a_resolved_name_is_stubbed(stub: StubTransport):
+    """The message shows the deployed name and the stubbed one."""
     client = LambdaClient(resolve=resolvers.prefix("prod-"))
     stub.on(charge, "prod-billing-charge").returns(DONE)
     assert client.call(charge, ORDER) == DONE
 
-    with pytest.raises(UnstubbedCallError, match=r"call billing-charge <-.*\n.*\n  on\('prod-billing-charge'\)"):
+    with pytest.raises(UnstubbedCallError, match=r"call billing-charge <-.*\n.*\n    on\('prod-billing-charge'\)"):
         CLIENT.call(charge, ORDER)
 
 
-def test_a_qualifier_tells_stubs_apart(stub: StubTransport):
-    """One for the qualifier comes before one for any, whichever was made first."""
+def test_a_stub_with_the_qualifier_is_preferred(stub: StubTransport):
+    """To one for any qualifier, in whichever order they were added."""
     stub.on(charge, qualifier="beta").returns(Charged(charge_id="beta"))
     stub.on(charge).returns(DONE)
 
@@ -194,18 +196,18 @@ def test_a_qualifier_tells_stubs_apart(stub: StubTransport):
     assert CLIENT.call(charge, ORDER).charge_id == "c-1"
 
 
-def test_a_stub_for_one_qualifier_is_for_no_other(stub: StubTransport):
-    """And the message says so."""
+def test_a_stub_with_a_qualifier_matches_no_other(stub: StubTransport):
+    """The message has the reason."""
     stub.on(charge, qualifier="live").returns(DONE)
 
-    with pytest.raises(UnstubbedCallError, match=r"\(not for a call without qualifier\)"):
+    with pytest.raises(UnstubbedCallError, match=r"\(not for calls without a qualifier\)"):
         CLIENT.call(charge, ORDER)
-    with pytest.raises(UnstubbedCallError, match=r"\(not for beta\)"):
+    with pytest.raises(UnstubbedCallError, match=r"\(not for qualifier beta\)"):
         CLIENT.call(charge, ORDER, qualifier="beta")
 
 
-def test_the_version_that_ran_is_told(stub: StubTransport):
-    """A version is itself; an alias leads to one."""
+def test_the_executed_version_is_in_the_result(stub: StubTransport):
+    """A version is itself; an alias points to one."""
     stub.on("f").returns(1)
 
     assert CLIENT.invoke("f", None).executed_version == "$LATEST"
@@ -214,7 +216,7 @@ def test_the_version_that_ran_is_told(stub: StubTransport):
 
 
 def test_when_reads_the_typed_request(stub: StubTransport):
-    """One with a condition comes before one without, whichever was made first."""
+    """A stub with a condition is preferred, in whichever order they were added."""
     stub.on(charge, when=lambda request: request.cents > 1000).raises(Declined(reason="limit"))
     stub.on(charge).returns(DONE)
 
@@ -223,8 +225,8 @@ def test_when_reads_the_typed_request(stub: StubTransport):
         CLIENT.call(charge, Charge(orderId="o-2", cents=1001))
 
 
-def test_the_stub_made_last_comes_first(stub: StubTransport):
-    """So a test may have another answer than its fixture."""
+def test_the_stub_added_last_is_preferred(stub: StubTransport):
+    """So a test can override a stub of its fixture."""
     stub.on(charge, optional=True).returns(DONE)
     stub.on(charge).returns(Charged(charge_id="c-2"))
 
@@ -232,16 +234,16 @@ def test_the_stub_made_last_comes_first(stub: StubTransport):
     stub.verify()
 
 
-def test_a_condition_that_says_no_is_named(stub: StubTransport):
-    """In the message of the call that nothing was said about."""
+def test_a_condition_that_is_false_is_in_the_message(stub: StubTransport):
+    """Of the unexpected call."""
     stub.on(charge, when=lambda _: False).returns(DONE)
 
-    with pytest.raises(UnstubbedCallError, match=r"when=<lambda>\): returns Charged  \(when says no\)"):
+    with pytest.raises(UnstubbedCallError, match=r"when=<lambda>\): returns Charged  \(when= returned False\)"):
         CLIENT.call(charge, ORDER)
 
 
-def test_throttled_twice_then_fine(stub: StubTransport):
-    """The client's real policy decides; the pauses pass without waiting."""
+def test_throttles_are_retried(stub: StubTransport):
+    """By the client's real policy; delays are skipped."""
     charges = stub.on(charge).throttles(2).returns(DONE)
     result = CLIENT.invoke(charge, ORDER)
 
@@ -253,8 +255,8 @@ def test_throttled_twice_then_fine(stub: StubTransport):
     assert [call.metadata.attempt for call in charges.calls if call.metadata] == [1, 2, 3]
 
 
-def test_throttled_for_good(stub: StubTransport):
-    """With what Lambda says of it."""
+def test_throttles_without_end(stub: StubTransport):
+    """The error has Lambda's reason."""
     stub.on(charge).throttles(reason="CallerRateLimitExceeded", retry_after=7)
     with pytest.raises(ThrottledError) as throttled:
         CLIENT.call(charge, ORDER, retry=RetryPolicy.never())
@@ -262,16 +264,16 @@ def test_throttled_for_good(stub: StubTransport):
     assert (throttled.value.reason, throttled.value.retry_after) == ("CallerRateLimitExceeded", 7)
 
 
-def test_pauses_count_against_the_timeout(stub: StubTransport):
-    """Time that is skipped has passed."""
+def test_skipped_delays_count_against_the_timeout(stub: StubTransport):
+    """Skipped time has passed."""
     stub.on(charge).throttles(retry_after=60)
 
     with pytest.raises(DeadlineExceededError, match="no time left to retry after ThrottledError"):
         CLIENT.call(charge, ORDER, timeout=30, retry=RetryPolicy(max_delay=100))
 
 
-def test_what_may_have_run_is_not_sent_again(stub: StubTransport):
-    """The stub lets the time pass, and the policy decides as it would on AWS."""
+def test_a_timeout_is_not_retried(stub: StubTransport):
+    """The time is skipped, and the policy decides as on AWS."""
     charges = stub.on(charge).times_out()
     with pytest.raises(CallTimeoutError):
         CLIENT.call(charge, ORDER)
@@ -279,8 +281,8 @@ def test_what_may_have_run_is_not_sent_again(stub: StubTransport):
     assert len(charges.calls) == 1
 
 
-def test_what_may_run_twice_is_sent_again_while_there_is_time(stub: StubTransport):
-    """Without a timeout there is; with one, it has been used up."""
+def test_an_idempotent_call_is_retried_while_there_is_time(stub: StubTransport):
+    """Without a timeout there is; with one, it is used up."""
     stub.on(twice).times_out(1).returns(DONE)
     assert CLIENT.call(twice, ORDER) == DONE
 
@@ -290,16 +292,16 @@ def test_what_may_run_twice_is_sent_again_while_there_is_time(stub: StubTranspor
     assert len(charges.calls) == 1
 
 
-def test_a_crash_is_the_functions(stub: StubTransport):
-    """It ran."""
+def test_a_crash_is_a_function_error(stub: StubTransport):
+    """The function ran."""
     stub.on(charge).crashes()
 
     with pytest.raises(FunctionCrashedError, match="exit status 1"):
         CLIENT.call(charge, ORDER)
 
 
-def test_denied_is_denied_to_calls_events_and_questions(stub: StubTransport):
-    """With AWS's words."""
+def test_denied_calls_events_and_dry_runs(stub: StubTransport):
+    """With AWS's message."""
     denied = stub.on(mail).denies()
 
     assert CLIENT.can_invoke(mail).reason is PermissionReason.DENIED
@@ -312,43 +314,43 @@ def test_denied_is_denied_to_calls_events_and_questions(stub: StubTransport):
     assert len(denied.dry_runs) == 2
 
 
-def test_asking_is_answered_yes_where_nothing_else_is_said(stub: StubTransport):
-    """And is no call."""
+def test_a_dry_run_of_a_stubbed_function_is_allowed(stub: StubTransport):
+    """It is not listed as a call."""
     mails = stub.on(mail)
 
     assert CLIENT.can_invoke(mail)
     assert mails.calls == ()
     assert [call.invocation_type for call in mails.dry_runs] == [InvocationType.DRY_RUN]
     stub.verify()
-    with pytest.raises(UnstubbedCallError, match=r"on\('mail'\): nothing yet  \(nothing for call\)"):
+    with pytest.raises(UnstubbedCallError, match=r"on\('mail'\): no responses  \(has no response for call\)"):
         CLIENT.call(mail, "to")
 
 
-def test_a_condition_says_nothing_about_asking(stub: StubTransport):
-    """There is no request to decide by."""
+def test_a_condition_does_not_apply_to_dry_runs(stub: StubTransport):
+    """They have no request."""
     stub.on(mail, when=lambda _: True).denies()
 
     assert CLIENT.can_invoke(mail)
 
 
-def test_asking_about_a_function_that_nothing_is_said_about_is_a_call_too_many(stub: StubTransport):
-    """Strict here as well."""
-    with pytest.raises(UnstubbedCallError, match=r"can_invoke mail\nnothing is said about any function"):
+def test_a_dry_run_without_a_stub_fails(stub: StubTransport):
+    """Strict as for calls."""
+    with pytest.raises(UnstubbedCallError, match=r"can_invoke mail\n  this test has no stubs"):
         CLIENT.can_invoke(mail)
 
 
 def test_an_event_is_accepted_and_not_run(stub: StubTransport):
-    """By the word for it; a call needs its own."""
+    """By accepts(); a call needs a step of its own."""
     mails = stub.on(mail).accepts()
 
     assert CLIENT.fire(mail, "to").request_id == mails.calls[0].request_id
     assert [(call.invocation_type, call.request) for call in mails.calls] == [(InvocationType.EVENT, "to")]
-    with pytest.raises(UnstubbedCallError, match=r"on\('mail'\): accepts  \(nothing for call\)"):
+    with pytest.raises(UnstubbedCallError, match=r"on\('mail'\): accepts  \(has no response for call\)"):
         CLIENT.call(mail, "to")
 
 
-def test_calls_and_events_have_words_of_their_own(stub: StubTransport):
-    """One stub, or two of the same function."""
+def test_calls_and_events_have_steps_of_their_own(stub: StubTransport):
+    """In one stub, or two of the same function."""
     stub.on(mail).accepts().returns(None)
     stub.on(charge).returns(DONE)
     stub.on(charge).accepts()
@@ -360,18 +362,19 @@ def test_calls_and_events_have_words_of_their_own(stub: StubTransport):
         assert CLIENT.call(charge, ORDER) == DONE
 
 
-def test_an_event_that_nothing_is_said_about(stub: StubTransport):
-    """What is missing is named."""
+def test_an_event_without_a_stub(stub: StubTransport):
+    """The message shows what to add."""
     stub.on(mail).returns(None)
 
     with pytest.raises(
-        UnstubbedCallError, match=r"say what it answers: on\('mail'\) or on\(contract, 'mail'\), then .accepts\(\)"
+        UnstubbedCallError,
+        match=r"unexpected event for 'mail': add stub.on\('mail'\).accepts\(\), or on\(contract, 'mail'\)",
     ):
         CLIENT.fire(mail, "to")
 
 
-def test_an_envelope_is_opened(stub: StubTransport):
-    """And what it told is there."""
+def test_an_envelope_is_unwrapped(stub: StubTransport):
+    """Its metadata is recorded."""
     events = stub.on(wrapped).accepts()
     CLIENT.fire(wrapped, "to", idempotency_key="k")
 
@@ -380,8 +383,8 @@ def test_an_envelope_is_opened(stub: StubTransport):
     assert events.calls[0].options.get("idempotency_key") == "k"
 
 
-def test_what_was_sent_is_remembered(stub: StubTransport):
-    """Options and metadata, as they came."""
+def test_options_and_metadata_are_recorded(stub: StubTransport):
+    """As they were sent."""
     charges = stub.on(charge).returns(DONE)
     CLIENT.call(
         charge,
@@ -409,16 +412,16 @@ def test_what_was_sent_is_remembered(stub: StubTransport):
     assert repr(call) == "call billing-charge:live <- Charge(order_id='o-1', cents=500)"
 
 
-def test_the_log_comes_where_it_is_asked_for(stub: StubTransport):
-    """As Lambda writes it."""
+def test_the_log_is_returned_on_request(stub: StubTransport):
+    """In Lambda's format."""
     stub.on("f").returns(1)
     result = CLIENT.invoke("f", None, log_tail=True)
 
     assert f"START RequestId: {result.request_id} Version: $LATEST" in str(result.log_tail)
 
 
-def test_a_request_that_the_contract_refuses_is_rejected_as_the_callee_would(stub: StubTransport):
-    """Callers by name get the callee's error, and it is no call of the function."""
+def test_an_invalid_request_is_rejected_as_by_the_callee(stub: StubTransport):
+    """Callers by name get the callee's error; the stub does not record a call."""
     charges = stub.on(charge, optional=True).returns(DONE)
 
     with pytest.raises(RequestRejectedError) as rejected:
@@ -427,14 +430,14 @@ def test_a_request_that_the_contract_refuses_is_rejected_as_the_callee_would(stu
     assert charges.calls == ()
 
 
-def test_a_function_of_the_request_answers(stub: StubTransport):
-    """With the contract's types on both sides."""
+def test_a_function_of_the_request_responds(stub: StubTransport):
+    """With the contract's types."""
     stub.on(charge).runs(lambda request: Charged(charge_id=f"c-{request.cents}"))
 
     assert CLIENT.call(charge, ORDER).charge_id == "c-500"
 
 
-def test_a_coroutine_function_answers(stub: StubTransport):
+def test_a_coroutine_function_responds(stub: StubTransport):
     """In a loop of its own, also while the test's is running."""
 
     async def answer(request: Charge) -> Charged:
@@ -448,8 +451,8 @@ def test_a_coroutine_function_answers(stub: StubTransport):
     assert asyncio.run(main()).charge_id == "o-1"
 
 
-def test_what_a_stub_runs_calls_through_it():
-    """Awaited or not, and also where the stub was given to one client, and stands in for no other."""
+def test_calls_of_a_stubs_function_go_to_the_stub():
+    """From coroutines, too, and also if only one client uses the stub."""
     stub = StubTransport()
     inner = LambdaClient()
 
@@ -468,8 +471,8 @@ def test_what_a_stub_runs_calls_through_it():
     assert answers == [DONE, DONE]
 
 
-def test_what_a_function_of_the_request_raises_is_the_callees_failure(stub: StubTransport):
-    """A declared error by its class, any other by its name."""
+def test_an_exception_of_a_function_is_the_callees(stub: StubTransport):
+    """A declared error by its class, any other as a FunctionError."""
 
     def answer(request: Charge) -> Charged:
         raise Declined(reason="limit") if request.cents == 500 else LookupError("no such order")
@@ -483,8 +486,8 @@ def test_what_a_function_of_the_request_raises_is_the_callees_failure(stub: Stub
     assert "raise Declined" in failed.value.stack_trace[0]
 
 
-def test_an_assertion_of_the_tests_own_function_fails_the_test(stub: StubTransport):
-    """It is no failure of the callee."""
+def test_an_assertion_error_in_a_function_fails_the_test(stub: StubTransport):
+    """It is not a failure of the callee."""
 
     def answer(request: Charge) -> Charged:
         assert request.cents == 1
@@ -495,16 +498,16 @@ def test_an_assertion_of_the_tests_own_function_fails_the_test(stub: StubTranspo
         CLIENT.call(charge, ORDER)
 
 
-def test_a_function_that_answers_what_does_not_fit_fails_the_test(stub: StubTransport):
-    """The stub has drifted, not the callee."""
+def test_an_invalid_result_of_a_function_fails_the_test(stub: StubTransport):
+    """The stub is wrong, not the callee."""
     stub.on(charge).runs(lambda _: ORDER)  # type: ignore[call-overload]
 
-    with pytest.raises(StubError, match="billing-charge answers Charged"):
+    with pytest.raises(StubError, match="billing-charge does not return a valid Charged"):
         CLIENT.call(charge, ORDER)
 
 
-def test_a_handler_runs_as_lambda_runs_it(stub: StubTransport):
-    """JSON, a context, and what the caller told; its own calls are stubbed too."""
+def test_a_handler_is_invoked_as_by_lambda(stub: StubTransport):
+    """With JSON, a context, and the caller's metadata; its own calls are stubbed, too."""
     seen: list[CurrentInvocation | None] = []
 
     @remote(charge)
@@ -539,22 +542,22 @@ def test_a_decorated_handler_is_run_as_lambda_runs_it(stub: StubTransport):
 
 
 def test_a_plain_handler_gets_event_and_context(stub: StubTransport):
-    """As Lambda calls it."""
+    """As on Lambda."""
     stub.on("f").runs(lambda event, context: [event, context.function_name])
 
     assert CLIENT.call("f", 1) == [1, "f"]
 
 
 @pytest.mark.parametrize("name", ["returns", "raises", "throttles", "times_out", "crashes", "denies"])
-def test_a_word_said_no_times_is_refused(stub: StubTransport, name: str):
-    """It would say nothing."""
+def test_the_number_of_times_must_be_positive(stub: StubTransport, name: str):
+    """Zero times would do nothing."""
     words = {"returns": (), "raises": ()}.get(name, (0,))
     with pytest.raises(ContractError):
         getattr(stub.on(charge), name)(*words)
 
 
-def test_what_no_call_asked_for_fails(stub: StubTransport):
-    """All of it, or a part; what came is shown beside it."""
+def test_unused_stubs_fail(stub: StubTransport):
+    """All of a script or a part; the calls are listed."""
     stub.on(charge).throttles(2).returns(DONE)
     stub.on(mail).accepts()
     stub.on("optional", optional=True).returns(1)
@@ -565,16 +568,16 @@ def test_what_no_call_asked_for_fails(stub: StubTransport):
     with pytest.raises(UnusedStubError) as unused:
         stub.verify()
     assert str(unused.value).splitlines() == [
-        "no call asked for what was said of",
+        "no call used these stubs:",
         "  billing-charge: throttles, returns Charged",
         "  mail: accepts",
-        "  nothing: nothing came",
-        "and these calls came:",
+        "  nothing: no call",
+        "calls of this test:",
         "  call billing-charge <- {'orderId': 'o-1', 'cents': 500}: TooManyRequestsException",
     ]
 
 
-def test_as_a_context_manager_it_checks_at_the_end():
+def test_the_context_manager_verifies_at_the_end():
     """Unless the test has failed already."""
 
     def leave_unused(error: Exception | None) -> None:
@@ -583,14 +586,14 @@ def test_as_a_context_manager_it_checks_at_the_end():
             if error is not None:
                 raise error
 
-    with pytest.raises(UnusedStubError, match="and no call came"):
+    with pytest.raises(UnusedStubError, match="the test made no call"):
         leave_unused(None)
     with pytest.raises(LookupError):
         leave_unused(LookupError())
 
 
-def test_a_call_too_many_is_raised_again_at_the_end():
-    """Whoever caught it."""
+def test_an_unexpected_call_is_raised_again_at_the_end():
+    """If something caught it."""
 
     def bear_everything() -> None:
         with StubTransport(), suppress(Exception):
@@ -600,8 +603,8 @@ def test_a_call_too_many_is_raised_again_at_the_end():
         bear_everything()
 
 
-def test_given_to_a_client_it_takes_that_clients_calls_only():
-    """The others go where they went."""
+def test_passed_to_a_client_it_receives_only_its_calls():
+    """Other clients are not affected."""
     outer, inner = StubTransport(), StubTransport()
     outer.on("f").returns("outer")
     inner.on("f").returns("inner")
@@ -609,8 +612,8 @@ def test_given_to_a_client_it_takes_that_clients_calls_only():
         assert (mine.call("f", None), CLIENT.call("f", None)) == ("inner", "outer")
 
 
-def test_threads_are_served_and_lose_nothing(stub: StubTransport):
-    """Each of many answers once."""
+def test_threads_use_each_step_once(stub: StubTransport):
+    """No response is lost or used twice."""
     numbers = stub.on("f").returns(*range(200))
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda number: CLIENT.call("f", number), range(200)))
@@ -619,8 +622,8 @@ def test_threads_are_served_and_lose_nothing(stub: StubTransport):
     assert len(numbers.calls) == 200
 
 
-def test_a_call_of_another_thread_that_nothing_is_said_about_is_kept(stub: StubTransport):
-    """Nobody sees a thread's exception."""
+def test_an_unexpected_call_of_another_thread_is_kept(stub: StubTransport):
+    """The exception ends in the thread."""
 
     def work() -> None:
         with pytest.raises(UnstubbedCallError):
@@ -629,18 +632,20 @@ def test_a_call_of_another_thread_that_nothing_is_said_about_is_kept(stub: StubT
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert [str(error).partition("\n")[0] for error in stub.unstubbed] == ["nothing is said about call f <- None"]
+    assert [str(error).partition("\n")[0] for error in stub.unstubbed] == [
+        "unexpected call to 'f': add stub.on('f').returns(...), or on(contract, 'f')"
+    ]
 
 
-def test_hedging_meets_the_stub(stub: StubTransport):
-    """Two attempts beside each other are two calls."""
+def test_hedging(stub: StubTransport):
+    """Both attempts are calls of the stub."""
     stub.on(twice).returns(DONE)
 
     assert CLIENT.call(twice, ORDER, retry=RetryPolicy(hedge_after=0.001)) == DONE
 
 
-def test_the_requests_that_came_are_checked_field_by_field(stub: StubTransport):
-    """With the difference in words."""
+def test_requests_are_compared_field_by_field(stub: StubTransport):
+    """The message has the differences."""
     charges = stub.on(charge).returns(DONE)
     CLIENT.call(charge, ORDER)
     charges.assert_called_with(ORDER)
@@ -649,17 +654,17 @@ def test_the_requests_that_came_are_checked_field_by_field(stub: StubTransport):
         charges.assert_called_with(Charge(orderId="o-1", cents=5000), Charge(orderId="o-2", cents=1))
     assert str(failed.value).splitlines() == [
         "billing-charge was not called as expected",
-        "  call 1: cents: 500 came, 5000 was expected",
-        "  call 2 did not come: Charge(order_id='o-2', cents=1)",
+        "  call 1: cents: expected 5000, got 500",
+        "  call 2: expected Charge(order_id='o-2', cents=1), but there was no such call",
     ]
 
 
-def test_one_request_too_many_is_named(stub: StubTransport):
-    """Nothing expected, something came."""
+def test_an_additional_request_is_reported(stub: StubTransport):
+    """If none was expected."""
     charges = stub.on(charge).returns(DONE)
     CLIENT.call(charge, ORDER)
 
-    with pytest.raises(StubError, match=r"call 1 was not expected: Charge\(order_id='o-1', cents=500\)"):
+    with pytest.raises(StubError, match=r"call 1: unexpected call with Charge\(order_id='o-1', cents=500\)"):
         charges.assert_called_with()
 
 
@@ -669,26 +674,26 @@ class NotCallable:
 
 
 @pytest.mark.parametrize("target", [None, 3, NotCallable("f"), Charge])
-def test_what_cannot_be_called_cannot_be_stubbed(stub: StubTransport, target: Any):
-    """And the message says what can."""
+def test_an_invalid_target_cannot_be_stubbed(stub: StubTransport, target: Any):
+    """The message lists valid ones."""
     with pytest.raises(ContractError, match="pass a Contract, a handler made by remote, a name or an ARN"):
         stub.on(target)
 
 
-def test_it_shows_what_it_stands_for(stub: StubTransport):
-    """And what came."""
+def test_its_repr_has_the_stubbed_functions(stub: StubTransport):
+    """And describe() the calls."""
     stub.on(charge, qualifier="live").returns(DONE)
     stub.on("f").returns(1)
 
     assert repr(stub) == "StubTransport(billing-charge:live, f)"
-    assert stub.describe() == "no call came"
+    assert stub.describe() == "no calls"
     CLIENT.call("f", [1])
     assert stub.describe() == "call f <- [1]: 200"
     assert [call.request for call in stub.calls] == [[1]]
 
 
-def test_a_name_goes_over_the_wire_as_it_is(stub: StubTransport):
-    """What looks percent-encoded is no other function's name."""
+def test_a_name_is_not_percent_decoded(stub: StubTransport):
+    """An encoded name is not another function's."""
     stub.on("f", optional=True).returns(1)
 
     outcome = stub.send(Invocation("%66", payload=b"null"), timeout=1)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lambdachain import BotoTransport, HttpTransport, Invocation, Outcome
 from lambdachain._transports.invoke_response import read_invoke_response
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support.laboratory import Fault, Laboratory
 
 
 @pytest.fixture(scope="module")

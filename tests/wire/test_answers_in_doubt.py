@@ -1,4 +1,4 @@
-"""Answers that are not Lambda's, and answers whose end nobody vouches for: what a caller may believe of them."""
+"""Responses that are not Lambda's, or whose end is unknown: what a caller may conclude from them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pydantic import JsonValue
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
 from lambdachain._core.event_stream import encode_message
+from tests.support.responses import http_response
 
 PORTAL = b"<!DOCTYPE html><html><body>Sign in to the wireless network</body></html>"
 LAMBDA = {"X-Amz-Executed-Version": "$LATEST"}
@@ -36,7 +37,7 @@ def verb(request: pytest.FixtureRequest) -> Verb:
 
 
 def closing(answer: bytes) -> Callable[[Any], None]:
-    """Answer a request, and close the connection."""
+    """Respond to a request, and close the connection."""
 
     def script(connection: Any) -> None:
         connection.read_request()
@@ -47,7 +48,7 @@ def closing(answer: bytes) -> Callable[[Any], None]:
 
 
 def failure(server: Any, answer: bytes, client: LambdaClient, verb: Verb) -> lc.CallError:
-    """Return the error that *answer* is."""
+    """Return the error for a response."""
     server.play(closing(answer))
     with pytest.raises(lc.CallError) as caught:
         verb(client)
@@ -56,27 +57,27 @@ def failure(server: Any, answer: bytes, client: LambdaClient, verb: Verb) -> lc.
 
 @pytest.mark.parametrize("status", ["200 OK", "202 Accepted", "204 No Content", "201 Created"])
 @pytest.mark.parametrize("length", [str(len(PORTAL)), None], ids=["counted", "until closed"])
-def test_a_success_of_something_else_says_nothing_of_the_function(
+def test_a_success_status_of_something_else_leaves_doubt(
     *, status: str, length: str | None, server: Any, client: LambdaClient, verb: Verb
 ) -> None:
-    """A captive portal answers every request, whether it is handed on or not; that is no receipt either."""
+    """A captive portal responds to every request, forwarded or not; its response is not a receipt either."""
     bodiless = status.startswith("204")
     headers = {**LATER, "Content-Type": "text/html", "Content-Length": None if bodiless else length}
 
-    error = failure(server, server.raw(status, b"" if bodiless else PORTAL, headers), client, verb)
+    error = failure(server, http_response(status, b"" if bodiless else PORTAL, headers), client, verb)
 
     assert (lc.ResponseError, Execution.UNKNOWN, False) == (type(error), error.execution, error.retryable)
     assert "wireless" not in str(error)
 
 
 @pytest.mark.parametrize("length", ["0", None], ids=["counted", "until closed"])
-def test_an_empty_success_of_something_else_says_nothing_either(
+def test_an_empty_success_status_of_something_else_leaves_doubt(
     *, length: str | None, server: Any, client: LambdaClient, verb: Verb
 ) -> None:
-    """Headers of Lambda's that break off do not say that the connection closes."""
+    """Headers that are cut off do not say that the connection closes."""
     headers = {**LATER, "Content-Length": length, "Connection": "close"}
 
-    error = failure(server, server.raw("200 OK", b"", headers), client, verb)
+    error = failure(server, http_response("200 OK", b"", headers), client, verb)
 
     assert (Execution.UNKNOWN, False) == (error.execution, error.retryable)
 
@@ -84,13 +85,13 @@ def test_an_empty_success_of_something_else_says_nothing_either(
 @pytest.mark.parametrize(
     "status", ["301 Moved", "302 Found", "307 Temporary", "400 No", "401 No", "403 Forbidden", "404 Not Found"]
 )
-def test_a_refusal_of_something_else_says_nothing_of_function_or_permission(
+def test_an_error_status_of_something_else_leaves_doubt(
     *, status: str, server: Any, client: LambdaClient, verb: Verb
 ) -> None:
-    """Whether AWS allows a call, or has the function, only AWS can say."""
+    """Only AWS knows whether it allows a call or has the function."""
     headers = {**LATER, "Content-Type": "text/html", "Location": "https://portal.example/"}
 
-    error = failure(server, server.raw(status, PORTAL, headers), client, verb)
+    error = failure(server, http_response(status, PORTAL, headers), client, verb)
 
     assert lc.ServiceError is type(error)
     assert len(server.requests) == 1
@@ -109,30 +110,30 @@ def test_a_refusal_of_something_else_says_nothing_of_function_or_permission(
     ],
 )
 @pytest.mark.parametrize("length", [str(len(PORTAL)), None], ids=["counted", "until closed"])
-def test_an_error_that_speaks_for_itself_stays_what_it_is(
+def test_an_error_of_lambda_is_recognized(
     *, status: str, error: type[lc.CallError], length: str | None, server: Any, client: LambdaClient
 ) -> None:
-    """Whoever sends it, and wherever it ends."""
-    answer = server.raw(status, PORTAL, {**LATER, "Content-Type": "text/html", "Content-Length": length})
+    """From any sender, and however the body ends."""
+    answer = http_response(status, PORTAL, {**LATER, "Content-Type": "text/html", "Content-Length": length})
 
     assert error is type(failure(server, answer, client, VERBS["call"]))
 
 
 @pytest.mark.parametrize("headers", [{"x-amzn-ErrorType": "ResourceNotFoundException"}, {}], ids=["header", "body"])
-def test_a_name_of_lambda_s_is_enough_for_an_error(
+def test_the_error_type_is_enough_to_recognize_an_error(
     *, headers: dict[str, str], server: Any, client: LambdaClient
 ) -> None:
     """Emulators of Lambda send no request id."""
     body = b'{"__type": "ResourceNotFoundException", "message": "no"}'
 
-    error = failure(server, server.raw("404 Not Found", body, {**LATER, **headers}), client, VERBS["call"])
+    error = failure(server, http_response("404 Not Found", body, {**LATER, **headers}), client, VERBS["call"])
 
     assert (lc.FunctionNotFoundError, Execution.NOT_EXECUTED) == (type(error), error.execution)
 
 
-def test_what_is_in_doubt_is_sent_again_for_an_idempotent_contract_only(server: Any, client: LambdaClient) -> None:
-    """As everything that may have run."""
-    server.play(closing(server.raw("200 OK", PORTAL, LATER)))
+def test_doubt_is_retried_for_an_idempotent_contract_only(server: Any, client: LambdaClient) -> None:
+    """Like everything that may have run."""
+    server.play(closing(http_response("200 OK", PORTAL, LATER)))
 
     with pytest.raises(lc.ResponseError) as caught:
         client.call(HARMLESS, 1)
@@ -140,9 +141,9 @@ def test_what_is_in_doubt_is_sent_again_for_an_idempotent_contract_only(server: 
     assert (Execution.UNKNOWN, True) == (caught.value.execution, caught.value.retryable)
 
 
-def test_an_answer_of_something_else_that_breaks_off_is_a_lost_connection(server: Any, client: LambdaClient) -> None:
-    """The part of it that came does not prove that the function ran."""
-    answer = server.raw("200 OK", PORTAL, {**LATER, "Content-Length": "999"})
+def test_a_truncated_response_of_something_else_is_a_lost_connection(server: Any, client: LambdaClient) -> None:
+    """What was received does not prove that the function ran."""
+    answer = http_response("200 OK", PORTAL, {**LATER, "Content-Length": "999"})
 
     error = failure(server, answer, client, VERBS["call"])
 
@@ -152,11 +153,11 @@ def test_an_answer_of_something_else_that_breaks_off_is_a_lost_connection(server
 @pytest.mark.parametrize("body", [b"123456", b"12", b'{"charge_id": "c-1"}', b"null", b"[1]", b'"text"', b"true", b"{"])
 @pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
 @pytest.mark.parametrize("extra", [{}, {"Transfer-Encoding": "identity"}], ids=["no length", "identity"])
-def test_an_answer_whose_end_nobody_vouches_for_is_an_error(
+def test_a_response_without_a_known_end_is_an_error(
     *, body: bytes, version: bytes, extra: dict[str, str], server: Any, client: LambdaClient, over: str
 ) -> None:
-    """Of a number nobody could tell; and what holds for a number holds for all."""
-    answer = server.raw("200 OK", body, {**UNTIL_CLOSED, **extra}).replace(b"HTTP/1.1", version, 1)
+    """A truncated number would be another number; the rule applies to all values."""
+    answer = http_response("200 OK", body, {**UNTIL_CLOSED, **extra}).replace(b"HTTP/1.1", version, 1)
 
     error = failure(server, answer, client, VERBS["call"])
 
@@ -166,33 +167,33 @@ def test_an_answer_whose_end_nobody_vouches_for_is_an_error(
 
 
 @pytest.mark.parametrize("version", [b"HTTP/1.1", b"HTTP/1.0"])
-def test_a_length_vouches_for_the_end_however_the_connection_ends(
+def test_a_response_with_a_known_end_may_close_the_connection(
     *, version: bytes, server: Any, client: LambdaClient
 ) -> None:
-    """So do chunks."""
-    counted = server.raw("200 OK", b"123456", {**LAMBDA, "Connection": "close"}).replace(b"HTTP/1.1", version, 1)
+    """By its length, or its chunks."""
+    counted = http_response("200 OK", b"123456", {**LAMBDA, "Connection": "close"}).replace(b"HTTP/1.1", version, 1)
     chunks = {**UNTIL_CLOSED, "Transfer-Encoding": "chunked"}
-    chunked = server.raw("200 OK", b"3\r\n123\r\n3\r\n456\r\n0\r\n\r\n", chunks)
+    chunked = http_response("200 OK", b"3\r\n123\r\n3\r\n456\r\n0\r\n\r\n", chunks)
 
     for answer in (counted, chunked):
         server.play(closing(answer))
         assert client.call(ANYTHING, 1) == 123456
 
 
-def test_a_receipt_needs_no_body_to_be_whole(server: Any, client: LambdaClient) -> None:
+def test_a_receipt_is_complete_without_a_body(server: Any, client: LambdaClient) -> None:
     """Lambda has queued the event by then."""
-    server.play(closing(server.raw("202 Accepted", b"", {"Content-Length": None, "Connection": "close"})))
+    server.play(closing(http_response("202 Accepted", b"", {"Content-Length": None, "Connection": "close"})))
 
     assert client.fire(ANYTHING, 1).request_id is not None
 
 
-def test_a_function_s_error_stays_one_however_it_ends(server: Any, client: LambdaClient) -> None:
-    """It ran, and failed: the header says so."""
+def test_a_truncated_function_error_is_a_function_error(server: Any, client: LambdaClient) -> None:
+    """The header says that it ran and failed."""
     body = b'{"errorType": "KeyError", "errorMessage": "id"}'
 
     error = failure(
         server,
-        server.raw("200 OK", body, {**UNTIL_CLOSED, "X-Amz-Function-Error": "Unhandled"}),
+        http_response("200 OK", body, {**UNTIL_CLOSED, "X-Amz-Function-Error": "Unhandled"}),
         client,
         VERBS["call"],
     )
@@ -201,8 +202,8 @@ def test_a_function_s_error_stays_one_however_it_ends(server: Any, client: Lambd
     assert error.error_type == "KeyError"
 
 
-def test_the_end_of_an_event_stream_vouches_for_itself(server: Any, client: LambdaClient) -> None:
-    """It is an event of its own."""
+def test_the_last_event_marks_the_end_of_a_stream(server: Any, client: LambdaClient) -> None:
+    """Whatever the framing says."""
     headers = {":message-type": "event", ":content-type": "application/json"}
     events = (
         encode_message({**headers, ":event-type": "PayloadChunk"}, b"12"),
@@ -210,8 +211,8 @@ def test_the_end_of_an_event_stream_vouches_for_itself(server: Any, client: Lamb
     )
     stream = {**UNTIL_CLOSED, "Content-Type": "application/vnd.amazon.eventstream"}
 
-    server.play(closing(server.raw("200 OK", b"".join(events), stream)))
+    server.play(closing(http_response("200 OK", b"".join(events), stream)))
     assert list(client.stream(ANYTHING, 1)) == [b"12"]
 
-    error = failure(server, server.raw("200 OK", events[0], stream), client, VERBS["stream"])
+    error = failure(server, http_response("200 OK", events[0], stream), client, VERBS["stream"])
     assert (lc.ResponseError, Execution.EXECUTED, 2) == (type(error), error.execution, error.received_bytes)

@@ -1,4 +1,4 @@
-"""Which clients and settings the transport over boto3 takes from its user, and which it refuses."""
+"""Clients and settings that BotoTransport accepts from its user, and those that it rejects."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from botocore.config import Config
 
 import lambdachain as lc
 from lambdachain import BotoTransport, Execution, LambdaClient
+from tests.support.responses import http_response
 
 ONCE = Config(retries={"total_max_attempts": 1})
 VERSION = {"X-Amz-Executed-Version": "1"}
@@ -21,18 +22,18 @@ ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
 
 @pytest.fixture
 def over() -> str:
-    """Clients are what the transport over boto3 alone takes."""
+    """Only BotoTransport takes clients."""
     return "boto3"
 
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test find boto3 as a fresh process does."""
+    """Let each test start without a default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
 def boto_client(server: Any, config: Config | None = None, service: str = "lambda") -> Any:
-    """Make a client as a program of its own would."""
+    """Create a client as a user's program would."""
     return boto3.client(service, endpoint_url=server.url, config=config)
 
 
@@ -46,8 +47,8 @@ def boto_client(server: Any, config: Config | None = None, service: str = "lambd
     ],
     ids=["defaults", "2 retries", "standard", "2 attempts"],
 )
-def test_a_client_with_retries_on_is_refused(config: Config | None, server: Any) -> None:
-    """The message says which ``Config`` to use."""
+def test_a_client_with_retries_is_rejected(config: Config | None, server: Any) -> None:
+    """The message has the ``Config`` to use."""
     client = boto_client(server, config=config)
 
     with pytest.raises(lc.ContractError, match=r'Config\(retries=\{"total_max_attempts": 1\}\)'):
@@ -56,14 +57,14 @@ def test_a_client_with_retries_on_is_refused(config: Config | None, server: Any)
     client.close()
 
 
-def test_a_config_with_retries_on_is_refused() -> None:
-    """It would be laid over ours."""
+def test_a_config_with_retries_is_rejected() -> None:
+    """It would override ours."""
     with pytest.raises(lc.ContractError, match="total_max_attempts"):
         BotoTransport(config=Config(retries={"max_attempts": 2}))
 
 
-def test_a_client_comes_without_what_only_ours_would_use(server: Any) -> None:
-    """Nothing that is given is passed over in silence."""
+def test_a_client_cannot_be_combined_with_settings(server: Any) -> None:
+    """No setting is silently ignored."""
     client = boto_client(server, config=ONCE)
 
     with pytest.raises(lc.ContractError, match="drop the other arguments"):
@@ -72,7 +73,7 @@ def test_a_client_comes_without_what_only_ours_would_use(server: Any) -> None:
     client.close()
 
 
-def test_a_client_of_another_service_is_refused(server: Any) -> None:
+def test_a_client_of_another_service_is_rejected(server: Any) -> None:
     """An S3 client cannot invoke anything."""
     client = boto_client(server, config=ONCE, service="s3")
 
@@ -91,7 +92,7 @@ def test_a_client_of_another_service_is_refused(server: Any) -> None:
         pytest.param(None, None, {"AWS_MAX_ATTEMPTS": "1"}, id="one attempt by the environment"),
     ],
 )
-def test_a_client_with_retries_off_is_used_as_it_is(
+def test_a_client_without_retries_is_used_unchanged(
     *,
     session: Any,
     config: Config | None,
@@ -100,48 +101,48 @@ def test_a_client_with_retries_off_is_used_as_it_is(
     connect: Callable[..., LambdaClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """And stays open when ours is closed: it belongs to who made it."""
+    """It stays open when ours is closed: it belongs to its creator."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     make = session().create_client if session else boto3.client
-    given = make("lambda", endpoint_url=server.url, config=config, region_name="eu-west-1")
-    server.answer(server.raw("500 X"), server.raw("200 OK", b"7", VERSION))
-    client = connect(given)
+    given_client = make("lambda", endpoint_url=server.url, config=config, region_name="eu-west-1")
+    server.respond(http_response("500 X"), http_response("200 OK", b"7", VERSION))
+    client = connect(given_client)
 
     with pytest.raises(lc.ServiceError):
         client.call("billing", None)
     assert client.call("billing", None) == 7
     client.close()
 
-    assert given.invoke(FunctionName="billing")["Payload"].read() == b"7"
-    given.close()
+    assert given_client.invoke(FunctionName="billing")["Payload"].read() == b"7"
+    given_client.close()
 
 
 def test_a_given_client_serves_its_own_region_only(server: Any, connect: Callable[..., LambdaClient]) -> None:
-    """A function elsewhere is an error that says what to do, and nothing is sent."""
-    given = boto_client(server, config=ONCE)
+    """A function in another region is an error with a remedy, and nothing is sent."""
+    given_client = boto_client(server, config=ONCE)
 
     with pytest.raises(lc.ConnectError, match="pass a session instead") as caught:
-        connect(given).call(ARN, None)
+        connect(given_client).call(ARN, None)
 
     assert (Execution.NOT_EXECUTED, []) == (caught.value.execution, server.requests)
-    given.close()
+    given_client.close()
 
 
-def test_the_user_agent_is_botocore_s_own_composed_once(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The text that botocore would send, with an application's id and what a Config adds, and the same each time."""
+def test_the_user_agent_is_that_of_botocore(server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the application's id and the additions of a Config, the same each time."""
     monkeypatch.setenv("AWS_SDK_UA_APP_ID", "shop")
     session: Any = botocore.session.Session()
     where = {"region": "eu-west-1", "endpoint_url": server.url}
     theirs = Config(retries={"mode": "standard", "total_max_attempts": 1}, user_agent_extra="mine/1")
     transport = BotoTransport(session=session, config=theirs, **where)
     plain = session.create_client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=theirs)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     for _ in range(2):
         transport.send(lc.Invocation("billing"), timeout=30)
     plain.invoke(FunctionName="billing")
 
-    # Behind m/ are the letters by which AWS counts features, in no order; some are known amid a request only.
+    # The letters after m/ count features for AWS, in no fixed order; some are known only during a request.
     sent = [re.sub(r" m/\S+", "", request.headers["user-agent"]) for request in server.requests]
     assert "app/shop" in sent[0]
     assert "mine/1" in sent[0]

@@ -1,4 +1,4 @@
-"""What the transport over boto3 promises beside errors: one request a call, whose settings count, what goes out."""
+"""What every transport guarantees apart from errors: one request per call, whose settings apply, what is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from botocore.stub import Stubber
 import lambdachain as lc
 from lambdachain import AsyncHttpTransport, BotoTransport, Execution, HttpTransport, LambdaClient
 from lambdachain._transports.boto.async_exchange import _idle_states
-from tests.awaited import client_over
+from tests.support.async_as_sync import client_over
+from tests.support.responses import http_response
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
@@ -31,7 +32,7 @@ ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test find boto3 as a fresh process does."""
+    """Let each test start without a default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
@@ -45,15 +46,15 @@ def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
     ],
     ids=["defaults", "legacy", "5 attempts", "adaptive"],
 )
-def test_whatever_fails_and_whatever_the_environment_says_one_request_is_sent(
+def test_one_request_is_sent_for_any_failure_and_environment(
     environment: dict[str, str], server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Botocore's own retries would run a function again whose answer was lost."""
+    """Botocore's own retries would run a function again whose response was lost."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     client = connect()
     statuses = [429, 500, 502, 503, 504, 509]
-    server.answer(*(server.raw(f"{status} X") for status in statuses))
+    server.respond(*(http_response(f"{status} X") for status in statuses))
 
     for status in statuses:
         with pytest.raises(lc.CallError) as caught:
@@ -64,7 +65,7 @@ def test_whatever_fails_and_whatever_the_environment_says_one_request_is_sent(
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "hang"])
-def test_an_answer_that_is_lost_is_not_asked_for_again(
+def test_a_lost_response_is_not_retried(
     end: str, server: Any, client: LambdaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function would run twice."""
@@ -78,13 +79,13 @@ def test_an_answer_that_is_lost_is_not_asked_for_again(
 
 
 def scope(request: Any) -> list[str]:
-    """Take the region and service that a request is signed for."""
+    """Return the region and service that a request is signed for."""
     credential = request.headers["authorization"].split("Credential=")[1].split(",")[0]
     return list(credential.split("/")[2:4])
 
 
 def key_id(request: Any) -> str:
-    """Take the access key that a request is signed with."""
+    """Return the access key that a request is signed with."""
     return str(request.headers["authorization"].split("Credential=")[1].split("/")[0])
 
 
@@ -101,8 +102,8 @@ def key_id(request: Any) -> str:
 def test_a_request_is_signed_for_the_region_of_its_function(
     *, function: str, options: dict[str, str], region: str, server: Any, connect: Callable[..., LambdaClient]
 ) -> None:
-    """The account in an ARN goes out with it."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    """The account of an ARN is sent, too."""
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     connect(**options).call(function, None)
 
@@ -115,7 +116,7 @@ def test_a_request_is_signed_for_the_region_of_its_function(
 def test_an_arn_goes_to_the_endpoint_of_its_region(
     make_transport: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without an endpoint of its own, a client resolves that region's name, in every partition."""
+    """Without an endpoint URL, a client resolves the region's host name, in every partition."""
     asked: list[str] = []
 
     def unresolved(host: str | bytes, *_: object, **__: object) -> None:
@@ -135,10 +136,10 @@ def test_an_arn_goes_to_the_endpoint_of_its_region(
 
 
 @pytest.mark.parametrize("kind", ["boto3", "botocore", "profile"])
-def test_a_session_says_whose_credentials_count(
+def test_the_credentials_of_a_session_are_used(
     kind: str, server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Any session will do: boto3's, botocore's, one of a profile."""
+    """Of boto3, botocore, or with a profile."""
     path = tmp_path / "credentials"
     path.write_text("[billing]\naws_access_key_id = AKIAPROFILE\naws_secret_access_key = secret\n")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(path))
@@ -149,7 +150,7 @@ def test_a_session_says_whose_credentials_count(
         "botocore": lambda: low,
         "profile": lambda: boto3.Session(profile_name="billing"),
     }
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     connect(session=sessions[kind]()).call("billing", None)
 
@@ -165,7 +166,7 @@ def test_a_session_says_whose_credentials_count(
     ],
     ids=["region", "credentials", "half the credentials"],
 )
-def test_what_is_missing_is_said_before_anything_is_sent(
+def test_a_missing_setting_is_reported_before_anything_is_sent(
     *,
     removed: list[str],
     error: type[lc.CallError],
@@ -174,7 +175,7 @@ def test_what_is_missing_is_said_before_anything_is_sent(
     connect: Callable[..., LambdaClient],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """With what to do about it."""
+    """With a remedy."""
     for name in removed:
         monkeypatch.delenv(name)
 
@@ -190,13 +191,13 @@ def test_what_is_missing_is_said_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("timeout", [0.3, timedelta(milliseconds=300)], ids=["seconds", "timedelta"])
-def test_the_timeout_of_a_call_is_its_own(timeout: Any, server: Any, client: LambdaClient) -> None:
+def test_each_call_has_its_own_timeout(timeout: Any, server: Any, client: LambdaClient) -> None:
     """On one client, a call that waits and a call that cannot."""
 
     def script(connection: Any) -> None:
         connection.read_request()
-        server.stopping.wait(1.0)
-        connection.send(server.raw("200 OK", b"7", VERSION))
+        server.closing.wait(1.0)
+        connection.send(http_response("200 OK", b"7", VERSION))
 
     server.play(script)
 
@@ -205,8 +206,8 @@ def test_the_timeout_of_a_call_is_its_own(timeout: Any, server: Any, client: Lam
     assert client.call("billing", None, timeout=10) == 7
 
 
-def kept_socket(transport: Any) -> socket.socket:
-    """Reach for the one connection that waits for the next call."""
+def get_idle_socket(transport: Any) -> socket.socket:
+    """Return the socket of the one idle connection."""
     if isinstance(transport, BotoTransport):
         [made] = transport._clients.values()
         pools = made._endpoint.http_session._manager.pools
@@ -224,10 +225,10 @@ def kept_socket(transport: Any) -> socket.socket:
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_KEEPIDLE"), reason="this system has no such option")
 def test_keep_alive_begins_before_a_nat_gateway_forgets_the_connection(server: Any, client: LambdaClient) -> None:
-    """350 idle seconds are the gateway's limit; the first probe of the kernel's own comes after two hours."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    """Its idle timeout is 350 seconds; the kernel's default is a first probe after two hours."""
+    server.respond(http_response("200 OK", b"1", VERSION))
     client.call("billing", None)
-    sock = kept_socket(client._invoker._transport)
+    sock = get_idle_socket(client._invoker._transport)
 
     options = [
         sock.getsockopt(level, name)
@@ -244,7 +245,7 @@ def test_keep_alive_begins_before_a_nat_gateway_forgets_the_connection(server: A
 
 def test_every_option_arrives_as_the_service_model_says(server: Any, client: LambdaClient) -> None:
     """Path, query, headers and body are those of Invoke."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     client.call(
         "billing",
@@ -271,9 +272,9 @@ def test_every_option_arrives_as_the_service_model_says(server: Any, client: Lam
     assert f"lib/lambdachain#{lc.__version__}" in request.headers["user-agent"]
 
 
-def test_a_fire_carries_no_header_of_an_option_that_was_not_given(server: Any, client: LambdaClient) -> None:
-    """Lambda would refuse an empty one."""
-    server.answer(server.raw("202 Accepted"))
+def test_fire_sends_no_header_for_an_unset_option(server: Any, client: LambdaClient) -> None:
+    """Lambda would reject an empty one."""
+    server.respond(http_response("202 Accepted"))
 
     client.fire("billing", {"cents": 5})
 
@@ -286,14 +287,12 @@ def test_a_fire_carries_no_header_of_an_option_that_was_not_given(server: Any, c
     assert "/2015-03-31/functions/billing/invocations" == request.path
 
 
-def test_the_trace_header_goes_out_unchanged(
-    server: Any, client: LambdaClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Lambda's loop detection counts on its lineage."""
+def test_the_trace_header_is_sent_unchanged(server: Any, client: LambdaClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda's loop detection depends on its lineage."""
     trace = "Root=1-6925a3c0-0f2b6f3d5c8b7a1e4d9c2b1a;Parent=1f2e3d4c5b6a7988;Sampled=0;Lineage=1:3e56857a:3"
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
 
     client.call("billing", None)
 
@@ -301,12 +300,12 @@ def test_the_trace_header_goes_out_unchanged(
 
 
 class SoftTimeLimitError(Exception):
-    """What a framework raises from a signal handler."""
+    """An exception that a framework raises from a signal handler."""
 
 
 @pytest.fixture
 def interrupting() -> Iterator[Callable[[type[BaseException]], Callable[[], None]]]:
-    """Arrange for an exception to be raised in the main thread when the returned function is called in another."""
+    """Return a function that raises an exception in the main thread when another thread calls it."""
     before = signal.getsignal(signal.SIGUSR1)
 
     def arrange(error: type[BaseException]) -> Callable[[], None]:
@@ -326,16 +325,16 @@ def interrupting() -> Iterator[Callable[[type[BaseException]], Callable[[], None
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", b"HTTP/1.1 500 X\r\nContent-Length: 9\r\n\r\n{"],
     ids=["no answer", "half an answer", "half an error"],
 )
-def test_what_a_framework_raises_while_the_call_waits_comes_out_unchanged(
+def test_an_exception_of_a_framework_during_a_call_is_raised_unchanged(
     *, error: type[BaseException], sent: bytes, interrupting: Any, server: Any, client: LambdaClient
 ) -> None:
-    """It is none of ours to translate."""
+    """It is not ours to translate."""
     interrupt = interrupting(error)
 
     def script(connection: Any) -> None:
         connection.read_request()
         connection.send(sent)
-        server.stopping.wait(0.2)
+        server.closing.wait(0.2)
         interrupt()
         connection.hang()
 
@@ -350,7 +349,7 @@ def test_what_a_framework_raises_while_the_call_waits_comes_out_unchanged(
 
 @pytest.mark.parametrize("over", ["boto3"])
 def test_the_stubber_of_botocore_works_with_a_given_client(server: Any, connect: Callable[..., LambdaClient]) -> None:
-    """Programs that stub boto3 in their tests go on doing so."""
+    """For programs that stub boto3 in their tests."""
     given = boto3.client("lambda", endpoint_url=server.url, config=Config(retries={"total_max_attempts": 1}))
     client = connect(given)
     with Stubber(given) as stubber:
@@ -366,8 +365,8 @@ def test_the_stubber_of_botocore_works_with_a_given_client(server: Any, connect:
     given.close()
 
 
-def test_a_closed_client_says_so(server: Any, client: LambdaClient) -> None:
-    """And sends nothing; closing twice does no harm."""
+def test_a_closed_client_raises(server: Any, client: LambdaClient) -> None:
+    """It sends nothing; closing twice is allowed."""
     client.close()
     client.close()
 
@@ -377,8 +376,8 @@ def test_a_closed_client_says_so(server: Any, client: LambdaClient) -> None:
     assert (Execution.NOT_EXECUTED, []) == (caught.value.execution, server.requests)
 
 
-def test_a_closed_transport_says_so_too(server: Any, make_transport: Callable[..., Any]) -> None:
-    """Whichever of the two was closed."""
+def test_a_closed_transport_raises(server: Any, make_transport: Callable[..., Any]) -> None:
+    """Also under a client that is open."""
     transport = make_transport(endpoint_url=server.url)
     transport.close()
 
@@ -387,11 +386,11 @@ def test_a_closed_transport_says_so_too(server: Any, make_transport: Callable[..
 
 
 def test_twenty_threads_may_share_a_client(server: Any, client: LambdaClient) -> None:
-    """Each gets its own answer, and botocore's client is made once."""
+    """Each gets its own response, and botocore's client is created once."""
 
     def echo(connection: Any) -> None:
         while True:
-            connection.send(server.raw("200 OK", connection.read_request().body, VERSION))
+            connection.send(http_response("200 OK", connection.read_request().body, VERSION))
 
     server.play(echo)
     start = threading.Barrier(20)

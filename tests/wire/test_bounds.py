@@ -1,4 +1,4 @@
-"""Answers that are longer than any of Lambda's: not read, whether they say so or just go on."""
+"""Responses longer than any of Lambda's are not read, with or without a length."""
 
 from __future__ import annotations
 
@@ -14,23 +14,24 @@ import lambdachain as lc
 from lambdachain._client import stream as _streams
 from lambdachain._core.event_stream import encode_message
 from lambdachain._transports.invoke_response import MAX_RESPONSE_BYTES
+from tests.support.responses import http_response
 
 _VERSION = "X-Amz-Executed-Version: $LATEST\r\nx-amzn-RequestId: id-1\r\n"
 _BLOCK = b"a" * 65_536
 
 
 def chunk(data: bytes) -> bytes:
-    """Write a chunk of HTTP's."""
+    """Encode a chunk of HTTP."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def piece(data: bytes) -> bytes:
-    """Write an event with a part of the answer."""
+    """Encode an event with a part of the response."""
     return encode_message({":message-type": "event", ":event-type": "PayloadChunk"}, data)
 
 
 def complete() -> bytes:
-    """Write the last event."""
+    """Encode the last event."""
     return encode_message({":message-type": "event", ":event-type": "InvokeComplete"}, b"{}")
 
 
@@ -39,8 +40,8 @@ def _ever(block: bytes) -> Iterator[bytes]:
         yield block
 
 
-def _answering(status: str, headers: str, blocks: Iterator[bytes]) -> Any:
-    """Answer with blocks for as long as the client takes any."""
+def _respond_in_blocks(status: str, headers: str, blocks: Iterator[bytes]) -> Any:
+    """Respond with blocks for as long as the client reads."""
 
     def script(connection: Any) -> None:
         connection.read_request()
@@ -62,10 +63,10 @@ ENDLESS: dict[str, tuple[str, bytes]] = {
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
-def test_an_answer_beyond_lambdas_limit_is_not_read(server: Any, client: lc.LambdaClient, kind: str):
-    """Whether it says so or not."""
+def test_a_response_beyond_lambdas_limit_is_not_read(server: Any, client: lc.LambdaClient, kind: str):
+    """With or without a length."""
     headers, block = ENDLESS[kind]
-    server.play(_answering("200 OK", _VERSION + headers, _ever(block)))
+    server.play(_respond_in_blocks("200 OK", _VERSION + headers, _ever(block)))
     with pytest.raises(lc.ResponseError, match="too long") as caught:
         client.call("f", None)
     assert caught.value.execution is lc.Execution.EXECUTED
@@ -73,26 +74,26 @@ def test_an_answer_beyond_lambdas_limit_is_not_read(server: Any, client: lc.Lamb
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
-def test_an_error_beyond_it_is_not_read_either(server: Any, client: lc.LambdaClient, kind: str):
-    """Nobody knows then whether the function ran."""
+def test_an_error_beyond_the_limit_is_not_read(server: Any, client: lc.LambdaClient, kind: str):
+    """Whether the function ran is unknown then."""
     headers, block = ENDLESS[kind]
-    server.play(_answering("500 Internal Server Error", headers, _ever(block)))
+    server.play(_respond_in_blocks("500 Internal Server Error", headers, _ever(block)))
     with pytest.raises(lc.OutcomeUnknownError, match="too long"):
         client.call("f", None)
 
 
 @pytest.mark.parametrize("kind", ENDLESS)
-def test_an_error_in_place_of_a_stream_is_not_read_either(server: Any, client: lc.LambdaClient, kind: str):
-    """It is read whole, and bounded as such."""
+def test_an_error_instead_of_a_stream_beyond_the_limit_is_not_read(server: Any, client: lc.LambdaClient, kind: str):
+    """It is read as a whole, with the same limit."""
     headers, block = ENDLESS[kind]
-    server.play(_answering("500 Internal Server Error", headers, _ever(block)))
+    server.play(_respond_in_blocks("500 Internal Server Error", headers, _ever(block)))
     with pytest.raises(lc.OutcomeUnknownError, match="too long"):
         list(client.stream("f", None))
 
 
 @pytest.mark.parametrize("headers", ["Content-Length: {}\r\n", "Transfer-Encoding: chunked\r\n"])
-def test_the_longest_answer_of_lambdas_is_read(server: Any, client: lc.LambdaClient, headers: str):
-    """Lambda was seen to carry that much."""
+def test_the_longest_response_of_lambda_is_read(server: Any, client: lc.LambdaClient, headers: str):
+    """Lambda has been observed to send that much."""
     body = b'"' + b"a" * (6_291_556 - 2) + b'"'
     sent = chunk(body) + b"0\r\n\r\n" if "chunked" in headers else body
 
@@ -105,10 +106,10 @@ def test_the_longest_answer_of_lambdas_is_read(server: Any, client: lc.LambdaCli
 
 
 def test_a_stream_ends_at_lambdas_quota(server: Any, client: lc.LambdaClient, monkeypatch: pytest.MonkeyPatch):
-    """What came before it is there."""
+    """The pieces before it are delivered."""
     monkeypatch.setattr(_streams, "MAX_STREAM_BYTES", 100_000)
     headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
-    server.play(_answering("200 OK", _VERSION + headers, _ever(chunk(piece(b"a" * 30_000)))))
+    server.play(_respond_in_blocks("200 OK", _VERSION + headers, _ever(chunk(piece(b"a" * 30_000)))))
     stream = client.stream("f", None)
     with pytest.raises(lc.ResponseError, match=r"too long: more, where Lambda sends at most 100,000 bytes") as caught:
         list(stream)
@@ -116,33 +117,33 @@ def test_a_stream_ends_at_lambdas_quota(server: Any, client: lc.LambdaClient, mo
     assert caught.value.request_id == "id-1"
 
 
-def test_a_chunk_of_gigabytes_is_handed_on_as_it_comes(server: Any, client: lc.LambdaClient, over: str):
-    """A server may put many events into one chunk: what has come of it is read."""
+def test_a_chunk_of_gigabytes_is_delivered_as_it_arrives(server: Any, client: lc.LambdaClient, over: str):
+    """A server may put many events into one chunk."""
     if "boto3" in over:
         pytest.skip("it reads 64 KiB at a time, and waits for them")
     headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
     blocks = iter([b"ffffffff\r\n", piece(b"one"), piece(b"two")])
-    server.play(_answering("200 OK", _VERSION + headers, blocks))
+    server.play(_respond_in_blocks("200 OK", _VERSION + headers, blocks))
     stream = client.stream("f", None)
     assert [next(stream), next(stream)] == [b"one", b"two"]
     stream.close()
 
 
-def test_an_event_of_gigabytes_is_refused(server: Any, client: lc.LambdaClient):
-    """Before its bytes are gathered."""
+def test_an_event_of_gigabytes_is_rejected(server: Any, client: lc.LambdaClient):
+    """Before its bytes are buffered."""
     lengths = struct.pack("!II", 0xFFFFFFF0, 0)
     prelude = lengths + struct.pack("!I", zlib.crc32(lengths))
     headers = "Content-Type: application/vnd.amazon.eventstream\r\nTransfer-Encoding: chunked\r\n"
-    server.play(_answering("200 OK", _VERSION + headers, iter([chunk(prelude), *[chunk(_BLOCK)] * 3])))
+    server.play(_respond_in_blocks("200 OK", _VERSION + headers, iter([chunk(prelude), *[chunk(_BLOCK)] * 3])))
     with pytest.raises(lc.ResponseError):
         list(client.stream("f", None))
 
 
-def test_a_stream_within_them_is_read_to_its_end(server: Any, client: lc.LambdaClient):
-    """As ever."""
+def test_a_stream_within_the_limits_is_read_to_its_end(server: Any, client: lc.LambdaClient):
+    """Unchanged."""
     body = piece(b"one") + piece(b"two") + complete()
     headers = f"Content-Type: application/vnd.amazon.eventstream\r\nContent-Length: {len(body)}\r\n"
-    server.play(_answering("200 OK", _VERSION + headers, iter([body])))
+    server.play(_respond_in_blocks("200 OK", _VERSION + headers, iter([body])))
     assert list(client.stream("f", None)) == [b"one", b"two"]
 
 
@@ -152,17 +153,17 @@ def test_a_stream_within_them_is_read_to_its_end(server: Any, client: lc.LambdaC
     ids=["as Lambda's", "just too long", "absurd"],
 )
 @pytest.mark.parametrize("way", ["call", "fire", "can_invoke", "stream"])
-def test_a_trace_of_the_environment_is_no_longer_than_any_of_lambdas(
+def test_a_trace_header_longer_than_lambdas_is_not_sent(
     *, server: Any, client: lc.LambdaClient, monkeypatch: pytest.MonkeyPatch, way: str, trace: str, sent: str | None
 ):
-    """A callee's runtime would end over it."""
+    """A callee's runtime would crash over it."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "f")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
     status = {"fire": "202 Accepted", "can_invoke": "204 No Content"}.get(way, "200 OK")
     body = b"" if way in ("fire", "can_invoke") else b"1"
     if way == "stream":
         body = piece(b"1") + complete()
-    server.answer(server.raw(status, body, {"X-Amz-Executed-Version": "$LATEST"}))
+    server.respond(http_response(status, body, {"X-Amz-Executed-Version": "$LATEST"}))
 
     with suppress(lc.CallError):
         if way == "can_invoke":

@@ -1,4 +1,4 @@
-"""Credentials that AWS calls expired are fetched anew, and the call is sent once more: by what is on the wire."""
+"""Credentials that AWS rejects as expired are renewed and the request is sent again, seen on the wire."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from botocore.credentials import RefreshableCredentials
 
 import lambdachain as lc
 from lambdachain import BotoTransport, LambdaClient, RetryPolicy
+from tests.support.responses import http_response
 
 EXPIRED = b'{"message":"The security token included in the request is expired"}'
 EAGER = RetryPolicy(initial_delay=0.0)
@@ -23,39 +24,39 @@ EAGER = RetryPolicy(initial_delay=0.0)
 def _caller(make_transport: Callable[..., Any]) -> Iterator[Callable[..., LambdaClient]]:
     made: list[LambdaClient] = []
 
-    def connected(**options: Any) -> LambdaClient:
+    def create_client(**options: Any) -> LambdaClient:
         made.append(LambdaClient(make_transport(**options), retry=EAGER))
         return made[-1]
 
-    yield connected
+    yield create_client
     for client in made:
         client.close()
 
 
 def _expired_then_fine(server: Any, meanwhile: Callable[[], object]) -> Callable[[Any], None]:
-    """Say "expired" once, and let something happen before the caller reads it."""
+    """Respond with "expired" once, and run *meanwhile* before the caller reads it."""
 
     def script(connection: Any) -> None:
         connection.read_request()
         if len(server.requests) > 1:
-            connection.send(server.raw("200 OK", b"7", {"X-Amz-Executed-Version": "$LATEST"}))
+            connection.send(http_response("200 OK", b"7", {"X-Amz-Executed-Version": "$LATEST"}))
             return
         meanwhile()
         error = {"x-amzn-ErrorType": "ExpiredTokenException", "Connection": "close"}
-        connection.send(server.raw("403 Forbidden", EXPIRED, error))
+        connection.send(http_response("403 Forbidden", EXPIRED, error))
 
     return script
 
 
 def _keys(server: Any) -> list[str]:
-    """List the access keys that requests were signed with."""
+    """Return the access keys that the requests were signed with."""
     return [request.headers["authorization"].partition("Credential=")[2].split("/")[0] for request in server.requests]
 
 
 def test_credentials_of_the_environment_are_read_again(
     server: Any, caller: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever renews them there, such as a credential helper, is heard at once."""
+    """A credential helper may have renewed them there."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAOLD")
     renew = lambda: monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIANEW")  # noqa: E731
@@ -65,8 +66,8 @@ def test_credentials_of_the_environment_are_read_again(
     assert ["AKIAOLD", "AKIANEW"] == _keys(server)
 
 
-def test_credentials_that_can_be_refreshed_are(server: Any, caller: Callable[..., LambdaClient]) -> None:
-    """A role's credentials are refreshed before their own date, because AWS has the last word on it."""
+def test_refreshable_credentials_are_refreshed(server: Any, caller: Callable[..., LambdaClient]) -> None:
+    """Even before their expiry time, because AWS has rejected them."""
     fetched: list[str] = []
 
     def fetch() -> dict[str, str]:
@@ -84,12 +85,12 @@ def test_credentials_that_can_be_refreshed_are(server: Any, caller: Callable[...
     assert ["AKIA0", "AKIA1"] == _keys(server) == fetched
 
 
-def test_a_client_that_was_handed_in_keeps_its_credentials(server: Any) -> None:
-    """Static keys cannot be renewed: the call is tried once more, and then it fails."""
+def test_a_given_client_keeps_its_credentials(server: Any) -> None:
+    """Static keys cannot be renewed: the request is sent once more, and then the call fails."""
     config = Config(retries={"total_max_attempts": 1})
     given = boto3.client("lambda", endpoint_url=server.url, config=config)
-    answer = server.raw("403 Forbidden", EXPIRED, {"x-amzn-ErrorType": "ExpiredTokenException"})
-    server.answer(answer)
+    answer = http_response("403 Forbidden", EXPIRED, {"x-amzn-ErrorType": "ExpiredTokenException"})
+    server.respond(answer)
 
     with pytest.raises(lc.CredentialsError) as caught:
         LambdaClient(BotoTransport(given), retry=EAGER).call("billing", None)

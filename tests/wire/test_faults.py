@@ -1,4 +1,4 @@
-"""What a network may do to a call, on real sockets: which error it is, and whether the function ran."""
+"""Network faults on real sockets: which error a call raises, and whether the function ran."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from botocore.config import Config
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
+from tests.support.responses import http_response
 
 UNKNOWN, RAN, DID_NOT_RUN = Execution.UNKNOWN, Execution.EXECUTED, Execution.NOT_EXECUTED
 HEAD = (
@@ -31,29 +32,29 @@ Script = Callable[[Any], None]
 
 
 def plain(idempotent: bool = False) -> Contract[Any, Any]:
-    """Declare what the calls here call."""
+    """Return the contract of the calls in this file."""
     return Contract("billing", request=dict[str, int], response=dict[str, str], idempotent=idempotent)
 
 
 def failure(client: LambdaClient, *, idempotent: bool = False, timeout: float = 10.0) -> lc.CallError:
-    """Call, and give the error."""
+    """Call, and return the error."""
     with pytest.raises(lc.CallError) as caught:
         client.call(plain(idempotent), {"cents": 5}, timeout=timeout)
     return caught.value
 
 
 def summary(error: lc.CallError) -> tuple[type, Execution, bool, int]:
-    """Put what an error says of the call into one value."""
+    """Return the attributes of an error that the tests compare."""
     return type(error), error.execution, error.retryable, len(error.attempts)
 
 
 def on_accept(act: str) -> Script:
-    """Do *act* at once."""
+    """Do *act* as soon as the connection is accepted."""
     return lambda connection: getattr(connection, act)()
 
 
 def mid_request(act: str) -> Script:
-    """Do *act* when a part of the request has come."""
+    """Do *act* when a part of the request has arrived."""
 
     def script(connection: Any) -> None:
         connection.read(100)
@@ -63,7 +64,7 @@ def mid_request(act: str) -> Script:
 
 
 def after_request(*sent: bytes, then: str = "close") -> Script:
-    """Answer with *sent*, whatever it is, and then do *then*."""
+    """Respond with *sent*, and then do *then*."""
 
     def script(connection: Any) -> None:
         connection.read_request()
@@ -75,13 +76,13 @@ def after_request(*sent: bytes, then: str = "close") -> Script:
 
 
 def known_by_status(script: Script, *verdict: object) -> Script:
-    """Say what HttpTransport makes of *script*: a status line that came whole tells it that the function ran."""
+    """Set the result over HttpTransport: a complete status line tells it that the function ran."""
     script.on_http = verdict  # type: ignore[attr-defined]
     return script
 
 
 def verdict(script: Script, over: str, *otherwise: Any) -> tuple[Any, ...]:
-    """Give what a caller is to learn *over* a transport."""
+    """Return the expected result *over* a transport."""
     return getattr(script, "on_http", otherwise) if over.endswith("http") else otherwise
 
 
@@ -99,17 +100,17 @@ FAULTS = [
     pytest.param(mid_request("close"), *LOST, id="FIN within the request"),
     pytest.param(after_request(then="reset"), *LOST, id="RST after the request"),
     pytest.param(after_request(then="close"), *LOST, id="FIN after the request"),
-    pytest.param(after_request(b"\x00\xff garbage\r\n\r\n"), *LOST, id="garbage for a status line"),
-    pytest.param(after_request(b"HTTP/1.1 twohundred OK\r\n\r\n"), *LOST, id="a status that is no number"),
+    pytest.param(after_request(b"\x00\xff garbage\r\n\r\n"), *LOST, id="garbage instead of a status line"),
+    pytest.param(after_request(b"HTTP/1.1 twohundred OK\r\n\r\n"), *LOST, id="a status that is not a number"),
     pytest.param(
         known_by_status(after_request(HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n"), *UNUSABLE),
         *LOST,
-        id="a header beyond measure",
+        id="a header that is too long",
     ),
     pytest.param(
         known_by_status(after_request(HEAD + b"X: x\r\n" * 200 + b"\r\n"), *UNUSABLE),
         *LOST,
-        id="headers beyond number",
+        id="too many headers",
     ),
     pytest.param(after_request(HEAD[:40]), *UNUSABLE, id="headers cut short"),
     pytest.param(after_request(SUCCESS[:-5]), *UNUSABLE, id="body cut short"),
@@ -129,7 +130,7 @@ FAULTS = [
         *UNFIT,
         id="gzip garbage",
     ),
-    pytest.param(after_request(HEAD + b"Content-Length: 0\r\n\r\n"), *UNUSABLE, id="200 with nothing in it"),
+    pytest.param(after_request(HEAD + b"Content-Length: 0\r\n\r\n"), *UNUSABLE, id="200 without a body"),
     pytest.param(
         after_request(SUCCESS.replace(b"X-Amz-Executed-Version: $LATEST\r\n", b"")), *UNUSABLE, id="no ExecutedVersion"
     ),
@@ -142,12 +143,12 @@ FAULTS = [
     pytest.param(
         after_request(b"HTTP/1.1 200 OK\r\nContent-Length: 33\r\n\r\nTask timed out after 3.00 seconds"),
         *STRANGE,
-        id="a timeout as the emulator tells it",
+        id="a timeout as reported by the emulator",
     ),
     pytest.param(
         after_request(HEAD + b"Content-Length: 33\r\n\r\nTask timed out after 3.00 seconds"),
         *UNFIT,
-        id="text for an answer",
+        id="text instead of JSON",
     ),
     pytest.param(after_request(HEAD + b"Content-Length: 17\r\n\r\n" + b'{"charge_id":NaN}'), *UNFIT, id="NaN"),
     pytest.param(after_request(HEAD + b'Content-Length: 17\r\n\r\n{"charge_id": 17}'), *UNFIT, id="another type"),
@@ -180,7 +181,7 @@ LATE = [
 
 @pytest.mark.parametrize("idempotent", [False, True], ids=["", "idempotent"])
 @pytest.mark.parametrize(("script", "error", "execution", "repeatable"), FAULTS)
-def test_a_broken_answer_is_an_error_and_never_a_success(
+def test_a_broken_response_is_an_error_and_never_a_success(
     *,
     script: Script,
     error: type[lc.CallError],
@@ -191,7 +192,7 @@ def test_a_broken_answer_is_an_error_and_never_a_success(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """What may have run is retryable for an idempotent contract only; one attempt is made whatever happens."""
+    """A call that may have run is retryable for an idempotent contract only; here there is one attempt."""
     server.play(script)
 
     failed = failure(client, idempotent=idempotent)
@@ -204,10 +205,10 @@ def test_a_broken_answer_is_an_error_and_never_a_success(
 
 
 @pytest.mark.parametrize(("script", "error", "execution"), LATE)
-def test_an_answer_that_stays_away_is_a_timeout(
+def test_a_missing_response_is_a_timeout(
     *, script: Script, error: type[lc.CallError], execution: Execution, over: str, server: Any, client: LambdaClient
 ) -> None:
-    """Half a second of silence is too much for a call that says so; whether the status was seen tells the rest."""
+    """Whether the status line was received decides whether the function ran."""
     server.play(script)
 
     failed = failure(client, timeout=2)
@@ -218,8 +219,8 @@ def test_an_answer_that_stays_away_is_a_timeout(
     assert server.connections == 1
 
 
-def test_a_slow_answer_that_keeps_coming_is_read_to_its_end(server: Any, client: LambdaClient) -> None:
-    """The wait is for the next byte."""
+def test_a_slow_response_is_read_to_its_end(server: Any, client: LambdaClient) -> None:
+    """If the timeout allows."""
 
     def script(connection: Any) -> None:
         connection.read_request()
@@ -231,13 +232,13 @@ def test_a_slow_answer_that_keeps_coming_is_read_to_its_end(server: Any, client:
 
 
 def cuts(answer: bytes) -> Iterator[bytes]:
-    """List every beginning of an answer that is not the whole of it."""
+    """Generate every proper prefix of a response."""
     whole = len(answer.removesuffix(b"0\r\n\r\n"))  # after the 0 of the last chunk nothing is missing
     return (answer[:length] for length in range(whole + (whole < len(answer))))
 
 
-def test_a_body_that_breaks_off_leaves_the_request_id(server: Any, client: LambdaClient) -> None:
-    """The function ran: its logs are to be found."""
+def test_the_error_for_a_truncated_body_has_the_request_id(server: Any, client: LambdaClient) -> None:
+    """The function ran, and its logs can be found."""
     server.play(after_request(SUCCESS[:-1], then="close"))
 
     assert "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70" == failure(client).request_id
@@ -245,10 +246,8 @@ def test_a_body_that_breaks_off_leaves_the_request_id(server: Any, client: Lambd
 
 @pytest.mark.parametrize("end", ["close", "reset"])
 @pytest.mark.parametrize("answer", [SUCCESS, CHUNKED, FUNCTION_ERROR], ids=["success", "chunked", "function error"])
-def test_no_beginning_of_an_answer_passes_for_the_answer(
-    *, answer: bytes, end: str, server: Any, client: LambdaClient
-) -> None:
-    """An answer cut at any byte is an error that says the function ran, or may have."""
+def test_no_prefix_of_a_response_is_a_success(*, answer: bytes, end: str, server: Any, client: LambdaClient) -> None:
+    """A response that is cut at any byte is an error that says the function ran, or may have run."""
     scripts = [after_request(cut, then=end) for cut in cuts(answer)]
     server.play(*scripts)
 
@@ -264,11 +263,11 @@ def test_no_beginning_of_an_answer_passes_for_the_answer(
     [(SUCCESS, None), (CHUNKED, None), (FUNCTION_ERROR, lc.FunctionError)],
     ids=["success", "chunked", "function error"],
 )
-def test_the_whole_of_those_answers_is_understood(
+def test_the_complete_responses_are_understood(
     answer: bytes, expected: type[lc.CallError] | None, server: Any, client: LambdaClient
 ) -> None:
-    """So it was the cut that made the difference."""
-    server.answer(answer)
+    """So the cut made the difference."""
+    server.respond(answer)
 
     if expected is None:
         assert {"charge_id": "c-1"} == client.call(plain(), {"cents": 5})
@@ -290,8 +289,8 @@ def test_the_whole_of_those_answers_is_understood(
 def test_the_status_of_another_kind_of_invocation_is_an_error(
     *, verb: str, answer: bytes, execution: Execution, server: Any, client: LambdaClient
 ) -> None:
-    """Whatever answers so is not Lambda."""
-    server.answer(answer)
+    """Lambda never responds like that."""
+    server.respond(answer)
 
     with pytest.raises(lc.ResponseError, match="status 20") as caught:
         getattr(client, verb)("billing", *([{"cents": 5}] if verb == "fire" else []))
@@ -299,8 +298,8 @@ def test_the_status_of_another_kind_of_invocation_is_an_error(
     assert execution is caught.value.execution
 
 
-def test_a_connection_that_is_reset_at_once_may_look_like_a_refused_one(server: Any, client: LambdaClient) -> None:
-    """The RST may come before or after the kernel has told the client of its connection."""
+def test_a_connection_reset_on_accept_may_look_refused(server: Any, client: LambdaClient) -> None:
+    """The RST may arrive before or after the client knows that it is create_client."""
     server.play(on_accept("reset"))
 
     failed = failure(client)
@@ -311,7 +310,7 @@ def test_a_connection_that_is_reset_at_once_may_look_like_a_refused_one(server: 
 
 
 def test_a_refused_connection_proves_that_nothing_ran(connect: Callable[..., LambdaClient]) -> None:
-    """It may be tried again by anyone."""
+    """It may be retried without idempotency."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
         client = connect(endpoint_url=f"http://127.0.0.1:{unheard.getsockname()[1]}")
@@ -325,7 +324,7 @@ def test_a_refused_connection_proves_that_nothing_ran(connect: Callable[..., Lam
 def test_a_name_that_does_not_resolve_proves_that_nothing_ran(
     connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The resolver is not asked, so that no query leaves this machine."""
+    """The resolver is replaced, so that no query leaves this machine."""
 
     def unresolved(*_: object, **__: object) -> None:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -338,10 +337,10 @@ def test_a_name_that_does_not_resolve_proves_that_nothing_ran(
     assert (lc.ConnectError, DID_NOT_RUN, True, 1) == summary(failed)
 
 
-def test_a_connection_that_does_not_come_about_in_time_proves_that_nothing_ran(
+def test_a_connect_timeout_proves_that_nothing_ran(
     connect: Callable[..., LambdaClient],
 ) -> None:
-    """A listener whose backlog is full leaves the third SYN unanswered."""
+    """A listener with a full backlog leaves the third SYN unanswered."""
     with socket.socket() as full, socket.socket() as first, socket.socket() as second:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -357,8 +356,8 @@ def test_a_connection_that_does_not_come_about_in_time_proves_that_nothing_ran(
 
 @pytest.mark.allow_real_invokes  # through a proxy on this machine
 @pytest.mark.parametrize("over", ["boto3"])
-def test_a_proxy_that_resets_may_have_passed_the_request_on(server: Any, connect: Callable[..., LambdaClient]) -> None:
-    """What is between here and Lambda proves nothing."""
+def test_a_proxy_that_resets_may_have_forwarded_the_request(server: Any, connect: Callable[..., LambdaClient]) -> None:
+    """Intermediaries prove nothing."""
     server.play(after_request(then="reset"))
     client = connect(endpoint_url="http://lambda.invalid", config=Config(proxies={"http": server.url}))
 
@@ -370,20 +369,20 @@ def test_a_proxy_that_resets_may_have_passed_the_request_on(server: Any, connect
 
 
 @pytest.mark.parametrize("verb", ["call", "fire", "can_invoke", "refused", "failed"])
-def test_what_an_answer_carries_is_read_to_its_end_so_one_connection_serves_all(
+def test_every_response_is_read_to_its_end_so_that_its_connection_is_reused(
     verb: str, server: Any, client: LambdaClient
 ) -> None:
-    """Five requests in a row find the connection back in the pool."""
+    """Five requests in a row use one connection."""
     large = b'{"charge_id": "%s"}' % (b"x" * 200_000)
     version = {"X-Amz-Executed-Version": "1"}
     answers = {
-        "call": server.raw("200 OK", large, version),
-        "fire": server.raw("202 Accepted", large),
-        "can_invoke": server.raw("204 No Content", b"", {"Content-Length": None}),
-        "refused": server.raw("404 Not Found", large),
-        "failed": server.raw("200 OK", large, {**version, "X-Amz-Function-Error": "Unhandled"}),
+        "call": http_response("200 OK", large, version),
+        "fire": http_response("202 Accepted", large),
+        "can_invoke": http_response("204 No Content", b"", {"Content-Length": None}),
+        "refused": http_response("404 Not Found", large),
+        "failed": http_response("200 OK", large, {**version, "X-Amz-Function-Error": "Unhandled"}),
     }
-    server.answer(answers[verb])
+    server.respond(answers[verb])
     requests: dict[str, Callable[[], object]] = {
         "call": lambda: client.call(plain(), {}),
         "fire": lambda: client.fire(plain(), {}),
@@ -397,7 +396,7 @@ def test_what_an_answer_carries_is_read_to_its_end_so_one_connection_serves_all(
 
 
 def test_a_connection_that_was_closed_while_idle_is_replaced(server: Any, client: LambdaClient) -> None:
-    """No call fails for it."""
+    """No call fails because of it."""
     server.play(after_request(SUCCESS), after_request(SUCCESS))
 
     for _ in range(2):

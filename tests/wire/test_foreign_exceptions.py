@@ -1,4 +1,4 @@
-"""What an SDK or a setting breaks is an error of ours; what is somebody else's passes unchanged."""
+"""Exceptions of an SDK become lambdachain errors; those of the user's code and of frameworks pass unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ from botocore.stub import Stubber
 
 import lambdachain as lc
 from lambdachain import BotoTransport, Execution, LambdaClient, RetryPolicy
-from tests.awaited import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.support.responses import http_response
 
 VERSION = {"X-Amz-Executed-Version": "1"}
 ONCE = Config(retries={"total_max_attempts": 1})
@@ -26,7 +27,7 @@ ANSWER = b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Length: 1\r\n
 REGIONS = ["\u6771\u4eac", "eu-w\u00e4st-1", "eu-west-1\r\nX-Evil: 1", "eu-west-1\n", " eu-west-1", "eu west", "-eu"]
 URLS = {
     "a port beyond all": "http://127.0.0.1:99999",
-    "a port that is none": "http://127.0.0.1:x",
+    "an invalid port": "http://127.0.0.1:x",
     "a blank at its end": "{url} ",
     "a line's end": "{url}\n",
     "a header": "{url}\r\nX-Evil: 1",
@@ -50,9 +51,9 @@ def refused(client: LambdaClient) -> lc.CallError:
 
 
 @pytest.mark.parametrize("region", REGIONS, ids=ascii)
-def test_a_region_that_cannot_be_one_is_refused(*, region: Any, server: Any, connect: Any) -> None:
-    """It goes into a header, and would begin another one there."""
-    server.answer(server.raw("200 OK", b"7", VERSION))
+def test_an_invalid_region_is_rejected(*, region: Any, server: Any, connect: Any) -> None:
+    """It is part of a header, and could start another one."""
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     error = refused(connect(region=region))
 
@@ -62,30 +63,32 @@ def test_a_region_that_cannot_be_one_is_refused(*, region: Any, server: Any, con
     assert server.requests == []
 
 
-def test_so_is_one_of_the_environment(server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As the argument."""
+def test_an_invalid_region_in_the_environment_is_rejected(
+    server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Like the argument."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1\r\nX-Evil: 1")
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     assert lc.ConnectError is type(refused(connect()))
     assert server.requests == []
 
 
 @pytest.mark.parametrize("region", ["eu-west-1", "us-gov-west-1", "local", "elasticmq", "EU", "x1"])
-def test_a_region_may_be_of_a_kind_that_nobody_knows(*, region: str, server: Any, connect: Any) -> None:
-    """Local endpoints take any."""
-    server.answer(server.raw("200 OK", b"7", VERSION))
+def test_an_unknown_region_is_allowed(*, region: str, server: Any, connect: Any) -> None:
+    """Local endpoints accept any."""
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     assert connect(region=region).call("billing", 1) == 7
 
 
 @pytest.mark.parametrize("url", URLS.values(), ids=URLS)
 @pytest.mark.parametrize("named", ["endpoint_url", "AWS_ENDPOINT_URL"])
-def test_a_url_that_cannot_be_one_is_refused(
+def test_an_invalid_url_is_rejected(
     *, url: str, named: str, server: Any, over: str, make_transport: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever names it; and it is not quoted, for it may have a password in it."""
+    """From every source; it is not quoted, because it may contain a password."""
     if "\0" in url and named != "endpoint_url":
         pytest.skip("no variable has a NUL")
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -105,7 +108,7 @@ def test_a_url_that_cannot_be_one_is_refused(
 
 @pytest.fixture(params=[TypeError, KeyError, RuntimeError, AttributeError, RecursionError, UnicodeError, MemoryError])
 def kind(request: pytest.FixtureRequest) -> type[Exception]:
-    """Classes of exceptions that anything may raise."""
+    """Exception classes that any library may raise."""
     made: type[Exception] = request.param
     return made
 
@@ -114,7 +117,7 @@ def kind(request: pytest.FixtureRequest) -> type[Exception]:
 def test_tls_may_raise_anything(
     *, kind: type[Exception], server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As gevent's does of a host's name in bytes."""
+    """For example gevent's for a host name in bytes."""
 
     def broken(*_: object, **__: object) -> None:
         raise kind("wrap_socket() is broken")
@@ -129,10 +132,8 @@ def test_tls_may_raise_anything(
 
 
 @pytest.mark.parametrize("over", ["http", "async http"])
-def test_the_host_s_name_is_a_text_without_a_codec(
-    *, server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Whoever patches ``ssl`` expects one; the codec for international names takes long to import."""
+def test_the_host_name_is_an_ascii_str(*, server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Libraries that patch ``ssl`` expect a str, and importing the IDNA codec takes long."""
     seen: list[object] = []
 
     def wrap_socket(_: object, sock: object, *, server_hostname: str, **__: object) -> None:
@@ -146,85 +147,89 @@ def test_the_host_s_name_is_a_text_without_a_codec(
     assert [True, b"127.0.0.1", "127.0.0.1"] == seen
 
 
-@pytest.fixture(name="given")
-def _given(server: Any) -> Iterator[Any]:
+@pytest.fixture(name="given_client")
+def _given_client(server: Any) -> Iterator[Any]:
     made = boto3.client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=ONCE)
     yield made
     made.close()
 
 
-def _over(given: Any) -> LambdaClient:
-    return LambdaClient(BotoTransport(given), retry=RetryPolicy.never())
+def _over(given_client: Any) -> LambdaClient:
+    return LambdaClient(BotoTransport(given_client), retry=RetryPolicy.never())
 
 
 def test_botocore_may_raise_anything_before_it_sends(
-    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing ran, and no second attempt mends it."""
+    """Nothing ran, and a retry would not help."""
 
     def broken(*_: object, **__: object) -> None:
         raise kind("create_request_object() is broken")
 
     monkeypatch.setattr("botocore.endpoint.create_request_object", broken)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
     assert server.requests == []
 
 
 def test_botocore_may_raise_anything_after_it_has_sent(
-    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function may have run."""
 
     def broken(*_: object, **__: object) -> None:
         raise kind("parse() is broken")
 
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.parsers.ResponseParser.parse", broken)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
     assert len(server.requests) == 1
 
 
 def test_reading_a_body_may_raise_anything(
-    *, kind: type[Exception], given: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It ran, and its answer cannot be used."""
+    """The function ran, and its response cannot be used."""
 
     def broken(*_: object, **__: object) -> None:
         raise kind("read() is broken")
 
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.response.StreamingBody.read", broken)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ResponseError, Execution.EXECUTED) == (type(error), error.execution)
 
 
-def test_an_event_handler_s_exception_passes(*, kind: type[Exception], given: Any, server: Any) -> None:
-    """It is the program's own, whatever its class."""
+def test_an_exception_of_an_event_hook_passes_unchanged(
+    *, kind: type[Exception], given_client: Any, server: Any
+) -> None:
+    """It belongs to the program, of any class."""
 
     def handler(**_: object) -> None:
         raise kind("the program's own")
 
     for event in ("provide-client-params.lambda.Invoke", "before-sign.lambda.Invoke", "before-send.lambda.Invoke"):
-        given.meta.events.register(event, handler)
+        given_client.meta.events.register(event, handler)
         with pytest.raises(kind, match="the program's own"):
-            _over(given).call("billing", 1)
-        given.meta.events.unregister(event, handler)
+            _over(given_client).call("billing", 1)
+        given_client.meta.events.unregister(event, handler)
 
     assert server.requests == []
 
 
 @pytest.mark.parametrize("over", [name for name in ASYNC_TRANSPORTS if "boto3" in name])
-def test_so_does_that_of_one_over_aiobotocore(*, kind: type[Exception], over: str, server: Any) -> None:
-    """It may be a coroutine function there."""
-    from tests.awaited import session_for
+def test_an_exception_of_an_event_hook_passes_unchanged_over_aiobotocore(
+    *, kind: type[Exception], over: str, server: Any
+) -> None:
+    """The hook may be a coroutine function there."""
+    from tests.support.async_as_sync import session_for
 
     async def handler(**_: object) -> None:
         raise kind("the program's own")
@@ -240,34 +245,34 @@ def test_so_does_that_of_one_over_aiobotocore(*, kind: type[Exception], over: st
 
 @pytest.mark.parametrize("response", [{}, {"Payload": b"7"}, {"ExecutedVersion": "1"}])
 @pytest.mark.parametrize("send", ["call", "fire", "can_invoke"])
-def test_an_answer_without_a_status_is_an_answer_in_doubt(*, response: Any, send: str, given: Any) -> None:
-    """A stub may leave it out, and so may a wrapper around a client."""
-    with Stubber(given) as stubber:
+def test_a_response_without_a_status_leaves_doubt(*, response: Any, send: str, given_client: Any) -> None:
+    """A stub or a wrapper of a client may omit it."""
+    with Stubber(given_client) as stubber:
         stubber.add_response("invoke", response)
         with pytest.raises(lc.ResponseError, match="status") as caught:
-            getattr(_over(given), send)("billing", *([] if send == "can_invoke" else [1]))
+            getattr(_over(given_client), send)("billing", *([] if send == "can_invoke" else [1]))
 
     assert Execution.UNKNOWN is caught.value.execution
 
 
-def test_a_client_that_gives_nothing_is_a_lost_connection(given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nobody knows what became of it."""
-    monkeypatch.setattr(given, "_make_api_call", lambda *_: None)
+def test_a_client_that_returns_nothing_is_a_lost_connection(given_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The outcome is unknown."""
+    monkeypatch.setattr(given_client, "_make_api_call", lambda *_: None)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
 
 
-def test_a_header_that_a_handler_spoils_is_refused_and_not_quoted(given: Any, server: Any) -> None:
-    """Nothing goes out that could be two headers."""
+def test_an_invalid_header_of_an_event_hook_is_rejected_and_not_quoted(given_client: Any, server: Any) -> None:
+    """It could become two headers."""
 
     def spoil(request: Any, **_: object) -> None:
         request.headers["X-Spoiled"] = "secret-canary\r\nX-Evil: 1"
 
-    given.meta.events.register("before-sign.lambda.Invoke", spoil)
+    given_client.meta.events.register("before-sign.lambda.Invoke", spoil)
 
-    error = refused(_over(given))
+    error = refused(_over(given_client))
 
     assert (Execution.NOT_EXECUTED, False) == (error.execution, error.retryable)
     assert "canary" not in f"{error} {error!r} {error.__cause__!r}"
@@ -281,10 +286,10 @@ def test_a_header_that_a_handler_spoils_is_refused_and_not_quoted(given: Any, se
 def test_a_trace_header_of_the_environment_stays_one_header(
     *, trace: str, server: Any, client: LambdaClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is written so that no line ends in it."""
+    """Line breaks are encoded."""
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
     monkeypatch.setenv("_X_AMZN_TRACE_ID", trace)
-    server.answer(server.raw("200 OK", b"7", VERSION))
+    server.respond(http_response("200 OK", b"7", VERSION))
 
     assert client.call("billing", 1) == 7
     assert "x-evil" not in server.requests[0].headers
@@ -295,10 +300,10 @@ def test_a_trace_header_of_the_environment_stays_one_header(
 )
 @pytest.mark.parametrize("over", ["boto3", "http"])
 @pytest.mark.parametrize("send", ["call", "stream"])
-def test_what_a_signal_s_handler_raises_passes(
+def test_an_exception_of_a_signal_handler_passes_unchanged(
     *, error: type[BaseException], send: str, server: Any, client: LambdaClient
 ) -> None:
-    """As frameworks bound the time of a task; urllib3 and botocore wrap what is an ``OSError``."""
+    """Frameworks limit tasks that way; urllib3 and botocore wrap an ``OSError``."""
 
     def interrupt(connection: Any) -> None:
         connection.read_request()
@@ -322,8 +327,8 @@ def test_what_a_signal_s_handler_raises_passes(
 
 
 @pytest.mark.parametrize("over", ["boto3", "http"])
-def test_what_one_has_raised_before_does_not(server: Any, client: LambdaClient) -> None:
-    """A call that fails while an interruption is handled fails by itself."""
+def test_an_earlier_exception_of_a_signal_handler_is_not_raised(server: Any, client: LambdaClient) -> None:
+    """A call that fails while an exception is handled raises its own error."""
 
     def handler(*_: object) -> None:
         raise TimeoutError("an earlier one")
@@ -352,15 +357,15 @@ def test_what_one_has_raised_before_does_not(server: Any, client: LambdaClient) 
     ],
     ids=str,
 )
-def test_a_client_may_give_anything(response: Any, given: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an answer that cannot be used."""
-    monkeypatch.setattr(given, "_make_api_call", lambda *_: response)
+def test_a_client_may_return_anything(response: Any, given_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unusable response is an error."""
+    monkeypatch.setattr(given_client, "_make_api_call", lambda *_: response)
 
-    assert isinstance(refused(_over(given)), lc.ResponseError)
+    assert isinstance(refused(_over(given_client)), lc.ResponseError)
 
 
 def test_a_password_of_the_endpoint_is_in_no_traceback(connect: Any, server: Any) -> None:
-    """Nor in the exception of botocore's that an error comes from."""
+    """Not in the exception of botocore that caused the error either."""
     error = refused(connect(endpoint_url="http://user:secret-canary@127.0.0.1:9"))
 
     assert "canary" not in "".join(traceback.format_exception(error))

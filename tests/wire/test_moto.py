@@ -1,4 +1,4 @@
-"""Under moto a default client is intercepted as boto3 itself is: nothing reaches a network."""
+"""Under moto a default client is intercepted like boto3 itself: nothing reaches a network."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def _no_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def client() -> Iterator[LambdaClient]:
-    """Make a default client inside moto."""
+    """Create a default client inside moto."""
     with mock_aws(config={"lambda": {"use_docker": False}}), LambdaClient() as made:
         yield made
 
 
 def answer(monkeypatch: pytest.MonkeyPatch, body: Any, **headers: str) -> None:
-    """Let moto's backend answer with *body* as Lambda would."""
+    """Make moto's backend respond with *body* as Lambda would."""
 
     def invoke(*args: Any, response_headers: dict[str, str] | None = None, **_: Any) -> bytes:
         sent = response_headers if response_headers is not None else args[-1]
@@ -63,38 +63,36 @@ def answer(monkeypatch: pytest.MonkeyPatch, body: Any, **headers: str) -> None:
 
 
 def test_an_event_is_queued(client: LambdaClient) -> None:
-    """Moto says 202."""
+    """Moto responds with 202."""
     receipt = client.fire(charge, Charge(cents=5))
 
     assert [(None, 202)] == [(attempt.error, attempt.status) for attempt in receipt.attempts]
 
 
-def test_a_permission_is_asked_for(client: LambdaClient) -> None:
-    """Moto says 204."""
+def test_can_invoke(client: LambdaClient) -> None:
+    """Moto responds with 204."""
     permission = client.can_invoke(charge)
 
     assert (True, PermissionReason.ALLOWED) == (bool(permission), permission.reason)
 
 
-def test_the_echo_of_moto_is_not_taken_for_an_answer_of_lambda(client: LambdaClient) -> None:
-    """It lacks what every answer of Lambda has, and the error says what that is."""
+def test_the_echo_of_moto_is_not_a_response_of_lambda(client: LambdaClient) -> None:
+    """It lacks a header that every response of Lambda has, and the error says which."""
     with pytest.raises(lc.ResponseError, match="no X-Amz-Executed-Version") as caught:
         client.call(charge, Charge(cents=5))
 
     assert Execution.EXECUTED is caught.value.execution
 
 
-def test_a_typed_call_succeeds_where_moto_is_told_what_to_answer(
-    client: LambdaClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """One patch of moto's backend makes it a Lambda for tests."""
+def test_a_typed_call_succeeds_with_a_patched_backend(client: LambdaClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One patch of moto's backend scripts the response."""
     answer(monkeypatch, {"charge_id": "c-1"})
 
     assert Charged(charge_id="c-1") == client.call(charge, Charge(cents=5))
 
 
-def test_an_error_of_the_function_comes_back_typed(client: LambdaClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The header that Lambda sends is enough."""
+def test_a_function_error_is_typed(client: LambdaClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lambda's header is enough."""
     body = {"errorType": "CardDeclined", "errorMessage": '{"reason": "limit"}'}
     answer(monkeypatch, body, x_amz_function_error="Unhandled")
 
@@ -105,7 +103,7 @@ def test_an_error_of_the_function_comes_back_typed(client: LambdaClient, monkeyp
 
 
 @pytest.mark.allow_real_invokes
-def test_without_moto_the_same_client_would_ask_for_a_network() -> None:
-    """So the tests above have shown something."""
+def test_without_moto_the_same_client_would_use_the_network() -> None:
+    """So the tests above prove something."""
     with LambdaClient() as client, pytest.raises(AssertionError, match="a network was asked for"):
         client.fire(charge, Charge(cents=5))

@@ -1,4 +1,4 @@
-"""Under OpenTelemetry's real instrumentation of botocore: each payload is ours, and the trace travels beside it."""
+"""Under OpenTelemetry's real instrumentation of botocore: payloads are unchanged, traces are in the ClientContext."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ import pytest
 
 from lambdachain import BotoTransport, Contract, LambdaClient, RetryPolicy, invocation_scope
 from lambdachain.testing import LambdaContext
-from tests.awaited import ASYNC_TRANSPORTS
+from tests.support.async_as_sync import ASYNC_TRANSPORTS
+from tests.support.responses import http_response
 
 pytest.importorskip("opentelemetry.instrumentation.botocore")
 pytest.importorskip("opentelemetry.sdk")
@@ -65,7 +66,7 @@ def spans() -> Iterator[InMemorySpanExporter]:
 
 
 def _unwrap_aiobotocore() -> None:
-    """Finish what the instrumentor's own uninstrument leaves behind."""
+    """Remove what the instrumentor's own uninstrument() leaves behind."""
     if find_spec("aiobotocore"):
         from aiobotocore.client import AioBaseClient
 
@@ -88,9 +89,9 @@ def _traceparent(span: ReadableSpan) -> str:
 def test_every_attempt_sends_our_bytes_and_its_own_trace(
     payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter, caplog: Any
 ):
-    """An object, or anything else; the callee sees the span of the attempt as its parent."""
-    throttle = server.raw("429 Too Many Requests", b"{}", {"x-amzn-ErrorType": "TooManyRequestsException"})
-    server.answer(throttle, throttle, server.raw("200 OK", b"1", VERSION))
+    """For an object or any other payload; the callee sees the span of the attempt as its parent."""
+    throttle = http_response("429 Too Many Requests", b"{}", {"x-amzn-ErrorType": "TooManyRequestsException"})
+    server.respond(throttle, throttle, http_response("200 OK", b"1", VERSION))
     contract = Contract("f", request=Any, response=int)
     assert connect().call(contract, payload, retry=AT_ONCE, idempotency_key="k") == 1
 
@@ -108,7 +109,7 @@ def test_every_attempt_sends_our_bytes_and_its_own_trace(
 
 def test_without_instrumentation_nothing_changes(server: Any, connect: Callable[..., LambdaClient]):
     """No trace, the same bytes."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     assert connect().call(Contract("f", request=Any, response=int), {"headers": {"a": "b"}}) == 1
 
     assert server.requests[0].body == b'{"headers":{"a":"b"}}'
@@ -116,11 +117,11 @@ def test_without_instrumentation_nothing_changes(server: Any, connect: Callable[
 
 
 @pytest.mark.parametrize("payload", [{"cents": 5}, [1], 5])
-def test_an_event_is_sent_as_it_is(
+def test_an_event_is_sent_unchanged(
     payload: Any, server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """Lambda hands no ClientContext on with one."""
-    server.answer(server.raw("202 Accepted"))
+    """Lambda does not pass on the ClientContext of an event."""
+    server.respond(http_response("202 Accepted"))
     connect().fire(Contract("f", request=Any, response=None), payload)
 
     assert json.loads(server.requests[0].body) == payload
@@ -131,11 +132,11 @@ def test_an_event_is_sent_as_it_is(
 TRACE = f"00-{'a' * 32}-{'b' * 16}-01"
 
 
-def test_the_span_of_the_call_takes_the_place_of_the_trace_that_is_passed_on(
+def test_the_span_of_the_call_replaces_a_forwarded_trace(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """It is the nearer parent; a trace that the caller gives in so many words stays."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    """It is the nearer parent; a trace that the caller passes explicitly stays."""
+    server.respond(http_response("200 OK", b"1", VERSION))
     contract = Contract("f", request=Any, response=int)
     client = connect()
     custom = {"traceparent": TRACE, "tracestate": "a=1", "own": "1"}
@@ -149,11 +150,11 @@ def test_the_span_of_the_call_takes_the_place_of_the_trace_that_is_passed_on(
     assert second["traceparent"] == TRACE[:-1] + "0"
 
 
-def test_a_context_without_room_for_a_trace_stays_as_it_is(
+def test_a_client_context_without_room_for_a_trace_is_unchanged(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """Lambda takes 3,583 bytes: the user's own texts, and the key, come first."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    """The limit is 3,583 bytes: the user's own members and the key take precedence."""
+    server.respond(http_response("200 OK", b"1", VERSION))
     own = {"own": "x" * 2500}
     connect().call(Contract("f", request=Any, response=int), {}, client_context=own, idempotency_key="k")
     request = server.requests[0]
@@ -164,11 +165,11 @@ def test_a_context_without_room_for_a_trace_stays_as_it_is(
     assert request.body == b"{}"
 
 
-def test_a_trace_counts_more_than_what_else_may_be_left_out(
+def test_a_trace_takes_precedence_over_optional_metadata(
     server: Any, connect: Callable[..., LambdaClient], spans: InMemorySpanExporter
 ):
-    """As where lambdachain itself passes a trace on."""
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    """As if lambdachain itself forwards a trace."""
+    server.respond(http_response("200 OK", b"1", VERSION))
     own = {"own": "x" * 2510}
     connect().call(Contract("f", request=Any, response=int), {}, client_context=own)
     custom = _custom(server.requests[0])
@@ -179,10 +180,10 @@ def test_a_trace_counts_more_than_what_else_may_be_left_out(
     assert custom.keys() == {"own", "traceparent", "lc-id", "lc-v", "lc-depth"}
 
 
-def test_what_others_write_into_the_client_context_is_let_through(
+def test_other_additions_to_the_client_context_are_kept(
     server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch, over: str
 ):
-    """As Datadog's patch of botocore does."""
+    """For example those of Datadog's patch of botocore."""
     if over == "boto3":
         from botocore.client import BaseClient as Patched
     else:
@@ -196,15 +197,15 @@ def test_what_others_write_into_the_client_context_is_let_through(
         return original(self, operation, parameters)
 
     monkeypatch.setattr(Patched, "_make_api_call", patched)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     connect().call(Contract("f", request=Any, response=int), {"cents": 5})
 
     assert _custom(server.requests[0])["_datadog"] == {"x-datadog-trace-id": "1"}
     assert server.requests[0].body == b'{"cents":5}'
 
 
-def test_a_client_that_is_handed_in_sends_our_bytes_too(server: Any, spans: InMemorySpanExporter, over: str):
-    """And keeps its own calls as they are."""
+def test_a_given_client_sends_our_bytes(server: Any, spans: InMemorySpanExporter, over: str):
+    """Its own calls are not changed."""
     if over != "boto3":
         pytest.skip("a client of aiobotocore's belongs to its own loop")
     import boto3
@@ -212,7 +213,7 @@ def test_a_client_that_is_handed_in_sends_our_bytes_too(server: Any, spans: InMe
 
     options: Any = {"region_name": "eu-west-1", "config": Config(retries={"total_max_attempts": 1})}
     own: Any = boto3.client("lambda", endpoint_url=server.url, **options)
-    server.answer(server.raw("200 OK", b"1", VERSION))
+    server.respond(http_response("200 OK", b"1", VERSION))
     assert LambdaClient(BotoTransport(own)).call(Contract("f", request=Any, response=int), {"cents": 5}) == 1
     own.invoke(FunctionName="f", Payload=b'{"cents": 5}')
 

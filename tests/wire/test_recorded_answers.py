@@ -1,4 +1,4 @@
-"""Answers recorded from AWS, written down by hand as they stand on the wire, and what a caller gets for each.
+"""Responses recorded from AWS, as on the wire, and what a caller gets for each.
 
 The bodies are those of LocalStack's AWS-validated snapshots and of public issues, the header names those that the
 Step Functions snapshots keep. What functions of the several runtimes answer is in ``test_recorded_function_errors``.
@@ -15,6 +15,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
+from tests.support.responses import http_response
 
 REQUEST_ID = "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70"
 NEVER, SAFE = (False, False), (True, True)
@@ -44,7 +45,7 @@ DENIED = (
 
 @dataclass(frozen=True)
 class Recorded:
-    """An answer: status line, headers beside those that every answer has, body."""
+    """A response: status line, headers in addition to the common ones, body."""
 
     status: str
     body: bytes = b""
@@ -62,40 +63,40 @@ class Failing:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def refused(status: str, error_type: str, body: bytes = b"", **headers: str) -> Recorded:
-    """Write down an error of the service."""
+def error_response(status: str, error_type: str, body: bytes = b"", **headers: str) -> Recorded:
+    """Return an error response of the service."""
     return Recorded(
         status, body, {"x-amzn-ErrorType": error_type, **{k.replace("_", "-"): headers[k] for k in headers}}
     )
 
 
-def throttled(body: bytes, **headers: str) -> Recorded:
-    """Write down a throttle."""
-    return refused("429 Too Many Requests", "TooManyRequestsException", body, **headers)
+def throttle_response(body: bytes, **headers: str) -> Recorded:
+    """Return a throttle response."""
+    return error_response("429 Too Many Requests", "TooManyRequestsException", body, **headers)
 
 
 def throttle(reason: str | None, retry_after: float | None = None, message: str = "") -> Failing:
-    """Expect a throttle."""
+    """Return the expected error for a throttle."""
     fields = {"reason": reason, "retry_after": retry_after}
     return Failing(lc.ThrottledError, SAFE, Execution.NOT_EXECUTED, message, fields)
 
 
 REFUSALS = [
     pytest.param(
-        throttled(
+        throttle_response(
             b'{"Reason":"ReservedFunctionConcurrentInvocationLimitExceeded","Type":"User","message":"Rate Exceeded."}'
         ),
         throttle(RATE, None, f"TooManyRequestsException: Rate Exceeded. ({RATE})"),
         id="throttled by reserved concurrency",
     ),
     pytest.param(
-        throttled(b'{"Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}'),
+        throttle_response(b'{"Reason":"CallerRateLimitExceeded","Type":"User","message":"Rate exceeded"}'),
         throttle("CallerRateLimitExceeded", None, "TooManyRequestsException: Rate exceeded (CallerRateLimitExceeded)"),
         id="throttled by the caller's rate",
     ),
     *(
         pytest.param(
-            throttled(b'{"Type":"User","message":"Rate Exceeded.","Reason":"%s"}' % reason.encode()),
+            throttle_response(b'{"Type":"User","message":"Rate Exceeded.","Reason":"%s"}' % reason.encode()),
             throttle(reason),
             id=f"throttled: {reason}",
         )
@@ -108,25 +109,31 @@ REFUSALS = [
         )
     ),
     pytest.param(
-        throttled(b'{"Type":"User","message":"Rate exceeded"}'),
+        throttle_response(b'{"Type":"User","message":"Rate exceeded"}'),
         throttle(None, None, "TooManyRequestsException: Rate exceeded"),
         id="throttled without a reason",
     ),
     pytest.param(Recorded("429 Too Many Requests"), throttle(None, None, "429"), id="429 with no body"),
-    pytest.param(throttled(b"", Retry_After="2"), throttle(None, 2.0), id="Retry-After: 2"),
-    pytest.param(throttled(b"", Retry_After="0"), throttle(None, 0.0), id="Retry-After: 0"),
-    pytest.param(throttled(b"", Retry_After="86400"), throttle(None, 86400.0), id="Retry-After: a day"),
-    pytest.param(throttled(b"", Retry_After="soon"), throttle(None), id="Retry-After: garbage"),
-    pytest.param(throttled(b"", Retry_After="-1"), throttle(None), id="Retry-After: negative"),
+    pytest.param(throttle_response(b"", Retry_After="2"), throttle(None, 2.0), id="Retry-After: 2"),
+    pytest.param(throttle_response(b"", Retry_After="0"), throttle(None, 0.0), id="Retry-After: 0"),
+    pytest.param(throttle_response(b"", Retry_After="86400"), throttle(None, 86400.0), id="Retry-After: a day"),
+    pytest.param(throttle_response(b"", Retry_After="soon"), throttle(None), id="Retry-After: garbage"),
+    pytest.param(throttle_response(b"", Retry_After="-1"), throttle(None), id="Retry-After: negative"),
     pytest.param(
-        throttled(b"", Retry_After="Tue, 25 Nov 2025 12:00:05 GMT"), throttle(None, 5.0), id="Retry-After: a date"
-    ),
-    pytest.param(throttled(b"", x_amz_retry_after="1500"), throttle(None, 1.5), id="x-amz-retry-after: 1500 ms"),
-    pytest.param(
-        throttled(b"", x_amz_retry_after="250", Retry_After="2"), throttle(None, 0.25), id="both: the finer one counts"
+        throttle_response(b"", Retry_After="Tue, 25 Nov 2025 12:00:05 GMT"),
+        throttle(None, 5.0),
+        id="Retry-After: a date",
     ),
     pytest.param(
-        refused(
+        throttle_response(b"", x_amz_retry_after="1500"), throttle(None, 1.5), id="x-amz-retry-after: 1500 ms"
+    ),
+    pytest.param(
+        throttle_response(b"", x_amz_retry_after="250", Retry_After="2"),
+        throttle(None, 0.25),
+        id="both: the finer one counts",
+    ),
+    pytest.param(
+        error_response(
             "404 Not Found",
             "ResourceNotFoundException",
             b'{"Message":"Function not found: arn:aws:lambda:eu-west-1:111111111111:function:doesnotexist:$LATEST",'
@@ -139,7 +146,7 @@ REFUSALS = [
         id="unknown function",
     ),
     pytest.param(
-        refused(
+        error_response(
             "404 Not Found",
             "ResourceNotFoundException",
             b'{"Message":"Function not found: arn:aws:lambda:eu-west-1:111111111111:function:doesnotexist",'
@@ -152,7 +159,7 @@ REFUSALS = [
         id="unknown function in 2023",
     ),
     pytest.param(
-        refused(
+        error_response(
             "404 Not Found",
             "ResourceNotFoundException",
             b'{"Type":"User","Message":'
@@ -166,7 +173,7 @@ REFUSALS = [
         id="an ARN of another region",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "InvalidRequestContentException",
             b'{"Type":"User","message":"Could not parse request body into json: Could not parse payload into json: '
@@ -180,7 +187,7 @@ REFUSALS = [
         id="payload with bad UTF-8",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "InvalidRequestContentException",
             b'{"Type":"User","message":"Could not parse request body into json: Could not parse payload into json: '
@@ -191,7 +198,7 @@ REFUSALS = [
         id="payload that is not JSON",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "ValidationException",
             b'{"message":"1 validation error detected: Value \'arn:aws:lambda:eu-west-1:123400000000@function:myfn\' '
@@ -200,10 +207,10 @@ REFUSALS = [
             b'(function:)?([a-zA-Z0-9-_\\\\.]+)(:(\\\\$LATEST(\\\\.PUBLISHED)?|[a-zA-Z0-9-_]+))?"}',
         ),
         Failing(lc.InvalidRequestError, message="ValidationException: " + BAD_NAME.replace("'{}'", "(withheld)")),
-        id="a name that is none",
+        id="an invalid name",
     ),
     pytest.param(
-        refused(
+        error_response(
             "400 Bad Request",
             "InvalidParameterValueException",
             b'{"Type":"User","message":"The derived qualifier from the function name does not match the specified '
@@ -217,7 +224,7 @@ REFUSALS = [
         id="two qualifiers",
     ),
     pytest.param(
-        refused(
+        error_response(
             "413 Request Entity Too Large",
             "RequestEntityTooLargeException",
             b'{"Type":"User","message":"Request must be smaller than 6291456 bytes for the InvokeFunction operation"}',
@@ -230,7 +237,7 @@ REFUSALS = [
         id="too large for a call",
     ),
     pytest.param(
-        refused(
+        error_response(
             "413 Request Entity Too Large",
             "RequestEntityTooLargeException",
             b'{"Type":"User","message":"1148576 byte payload is too large for the Event invocation type (limit 1048576 '
@@ -244,7 +251,7 @@ REFUSALS = [
         id="too large for an event",
     ),
     pytest.param(
-        refused(
+        error_response(
             "403 Forbidden",
             "AccessDeniedException",
             b'{"Message":"User: arn:aws:sts::111111111111:assumed-role/orders-role/orders is not authorized to '
@@ -256,7 +263,7 @@ REFUSALS = [
         id="no permission",
     ),
     pytest.param(
-        refused(
+        error_response(
             "403 Forbidden",
             "ExpiredTokenException",
             b'{"message":"The security token included in the request is expired"}',
@@ -269,7 +276,7 @@ REFUSALS = [
         id="credentials expired",
     ),
     pytest.param(
-        refused(
+        error_response(
             "403 Forbidden",
             "UnrecognizedClientException",
             b'{"message":"The security token included in the request is invalid."}',
@@ -286,7 +293,7 @@ REFUSALS = [
 @pytest.mark.parametrize("send", ["call", "fire"])
 @pytest.mark.parametrize("idempotent", [False, True], ids=["", "idempotent"])
 @pytest.mark.parametrize(("recorded", "failing"), REFUSALS)
-def test_a_refusal_of_lambda_becomes_the_error_that_the_blueprint_names(
+def test_an_error_of_lambda_becomes_the_documented_error(
     *,
     recorded: Recorded,
     failing: Failing,
@@ -295,8 +302,8 @@ def test_a_refusal_of_lambda_becomes_the_error_that_the_blueprint_names(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """Class, execution, retryable, message and fields are those of the table, for a call and for a fire alike."""
-    server.answer(server.raw(recorded.status, recorded.body, recorded.headers))
+    """Class, execution, retryable, message and fields are those of the table, for call and fire."""
+    server.respond(http_response(recorded.status, recorded.body, recorded.headers))
     contract = Contract("billing", request=dict[str, int], response=int, idempotent=idempotent, qualifier="live")
 
     with pytest.raises(lc.CallError) as caught:
@@ -314,7 +321,7 @@ def test_a_refusal_of_lambda_becomes_the_error_that_the_blueprint_names(
 
 
 def success(body: bytes, version: str = "$LATEST", **headers: str) -> Recorded:
-    """Write down an answer of a function."""
+    """Return a response of a function."""
     more = {name.replace("_", "-"): value for name, value in headers.items()}
     return Recorded("200 OK", body, {"X-Amz-Executed-Version": version, **more})
 
@@ -331,7 +338,7 @@ def success(body: bytes, version: str = "$LATEST", **headers: str) -> Recorded:
         pytest.param(success(b'"%s"' % (b"x" * 6 * 1024 * 1024)), str, "x" * 6 * 1024 * 1024, "$LATEST", id="6 MiB"),
     ],
 )
-def test_a_success_is_read_as_its_type(
+def test_a_success_is_decoded(
     *,
     recorded: Recorded,
     response: Any,
@@ -340,8 +347,8 @@ def test_a_success_is_read_as_its_type(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """The value comes typed, with the version that ran and Lambda's id of the request."""
-    server.answer(server.raw(recorded.status, recorded.body, recorded.headers))
+    """The value is typed, with the executed version and Lambda's request id."""
+    server.respond(http_response(recorded.status, recorded.body, recorded.headers))
 
     result = client.invoke("billing", None, response=response)
 
@@ -351,13 +358,13 @@ def test_a_success_is_read_as_its_type(
 
 
 def test_the_log_tail_is_decoded(server: Any, client: LambdaClient) -> None:
-    """``log_tail=True`` asks for the log, and its lines come as text."""
+    """``log_tail=True`` requests the log, and its lines are str."""
     tail = (
         f"START RequestId: {REQUEST_ID} Version: $LATEST\nhéllo\nEND RequestId: {REQUEST_ID}\nREPORT RequestId: "
         f"{REQUEST_ID}\tDuration: 1.52 ms\tBilled Duration: 2 ms\tMemory Size: 128 MB\tMax Memory Used: 37 MB\t\n"
     )
     log = {"X-Amz-Log-Result": base64.b64encode(tail.encode()).decode(), "X-Amz-Executed-Version": "$LATEST"}
-    server.answer(server.raw("200 OK", b"null", log))
+    server.respond(http_response("200 OK", b"null", log))
 
     result = client.invoke("billing", None, log_tail=True)
 
@@ -365,9 +372,9 @@ def test_the_log_tail_is_decoded(server: Any, client: LambdaClient) -> None:
 
 
 @pytest.mark.parametrize("log", ["a", "\xe9\xe9\xe9\xe9", "====", ""])
-def test_a_garbled_log_tail_costs_nothing_but_the_log(log: str, server: Any, client: LambdaClient) -> None:
-    """A log that is no base64 is no reason to lose the answer."""
-    server.answer(server.raw("200 OK", b"1", {"X-Amz-Log-Result": log, "X-Amz-Executed-Version": "1"}))
+def test_an_invalid_log_tail_is_ignored(log: str, server: Any, client: LambdaClient) -> None:
+    """A log that is not base64 does not invalidate the response."""
+    server.respond(http_response("200 OK", b"1", {"X-Amz-Log-Result": log, "X-Amz-Executed-Version": "1"}))
 
     result = client.invoke("billing", None, log_tail=True)
 
@@ -375,9 +382,9 @@ def test_a_garbled_log_tail_costs_nothing_but_the_log(log: str, server: Any, cli
 
 
 @pytest.mark.parametrize("body", [b"", b'{"a": 1}'], ids=["as AWS sends it", "with a body, as stand-ins send it"])
-def test_an_event_that_lambda_queued_gives_a_receipt(body: bytes, server: Any, client: LambdaClient) -> None:
-    """202 has no ExecutedVersion; the receipt has the id that the function's log will show."""
-    server.answer(server.raw("202 Accepted", body))
+def test_a_queued_event_returns_a_receipt(body: bytes, server: Any, client: LambdaClient) -> None:
+    """202 has no ExecutedVersion; the receipt has the id that is in the function's log."""
+    server.respond(http_response("202 Accepted", body))
 
     receipt = client.fire("billing", {"cents": 5})
 

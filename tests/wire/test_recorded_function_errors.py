@@ -1,7 +1,7 @@
-"""What functions of every runtime answer when they fail, written down by hand, and what a caller gets for each.
+"""Function errors of every runtime, as on the wire, and what a caller gets for each.
 
 Recorded bodies are those of LocalStack's AWS-validated snapshots; the others follow the runtimes' own sources. Every
-one of them comes with status 200 and the header ``X-Amz-Function-Error``, whose value says nothing.
+one of them has status 200 and the header ``X-Amz-Function-Error``, whose value carries no information.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient, RemoteError
+from tests.support.responses import http_response
 
 REQUEST_ID = "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70"
 PLATFORM = f"RequestId: {REQUEST_ID} Error: "
@@ -31,7 +32,7 @@ class CardDeclined(RemoteError):
 
 @dataclass(frozen=True)
 class Failing:
-    """The error a caller gets, and what it says of the callee's; ``retryable`` without and with idempotence."""
+    """The error a caller gets, with the callee's details; ``retryable`` without and with idempotency."""
 
     error: type[lc.CallError]
     error_type: str | None
@@ -43,7 +44,7 @@ class Failing:
 
 
 def platform(error_type: str, error: type[lc.CallError], execution: Execution = RAN, **more: Any) -> Any:
-    """Write down an error of the platform's own by its type."""
+    """Return an error of the platform by its type."""
     body = b'{"errorType":"%s","errorMessage":"RequestId: %s Error: it"}' % (error_type.encode(), REQUEST_ID.encode())
     return pytest.param(body, Failing(error, error_type, f"{PLATFORM}it", (), execution, **more), id=error_type)
 
@@ -281,7 +282,7 @@ PLATFORM_ERRORS = [
             "Runtime.MarshalError",
             "Unable to marshal response: Object of type datetime is not JSON serializable",
         ),
-        id="an answer that is no JSON: it ran to its end",
+        id="a response that is not JSON: it ran to its end",
     ),
     pytest.param(
         rb'{"errorMessage": "Unable to unmarshal input: Expecting value: line 1 column 1 (char 0)", '
@@ -389,7 +390,7 @@ LAMBDACHAIN_ERRORS = [
 @pytest.mark.parametrize("header", ["Unhandled", "Handled"])
 @pytest.mark.parametrize("idempotent", [False, True], ids=["", "idempotent"])
 @pytest.mark.parametrize(("body", "failing"), [*RUNTIMES, *PLATFORM_ERRORS, *LAMBDACHAIN_ERRORS])
-def test_a_failed_function_becomes_the_error_that_the_blueprint_names(
+def test_a_function_error_becomes_the_documented_error(
     *,
     body: bytes,
     failing: Failing,
@@ -398,10 +399,10 @@ def test_a_failed_function_becomes_the_error_that_the_blueprint_names(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """Class, execution, retryable, and all that the runtime said; Handled or Unhandled makes no difference."""
+    """Class, execution, retryable and all details; Handled or Unhandled makes no difference."""
     log = {"X-Amz-Log-Result": base64.b64encode(b"END RequestId\n").decode()}
     headers = {"X-Amz-Executed-Version": "$LATEST", "X-Amz-Function-Error": header, **log}
-    server.answer(server.raw("200 OK", body, headers))
+    server.respond(http_response("200 OK", body, headers))
     contract = Contract("billing", request=dict[str, int], response=int, errors=[CardDeclined], idempotent=idempotent)
 
     with pytest.raises(lc.FunctionError) as caught:
@@ -418,12 +419,12 @@ def test_a_failed_function_becomes_the_error_that_the_blueprint_names(
     assert len(server.requests) == 1
 
 
-def test_an_error_with_megabytes_of_stack_has_a_message_to_read(server: Any, client: LambdaClient) -> None:
-    """The fields keep everything the callee sent; the text is for people."""
+def test_an_error_with_megabytes_of_stack_has_a_short_message(server: Any, client: LambdaClient) -> None:
+    """The fields keep everything that the callee sent."""
     message, frame = b"m" * 1_000_000, b"f" * 5_000_000
     body = b'{"errorType":"E","errorMessage":"%s","stackTrace":["%s"]}' % (message, frame)
     headers = {"X-Amz-Executed-Version": "$LATEST", "X-Amz-Function-Error": "Unhandled"}
-    server.answer(server.raw("200 OK", body, headers))
+    server.respond(http_response("200 OK", body, headers))
 
     with pytest.raises(lc.FunctionError) as caught:
         client.call("billing", None)

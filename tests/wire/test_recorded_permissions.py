@@ -1,4 +1,4 @@
-"""The answers that AWS gives to a dry run, written down by hand, and what ``can_invoke`` makes of them."""
+"""Responses of AWS to a dry run, as on the wire, and what ``can_invoke`` returns for them."""
 
 from __future__ import annotations
 
@@ -9,24 +9,27 @@ import pytest
 
 import lambdachain as lc
 from lambdachain import Execution, LambdaClient, Permission, PermissionReason
+from tests.support.responses import http_response
 
 
 class Recorded(NamedTuple):
-    """An answer: status line, body, headers beside those that every answer has."""
+    """A response: status line, body, headers in addition to the common ones."""
 
     status: str
     body: bytes = b""
     headers: Mapping[str, str | None] = {}
 
 
-def refused(status: str, error_type: str, body: bytes = b"") -> Recorded:
-    """Write down an error of the service."""
+def error_response(status: str, error_type: str, body: bytes = b"") -> Recorded:
+    """Return an error response of the service."""
     return Recorded(status, body, {"x-amzn-ErrorType": error_type})
 
 
 NO_CONTENT = Recorded("204 No Content", b"", {"Content-Length": None})
-MISSING = refused("404 Not Found", "ResourceNotFoundException", b'{"Message":"Function not found: x","Type":"User"}')
-FORBIDDEN = refused("403 Forbidden", "AccessDeniedException", b'{"Message":"User: x is not authorized"}')
+MISSING = error_response(
+    "404 Not Found", "ResourceNotFoundException", b'{"Message":"Function not found: x","Type":"User"}'
+)
+FORBIDDEN = error_response("403 Forbidden", "AccessDeniedException", b'{"Message":"User: x is not authorized"}')
 NOT_FOUND_TEXT = "ResourceNotFoundException: Function not found: x"
 
 
@@ -64,8 +67,8 @@ def test_a_dry_run_says_whether_the_function_can_be_invoked_and_why_not(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """A second dry run, without the qualifier, tells a missing alias from a missing function."""
-    server.answer(*(server.raw(answer.status, answer.body, answer.headers) for answer in recorded))
+    """A second dry run without the qualifier distinguishes a missing alias from a missing function."""
+    server.respond(*(http_response(answer.status, answer.body, answer.headers) for answer in recorded))
 
     answer = client.can_invoke(function)
 
@@ -78,22 +81,26 @@ def test_a_dry_run_says_whether_the_function_can_be_invoked_and_why_not(
 @pytest.mark.parametrize(
     ("recorded", "error", "retryable"),
     [
-        pytest.param(refused("429 X", "TooManyRequestsException"), lc.ThrottledError, True, id="throttled"),
+        pytest.param(error_response("429 X", "TooManyRequestsException"), lc.ThrottledError, True, id="throttled"),
         pytest.param(Recorded("500 Internal Server Error"), lc.ServiceError, True, id="service trouble"),
-        pytest.param(refused("403 Forbidden", "ExpiredTokenException"), lc.CredentialsError, True, id="expired"),
-        pytest.param(refused("403 Forbidden", "InvalidSignatureException"), lc.CredentialsError, False, id="signature"),
-        pytest.param(refused("400 Bad Request", "ValidationException"), lc.InvalidRequestError, False, id="invalid"),
+        pytest.param(error_response("403 Forbidden", "ExpiredTokenException"), lc.CredentialsError, True, id="expired"),
+        pytest.param(
+            error_response("403 Forbidden", "InvalidSignatureException"), lc.CredentialsError, False, id="signature"
+        ),
+        pytest.param(
+            error_response("400 Bad Request", "ValidationException"), lc.InvalidRequestError, False, id="invalid"
+        ),
     ],
 )
-def test_a_dry_run_that_got_no_answer_to_its_question_raises(
+def test_a_dry_run_without_a_decision_raises(
     recorded: Recorded,
     error: type[lc.CallError],
     retryable: bool,
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """Throttling and trouble are no answer; nothing ever ran, so all that passes may be tried again."""
-    server.answer(server.raw(recorded.status, recorded.body, recorded.headers))
+    """Throttles and other failures; nothing ran, so temporary ones may be retried."""
+    server.respond(http_response(recorded.status, recorded.body, recorded.headers))
 
     with pytest.raises(error) as caught:
         client.can_invoke("billing")

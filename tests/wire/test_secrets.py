@@ -1,4 +1,4 @@
-"""Nothing secret leaves through an error, a repr, a log record or a pickle.
+"""No secret is in an error, repr, log record or pickle.
 
 The canaries are put together at run time, so that no source line in a traceback holds one.
 """
@@ -19,6 +19,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validat
 
 import lambdachain as lc
 from lambdachain import Contract, LambdaClient, RemoteError
+from tests.support.responses import http_response
 
 CANARY = f"{'can'}ary-{4711}"
 SECRET_KEY, SESSION_TOKEN = "test-secret-canary-access-key", "test-session-token-canary"
@@ -63,7 +64,7 @@ class CardDeclined(RemoteError):
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk an error and all that it came from, whether a traceback would show it or not."""
+    """Generate an error and all errors behind it, whether a traceback would show them or not."""
     seen: list[BaseException] = []
     left = [error]
     while left:
@@ -75,8 +76,8 @@ def chain(error: BaseException) -> Iterator[BaseException]:
         left += [origin for origin in (link.__cause__, link.__context__) if origin is not None]
 
 
-def everything_said(error: BaseException) -> str:
-    """Collect every text that an error gives away to logs, to people and to other processes."""
+def all_texts(error: BaseException) -> str:
+    """Collect every text of an error that may reach logs, people or other processes."""
     texts = [text for link in chain(error) for text in (str(link), repr(link))]
     texts.append(repr(error.args))
     texts += traceback.format_exception(error)
@@ -87,8 +88,8 @@ def everything_said(error: BaseException) -> str:
     return "\n".join(texts)
 
 
-def assert_silent(text: str) -> None:
-    """Hold that *text* has no canary, in the clear or in base64."""
+def assert_no_canary(text: str) -> None:
+    """Check that *text* contains no canary, in plain text or base64."""
     encoded = base64.b64encode(CANARY.encode()).decode()[:12]
     found = [secret for secret in (CANARY, encoded, SECRET_KEY, SESSION_TOKEN) if secret in text]
     assert found == []
@@ -96,17 +97,17 @@ def assert_silent(text: str) -> None:
 
 @pytest.fixture(autouse=True)
 def _quiet_logs(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
-    """Look at what every test's calls have logged."""
+    """Check what the calls of every test have logged."""
     caplog.set_level(logging.DEBUG, logger="lambdachain")
     yield
     ours = [record for record in caplog.records if record.name.startswith("lambdachain")]
-    assert_silent("\n".join(f"{record.getMessage()} {record.__dict__}" for record in ours))
+    assert_no_canary("\n".join(f"{record.getMessage()} {record.__dict__}" for record in ours))
 
 
 def call_error(
     client: LambdaClient, request: Any, payload: object, response: Any = int, **options: Any
 ) -> lc.CallError:
-    """Call, and give the error."""
+    """Call, and return the error."""
     contract: Contract[Any, Any] = Contract("billing", request=request, response=response)
     with pytest.raises(lc.CallError) as caught:
         client.call(contract, payload, **options)
@@ -128,19 +129,19 @@ def call_error(
         pytest.param(Closed, {"code": 1, "more": CANARY}, id="a field too many"),
         pytest.param(Guarded, {"code": CANARY}, id="the words of a validator"),
         pytest.param(Annotated[str, AfterValidator(refuse)], CANARY, id="the words of an annotated validator"),
-        pytest.param(Any, {"a": object(), "b": CANARY}, id="beside what is no JSON"),
+        pytest.param(Any, {"a": object(), "b": CANARY}, id="next to invalid JSON"),
         pytest.param(Literal["a", "b"], CANARY, id="none of the literals"),
     ],
 )
-def test_a_payload_that_does_not_fit_is_not_quoted(
+def test_an_invalid_payload_is_not_quoted(
     request_type: Any, payload: object, server: Any, client: LambdaClient
 ) -> None:
-    """Where it does not fit is said, and by which rule."""
+    """The error has the path and the rule."""
     error = call_error(client, request_type, payload)
 
     assert type(error) is lc.InvalidRequestError
     assert error.errors
-    assert_silent(everything_said(error))
+    assert_no_canary(all_texts(error))
     assert server.requests == []
 
 
@@ -157,14 +158,14 @@ def test_a_payload_that_does_not_fit_is_not_quoted(
         pytest.param(int, f'{{"{CANARY}": NaN}}', id="NaN"),
     ],
 )
-def test_an_answer_that_does_not_fit_is_not_quoted(response: Any, body: str, server: Any, client: LambdaClient) -> None:
-    """The answer is as secret as the request."""
-    server.answer(server.raw("200 OK", body.encode(), VERSION))
+def test_an_invalid_response_is_not_quoted(response: Any, body: str, server: Any, client: LambdaClient) -> None:
+    """A response is as secret as a request."""
+    server.respond(http_response("200 OK", body.encode(), VERSION))
 
     error = call_error(client, int, 1, response)
 
     assert type(error) is lc.ResponseError
-    assert_silent(everything_said(error))
+    assert_no_canary(all_texts(error))
 
 
 @pytest.mark.parametrize(
@@ -176,16 +177,16 @@ def test_an_answer_that_does_not_fit_is_not_quoted(response: Any, body: str, ser
         pytest.param(("200 OK", 9_999, {"Content-Length": "none", **VERSION}), id="Content-Length garbled"),
     ],
 )
-def test_an_answer_that_is_broken_is_not_quoted(answer: Any, server: Any, client: LambdaClient) -> None:
-    """Nor by the exceptions of the libraries below."""
+def test_a_broken_response_is_not_quoted(answer: Any, server: Any, client: LambdaClient) -> None:
+    """Not by the exceptions of the libraries below either."""
     status, length, headers = answer
-    raw = server.raw(status, f'"{CANARY}"'.ljust(length).encode(), headers)
+    raw = http_response(status, f'"{CANARY}"'.ljust(length).encode(), headers)
     server.play(lambda connection: (connection.read_request(), connection.send(raw)))
 
     error = call_error(client, int, 1)
 
     assert type(error) is lc.ResponseError
-    assert_silent(everything_said(error))
+    assert_no_canary(all_texts(error))
 
 
 @pytest.mark.parametrize(
@@ -196,20 +197,18 @@ def test_an_answer_that_is_broken_is_not_quoted(answer: Any, server: Any, client
     ],
     ids=["for a chunk's length", "for a status line"],
 )
-def test_the_body_of_an_answer_out_of_place_is_not_quoted_by_our_error(
-    answer: bytes, server: Any, client: LambdaClient
-) -> None:
-    """The libraries below quote the bytes where they looked for something else; our error does not repeat them."""
+def test_bytes_after_a_response_are_not_quoted_by_our_error(answer: bytes, server: Any, client: LambdaClient) -> None:
+    """The libraries below quote the bytes that they found instead of a status line; our error does not."""
     raw = answer % CANARY.encode()
     server.play(lambda connection: (connection.read_request(), connection.send(raw)))
 
     error = call_error(client, int, 1)
 
-    assert_silent(f"{error} {error!r} {error.args} {pickle.dumps(error).decode('latin-1')}")
+    assert_no_canary(f"{error} {error!r} {error.args} {pickle.dumps(error).decode('latin-1')}")
 
 
 def canonical(token: str) -> str:
-    """Quote a signed request as Lambda's refusal does."""
+    """Quote a signed request as Lambda's error does."""
     return (
         "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access "
         "Key and signing method. Consult the service documentation for details.\n\nThe Canonical String for this "
@@ -272,11 +271,11 @@ HEADER = f"AWS4-HMAC-SHA256 Credential=AKIA/20251125, SignedHeaders=host, Signat
     ids=["canonical request", "Authorization", "Authorization in quotes", "value", "two values", "source", "token"],
 )
 @pytest.mark.parametrize("verb", ["call", "fire", "can_invoke"])
-def test_what_lambda_quotes_of_a_request_is_withheld(
+def test_parts_of_a_request_that_lambda_quotes_are_redacted(
     *, verb: str, code: str, message: str, kept: str, server: Any, client: LambdaClient
 ) -> None:
-    """The rest of its words is kept: they say what to do."""
-    server.answer(server.raw("400 X", json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code}))
+    """The rest of its message is kept: it says what to do."""
+    server.respond(http_response("400 X", json.dumps({"message": message}).encode(), {"x-amzn-ErrorType": code}))
     requests: dict[str, Callable[[], object]] = {
         "call": lambda: client.call("billing", CANARY, client_context={"a": CANARY}),
         "fire": lambda: client.fire("billing", CANARY),
@@ -287,11 +286,13 @@ def test_what_lambda_quotes_of_a_request_is_withheld(
         requests[verb]()
 
     assert kept in str(caught.value)
-    assert_silent(everything_said(caught.value))
+    assert_no_canary(all_texts(caught.value))
 
 
 @pytest.mark.parametrize("over", ["boto3"])
-def test_what_an_instrumentation_spoils_is_not_quoted(server: Any, connect: Callable[..., LambdaClient]) -> None:
+def test_parameters_that_an_instrumentation_breaks_are_not_quoted(
+    server: Any, connect: Callable[..., LambdaClient]
+) -> None:
     """Botocore's message for parameters of a wrong type repeats them."""
     import boto3
 
@@ -305,7 +306,7 @@ def test_what_an_instrumentation_spoils_is_not_quoted(server: Any, connect: Call
     error = call_error(connect(given), str, CANARY, client_context={"a": CANARY})
 
     assert type(error) is lc.InvalidRequestError
-    assert_silent(everything_said(error))
+    assert_no_canary(all_texts(error))
     assert server.requests == []
     given.close()
 
@@ -321,37 +322,37 @@ def test_what_an_instrumentation_spoils_is_not_quoted(server: Any, connect: Call
     ],
     ids=["oversize context", "context of no text", "tenant", "durable name", "no time"],
 )
-def test_options_that_are_refused_are_not_quoted(options: Any, server: Any, client: LambdaClient) -> None:
-    """Least of all the ClientContext."""
+def test_invalid_options_are_not_quoted(options: Any, server: Any, client: LambdaClient) -> None:
+    """Above all not the ClientContext."""
     error = call_error(client, str, CANARY, **options)
 
-    assert_silent(everything_said(error))
+    assert_no_canary(all_texts(error))
     assert server.requests == []
 
 
 @pytest.mark.parametrize("end", ["close", "reset", "hang"])
-def test_a_lost_connection_gives_nothing_away(end: str, server: Any, client: LambdaClient) -> None:
-    """The libraries' exceptions hold the request; their texts do not."""
+def test_a_lost_connection_reveals_nothing(end: str, server: Any, client: LambdaClient) -> None:
+    """The libraries' exceptions have the request as an attribute, but not in their text."""
     server.play(lambda connection: (connection.read_request(), getattr(connection, end)()))
 
     error = call_error(client, str, CANARY, client_context={"a": CANARY}, timeout=2)
 
     assert isinstance(error, lc.OutcomeUnknownError)
-    assert_silent(everything_said(error))
+    assert_no_canary(all_texts(error))
 
 
-def test_a_request_too_large_is_measured_and_not_quoted(server: Any, client: LambdaClient) -> None:
-    """The size is said."""
+def test_a_request_that_is_too_large_is_not_quoted(server: Any, client: LambdaClient) -> None:
+    """The error has its size."""
     error = call_error(client, str, CANARY * 600_000)
 
     assert type(error) is lc.RequestTooLargeError
-    assert_silent(everything_said(error))
+    assert_no_canary(all_texts(error))
 
 
 def test_the_values_of_a_call_show_no_payload_in_their_repr(server: Any, client: LambdaClient) -> None:
-    """Results, what goes over the seam, clients and bound functions may all be printed and logged."""
+    """Results, invocations, outcomes, clients and bound functions may be printed and logged."""
     log = base64.b64encode(CANARY.encode()).decode()
-    server.answer(server.raw("200 OK", json.dumps(CANARY).encode(), {**VERSION, "X-Amz-Log-Result": log}))
+    server.respond(http_response("200 OK", json.dumps(CANARY).encode(), {**VERSION, "X-Amz-Log-Result": log}))
     contract: Contract[Any, Any] = Contract("billing", request=str, response=str)
 
     result = client.invoke(contract, CANARY, client_context={"a": CANARY}, log_tail=True)
@@ -360,7 +361,7 @@ def test_the_values_of_a_call_show_no_payload_in_their_repr(server: Any, client:
     outcome = lc.Outcome(200, CANARY.encode(), log_result=log, error_message=CANARY)
     invocation = lc.Invocation("billing", payload=CANARY.encode(), client_context=log)
     bound = client.bind(contract, client_context={"a": CANARY})
-    assert_silent(f"{result!r} {outcome!r} {invocation!r} {client!r} {bound!r}")
+    assert_no_canary(f"{result!r} {outcome!r} {invocation!r} {client!r} {bound!r}")
 
 
 ERRORS = [
@@ -379,7 +380,7 @@ ERRORS = [
     ids=lambda error: type(error).__name__,
 )
 def test_every_error_pickles_with_its_fields(error: lc.CallError) -> None:
-    """Process pools and task queues hand errors on."""
+    """For process pools and task queues."""
     error.attempts = (lc.Attempt("E", 500, "r", 0.5),)
     error.elapsed = 0.75
 
@@ -389,7 +390,7 @@ def test_every_error_pickles_with_its_fields(error: lc.CallError) -> None:
 
 
 def test_an_error_of_a_real_call_pickles_with_its_fields(server: Any, client: LambdaClient) -> None:
-    """With a cause as without."""
+    """With and without a cause."""
     server.play(lambda connection: (connection.read_request(), connection.close()))
 
     error = call_error(client, str, CANARY)

@@ -1,4 +1,4 @@
-"""Every error that botocore declares for ``Invoke``, every one that AWS documents beside those, and unknown ones.
+"""Every error that botocore declares for ``Invoke``, the others that AWS documents, and unknown ones.
 
 The tables are written down from AWS's documentation and the service model's own words, apart from the package's.
 """
@@ -15,13 +15,14 @@ import pytest
 import lambdachain as lc
 from lambdachain import Contract, Execution, LambdaClient
 from lambdachain._calling.error_table import SERVICE_ERRORS
+from tests.support.responses import http_response
 
 SAFE, IF_IDEMPOTENT, NEVER = (True, True), (False, True), (False, False)
 DID_NOT_RUN, UNKNOWN = Execution.NOT_EXECUTED, Execution.UNKNOWN
 
 
 class Expected(NamedTuple):
-    """The status an error comes with, and what it amounts to; ``retryable`` without and with idempotence."""
+    """The status of an error and what it becomes; ``retryable`` without and with idempotency."""
 
     status: int
     error: type[lc.CallError]
@@ -30,7 +31,7 @@ class Expected(NamedTuple):
 
 
 def row(status: int, error: type[lc.CallError], retryable: tuple[bool, bool]) -> Expected:
-    """Write down a row; what may have run may be repeated by an idempotent contract only."""
+    """Return a row; a call that may have run may be retried by an idempotent contract only."""
     return Expected(status, error, UNKNOWN if retryable is IF_IDEMPOTENT else DID_NOT_RUN, retryable)
 
 
@@ -104,7 +105,7 @@ UNDECLARED = [
     ("RequestEntityTooLarge", row(413, lc.RequestTooLargeError, NEVER)),
     ("RequestEntityTooLargeException", row(413, lc.RequestTooLargeError, NEVER)),
     ("UnknownOperationException", row(404, lc.InvalidRequestError, NEVER)),
-    # Codes of a future year: judged by their status.
+    # Codes of a future year: classify by their status.
     ("PersonOfNextYearException", row(429, lc.ThrottledError, SAFE)),
     ("PersonOfNextYearException", row(500, lc.ServiceError, IF_IDEMPOTENT)),
     ("PersonOfNextYearException", row(502, lc.ServiceError, IF_IDEMPOTENT)),
@@ -147,23 +148,23 @@ def declared_errors() -> dict[str, int]:
     return {shape.name: int(shape.metadata["error"]["httpStatusCode"]) for shape in model.error_shapes}
 
 
-def judged(client: LambdaClient, send: str, idempotent: bool) -> tuple[type, Execution, bool]:
-    """Send, and give what the error says."""
+def classify(client: LambdaClient, send: str, idempotent: bool) -> tuple[type, Execution, bool]:
+    """Call, and return the attributes of the error."""
     contract = Contract("billing", request=dict[str, int], response=int, idempotent=idempotent)
     with pytest.raises(lc.CallError) as caught:
         getattr(client, send)(contract, {"cents": 5})
     return type(caught.value), caught.value.execution, caught.value.retryable
 
 
-def test_the_table_of_failures_knows_every_error_that_botocore_declares() -> None:
-    """A new error in botocore's model fails here until somebody has said what it means."""
+def test_the_error_table_has_every_error_that_botocore_declares() -> None:
+    """A new error in botocore's model fails here until it is classified."""
     missing = sorted(set(declared_errors()) - set(SERVICE_ERRORS))
 
     assert missing == []
 
 
 def test_every_declared_error_has_its_row_in_this_file() -> None:
-    """And with the status that the model gives it."""
+    """With the status that the model has."""
     written_down = {name: expected.status for name, expected in DECLARED.items() if name in declared_errors()}
 
     assert declared_errors() == written_down
@@ -175,7 +176,7 @@ def test_every_declared_error_has_its_row_in_this_file() -> None:
     ("code", "expected"),
     [pytest.param(code, row, id=f"{code} {row.status}") for code, row in [*DECLARED.items(), *UNDECLARED]],
 )
-def test_an_error_of_the_service_is_judged_by_its_name(
+def test_an_error_of_the_service_is_classified_by_its_name(
     *,
     code: str,
     expected: Expected,
@@ -184,11 +185,13 @@ def test_an_error_of_the_service_is_judged_by_its_name(
     server: Any,
     client: LambdaClient,
 ) -> None:
-    """Class, execution and retryable follow from the error's name, and from the status only where it is new."""
+    """Class, execution and retryable follow from the name; from the status only for an unknown name."""
     body = json.dumps({"Type": "Service", "message": "trouble", "Message": "trouble"}).encode()
-    server.answer(server.raw(f"{expected.status} X", body, {"x-amzn-ErrorType": f"{code}:http://internal.amazon.com/"}))
+    server.respond(
+        http_response(f"{expected.status} X", body, {"x-amzn-ErrorType": f"{code}:http://internal.amazon.com/"})
+    )
 
-    seen = judged(client, send, idempotent)
+    seen = classify(client, send, idempotent)
 
     assert (expected.error, expected.execution, expected.retryable[idempotent]) == seen
     assert len(server.requests) == 1
@@ -196,46 +199,46 @@ def test_an_error_of_the_service_is_judged_by_its_name(
 
 @pytest.mark.parametrize("idempotent", [False, True], ids=["", "idempotent"])
 @pytest.mark.parametrize("code", ["ServiceException", "com.amazonaws.lambda#ServiceException"])
-def test_the_name_of_an_error_may_stand_in_its_body(
+def test_the_name_of_an_error_may_be_in_its_body(
     code: str, idempotent: bool, server: Any, client: LambdaClient
 ) -> None:
-    """Where the header is missing, ``__type`` names it."""
-    server.answer(server.raw("400 Bad Request", json.dumps({"__type": code}).encode()))
+    """In ``__type``, if the header is missing."""
+    server.respond(http_response("400 Bad Request", json.dumps({"__type": code}).encode()))
 
-    seen = judged(client, "call", idempotent)
+    seen = classify(client, "call", idempotent)
 
     assert (lc.ServiceError, UNKNOWN, idempotent) == seen
 
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("expected", STATUSES, ids=lambda expected: str(expected.status))
-def test_an_answer_without_a_name_is_judged_by_its_status(
+def test_a_response_without_a_name_is_classified_by_its_status(
     expected: Expected, body: bytes, server: Any, client: LambdaClient
 ) -> None:
-    """Whatever a proxy or a load balancer writes into the body, the error is one of ours."""
+    """With any body of a proxy or load balancer, the error is a lambdachain error."""
     headers = {"Location": "http://127.0.0.1:1/", "Content-Length": None if expected.status == 304 else str(len(body))}
-    server.answer(server.raw(f"{expected.status} X", b"" if expected.status == 304 else body, headers))
+    server.respond(http_response(f"{expected.status} X", b"" if expected.status == 304 else body, headers))
 
-    seen = [judged(client, "call", idempotent) for idempotent in (False, True)]
+    seen = [classify(client, "call", idempotent) for idempotent in (False, True)]
 
     assert [(expected.error, expected.execution, retryable) for retryable in expected.retryable] == seen
     assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("body", BODIES)
-def test_a_named_error_keeps_its_name_whatever_its_body(body: bytes, server: Any, client: LambdaClient) -> None:
+def test_a_named_error_keeps_its_name_with_any_body(body: bytes, server: Any, client: LambdaClient) -> None:
     """The header alone decides."""
-    server.answer(server.raw("502 Bad Gateway", body, {"x-amzn-ErrorType": "KMSDisabledException"}))
+    server.respond(http_response("502 Bad Gateway", body, {"x-amzn-ErrorType": "KMSDisabledException"}))
 
-    seen = judged(client, "call", idempotent=True)
+    seen = classify(client, "call", idempotent=True)
 
     assert (lc.FunctionMisconfiguredError, DID_NOT_RUN, False) == seen
 
 
-def test_a_throttle_with_a_strange_reason_is_still_a_throttle(server: Any, client: LambdaClient) -> None:
-    """What is not text is no reason."""
+def test_a_throttle_with_an_invalid_reason_is_a_throttle(server: Any, client: LambdaClient) -> None:
+    """A reason that is not a string is ignored."""
     error_type = {"x-amzn-ErrorType": "TooManyRequestsException"}
-    server.answer(server.raw("429 X", b'{"Reason": {"a": 1}, "message": 7, "Type": []}', error_type))
+    server.respond(http_response("429 X", b'{"Reason": {"a": 1}, "message": 7, "Type": []}', error_type))
 
     with pytest.raises(lc.ThrottledError) as caught:
         client.call("billing", None)

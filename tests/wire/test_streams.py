@@ -1,4 +1,4 @@
-"""Streams on real sockets, over both transports: pieces as they come, ends of all kinds, and connections let go of."""
+"""Streams on real sockets over every transport: pieces as they arrive, all kinds of ends, and released connections."""
 
 from __future__ import annotations
 
@@ -33,44 +33,44 @@ story = Contract("story", request=dict[str, int], response=str, errors=[Declined
 
 
 def chunk(data: bytes) -> bytes:
-    """Put data into a chunk of HTTP."""
+    """Encode a chunk of HTTP."""
     return b"%x\r\n%b\r\n" % (len(data), data)
 
 
 def piece(data: bytes) -> bytes:
-    """Write a piece of an answer."""
+    """Encode an event with a piece of the response."""
     headers = {":message-type": "event", ":event-type": "PayloadChunk", ":content-type": "application/octet-stream"}
     return chunk(encode_message(headers, data))
 
 
 def complete(**members: str) -> bytes:
-    """Write the end of an answer."""
+    """Encode the last event."""
     headers = {":message-type": "event", ":event-type": "InvokeComplete", ":content-type": "application/json"}
     return chunk(encode_message(headers, json.dumps(members).encode()))
 
 
 def failed(error_type: str, message: str) -> bytes:
-    """Write the end of an answer of a function that fails."""
+    """Encode the last event of a function that fails."""
     details = json.dumps({"errorType": error_type, "errorMessage": message, "trace": ["at handler"]})
     return complete(ErrorCode="Unhandled", ErrorDetails=details)
 
 
 def service_error(code: str) -> bytes:
-    """Write an error of the service amid an answer."""
+    """Encode an error of the service in the middle of a response."""
     headers = {":message-type": "exception", ":exception-type": code, ":content-type": "application/json"}
     return chunk(encode_message(headers, b'{"message": "no"}'))
 
 
 def fail(client: LambdaClient, **options: Any) -> tuple[list[bytes], lc.CallError]:
-    """Read a stream that fails; give what came, and the error."""
+    """Read a stream that fails; return the pieces and the error."""
     came = list[bytes]()
     with pytest.raises(lc.CallError) as caught:
         came.extend(client.stream(story, {"n": 1}, timeout=10, **options))
     return came, caught.value
 
 
-def test_pieces_come_as_they_are_sent(server: Any, client: LambdaClient):
-    """The second one is sent only once the first has been read."""
+def test_pieces_are_delivered_as_they_are_sent(server: Any, client: LambdaClient):
+    """The second one is sent only after the first one was read."""
     read = threading.Event()
 
     def script(connection: Any) -> None:
@@ -90,7 +90,7 @@ def test_pieces_come_as_they_are_sent(server: Any, client: LambdaClient):
 
 def test_the_request_is_invoke_with_response_stream(server: Any, client: LambdaClient):
     """With everything else as in a call."""
-    server.answer(HEAD + piece(b"x") + complete() + LAST)
+    server.respond(HEAD + piece(b"x") + complete() + LAST)
     list(client.stream(story, {"n": 1}, qualifier="live", log_tail=True, tenant_id="t-1"))
     request = server.requests[0]
 
@@ -102,16 +102,16 @@ def test_the_request_is_invoke_with_response_stream(server: Any, client: LambdaC
     assert request.headers["x-amz-log-type"] == "Tail"
     assert request.headers["x-amz-tenant-id"] == "t-1"
     assert request.headers["x-amz-invocation-type"] == "RequestResponse"
-    assert "lc-depth" in json.dumps(_context_of(request))
+    assert "lc-depth" in json.dumps(_client_context(request))
 
 
-def _context_of(request: Any) -> Any:
+def _client_context(request: Any) -> Any:
     return json.loads(base64.b64decode(request.headers["x-amz-client-context"]))
 
 
-def test_a_stream_read_to_its_end_gives_its_connection_back(server: Any, client: LambdaClient):
-    """Twenty streams, one connection."""
-    server.answer(HEAD + piece(b"a") + piece(b"b") + complete() + LAST)
+def test_a_stream_read_to_its_end_releases_its_connection(server: Any, client: LambdaClient):
+    """Twenty streams use one connection."""
+    server.respond(HEAD + piece(b"a") + piece(b"b") + complete() + LAST)
     for _ in range(20):
         assert list(client.stream(story, {"n": 1})) == [b"a", b"b"]
 
@@ -119,7 +119,7 @@ def test_a_stream_read_to_its_end_gives_its_connection_back(server: Any, client:
 
 
 def test_a_stream_closed_early_closes_its_connection(server: Any, client: LambdaClient):
-    """The server sees it, and the next call has a connection of its own."""
+    """The server notices, and the next call uses another connection."""
 
     def script(connection: Any) -> None:
         connection.read_request()
@@ -130,45 +130,45 @@ def test_a_stream_closed_early_closes_its_connection(server: Any, client: Lambda
     with closing(client.stream(story, {"n": 1})) as stream:
         assert next(stream) == b"a"
     server.settle()
-    server.answer(HEAD + piece(b"b") + complete() + LAST)
+    server.respond(HEAD + piece(b"b") + complete() + LAST)
 
     assert list(client.stream(story, {"n": 2})) == [b"b"]
 
 
-def test_text_is_decoded_across_the_cuts(server: Any, client: LambdaClient):
-    """A character may be cut in the middle."""
+def test_text_is_decoded_across_pieces(server: Any, client: LambdaClient):
+    """A character may be split."""
     data = "für €".encode()
-    server.answer(HEAD + b"".join(piece(data[at : at + 1]) for at in range(len(data))) + complete() + LAST)
+    server.respond(HEAD + b"".join(piece(data[at : at + 1]) for at in range(len(data))) + complete() + LAST)
 
     assert "".join(client.stream(story, {"n": 1}, text=True)) == "für €"
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"\xe2\x82"])
-def test_what_is_no_text_is_a_response_error(server: Any, client: LambdaClient, data: bytes):
-    """Where text was asked for."""
-    server.answer(HEAD + piece(data) + complete() + LAST)
+def test_invalid_utf_8_is_a_response_error(server: Any, client: LambdaClient, data: bytes):
+    """If text was requested."""
+    server.respond(HEAD + piece(data) + complete() + LAST)
     with pytest.raises(lc.ResponseError, match="UTF-8"):
         list(client.stream(story, {"n": 1}, text=True))
 
 
-def test_a_function_that_sends_nothing_gives_no_piece(server: Any, client: LambdaClient):
-    """An empty answer is one too."""
-    server.answer(HEAD + complete() + LAST)
+def test_an_empty_stream_has_no_pieces(server: Any, client: LambdaClient):
+    """It is a success."""
+    server.respond(HEAD + complete() + LAST)
 
     assert list(client.stream(story, {"n": 1})) == []
 
 
-def test_events_that_nobody_knows_are_passed_over(server: Any, client: LambdaClient, over: str):
-    """Lambda may get new ones."""
+def test_unknown_events_are_skipped(server: Any, client: LambdaClient, over: str):
+    """Lambda may add new ones."""
     unknown = chunk(encode_message({":message-type": "event", ":event-type": "Heartbeat"}, b"{}"))
-    server.answer(HEAD + piece(b"a") + unknown + piece(b"b") + complete() + LAST)
+    server.respond(HEAD + piece(b"a") + unknown + piece(b"b") + complete() + LAST)
 
     assert list(client.stream(story, {"n": 1})) == [b"a", b"b"]
 
 
-def test_a_failure_amid_a_stream_is_the_functions_own(server: Any, client: LambdaClient):
-    """With the callee's words, and how much had come; nothing is sent again."""
-    server.answer(HEAD + piece(b"12345") + failed("KeyError", "id") + LAST)
+def test_a_failure_in_a_stream_is_a_function_error(server: Any, client: LambdaClient):
+    """With the callee's details and the number of bytes received; it is not retried."""
+    server.respond(HEAD + piece(b"12345") + failed("KeyError", "id") + LAST)
     came, error = fail(client, retry=RetryPolicy(initial_delay=0))
 
     assert came == [b"12345"]
@@ -178,9 +178,9 @@ def test_a_failure_amid_a_stream_is_the_functions_own(server: Any, client: Lambd
     assert len(server.requests) == 1
 
 
-def test_a_declared_error_amid_a_stream_is_its_own_class(server: Any, client: LambdaClient):
+def test_a_declared_error_in_a_stream_is_raised_as_its_class(server: Any, client: LambdaClient):
     """As in a call."""
-    server.answer(HEAD + piece(b"1") + failed("Declined", '{"reason": "limit"}') + LAST)
+    server.respond(HEAD + piece(b"1") + failed("Declined", '{"reason": "limit"}') + LAST)
 
     assert fail(client) == ([b"1"], Declined(reason="limit"))
 
@@ -198,18 +198,20 @@ def test_a_declared_error_amid_a_stream_is_its_own_class(server: Any, client: La
         (complete(ErrorCode="Unhandled", ErrorDetails="[1]"), lc.FunctionError),
     ],
 )
-def test_ends_of_lambdas_own_are_the_errors_of_a_call(server: Any, client: LambdaClient, end: bytes, expected: type):
-    """By their code, where the details are no report of a runtime."""
-    server.answer(HEAD + piece(b"1") + end + LAST)
+def test_a_platform_error_in_a_stream_is_the_error_of_a_call(
+    server: Any, client: LambdaClient, end: bytes, expected: type
+):
+    """By its code, if the details are not a report of a runtime."""
+    server.respond(HEAD + piece(b"1") + end + LAST)
     _, error = fail(client)
 
     assert type(error) is expected
     assert error.received_bytes == 1
 
 
-def test_the_log_comes_with_the_failure(server: Any, client: LambdaClient):
-    """In the event that ends the stream."""
-    server.answer(HEAD + piece(b"1") + complete(ErrorCode="Unhandled", LogResult="U1RBUlQ=") + LAST)
+def test_the_log_is_in_the_error(server: Any, client: LambdaClient):
+    """It is in the last event of the stream."""
+    server.respond(HEAD + piece(b"1") + complete(ErrorCode="Unhandled", LogResult="U1RBUlQ=") + LAST)
     _, error = fail(client, log_tail=True)
 
     assert isinstance(error, lc.FunctionError)
@@ -241,8 +243,8 @@ def breaks_off(*sent: bytes, act: str = "close") -> Callable[[Any], None]:
     ],
     ids=["cut", "cut in a piece", "no end", "cut in a message", "no event", "damaged", "error of the service"],
 )
-def test_a_stream_that_breaks_off_says_so(server: Any, client: LambdaClient, rest: list[bytes]):
-    """It never passes for a whole one, and what had come is known."""
+def test_a_truncated_stream_is_an_error(server: Any, client: LambdaClient, rest: list[bytes]):
+    """It is never a success, and the number of bytes received is known."""
     server.play(breaks_off(HEAD, piece(b"12345"), *rest))
     came, error = fail(client)
 
@@ -252,8 +254,8 @@ def test_a_stream_that_breaks_off_says_so(server: Any, client: LambdaClient, res
     assert error.request_id == "7f3c1f6e-5a0b-4c53-9d3e-2f1b8a4c6d70"
 
 
-def test_a_reset_amid_a_stream_is_a_stream_that_breaks_off(server: Any, client: LambdaClient):
-    """When the first piece has come."""
+def test_a_reset_in_a_stream_is_a_truncated_stream(server: Any, client: LambdaClient):
+    """After the first piece was read."""
     came = threading.Event()
 
     def script(connection: Any) -> None:
@@ -272,8 +274,8 @@ def test_a_reset_amid_a_stream_is_a_stream_that_breaks_off(server: Any, client: 
     assert caught.value.received_bytes == 5
 
 
-def test_a_server_that_stops_amid_a_stream_is_given_up_at_the_deadline(server: Any, client: LambdaClient):
-    """One deadline for the whole stream."""
+def test_a_stream_that_stalls_ends_at_the_deadline(server: Any, client: LambdaClient):
+    """There is one deadline for the whole stream."""
 
     def script(connection: Any) -> None:
         connection.read_request()
@@ -287,13 +289,13 @@ def test_a_server_that_stops_amid_a_stream_is_given_up_at_the_deadline(server: A
     assert (caught.value.execution, caught.value.received_bytes) == (Execution.EXECUTED, 1)
 
 
-def test_a_server_that_trickles_is_given_up_at_the_deadline(server: Any, client: LambdaClient):
-    """However regularly something comes."""
+def test_a_stream_that_trickles_ends_at_the_deadline(server: Any, client: LambdaClient):
+    """However regularly pieces arrive."""
 
     def script(connection: Any) -> None:
         connection.read_request()
         connection.send(HEAD)
-        while not server.stopping.wait(0.05):
+        while not server.closing.wait(0.05):
             connection.send(piece(b"1"))
 
     server.play(script)
@@ -301,11 +303,11 @@ def test_a_server_that_trickles_is_given_up_at_the_deadline(server: Any, client:
         list(client.stream(story, {"n": 1}, timeout=0.6))
 
 
-def test_what_fails_before_the_first_piece_is_retried_as_a_call_is(server: Any, connect: Callable[..., LambdaClient]):
-    """Nothing was handed out yet: a throttle, a lost connection, and for who may run twice a failure of Lambda's."""
+def test_a_failure_before_the_first_piece_is_retried_like_a_call(server: Any, connect: Callable[..., LambdaClient]):
+    """Nothing was delivered yet: a throttle, a lost connection, and with idempotency a failure of Lambda."""
     throttle = b"HTTP/1.1 429 No\r\nx-amzn-ErrorType: TooManyRequestsException\r\nContent-Length: 2\r\n\r\n{}"
     cut = HEAD + piece(b"1")[:9]
-    server.answer(throttle, HEAD + piece(b"a") + complete() + LAST)
+    server.respond(throttle, HEAD + piece(b"a") + complete() + LAST)
 
     assert list(connect().stream(story, {"n": 1}, retry=RetryPolicy(initial_delay=0))) == [b"a"]
     assert len(server.requests) == 2
@@ -313,11 +315,11 @@ def test_what_fails_before_the_first_piece_is_retried_as_a_call_is(server: Any, 
     assert list(connect().stream(story, {"n": 1}, retry=RetryPolicy(initial_delay=0))) == [b"b"]
 
 
-def test_a_refusal_is_the_error_of_a_call(server: Any, client: LambdaClient):
-    """Whole, and its connection is free again."""
+def test_an_error_response_is_the_error_of_a_call(server: Any, client: LambdaClient):
+    """It is read to its end, and its connection is released."""
     body = b'{"Message": "Function not found: story", "Type": "User"}'
     head = b"HTTP/1.1 404 No\r\nx-amzn-ErrorType: ResourceNotFoundException\r\nContent-Length: %d\r\n\r\n" % len(body)
-    server.answer(head + body, HEAD + piece(b"a") + complete() + LAST)
+    server.respond(head + body, HEAD + piece(b"a") + complete() + LAST)
     _, error = fail(client)
 
     assert type(error) is lc.FunctionNotFoundError
@@ -326,7 +328,7 @@ def test_a_refusal_is_the_error_of_a_call(server: Any, client: LambdaClient):
 
 
 def test_backpressure_reaches_the_server(server: Any, client: LambdaClient):
-    """Who does not read is not sent to: the server waits, and nothing piles up here."""
+    """If the client does not read, the server waits, and nothing is buffered without limit."""
     sent = list[int]()
 
     def script(connection: Any) -> None:
@@ -340,16 +342,16 @@ def test_backpressure_reaches_the_server(server: Any, client: LambdaClient):
     server.play(script)
     stream = client.stream(story, {"n": 1})
     next(stream)
-    server.stopping.wait(0.5)
+    server.closing.wait(0.5)
     waiting = len(sent)
 
     assert waiting < 300
     assert sum(map(len, stream)) == 399 * 100_000
 
 
-def test_nothing_is_sent_before_the_first_piece_is_asked_for(server: Any, client: LambdaClient):
-    """A stream that is dropped unread never was."""
-    server.answer(HEAD + complete() + LAST)
+def test_nothing_is_sent_before_the_first_piece_is_requested(server: Any, client: LambdaClient):
+    """A stream that is dropped unread sends nothing."""
+    server.respond(HEAD + complete() + LAST)
     stream: Iterator[bytes] = client.stream(story, {"n": 1})
     del stream
 

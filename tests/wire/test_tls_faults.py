@@ -1,8 +1,9 @@
-"""What can go wrong with TLS: before the request it proves that nothing ran, after the request it proves nothing."""
+"""TLS faults: before the request they prove that nothing ran, after the request they prove nothing."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,37 +11,45 @@ from botocore.config import Config
 
 import lambdachain as lc
 from lambdachain import Execution, LambdaClient
+from tests.support.laboratory import Laboratory
 
 SUCCESS = b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Length: 1\r\n\r\n7"
 QUICK = Config(connect_timeout=0.5)
 
 
 @pytest.fixture
+def server(certificate: Path) -> Iterator[Laboratory]:
+    """A server whose scripts decide when to perform the TLS handshake."""
+    with Laboratory(certificate) as running:
+        yield running
+
+
+@pytest.fixture
 def over_tls(
     server: Any, connect: Callable[..., LambdaClient], monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., LambdaClient]:
-    """Make clients that speak TLS with the server and, unless told otherwise, trust its certificate."""
+    """Create clients that speak TLS with the server and by default trust its certificate."""
 
-    def connected(*, trusting: bool = True, **options: Any) -> LambdaClient:
+    def create_client(*, trusting: bool = True, **options: Any) -> LambdaClient:
         if trusting:
             monkeypatch.setenv("AWS_CA_BUNDLE", str(server.certificate))
-        return connect(endpoint_url=server.url.replace("http:", "https:"), **options)
+        return connect(**options)
 
-    return connected
+    return create_client
 
 
 def failure(client: LambdaClient) -> tuple[type, Execution, bool]:
-    """Call, and give what the error says."""
+    """Call, and return the attributes of the error."""
     with pytest.raises(lc.CallError) as caught:
         client.call("billing", None, timeout=2)
     assert len(caught.value.attempts) == 1
     return type(caught.value), caught.value.execution, caught.value.retryable
 
 
-def test_a_call_over_tls_succeeds_where_the_certificate_is_trusted(
+def test_a_call_over_tls_with_a_trusted_certificate_succeeds(
     server: Any, over_tls: Callable[..., LambdaClient]
 ) -> None:
-    """So the faults below are the faults."""
+    """So the tests below fail because of their faults."""
 
     def script(connection: Any) -> None:
         connection.start_tls()
@@ -52,8 +61,8 @@ def test_a_call_over_tls_succeeds_where_the_certificate_is_trusted(
     assert over_tls().call("billing", None) == 7
 
 
-def test_an_untrusted_certificate_is_a_setting_to_mend(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
-    """Nothing was sent, and trying again would not help."""
+def test_an_untrusted_certificate_is_a_wrong_configuration(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
+    """Nothing was sent, and a retry would not help."""
     server.play(lambda connection: connection.start_tls())
 
     seen = failure(over_tls(trusting=False))
@@ -62,10 +71,8 @@ def test_an_untrusted_certificate_is_a_setting_to_mend(server: Any, over_tls: Ca
     assert server.requests == []
 
 
-def test_a_server_that_does_not_speak_tls_is_a_setting_to_mend(
-    server: Any, over_tls: Callable[..., LambdaClient]
-) -> None:
-    """OpenSSL says so by the name of its error; one that has another name for it leaves it open."""
+def test_a_server_without_tls_is_a_wrong_configuration(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
+    """If OpenSSL's error has the name for it; otherwise it may be temporary."""
 
     def script(connection: Any) -> None:
         connection.read(5)
@@ -84,7 +91,7 @@ def test_a_server_that_does_not_speak_tls_is_a_setting_to_mend(
 
 
 @pytest.mark.parametrize("end", ["close", "reset"])
-def test_a_handshake_that_breaks_off_is_no_connection(
+def test_a_handshake_that_breaks_off_is_a_connect_error(
     end: str, server: Any, over_tls: Callable[..., LambdaClient]
 ) -> None:
     """The exception is the same as after the request, but the connection knows that nothing was sent."""
@@ -99,8 +106,8 @@ def test_a_handshake_that_breaks_off_is_no_connection(
     assert server.requests == []
 
 
-def test_a_handshake_that_hangs_is_no_connection(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
-    """The exception is the same as that of a function that does not answer, but nothing was sent."""
+def test_a_handshake_that_hangs_is_a_connect_error(server: Any, over_tls: Callable[..., LambdaClient]) -> None:
+    """The exception is the same as for a missing response, but nothing was sent."""
     server.play(lambda connection: connection.hang())
 
     error, execution, retryable = failure(over_tls(config=QUICK))
@@ -114,10 +121,10 @@ def test_a_handshake_that_hangs_is_no_connection(server: Any, over_tls: Callable
     [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"\x17\x03\x03\x00\x05hello", b"\x15\x03\x01\x00\x02\x02\x46", b"\x00" * 64],
     ids=["plain HTTP", "a record that does not decrypt", "an alert in the clear", "zeros"],
 )
-def test_a_bad_record_after_the_request_never_says_that_nothing_ran(
+def test_an_invalid_record_after_the_request_leaves_doubt(
     garbage: bytes, server: Any, over_tls: Callable[..., LambdaClient]
 ) -> None:
-    """OpenSSL may give it the name that it gives to a server without TLS."""
+    """OpenSSL may report it like a server without TLS."""
 
     def script(connection: Any) -> None:
         connection.start_tls()

@@ -1,4 +1,4 @@
-"""Credentials that are expired, or whose provider fails: ``CredentialsError``, by every way in, and no secret in it."""
+"""Expired credentials and failing providers: ``CredentialsError`` from every kind of call, without secrets."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ EXPIRED = {**KEYS, "AWS_CREDENTIAL_EXPIRATION": PAST}
 
 
 @pytest.fixture(autouse=True)
-def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Let nobody provide credentials, as on a fresh machine."""
+def _no_credentials(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Remove every source of credentials, as on a new machine."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -46,16 +46,16 @@ def _nobody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 def printing(printed: str, status: int = 0) -> Callable[[Path], str]:
     """Configure a credential process that prints this."""
 
-    def configured(directory: Path) -> str:
+    def configure(directory: Path) -> str:
         script = directory / "process.py"
         script.write_text(f"import sys\nprint({printed!r})\nprint({CANARY!r}, file=sys.stderr)\nsys.exit({status})\n")
         return f"[default]\ncredential_process = {sys.executable} {script}\n"
 
-    return configured
+    return configure
 
 
 def saying(text: str) -> Callable[[Path], str]:
-    """Configure this."""
+    """Write this configuration."""
     return lambda _: text
 
 
@@ -71,18 +71,18 @@ def _spoil(directory: Path) -> str:
 CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"
 UNUSABLE: dict[str, tuple[dict[str, str], Callable[[Path], str]]] = {
     "expired": (EXPIRED, saying("")),
-    "a date that is none": ({**KEYS, "AWS_CREDENTIAL_EXPIRATION": f"{CANARY} day"}, saying("")),
-    "a process prints garbage": ({}, printing(f"{CANARY} is no JSON")),
+    "an invalid date": ({**KEYS, "AWS_CREDENTIAL_EXPIRATION": f"{CANARY} day"}, saying("")),
+    "a process prints garbage": ({}, printing(f"{CANARY} is not JSON")),
     "a process prints a list": ({}, printing(f'["{CANARY}"]')),
     "a process leaves out a key": ({}, printing(json.dumps({"Version": 1, "AccessKeyId": CANARY}))),
     "a process has another version": ({}, _process(Version=2)),
-    "a process gives a number": ({}, _process(AccessKeyId=7)),
-    "a process gives a bad date": ({}, _process(Expiration=f"{CANARY} day")),
-    "a process gives a number for a date": ({}, _process(Expiration=12)),
-    "a process gives a date without a zone": ({}, _process(Expiration="2090-01-01T00:00:00")),
-    "a process gives what has expired": ({}, _process(Expiration=PAST)),
-    "a process gives a line's end": ({}, _process(SessionToken=f"a\r\nX-Evil: {CANARY}")),
-    "a process gives what is not Latin": ({}, _process(SessionToken=f"\u6771{CANARY}")),
+    "a process prints a number": ({}, _process(AccessKeyId=7)),
+    "a process prints a bad date": ({}, _process(Expiration=f"{CANARY} day")),
+    "a process prints a number for a date": ({}, _process(Expiration=12)),
+    "a process prints a date without a zone": ({}, _process(Expiration="2090-01-01T00:00:00")),
+    "a process prints what has expired": ({}, _process(Expiration=PAST)),
+    "a process prints a line's end": ({}, _process(SessionToken=f"a\r\nX-Evil: {CANARY}")),
+    "a process prints what is not Latin": ({}, _process(SessionToken=f"\u6771{CANARY}")),
     "a process fails": ({}, printing("", status=3)),
     "a process that is not there": ({}, saying("[default]\ncredential_process = /no/such/program\n")),
     "a process without its quote": ({}, saying('[default]\ncredential_process = "/no/such/program\n')),
@@ -116,7 +116,7 @@ UNUSABLE: dict[str, tuple[dict[str, str], Callable[[Path], str]]] = {
 
 @pytest.fixture(params=UNUSABLE)
 def unusable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Set up each kind of credentials that cannot be used."""
+    """Set up each kind of unusable credentials."""
     environment, config = UNUSABLE[request.param]
     (tmp_path / "config").write_text(config(tmp_path))
     for name, value in environment.items():
@@ -125,13 +125,13 @@ def unusable(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, tm
 
 @pytest.fixture
 def expired(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have credentials in the environment that say themselves that they have expired."""
+    """Set credentials in the environment with an expiry time in the past."""
     for name, value in EXPIRED.items():
         monkeypatch.setenv(name, value)
 
 
-def assert_is_said(error: BaseException) -> None:
-    """Check that an error is of the right class, says that nothing ran, and quotes nothing."""
+def assert_is_credentials_error(error: BaseException) -> None:
+    """Check that an error has the right class, says that nothing ran, and quotes nothing."""
     assert isinstance(error, lc.CredentialsError)
     assert (Execution.NOT_EXECUTED, False) == (error.execution, error.retryable)
     assert CANARY not in f"{error} {error!r} {''.join(traceback.format_exception(error))}"
@@ -139,20 +139,18 @@ def assert_is_said(error: BaseException) -> None:
 
 @pytest.mark.usefixtures("unusable")
 @pytest.mark.parametrize("timeout", [None, PATIENCE], ids=["in any time", "in time"])
-def test_credentials_that_cannot_be_used_are_a_credentials_error(
-    *, timeout: float | None, server: Any, connect: Any
-) -> None:
-    """Whoever provides them, and whatever that raises."""
+def test_unusable_credentials_are_a_credentials_error(*, timeout: float | None, server: Any, connect: Any) -> None:
+    """Of any provider, with any exception."""
     with pytest.raises(lc.CallError) as caught:
         connect().call("billing", 1, timeout=timeout)
 
-    assert_is_said(caught.value)
+    assert_is_credentials_error(caught.value)
     assert server.requests == []
 
 
 @pytest.mark.usefixtures("expired")
-def test_they_are_one_by_every_way_in(server: Any, connect: Any) -> None:
-    """``fire``, ``can_invoke``, ``stream`` and each item of a map, as ``call``."""
+def test_unusable_credentials_are_a_credentials_error_from_every_kind_of_call(server: Any, connect: Any) -> None:
+    """``fire``, ``can_invoke``, ``stream`` and each item of a map, as well as ``call``."""
     client = connect()
     for send in (
         lambda: client.call("billing", 1),
@@ -163,7 +161,7 @@ def test_they_are_one_by_every_way_in(server: Any, connect: Any) -> None:
     ):
         with pytest.raises(lc.CredentialsError, match="expired") as caught:
             send()
-        assert_is_said(caught.value)
+        assert_is_credentials_error(caught.value)
 
     results = list(client.map("billing", [1, 2], return_exceptions=True))
 
@@ -172,11 +170,11 @@ def test_they_are_one_by_every_way_in(server: Any, connect: Any) -> None:
 
 
 class VaultError(Exception):
-    """What a provider of a program's own raises."""
+    """The exception of a user's provider."""
 
 
 class Vault(Credentials):
-    """Credentials of a program's own, which cannot be read."""
+    """A user's credentials that cannot be read."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(CANARY, CANARY, CANARY, method="vault")
@@ -191,19 +189,19 @@ class Vault(Credentials):
 def test_a_session_s_own_credentials_may_raise_anything(
     *, error: Exception, server: Any, connect: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Their class is said, and not what they say."""
+    """The error has the class of the exception, but not its message."""
     session: Any = botocore.session.Session()
     monkeypatch.setattr(session, "_credentials", Vault(error))
 
     with pytest.raises(lc.CallError, match=type(error).__name__) as caught:
         connect(session=session, region="eu-west-1").call("billing", 1)
 
-    assert_is_said(caught.value)
+    assert_is_credentials_error(caught.value)
     assert server.requests == []
 
 
 class Odd:
-    """An object of a program's own in the place of credentials."""
+    """Some object in place of credentials."""
 
     def __init__(self, frozen: object) -> None:
         self.frozen = frozen
@@ -216,7 +214,7 @@ class Odd:
 
 
 class UnresolvedCall(Vault):
-    """Credentials whose own check whether they are fresh fails."""
+    """Credentials whose check for expiry fails."""
 
     def refresh_needed(self) -> bool:
         raise self.error
@@ -241,7 +239,7 @@ def _as_method(error: Exception) -> Any:
 )
 @pytest.mark.parametrize("over", ["boto3", "http", "async http"])
 @pytest.mark.parametrize("timeout", [None, PATIENCE], ids=["in any time", "in time"])
-def test_a_session_may_give_anything(
+def test_a_session_may_return_anything(
     *,
     name: str,
     value: object,
@@ -260,20 +258,20 @@ def test_a_session_may_give_anything(
     results = list(client.map("billing", [1, 2], return_exceptions=True, timeout=timeout))
 
     for error in (caught.value, *results):
-        assert_is_said(error)
+        assert_is_credentials_error(error)
     assert server.requests == []
 
 
 @pytest.mark.usefixtures("expired")
-def test_the_doctor_finds_expired_ones_in_a_test() -> None:
-    """The guard keeps it from networks only, and these need none."""
+def test_the_doctor_finds_expired_credentials_in_a_test() -> None:
+    """The network guard does not affect it, because no network is used."""
     assert ["credentials"] == [finding.subject for finding in examine(reach=False) if finding.level is Level.FAULT]
 
 
 @pytest.mark.allow_real_invokes  # else the doctor does not ask those who provide credentials
 @pytest.mark.usefixtures("unusable")
-def test_the_doctor_finds_them(request: pytest.FixtureRequest) -> None:
-    """As a fault of the credentials, and of nothing else; a date that is none, too."""
+def test_the_doctor_finds_unusable_credentials(request: pytest.FixtureRequest) -> None:
+    """It reports the credentials and nothing else; also for an invalid date."""
     if "not Latin" in request.node.name or "line's end" in request.node.name or "a number]" in request.node.name:
         pytest.skip("they can be read; it is the request that cannot be signed with them")
 
@@ -284,16 +282,16 @@ def test_the_doctor_finds_them(request: pytest.FixtureRequest) -> None:
 
 
 @pytest.mark.usefixtures("expired")
-def test_the_doctor_finds_in_a_test_what_takes_no_network() -> None:
-    """The guard of tests is closed, and the date is in the environment."""
+def test_the_doctor_needs_no_network_for_dates_in_the_environment() -> None:
+    """The network guard of tests is closed."""
     findings = [finding for finding in examine(reach=False) if finding.level is Level.FAULT]
 
     assert [("credentials", True)] == [(finding.subject, "expired" in finding.text) for finding in findings]
 
 
-@pytest.fixture(name="given")
-def _given(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A client of a program's own, with retries off."""
+@pytest.fixture(name="given_client")
+def _given_client(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A user's client, with retries off."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
     config = Config(retries={"total_max_attempts": 1})
@@ -302,12 +300,14 @@ def _given(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     made.close()
 
 
-def test_a_given_client_s_credentials_count_too(given: Any, server: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_credentials_of_a_given_client_are_checked(
+    given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """They are read inside botocore's own call."""
-    monkeypatch.setattr(given._request_signer, "_credentials", Vault(VaultError(CANARY)))
+    monkeypatch.setattr(given_client._request_signer, "_credentials", Vault(VaultError(CANARY)))
 
     with pytest.raises(lc.CallError, match="VaultError") as caught:
-        LambdaClient(BotoTransport(given), retry=RetryPolicy.never()).call("billing", 1)
+        LambdaClient(BotoTransport(given_client), retry=RetryPolicy.never()).call("billing", 1)
 
-    assert_is_said(caught.value)
+    assert_is_credentials_error(caught.value)
     assert server.requests == []

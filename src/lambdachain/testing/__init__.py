@@ -1,6 +1,6 @@
-"""Tests without AWS: scripted answers, real handlers in this process, and checks of contracts.
+"""Tests without AWS: scripted responses, real handlers in this process, and checks of contracts.
 
-The pytest plugin that comes with lambdachain has fixtures for them: ``lambda_stub``, ``lambda_inprocess``,
+The pytest plugin of lambdachain has fixtures for them: ``lambda_stub``, ``lambda_inprocess``,
 ``lambda_endpoint`` and ``lambda_context``.
 """
 
@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from lambdachain._transports.transport_override import RealInvokeBlockedError, StubError
 
+from ._call_log import InProcessCall
 from ._compatibility import Breakage, Change, IncompatibleContractError, assert_compatible, compatibility
-from ._context import LambdaContext
-from ._fulfils import UnfulfilledContractError, assert_handler_fulfils
+from ._contract_verification import UnfulfilledContractError, assert_handler_fulfils
 from ._in_process import InProcessTransport
-from ._record import InProcessCall
-from ._script import Stub, StubCall
-from ._stub import StubTransport, UnstubbedCallError, UnusedStubError
+from ._lambda_context import LambdaContext
+from ._stub import Stub, StubCall
+from ._stub_transport import StubTransport, UnstubbedCallError, UnusedStubError
 
 __all__ = [
     "Breakage",

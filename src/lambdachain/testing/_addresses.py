@@ -1,4 +1,4 @@
-"""Whether a call is for the function that a test has put in place."""
+"""Addresses of the functions of a test, and which calls they match."""
 
 from __future__ import annotations
 
@@ -12,41 +12,46 @@ from lambdachain._lambda_api.aws_location import LATEST
 
 
 @dataclass(frozen=True, slots=True)
-class Deployment:
-    """Where a function is: its address without a qualifier, and the qualifier, ``None`` for any."""
+class FunctionAddress:
+    """A function's name or ARN without a qualifier, and the qualifier; ``None`` matches any."""
 
     function: FunctionArn | FunctionName
     qualifier: str | None
 
-    def has(self, called: FunctionArn | FunctionName) -> bool:
-        """Check whether *called* is this function: each part of the address that is said here is the same there."""
-        parts = ((self.function.name, called.name), *((getattr(self.function, p), getattr(called, p)) for p in _PARTS))
-        return all(here is None or here == there for here, there in parts)
+    def matches(self, called: FunctionArn | FunctionName) -> bool:
+        """Check whether *called* is this function: every part that this address has must be equal.
+
+        A name without account and region matches the function wherever its callers expect it.
+        """
+        parts = ((getattr(self.function, part), getattr(called, part)) for part in _PARTS)
+        return all(own is None or own == other for own, other in parts)
 
     def __str__(self) -> str:
         return f"{self.function}:{self.qualifier}" if self.qualifier else str(self.function)
 
 
-_PARTS = ("account_id", "region", "partition")
+_PARTS = ("name", "account_id", "region", "partition")
 
 
-def deployment(
+def to_function_address(
     target: HasContract[Any, Any] | Address, function: Address | None = None, qualifier: str | None = None
-) -> Deployment:
-    """Find where a target is deployed: at *function* if given, else where its contract says.
+) -> FunctionAddress:
+    """Return the address of a target: *function* if given, else the one of its contract.
 
     Raises:
-        ContractError: A qualifier is given twice.
-        InvalidArnError: An address or qualifier is nothing that Lambda accepts.
+        ContractError: Both the address and *qualifier* have a qualifier.
+        InvalidArnError: Lambda would not accept an address or qualifier.
     """
     if isinstance(target, Address):
         address, own = (function or target), None
     else:
+        # The contract's qualifier also applies to a name that the client resolves it to.
         address, own = (function or target.contract.function), target.contract.qualifier
     name, named = split_qualifier(address, qualifier, ContractError)
-    return Deployment(parse_target(name), named or own)
+    return FunctionAddress(parse_target(name), named or own)
 
 
-def version_of(qualifier: str | None) -> str:
-    """Return the version that a call of *qualifier* runs: an alias leads to some version, say the first."""
+def version_for(qualifier: str | None) -> str:
+    """Return the version that a call of *qualifier* runs."""
+    # A test does not say which version an alias points to; version 1 stands in for it.
     return LATEST if qualifier is None else qualifier if qualifier == LATEST or qualifier.isdigit() else "1"

@@ -1,4 +1,4 @@
-"""What was expected beside what came, field by field: for the message of a failed expectation."""
+"""Differences between expected and actual requests, field by field, for the message of a failed assertion."""
 
 from __future__ import annotations
 
@@ -10,67 +10,72 @@ from typing import Any, Final
 from lambdachain._core.type_guards import is_mapping, is_sequence
 from lambdachain._json.codec import type_name
 
-_LONGEST: Final = 200
+_MAX_LENGTH: Final = 200
 _ABSENT: Final = object()
 
 
-def compare(expected: Sequence[object], came: Sequence[object]) -> list[str]:
-    """Report in lines how the requests that came differ from those expected; none if they do not."""
-    pairs = zip_longest(expected, came, fillvalue=_ABSENT)
-    return [line for number, pair in enumerate(pairs, 1) for line in _call(f"call {number}", *pair)]
+def compare(expected: Sequence[object], actual: Sequence[object]) -> list[str]:
+    """Describe how the actual requests differ from the expected ones, in lines; an empty list if they do not."""
+    pairs = zip_longest(expected, actual, fillvalue=_ABSENT)
+    return [line for number, pair in enumerate(pairs, 1) for line in _compare_call(f"call {number}", *pair)]
 
 
-def _call(name: str, expected: object, came: object) -> Iterator[str]:
-    if came is _ABSENT:
-        yield f"{name} did not come: {shortened(expected)}"
+def _compare_call(name: str, expected: object, actual: object) -> Iterator[str]:
+    if actual is _ABSENT:
+        yield f"{name}: expected {shortened(expected)}, but there was no such call"
     elif expected is _ABSENT:
-        yield f"{name} was not expected: {shortened(came)}"
+        yield f"{name}: unexpected call with {shortened(actual)}"
     else:
-        yield from (f"{name}: {line}" for line in differences(expected, came))
+        yield from (f"{name}: {line}" for line in differences(expected, actual))
 
 
-def differences(expected: object, came: object, path: str = "") -> list[str]:
-    """Describe where two values differ, in lines such as ``items[1].price: 3 came, 4 was expected``."""
-    if expected == came:
+def differences(expected: object, actual: object, path: str = "") -> list[str]:
+    """Describe where two values differ, in lines such as ``items[1].price: expected 4, got 3``."""
+    # The classes of a test decide themselves what is equal; only unequal values are taken apart.
+    if expected == actual:
         return []
-    parts, others = _parts(expected), _parts(came)
-    if type(expected) is type(came) and parts is not None and others is not None:
+    parts, others = _parts(expected), _parts(actual)
+    if type(expected) is type(actual) and parts is not None and others is not None:
         names = {**parts, **others}
         pairs = ((name, parts.get(name, _ABSENT), others.get(name, _ABSENT)) for name in names)
-        lines = [line for name, one, other in pairs for line in _part(f"{path}{name}".lstrip("."), one, other)]
+        lines = [line for name, one, other in pairs for line in _compare_part(f"{path}{name}".lstrip("."), one, other)]
+        # No lines: the parts are equal and something that is not a part differs, so the whole is shown below.
         if lines:
             return lines
-    return [f"{path or 'the request'}: {_told(came, expected)} came, {_told(expected, came)} was expected"]
+    return [
+        f"{path or 'the request'}: expected {_show_distinct(expected, actual)}, got {_show_distinct(actual, expected)}"
+    ]
 
 
-def _part(path: str, expected: object, came: object) -> Iterator[str]:
-    if came is _ABSENT:
-        yield f"{path}: nothing came, {shortened(expected)} was expected"
+def _compare_part(path: str, expected: object, actual: object) -> Iterator[str]:
+    if actual is _ABSENT:
+        yield f"{path}: expected {shortened(expected)}, but it is missing"
     elif expected is _ABSENT:
-        yield f"{path}: {shortened(came)} came, nothing was expected"
+        yield f"{path}: unexpected {shortened(actual)}"
     else:
-        yield from differences(expected, came, path)
+        yield from differences(expected, actual, path)
 
 
 def shortened(value: object) -> str:
-    """Show a value, cut where it is very long."""
+    """Return the repr of a value, truncated if it is very long."""
     text = repr(value)
-    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}... ({len(text)} characters)"
+    return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}... ({len(text)} characters)"
 
 
-def _told(value: object, other: object) -> str:
-    """Show a value so that it does not look like another of a different type: ``1`` and ``1.0`` do, or two classes."""
-    told = shortened(value)
-    return told if told != shortened(other) else f"{told} ({type_name(type(value))})"
+def _show_distinct(value: object, other: object) -> str:
+    """Return the repr of a value, with its type if *other* has the same repr, as instances of two classes may have."""
+    text = shortened(value)
+    return text if text != shortened(other) else f"{text} ({type_name(type(value))})"
 
 
 def _parts(value: Any) -> Mapping[str, object] | None:
-    """Accept a value apart; ``None`` for one that has no parts."""
+    """Split a value into its parts by path; ``None`` for a value that has no parts."""
     if is_mapping(value):
         return {f"[{key!r}]": inner for key, inner in value.items()}
     if is_sequence(value):
         return {f"[{position}]": inner for position, inner in enumerate(value)}
     if is_dataclass(value):
         return {f".{field.name}": getattr(value, field.name) for field in fields(value)}
+    # Read from the class, because pydantic deprecates reading model_fields from an instance.
     model_fields: object = getattr(value.__class__, "model_fields", None)
     return {f".{name}": getattr(value, name) for name in model_fields} if is_mapping(model_fields) else None

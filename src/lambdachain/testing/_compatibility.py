@@ -1,4 +1,4 @@
-"""Checks that callers and callees of two versions of a contract understand each other."""
+"""Checks that callers and callees with two versions of a contract are compatible."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class IncompatibleContractError(StubError):
     """A contract has changed in a way that breaks callers or callees.
 
     Attributes:
-        changes: What breaks somebody, and was not allowed.
+        changes: The breaking changes that were not allowed.
     """
 
     def __init__(self, message: str, changes: Collection[Change] = ()) -> None:
@@ -44,7 +44,7 @@ def assert_compatible(
     other_callers: bool = False,
     allow: Collection[str] = (),
 ) -> None:
-    """Check that callers and callees of two versions of a contract understand each other.
+    """Check that callers and callees with two versions of a contract are compatible.
 
     >>> from lambdachain import Contract
     >>> deployed = Contract("orders-double", request=int, response=int).schema()
@@ -53,30 +53,29 @@ def assert_compatible(
     Args:
         old: The contract as it is deployed, or its schema: the file that ``Contract.schema`` was written to.
         new: The contract as it will be.
-        first: Which side is deployed first, and so has to get on with the other's old version. Without it, either
-            may be: no old caller and no new caller may break.
-        other_callers: Whether callers that lambdachain did not make must not break either.
-        allow: The paths of changes that break somebody, and shall.
+        first: The side that is deployed first, and so has to work with the old version of the other side. By default
+            either may be first: neither old nor new callers may break.
+        other_callers: Whether callers that do not use lambdachain must not break either.
+        allow: The paths of breaking changes that are intended.
 
     Raises:
-        IncompatibleContractError: A change breaks somebody, or it cannot be told whether it does; or *allow* names
-            what breaks nobody.
-        ContractError: *old* or *new* is no contract, and no schema of one.
+        IncompatibleContractError: A change is or may be breaking; or *allow* has the path of a change that is not.
+        ContractError: *old* or *new* is neither a contract nor the schema of one.
     """
     required: tuple[Who, ...] = (*_REQUIRED[first], "other callers") if other_callers else _REQUIRED[first]
     breaking = [change for change in compatibility(old, new) if change.breaks_any(*required)]
     idle = sorted(set(allow) - {change.path for change in breaking})
     if idle:
-        raise IncompatibleContractError(f"allow names {', '.join(idle)}, and nothing breaks there: take it out")
-    left = [_limited(change, required) for change in breaking if change.path not in allow]
+        raise IncompatibleContractError(f"allow has {', '.join(idle)}, where no change is breaking: remove it")
+    left = [_restrict_to(change, required) for change in breaking if change.path not in allow]
     if left:
         raise IncompatibleContractError(_report(_schema(new)["function"], left), left)
 
 
 def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
-    """Find what has changed between two versions of a contract, and whom it breaks.
+    """List the changes between two versions of a contract, and whom each of them breaks.
 
-    What nobody is broken by is among it. Whether a value still *means* the same cannot be seen here.
+    Compatible changes are listed, too. Whether a value still *means* the same cannot be checked.
 
     >>> from lambdachain import Contract
     >>> old, new = (Contract("orders-double", request=form, response=int) for form in (int, int | None))
@@ -91,7 +90,7 @@ def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
         new: The contract as it will be, or its schema.
 
     Raises:
-        ContractError: *old* or *new* is no contract, and no schema of one.
+        ContractError: *old* or *new* is neither a contract nor the schema of one.
     """
     return changes_between(_schema(old), _schema(new))
 
@@ -100,7 +99,8 @@ def _schema(version: Versioned) -> ContractSchema:
     return version.contract.schema() if isinstance(version, HasContract) else checked_schema(version)
 
 
-def _limited(change: Change, who: Collection[Who]) -> Change:
+def _restrict_to(change: Change, who: Collection[Who]) -> Change:
+    # The order of deployment rules out the other breakages: they would only distract in the message.
     return Change(change.path, change.what, tuple(one for one in change.breaks if one.who in who), change.advice)
 
 

@@ -1,4 +1,4 @@
-"""A whole system of real handlers in one process, with Lambda's semantics."""
+"""A transport that runs a system of real handlers in this process, with Lambda's semantics."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._lambda_api.responses import Answer, RefusedError
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
-from ._deployments import Deployments, Function, Target, chosen
-from ._events import Event, InProcessEventQueue
-from ._record import InProcessCall, Record, record_of
-from ._recursion import Chain, current_chain, within
-from ._requests import checked, place_of
-from ._runtime import Handler, Settings, run
+from ._call_log import CallLog, InProcessCall, to_in_process_call
+from ._event_queue import InProcessEventQueue, QueuedEvent
+from ._in_process_functions import InProcessFunction, InProcessFunctions, Target, find_version
+from ._received_requests import check_invocation, location_for
+from ._recursion import Chain, current_chain, use_chain
+from ._runtime import FunctionConfig, Handler, run
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -37,11 +37,11 @@ _QUEUED: Final = 202
 class InProcessTransport:
     """Run functions in this process as Lambda would: a system of real handlers, tested in milliseconds.
 
-    Requests and answers go through JSON, handlers get a context whose time runs down, exceptions become what Lambda
-    makes of them, and names, sizes and qualifiers are checked as Lambda checks them. Each invocation has a thread of
-    its own, and sees no context variable of its caller. While a handler runs, every client in it calls through the
-    same transport; in a thread that the handler starts itself, such a call counts as the test's own, unless it takes
-    the context along (``contextvars.copy_context``).
+    Requests and responses are serialized to JSON, handlers get a context whose remaining time runs down, exceptions
+    become function errors, and names, sizes and qualifiers are checked as by Lambda. Each invocation runs in a thread
+    of its own and does not see the context variables of its caller. While a handler runs, all its clients call through
+    the same transport; a call from a thread that the handler starts counts as a call of the test itself, unless the
+    thread runs in a copy of the handler's context (``contextvars.copy_context``).
 
     >>> from lambdachain import LambdaClient, remote
     >>> @remote("double")
@@ -53,23 +53,24 @@ class InProcessTransport:
     >>> system.calls
     (call double <- 21: 42,)
 
-    As a context manager it takes every call that would go to AWS, in all threads; given to a client, that client's.
+    As a context manager it receives every call that would go to AWS, in all threads; passed to a client, those of the
+    client.
 
-    An event (``fire``) is delivered when the outermost call, from outside any handler, is about to return. One that
-    fails is delivered again after 60 s and after another 120, as Lambda does, but on a clock of its own: nothing
-    waits. What is given up then is in ``discarded``.
+    An event (``fire``) is delivered when the outermost call, from outside any handler, is about to return. After a
+    failure it is delivered again 60 s later and another 120 s later, as by Lambda, but on a virtual clock: nothing
+    waits. Events that fail each time are in ``discarded``.
 
     Args:
-        functions: Handlers by contract, by decorated handler, or by name or ARN. A contract's qualifier, or one in the
-            name, is a version or alias of the function; calls without one go to the handler given without one, or else
-            to the last one given. A name stands for that function in any account and region, an ARN for its own.
-        timeout: Seconds that each function has, if ``add`` says nothing else: 3, as on AWS.
-        memory: The memory in MB that each is told it has.
-        hold_events: Keep events until ``deliver()``.
+        functions: Handlers by contract, by decorated handler, or by name or ARN. The qualifier of a contract or name is
+            a version or alias of the function; calls without a qualifier go to the handler without one, or else to the
+            one added last. A name is the function in any account and region, an ARN in its own.
+        timeout: The default timeout of functions in seconds: 3, as on AWS.
+        memory: The default memory in MB, for the context.
+        hold_events: Hold events until ``deliver()`` is called.
 
     Raises:
-        ContractError: A handler is given twice for one address, or is none.
-        InvalidArnError: A name is nothing that Lambda accepts.
+        ContractError: An address has two handlers, or a handler is not callable.
+        InvalidArnError: Lambda would not accept a name.
     """
 
     def __init__(
@@ -86,12 +87,13 @@ class InProcessTransport:
                 "InProcessTransport({contract: handler}), or add(handler)"
             )
         _check_numbers(timeout, memory, None)
+        # A test with moto or LocalStack wants to see its payloads in S3; without them there is no S3 to use.
         self.offload_memory = OffloadMemory(yields_to_s3=True)
         self._timeout = timeout
         self._memory = memory
         self._hold_events = hold_events
-        self._deployments = Deployments()
-        self._record = Record()
+        self._functions = InProcessFunctions()
+        self._log = CallLog()
         self._discarded: list[InProcessCall] = []
         self._edges: set[Edge] = set()
         self._events = InProcessEventQueue()
@@ -109,34 +111,34 @@ class InProcessTransport:
         reserved_concurrency: int | None = None,
         tenant_isolation: bool = False,
     ) -> None:
-        """Deploy a function: a decorated handler by itself, or any handler at a contract, name or ARN.
+        """Deploy a function: a decorated handler, or any handler at a contract, name or ARN.
 
         >>> system = InProcessTransport()
         >>> system.add("legacy", lambda event, context: event["amount"], timeout=30)
 
         Args:
-            target: A handler made by ``remote``, or where *handler* is deployed.
-            handler: What Lambda calls with event and context; the *target* itself without.
-            timeout: Seconds that one invocation may take; the transport's own without.
-            memory: MB, as the context tells it.
-            reserved_concurrency: How many calls it takes at a time; one more is throttled, and 0 throttles all.
-            tenant_isolation: Whether each call has to name a tenant; a call of another function may not. All share this
-                process all the same.
+            target: A handler made by ``remote``, or the address of *handler*.
+            handler: A function of event and context; by default, *target* itself.
+            timeout: The timeout in seconds; by default that of the transport.
+            memory: The memory in MB, for the context.
+            reserved_concurrency: The number of concurrent calls; further ones are throttled, and 0 throttles all.
+            tenant_isolation: Whether each call needs a tenant id; calls of other functions must not have one. Tenants
+                still share this process.
 
         Raises:
-            ContractError: There is a handler at that address already, or *handler* is none.
-            InvalidArnError: The name is nothing that Lambda accepts.
-            ValueError: A number is none that Lambda could take.
+            ContractError: The address already has a handler, or *handler* is not callable.
+            InvalidArnError: Lambda would not accept the name.
+            ValueError: A number is out of range.
         """
-        runs: Any = target if handler is None else handler
-        if not callable(runs):
-            raise ContractError(f"{target!r} is no handler: give one beside it, add({target!r}, handler)")
+        function: Any = target if handler is None else handler
+        if not callable(function):
+            raise ContractError(f"{target!r} is not a handler: pass one as well, add({target!r}, handler)")
         timeout = self._timeout if timeout is None else timeout
         memory = self._memory if memory is None else memory
         _check_numbers(timeout, memory, reserved_concurrency)
-        self._deployments.add(
+        self._functions.add(
             target,
-            runs,
+            function,
             timeout=timeout,
             memory=memory,
             reserved_concurrency=reserved_concurrency,
@@ -144,23 +146,23 @@ class InProcessTransport:
         )
 
     def lose_answers(self, target: Target, *, times: int = 1) -> None:
-        """Let a function run, and lose its answer on the way, *times* times: what an idempotent function must bear.
+        """Lose the next *times* responses of a function after it ran: an idempotent function must tolerate the retry.
 
-        Of an event, the receipt is lost: it is in the queue, and its caller does not know.
+        For an event, the receipt is lost: the event is queued, and its caller does not know.
 
         Raises:
             ContractError: There is no such function.
         """
-        self._deployments.find(target).answers_to_lose = times
+        self._functions.find(target).answers_to_lose = times
 
     @property
     def calls(self) -> tuple[InProcessCall, ...]:
-        """Every invocation, in the order in which they came, and what became of it; an event at each delivery."""
-        return tuple(self._record)
+        """Every invocation and its outcome, in order of their start; each delivery of an event is an entry."""
+        return tuple(self._log)
 
     @property
     def discarded(self) -> tuple[InProcessCall, ...]:
-        """The last delivery of each event that was given up: on AWS, those that go to a dead-letter queue."""
+        """The last delivery of each event that was discarded; on AWS it would go to a dead-letter queue."""
         return tuple(self._discarded)
 
     @property
@@ -169,10 +171,10 @@ class InProcessTransport:
         return frozenset(self._edges)
 
     def deliver(self, seconds: float | None = None) -> int:
-        """Deliver events, and their retries, as if *seconds* had passed; without, as long as it takes.
+        """Deliver events, and their retries, as if *seconds* had passed; by default, until the queue is empty.
 
         Returns:
-            How many deliveries there were.
+            The number of deliveries.
         """
         until = None if seconds is None else self._events.now + seconds
         count = 0
@@ -185,25 +187,27 @@ class InProcessTransport:
         """Run the function, or queue the event; see ``Transport.send``."""
         chain = current_chain()
         if chain.is_over:
-            # Lambda has ended the function that calls, so that nothing after that point happens.
+            # The calling handler has timed out, so on Lambda this code would not run: end its thread here.
             raise SystemExit
-        reply = self._reply(invocation, chain, timeout)
+        result = self._invoke(invocation, chain, timeout)
+        # Only the outermost call delivers: on Lambda, too, an event runs independently of the handler that fired it.
         if chain.system is not self and not self._hold_events:
             self.deliver()
-        if isinstance(reply, NoAnswerError):
-            raise reply
-        return reply
+        # Events are delivered even if the response is lost: they are in the queue already.
+        if isinstance(result, NoAnswerError):
+            raise result
+        return result
 
     def pause(self, seconds: float) -> None:
-        """Let the time between two attempts pass without waiting."""
+        """Skip the delay between two attempts."""
         clock.skip(seconds)
 
     def close(self) -> None:
         """No-op: there are no connections."""
 
     def describe(self) -> str:
-        """Write the calls that came, one a line."""
-        return "\n".join(map(repr, self._record)) or "no call came"
+        """Return the calls and their outcomes, one per line."""
+        return "\n".join(map(repr, self._log)) or "no calls"
 
     def __enter__(self) -> Self:
         self._stack.enter_context(override_transport(self))
@@ -215,11 +219,11 @@ class InProcessTransport:
         self._stack.close()
 
     def __repr__(self) -> str:
-        return f"InProcessTransport({self._deployments})"
+        return f"InProcessTransport({self._functions})"
 
-    def _reply(self, invocation: Invocation, chain: Chain, timeout: float | None) -> Outcome | NoAnswerError:
+    def _invoke(self, invocation: Invocation, chain: Chain, timeout: float | None) -> Outcome | NoAnswerError:
         request_id = str(uuid.uuid4())
-        note = self._record.begin()
+        log_call = self._log.begin()
         try:
             invoke, function = self._read(invocation, request_id)
             self._edges.add((chain.caller, invoke.function, invoke.invocation_type))
@@ -228,77 +232,93 @@ class InProcessTransport:
             answer, function = exc.answer, None
         except NoAnswerError as exc:
             lost = Outcome(0, error_code="NoAnswer", error_message=str(exc), request_id=request_id)
-            note(record_of(invocation, lost, caller=chain.caller))
+            log_call(to_in_process_call(invocation, lost, caller=chain.caller))
             return exc
         outcome = to_outcome(answer, request_id)
-        if outcome.status != _QUEUED:  # an event is noted when it is delivered
-            note(record_of(invocation, outcome, caller=chain.caller))
-        if function is not None and function.loses_answer():
-            return NoAnswerError("the answer was lost, as the test asked for", progress=Progress.PERHAPS_SENT)
+        # The log has one entry for each run of a function, and an accepted event has not run yet.
+        if outcome.status != _QUEUED:
+            log_call(to_in_process_call(invocation, outcome, caller=chain.caller))
+        if function is not None and function.take_lost_answer():
+            return NoAnswerError(
+                "the response was lost, as requested by lose_answers()", progress=Progress.PERHAPS_SENT
+            )
         return outcome
 
-    def _read(self, invocation: Invocation, request_id: str) -> tuple[InvokeRequest, Function]:
-        place = place_of(invocation)
-        functions = self._deployments.at(invocation.function_name, place)
+    def _read(self, invocation: Invocation, request_id: str) -> tuple[InvokeRequest, InProcessFunction]:
+        location = location_for(invocation)
+        functions = self._functions.find_versions(invocation.function_name, location)
+        # Every function on AWS has $LATEST, also if the test added only versions and aliases.
         qualifiers = {function.name: {LATEST, *(each.qualifier for each in functions)} for function in functions}
-        invoke = checked(invocation, request_id=request_id, place=place, functions=qualifiers)
-        function = chosen(functions, invoke.delivery.invoked_arn)
+        invoke = check_invocation(invocation, request_id=request_id, location=location, functions=qualifiers)
+        function = find_version(functions, invoke.delivery.invoked_arn)
         check_tenant(invoke.delivery.tenant_id, isolated=function.tenant_isolation)
         return invoke, function
 
     def _answer(
-        self, invocation: Invocation, invoke: InvokeRequest, function: Function, chain: Chain, timeout: float | None
+        self,
+        invocation: Invocation,
+        invoke: InvokeRequest,
+        function: InProcessFunction,
+        chain: Chain,
+        timeout: float | None,
     ) -> Answer:
         if invoke.invocation_type is InvocationType.DRY_RUN:
             return answer_permitted()
         if invoke.invocation_type is InvocationType.EVENT:
             self._events.fire(invocation, invoke.delivery.request_id, chain)
             return answer_queued()
-        settings, ending = self._run(function, invoke.delivery, chain, patience=timeout)
-        return answer_ending(ending, log_tail=invoke.log_tail, version=settings.version)
+        config, ending = self._run(function, invoke.delivery, chain, caller_timeout=timeout)
+        return answer_ending(ending, log_tail=invoke.log_tail, version=config.version)
 
     def _run(
-        self, function: Function, delivery: Delivery, chain: Chain, *, patience: float | None, waits: bool = False
-    ) -> tuple[Settings, Ending]:
-        if chain.loops(function.name):
+        self,
+        function: InProcessFunction,
+        delivery: Delivery,
+        chain: Chain,
+        *,
+        caller_timeout: float | None,
+        waits: bool = False,
+    ) -> tuple[FunctionConfig, Ending]:
+        if chain.exceeds_loop_limit(function.name):
             raise answers.looped(delivery.invoked_arn)
-        settings = function.settings(delivery.invoked_arn)
-        leave = function.concurrency.enter(function.timeout, waits=waits)
-        with override_transport_in_context(self), within(chain.into(function.name, self, function.timeout)):
-            return settings, run(function.handler, delivery, settings, patience=patience, ended=leave)
+        config = function.config_for(delivery.invoked_arn)
+        release = function.concurrency.acquire(function.timeout, waits=waits)
+        # The client at module scope in a handler's file finds this transport by the context of the handler's thread.
+        with override_transport_in_context(self), use_chain(chain.extend(function.name, self, function.timeout)):
+            return config, run(function.handler, delivery, config, caller_timeout=caller_timeout, ended=release)
 
-    def _deliver(self, event: Event) -> None:
-        note = self._record.begin()
+    def _deliver(self, event: QueuedEvent) -> None:
+        log_call = self._log.begin()
         invoke, function = self._read(event.invocation, event.request_id)
         try:
-            settings, ending = self._run(function, invoke.delivery, event.chain, patience=None, waits=True)
-        except RefusedError as exc:  # a loop, or no concurrency at all: neither is tried again
-            answer, failed, again = exc.answer, True, None
+            config, ending = self._run(function, invoke.delivery, event.chain, caller_timeout=None, waits=True)
+        except RefusedError as exc:  # a loop, or a concurrency limit of 0: Lambda does not retry either
+            answer, failed, retry = exc.answer, True, None
         else:
-            answer, failed = answer_ending(ending, log_tail=False, version=settings.version), ending.failed
-            again = event.again() if failed else None
+            answer, failed = answer_ending(ending, log_tail=False, version=config.version), ending.failed
+            retry = event.next_delivery() if failed else None
         outcome = to_outcome(answer, event.request_id)
-        call = record_of(
-            event.invocation, outcome, caller=event.chain.caller, attempt=event.attempt, at=event.course.age
+        call = to_in_process_call(
+            event.invocation, outcome, caller=event.chain.caller, attempt=event.attempt, at=event.state.age
         )
-        note(call)
-        if again is not None:
-            self._events.put(again)
+        log_call(call)
+        if retry is not None:
+            self._events.put(retry)
         elif failed:
             self._discarded.append(call)
 
 
 def _check_numbers(timeout: float, memory: int, reserved_concurrency: int | None) -> None:
-    """Refuse what no function can have.
+    """Raise for a configuration that no function can have.
 
     Raises:
-        ContractError: It is not a number.
-        ValueError: It is out of range.
+        ContractError: A value is not a number.
+        ValueError: A number is out of range.
     """
     for name, value in (("timeout", timeout), ("memory", memory), ("reserved_concurrency", reserved_concurrency)):
-        given: Any = 0 if value is None and name == "reserved_concurrency" else value
-        if isinstance(given, bool) or not isinstance(given, int | float):
-            raise ContractError(f"{name} must be a number, not {type(given).__name__}")
+        number: Any = 0 if value is None and name == "reserved_concurrency" else value
+        if isinstance(number, bool) or not isinstance(number, int | float):
+            raise ContractError(f"{name} must be a number, not {type(number).__name__}")
     if not timeout > 0:
         raise ValueError(f"timeout must be more than 0 seconds, not {timeout!r}")
     if memory <= 0:

@@ -1,7 +1,7 @@
-"""A handler's answer as JSON, the way Python's runtime client for Lambda writes it.
+"""A handler's result as JSON, as Python's runtime client for Lambda serializes it.
 
-It writes with simplejson: a named tuple as an object, bytes as text, a Decimal with its own digits, NaN as NaN; beyond
-ASCII with escapes up to Python 3.11, and as it is from 3.12 on.
+The client uses simplejson: a named tuple becomes an object, bytes become a string, a Decimal keeps its digits, NaN
+stays NaN. Characters beyond ASCII are escaped up to Python 3.11, and not from 3.12 on.
 """
 
 from __future__ import annotations
@@ -16,29 +16,29 @@ from typing import Any, Final, cast
 ESCAPES: Final = sys.version_info < (3, 12)
 
 
-def marshal(answer: object) -> bytes:
-    """Write an answer as it goes out; bytes are taken for JSON already.
+def marshal(result: object) -> bytes:
+    """Serialize a handler's result; bytes are taken as JSON already.
 
     Raises:
-        UnicodeEncodeError: A text has half a character, and nothing escapes it.
-        Exception: As ``to_json``.
+        UnicodeEncodeError: A string has a lone surrogate that is not escaped.
+        Exception: See ``to_json``.
     """
-    return answer if isinstance(answer, bytes) else to_json(answer).encode()
+    return result if isinstance(result, bytes) else to_json(result).encode()
 
 
 def to_json(value: object, *, escapes: bool = ESCAPES) -> str:
-    """Write a value, with everything beyond ASCII as *escapes* or as it is.
+    """Serialize a value; with *escapes*, characters beyond ASCII are escaped.
 
     Raises:
-        Exception: JSON has no form for a part of it.
+        Exception: A part of the value cannot be serialized.
     """
-    writer = _Writer(encode_basestring_ascii if escapes else encode_basestring)
+    writer = _JsonWriter(encode_basestring_ascii if escapes else encode_basestring)
     writer.write(value)
     return "".join(writer.chunks)
 
 
-class _Writer:
-    """Collects JSON; with one frame a level, it goes as deep as the runtime's own."""
+class _JsonWriter:
+    """Collects the chunks of a document; with one stack frame per level it nests as deep as the runtime client."""
 
     def __init__(self, text: Callable[[str], str]) -> None:
         self.chunks: list[str] = []
@@ -49,7 +49,7 @@ class _Writer:
         """Add a value.
 
         Raises:
-            Exception: JSON has no form for a part of it.
+            Exception: A part of the value cannot be serialized.
         """
         scalar = self._scalar(value)
         if scalar is not None:
@@ -78,25 +78,26 @@ class _Writer:
         return None
 
     def _container(self, value: Any) -> tuple[str, Iterator[tuple[str, Any]], str]:
-        """Accept a value apart: what comes first, each member and what leads it, and what comes last."""
+        """Split a container into opening bracket, members with the text before each, and closing bracket."""
         fields = _fields(value)
         if fields is not None:
             keys = (f"{self._text(_key(key))}: " for key in fields)
-            return "{", zip(_separated(keys), fields.values(), strict=True), "}"
+            return "{", zip(_with_separators(keys), fields.values(), strict=True), "}"
         if isinstance(value, list | tuple):
             items = cast("Sequence[Any]", value)
-            return "[", zip(_separated("" for _ in items), items, strict=True), "]"
+            return "[", zip(_with_separators("" for _ in items), items, strict=True), "]"
         raise TypeError(f"Object of type {type(value).__name__} is not JSON serializable")
 
 
-def _separated(leads: Iterable[str]) -> Iterator[str]:
+def _with_separators(leads: Iterable[str]) -> Iterator[str]:
     return (f", {lead}" if index else lead for index, lead in enumerate(leads))
 
 
 def _number(value: float | None) -> str:
-    """Write a number, or a constant of JSON."""
+    """Serialize a number, a boolean or null."""
     if value is None or isinstance(value, bool) or type(value) in (int, float):
         return json.dumps(value)
+    # Subclasses such as IntEnum may override __repr__; simplejson writes the plain number.
     return str(int(value)) if isinstance(value, int) else json.dumps(float(value))
 
 
@@ -111,7 +112,7 @@ def _key(key: Any) -> str:
 
 
 def _fields(value: Any) -> Mapping[Any, Any] | None:
-    """Return the fields of a dictionary, of a named tuple, and of what can be taken for one."""
+    """Return the members of a dict, or of a named tuple or other object with ``_asdict``, else ``None``."""
     asdict = getattr(value, "_asdict", None)
     fields: Any = asdict() if callable(asdict) else value
     if isinstance(fields, dict):

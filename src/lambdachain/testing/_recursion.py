@@ -1,4 +1,4 @@
-"""Who calls whom while handlers run in this process."""
+"""The chain of calls while handlers run in this process, and Lambda's limit of recursion."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Chain:
     """The chain of invocations that led to a call.
 
     Attributes:
-        functions: The functions that run, the last of them being the one that calls.
-        system: The transport that the last one runs on; ``None`` outside handlers.
-        ends: When Lambda ends the last one, by ``_clock.System``.
+        functions: The functions that are running; the last one makes the call.
+        system: The transport that runs the last one; ``None`` outside handlers.
+        ends: When the last one times out, by ``clock.System``.
     """
 
     functions: tuple[str, ...] = ()
@@ -29,20 +29,21 @@ class Chain:
 
     @property
     def caller(self) -> str | None:
-        """The function that calls; ``None`` for the test itself."""
+        """The function that makes the call; ``None`` for the test itself."""
         return self.functions[-1] if self.functions else None
 
     @property
     def is_over(self) -> bool:
-        """Whether Lambda has ended the function that calls: its thread goes on, but on Lambda nothing would."""
+        """Whether the calling function has timed out: its thread still runs, but on Lambda it would have been ended."""
+        # The system's clock: time that a retry delay skips does not use up the timeout of running handlers.
         return clock.System.monotonic() >= self.ends
 
-    def loops(self, function: str) -> bool:
-        """Check whether Lambda would stop one more invocation of *function*."""
+    def exceeds_loop_limit(self, function: str) -> bool:
+        """Check whether Lambda's loop detection would stop one more invocation of *function*."""
         return self.functions.count(function) >= LOOP_LIMIT
 
-    def into(self, function: str, system: object, timeout: float) -> Chain:
-        """Return the chain that *function* runs in, on *system* and for *timeout* seconds from now."""
+    def extend(self, function: str, system: object, timeout: float) -> Chain:
+        """Return the chain for an invocation of *function* on *system*, with *timeout* seconds from now."""
         return Chain((*self.functions, function), system, clock.System.monotonic() + timeout)
 
 
@@ -56,8 +57,8 @@ def current_chain() -> Chain:
 
 
 @contextmanager
-def within(chain: Chain) -> Generator[None]:
-    """Run what is inside in *chain*."""
+def use_chain(chain: Chain) -> Generator[None]:
+    """Make *chain* the current chain inside the ``with`` block."""
     token = _chain.set(chain)
     try:
         yield

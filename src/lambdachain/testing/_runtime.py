@@ -1,7 +1,7 @@
-"""What Python's runtime client for Lambda does with one invocation, done in this process.
+"""One invocation as Python's runtime client for Lambda performs it, but in this process.
 
-The handler runs in a thread of its own: a coroutine handler may run while the test's event loop does, and one that
-takes too long can be given up. A thread cannot be stopped, so what was given up ends by itself.
+The handler runs in a thread of its own, so that a coroutine handler can run while the test's event loop is blocked, and
+a timeout can be enforced. A thread cannot be stopped: after a timeout the handler runs on until it ends by itself.
 """
 
 from __future__ import annotations
@@ -29,24 +29,24 @@ from lambdachain._lambda_api.delivery import Delivery, Ending
 from lambdachain._lambda_api.limits import MAX_LOG_TAIL, MAX_RESPONSE
 from lambdachain._transports.transport_override import StubError, override_transport_in_context, transport_override
 
-from ._context import LambdaContext
+from ._lambda_context import LambdaContext
 from ._marshal import to_json
-from ._recursion import current_chain, within
+from ._recursion import current_chain, use_chain
 from ._sandboxes import sandbox_for
 
 Handler = Callable[[Any, Any], Any]
-_HERE: Final = str(Path(__file__).parent)
-# Test frameworks that end a test with exceptions which are not an ``Exception``.
+_THIS_PACKAGE: Final = str(Path(__file__).parent)
+# Packages whose exceptions end a test although they are not subclasses of ``Exception``, such as pytest's outcomes.
 _FRAMEWORKS: Final = frozenset({"_pytest", "hypothesis", "pytest"})
-# The call of a handler in the runtime client, as a stack shows it, and where AWS's images keep the client.
+# The line of the runtime client that calls a handler, as it appears in stack traces, and the client's path on AWS.
 _CALL: Final = "response = request_handler(event, lambda_context)"
 _CLIENT: Final = "/var/runtime/awslambdaric/bootstrap.py"
 _CALL_LINE: Final = 178
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """How a function is deployed: seconds, MB, and which version it is."""
+class FunctionConfig:
+    """The configuration of a function: timeout in seconds, memory in MB, version."""
 
     name: str
     timeout: float = 3.0
@@ -59,8 +59,8 @@ class _Result(NamedTuple):
     failed: bool = False
 
 
-class _FaultError(Exception):
-    """What the runtime client itself finds fault with: *error_type* is its name for it."""
+class _RuntimeClientError(Exception):
+    """An error that the runtime client itself reports, with its name for it in *error_type*."""
 
     def __init__(self, error_type: str, message: str) -> None:
         super().__init__(message)
@@ -70,165 +70,170 @@ class _FaultError(Exception):
 def run(
     handler: Handler,
     delivery: Delivery,
-    settings: Settings,
+    config: FunctionConfig,
     *,
-    patience: float | None,
+    caller_timeout: float | None,
     ended: Callable[[], None] = lambda: None,
 ) -> Ending:
-    """Run a handler on one invocation, to its end or to the end of its time.
+    """Run a handler for one invocation, until it returns or times out.
 
-    It sees no context variable of its caller, as in a process of its own, but for what stands in for AWS.
+    As in a process of its own, it does not see the context variables of its caller, except the transport override.
 
     Args:
-        handler: What Lambda calls.
+        handler: The function of event and context.
         delivery: The invocation.
-        settings: How the function is deployed.
-        patience: Seconds that the caller waits; ``None`` for as long as it takes.
-        ended: Called when the handler has ended, even if nobody waits for it any more.
+        config: The configuration of the function.
+        caller_timeout: Seconds that the caller waits; ``None`` for no limit.
+        ended: Called when the handler has ended, even after a timeout.
 
     Raises:
-        NoAnswerError: The caller's patience ended first; the handler goes on.
-        StubError: A call inside the handler was one that the test does not allow: it is the test's to know.
-        BaseException: What is not the handler's to raise, such as pytest's own outcomes.
+        NoAnswerError: The caller timed out first; the handler runs on.
+        StubError: The handler made a call that the test does not allow; the test has to see it.
+        BaseException: An exception for the test framework, such as an outcome of pytest.
     """
     began = clock.System.monotonic()
     done: SimpleQueue[_Result | BaseException] = SimpleQueue()
-    sandbox = sandbox_for(handler, settings.name)
-    work = _isolated(handler, delivery, settings, ended)
+    sandbox = sandbox_for(handler, config.name)
+    work = _isolate(handler, delivery, config, ended)
+    # An empty context: a function on AWS does not see the context variables of its caller either.
     sandbox.start(lambda: partial(done.put, Context().run(work)))
-    wait = settings.timeout if patience is None else min(settings.timeout, patience)
+    wait = config.timeout if caller_timeout is None else min(config.timeout, caller_timeout)
     try:
         result = done.get(timeout=wait)
     except Empty:
-        if patience is not None and patience < settings.timeout:
+        # Whichever limit was shorter has passed: the caller's leaves the handler running, the function's ends it.
+        if caller_timeout is not None and caller_timeout < config.timeout:
             raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT) from None
+        # Lambda does not reuse the environment of an invocation that timed out.
         sandbox.end()
-        result = _Result(answers.timed_out(delivery.request_id, settings.timeout), failed=True)
+        result = _Result(answers.timed_out(delivery.request_id, config.timeout), failed=True)
     if isinstance(result, BaseException):
         raise result
+    # Lambda checks the size after the handler has returned, so its effects stay.
     if len(result.body) > MAX_RESPONSE:
         result = _Result(answers.response_too_large(), failed=True)
-    return Ending(result.body, result.failed, platform_log(delivery, settings, clock.System.monotonic() - began))
+    return Ending(result.body, result.failed, platform_log(delivery, config, clock.System.monotonic() - began))
 
 
-def _isolated(
-    handler: Handler, delivery: Delivery, settings: Settings, ended: Callable[[], None]
+def _isolate(
+    handler: Handler, delivery: Delivery, config: FunctionConfig, ended: Callable[[], None]
 ) -> Callable[[], _Result | BaseException]:
+    # Read here, in the caller's context; the handler's thread starts with an empty one.
     transport, chain = transport_override(), current_chain()
 
     def work() -> _Result | BaseException:
         try:
-            with within(chain), override_transport_in_context(transport) if transport else nullcontext():
-                return _survived(handler, delivery, settings)
+            with use_chain(chain), override_transport_in_context(transport) if transport else nullcontext():
+                return _run_to_result(handler, delivery, config)
         finally:
             ended()
 
     return work
 
 
-def _survived(handler: Handler, delivery: Delivery, settings: Settings) -> _Result | BaseException:
-    """Handle, and tell it if the function's process would not survive; give what is the test's to raise."""
+def _run_to_result(handler: Handler, delivery: Delivery, config: FunctionConfig) -> _Result | BaseException:
+    """Invoke the handler; report it if the process would exit; return an exception if it is for the test."""
     try:
-        return _handled(handler, delivery, settings)
+        return _invoke_handler(handler, delivery, config)
     except StubError as exc:
         return exc
     except SystemExit as exc:
-        status = _status(exc.code)
-    except BaseException as exc:  # noqa: BLE001 - it is raised again where the call was made
-        if _is_the_tests(exc):
+        status = _exit_status(exc.code)
+    except BaseException as exc:  # noqa: BLE001 - the caller raises it
+        if _is_for_test(exc):
             return exc
         status = 1
     return _Result(answers.exited(delivery.request_id, status), failed=True)
 
 
-def _is_the_tests(error: BaseException) -> bool:
-    """Check whether an exception is for whoever runs the tests: an interrupt, or a test framework's own outcome.
+def _is_for_test(error: BaseException) -> bool:
+    """Check whether an exception is meant for the test: an interrupt, or an outcome of the test framework.
 
-    Every other that the runtime client does not catch ends a process on Lambda, and nobody else's work: a cancellation
-    that leaves a handler would otherwise cancel the test.
+    Any other exception that the runtime client does not catch ends the function's process on Lambda and must not reach
+    the test: a CancelledError raised by a handler would cancel the test's own task.
     """
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)
-        return any(map(_is_the_tests, group.exceptions))
+        return any(map(_is_for_test, group.exceptions))
     if isinstance(error, KeyboardInterrupt | StubError):
         return True
     origins = {kind.__module__.partition(".")[0] for kind in type(error).__mro__}
     return not isinstance(error, Exception) and not _FRAMEWORKS.isdisjoint(origins)
 
 
-def _handled(handler: Handler, delivery: Delivery, settings: Settings) -> _Result:
+def _invoke_handler(handler: Handler, delivery: Delivery, config: FunctionConfig) -> _Result:
     failed = True
     try:
-        context = _context(delivery, settings)
+        context = _context(delivery, config)
         answer = handler(json.loads(delivery.payload), context)
-        text = answer if isinstance(answer, bytes) else _marshalled(answer)
+        text = answer if isinstance(answer, bytes) else _marshal_or_raise(answer)
         failed = False
     except StubError:
         raise
-    except _FaultError as fault:
+    except _RuntimeClientError as fault:
         text = _report(fault.error_type, str(fault), [], delivery.request_id)
-    except Exception as exc:  # noqa: BLE001 - whatever a handler raises, the runtime reports
-        text = _raised(exc, delivery.request_id)
-    # The runtime client encodes where nothing catches what it raises: half a character ends its process.
+    except Exception as exc:  # noqa: BLE001 - the runtime client reports any exception
+        text = _report_exception(exc, delivery.request_id)
+    # The runtime client encodes outside its try block: a lone surrogate raises there and ends its process.
     return _Result(text if isinstance(text, bytes) else text.encode(), failed)
 
 
-def _context(delivery: Delivery, settings: Settings) -> LambdaContext:
+def _context(delivery: Delivery, config: FunctionConfig) -> LambdaContext:
     return LambdaContext(
-        settings.name,
-        timeout=settings.timeout,
-        memory=settings.memory,
-        version=settings.version,
+        config.name,
+        timeout=config.timeout,
+        memory=config.memory,
+        version=config.version,
         arn=delivery.invoked_arn,
         request_id=delivery.request_id,
-        client_context=_told(delivery.client_context),
+        client_context=_parse_client_context(delivery.client_context),
         tenant_id=delivery.tenant_id,
     )
 
 
-def _told(client_context: str | None) -> Any:
+def _parse_client_context(client_context: str | None) -> Any:
     try:
         return json.loads(client_context) if client_context else None
     except (ValueError, RecursionError) as exc:
         message = f"Unable to parse Client Context JSON: {exc}"
-    raise _FaultError("Runtime.LambdaContextUnmarshalError", message)
+    raise _RuntimeClientError("Runtime.LambdaContextUnmarshalError", message)
 
 
-def _marshalled(answer: object) -> str:
+def _marshal_or_raise(answer: object) -> str:
     try:
         return to_json(answer)
-    except Exception as exc:  # noqa: BLE001 - as the runtime client: an answer may be anything
+    except Exception as exc:  # noqa: BLE001 - as the runtime client: a result may be any object
         message = f"Unable to marshal response: {exc}"
-    raise _FaultError("Runtime.MarshalError", message)
+    raise _RuntimeClientError("Runtime.MarshalError", message)
 
 
-def report_of(error: BaseException, request_id: str) -> bytes:
-    """Write an exception as the runtime reports it to Lambda: its class, its text, its stack from the handler on."""
+def to_report(error: BaseException, request_id: str) -> bytes:
+    """Serialize an exception as the runtime client reports it: class, message, stack trace starting at the handler."""
     try:
-        return _raised(error, request_id).encode()
+        return _report_exception(error, request_id).encode()
     except UnicodeEncodeError:
         return answers.exited(request_id, 1)
 
 
-def _raised(error: BaseException, request_id: str) -> str:
+def _report_exception(error: BaseException, request_id: str) -> str:
     return _report(type(error).__name__, str(error), _stack(error), request_id)
 
 
 def _stack(error: BaseException) -> list[str]:
-    """Format a stack as the runtime client does: without its own frames, unless there are no others."""
+    """Format a stack trace as the runtime client does: without its own frames, unless there are no others."""
     frames = [
         (frame.filename, frame.lineno or 0, frame.name, frame.line)
-        for frame in dropwhile(_is_ours, traceback.extract_tb(error.__traceback__))
+        for frame in dropwhile(_is_own_frame, traceback.extract_tb(error.__traceback__))
     ]
     if not frames and error.__traceback__ is not None:
-        frames = [(*_call_in_client(), "handle_event_request", _CALL)]
+        frames = [(*_find_handler_call(), "handle_event_request", _CALL)]
     own = list(dropwhile(lambda frame: "/bootstrap.py" in frame[0], frames))
     return traceback.format_list(own or frames)
 
 
 @cache
-def _call_in_client() -> tuple[str, int]:
-    """Find where the runtime client calls a handler: in the one that is installed, else as AWS has it."""
+def _find_handler_call() -> tuple[str, int]:
+    """Return path and line of the call of a handler in the installed runtime client, else in that on AWS."""
     spec = find_spec("awslambdaric")
     for folder in (spec.submodule_search_locations or ()) if spec else ():
         with suppress(OSError):
@@ -238,30 +243,31 @@ def _call_in_client() -> tuple[str, int]:
     return _CLIENT, _CALL_LINE
 
 
-def _is_ours(frame: traceback.FrameSummary) -> bool:
-    return frame.filename.startswith(_HERE)
+def _is_own_frame(frame: traceback.FrameSummary) -> bool:
+    return frame.filename.startswith(_THIS_PACKAGE)
 
 
 def _report(error_type: str, message: str, stack: list[str], request_id: str) -> str:
-    """Write a report, after it was logged.
+    """Serialize a report.
 
     Raises:
-        UnicodeEncodeError: A text has half a character: the runtime client cannot log it, and its process ends.
+        UnicodeEncodeError: A string has a lone surrogate; the runtime client fails to log it, and its process ends.
     """
-    "".join((error_type, message, *stack)).encode()
+    "".join((error_type, message, *stack)).encode()  # the client logs before it reports
     return to_json({"errorMessage": message, "errorType": error_type, "requestId": request_id, "stackTrace": stack})
 
 
-def _status(code: object) -> int:
-    """Return the exit status of a process that ends with ``sys.exit(code)``."""
+def _exit_status(code: object) -> int:
+    """Return the exit status of a process after ``sys.exit(code)``."""
     if code is None:
         return 0
     if not isinstance(code, int):
         return 1
+    # The kernel keeps the lowest 8 bits; CPython maps an int that does not fit a C long to -1, which is 255.
     return code & 0xFF if -sys.maxsize - 1 <= code <= sys.maxsize else 0xFF
 
 
-def platform_log(delivery: Delivery, settings: Settings, elapsed: float) -> bytes:
-    """Write the platform's lines; what the handler printed went where the test's own output goes."""
-    first = log.start(delivery.request_id, settings.version)
-    return (first + log.report(delivery.request_id, elapsed, settings.memory, None, None)).encode()[-MAX_LOG_TAIL:]
+def platform_log(delivery: Delivery, config: FunctionConfig, elapsed: float) -> bytes:
+    """Return the platform's log lines; the handler's own output goes to that of the test."""
+    first = log.start(delivery.request_id, config.version)
+    return (first + log.report(delivery.request_id, elapsed, config.memory, None, None)).encode()[-MAX_LOG_TAIL:]

@@ -1,6 +1,6 @@
-"""The threads that handlers run in: kept for a while and used again, as Lambda keeps its sandboxes.
+"""The threads that handlers run in: kept and reused, as Lambda keeps its execution environments.
 
-A coroutine handler finds at its next invocation what it opened in its event loop, since the loop stays with the thread.
+Each thread keeps its event loop, so a coroutine handler can use a connection of one invocation in the next.
 """
 
 from __future__ import annotations
@@ -14,56 +14,58 @@ from typing import Final
 from lambdachain._core.process_copies import lock_for
 
 Job = Callable[[], Callable[[], None]]
-"""Does the work, raising nothing, and gives what tells of it: once that is called, the sandbox can be had again."""
+"""Does the work without raising, and returns a callback that reports the result; the sandbox is released before it."""
 
-_MOST_IDLE: Final = 32
+_MAX_IDLE: Final = 32
 _lock = lock_for(sys.modules[__name__])
 
 
 class InProcessSandbox:
-    """A thread that takes the invocations of one handler, one after another."""
+    """A thread that runs the invocations of one handler, one at a time."""
 
     def __init__(self, handler: object, name: str) -> None:
         self.handler = handler
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._ended = False
-        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
-    def takes(self, handler: object) -> bool:
-        """Check whether it can run *handler*; a process that was forked has none of its parent's threads."""
+    def can_run(self, handler: object) -> bool:
+        """Check whether it can run *handler*; after a fork, the threads of the parent do not exist."""
         return self.handler is handler and self._thread.is_alive()
 
     def start(self, job: Job) -> None:
-        """Run a job, without waiting for it."""
+        """Start a job, without waiting for it."""
         self._jobs.put(job)
 
     def end(self) -> None:
-        """Accept no more jobs; what runs goes on, since a thread cannot be stopped."""
+        """Accept no more jobs; a job that runs is not stopped, because a thread cannot be."""
         with _lock:
             self._ended = True
             if self in _idle:
                 _idle.remove(self)
         self._jobs.put(None)
 
-    def _live(self) -> None:
+    def _run(self) -> None:
         from lambdachain._handler import event_loop
 
-        if sys.version_info < (3, 14):  # the main thread, in which Lambda runs handlers, has a loop for who asks
+        if sys.version_info < (3, 14):  # Lambda runs handlers in the main thread, where get_event_loop() works
             event_loop.open()
         while (job := self._jobs.get()) is not None:
-            tell = job()
-            del job  # what an invocation refers to shall not live on until the next one
+            report = job()
+            del job  # so that its objects are not kept alive until the next job
+            # Release before reporting: the caller's next invocation then finds this sandbox warm.
             self._release()
-            tell()
-            del tell
+            report()
+            del report
         event_loop.close()
 
     def _release(self) -> None:
         with _lock:
             if not self._ended:
                 _idle.append(self)
-            surplus = _idle[:-_MOST_IDLE]
+            surplus = _idle[:-_MAX_IDLE]
+        # Outside the lock, because end() acquires it.
         for sandbox in surplus:
             sandbox.end()
 
@@ -72,10 +74,11 @@ _idle: Final[list[InProcessSandbox]] = []
 
 
 def sandbox_for(handler: object, name: str) -> InProcessSandbox:
-    """Return the sandbox that ran *handler* last, or a new one if none is idle."""
+    """Return the idle sandbox that ran *handler* last, or a new one."""
     with _lock:
+        # The sandbox used last: its event loop and connections are the most likely to be still usable.
         for sandbox in reversed(_idle):
-            if sandbox.takes(handler):
+            if sandbox.can_run(handler):
                 _idle.remove(sandbox)
                 return sandbox
     return InProcessSandbox(handler, name)

@@ -1,4 +1,4 @@
-"""Which of Lambda's answers an error comes of: what ``Stub.raises`` lets a function, or Lambda before it, do."""
+"""Scripted errors: the response of Lambda, or of a function, that makes a client raise the error of ``Stub.raises``."""
 
 from __future__ import annotations
 
@@ -39,113 +39,122 @@ from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.responses import Answer, RefusedError, refusal
 from lambdachain._transports.transport_override import StubError
 
-from ._replies import Reply, denying, ended, failed, throttling, timing_out
-from ._requests import Received
-from ._runtime import report_of
+from ._received_requests import ReceivedRequest
+from ._runtime import to_report
+from ._scripted_responses import (
+    Reply,
+    function_error,
+    function_response,
+    reply_denied,
+    reply_throttled,
+    reply_timed_out,
+)
 
 _DEFAULT_TIMEOUT: Final = 3.0
 
 
-def failing(contract: Contract[Any, Any], error: Any) -> tuple[Reply, bool]:
-    """Fail as *error* says, and tell whether it is the function that does: Lambda itself also refuses an event.
+def reply_with_error(contract: Contract[Any, Any], error: Any) -> tuple[Reply, bool]:
+    """Return the reply that makes a client raise *error*, and whether it is the function that fails.
 
-    An error of the client's comes about by the answer, or the lack of one, that it stands for. Any other is raised by
-    the function.
+    For an error of the client, the reply is the response that the client raises it for, or no response; Lambda sends
+    such responses to events, too. Any other exception is raised by the function.
 
     Raises:
-        ContractError: It is no exception, or one that nothing Lambda does amounts to.
-        StubError: It is a domain error that the contract does not declare.
+        ContractError: *error* is not an exception, or Lambda never causes it.
+        StubError: The contract does not declare a domain error.
     """
-    made: Any = error() if isinstance(error, type) else error
-    if not isinstance(made, Exception):
+    instance: Any = error() if isinstance(error, type) else error
+    if not isinstance(instance, Exception):
         raise ContractError(f"raises() takes exceptions, not {error!r}")
-    if type(made) in _FAILURES:
-        return _FAILURES[type(made)](made), False
-    if isinstance(made, RemoteError):
-        _check_declared(contract, type(made))
-    elif isinstance(made, CallError) and type(made) not in _REPORTS:
-        raise ContractError(f"nothing that Lambda does amounts to a {type(made).__name__}: name one that it does")
-    return _function_failing(made), True
+    # By exact type: a subclass of an error would reach the caller as its base class.
+    if type(instance) in _REPLIES:
+        return _REPLIES[type(instance)](instance), False
+    if isinstance(instance, RemoteError):
+        _raise_if_undeclared(contract, type(instance))
+    elif isinstance(instance, CallError) and type(instance) not in _REPORTS:
+        raise ContractError(f"raises() cannot simulate {type(instance).__name__}: Lambda never produces it")
+    return _reply_with_function_error(instance), True
 
 
-def _check_declared(contract: Contract[Any, Any], error: type[RemoteError]) -> None:
-    """Refuse what a contract's callers would not know; a plain name's callers know nothing in any case."""
+def _raise_if_undeclared(contract: Contract[Any, Any], error: type[RemoteError]) -> None:
+    """Raise for a domain error that callers could not decode; a plain name has no contract to declare it."""
     if error not in contract.errors and contract.request is not Any:
         raise StubError(
             f"{contract!r} does not declare {error.__name__}, so callers would get a plain FunctionError: "
-            f"declare it, errors=[{error.__name__}]"
+            f"add errors=[{error.__name__}] to the contract"
         )
 
 
-def _function_failing(error: Exception) -> Reply:
-    report = _REPORTS.get(type(error), report_of)
-    return lambda received, _: failed(received, report(error, received.delivery.request_id))
+def _reply_with_function_error(error: Exception) -> Reply:
+    # Errors that Lambda reports for a function have reports of their own; any other is what the handler raised.
+    report = _REPORTS.get(type(error), to_report)
+    return lambda received, _: function_error(received, report(error, received.delivery.request_id))
 
 
-def _throttled(error: Any) -> Reply:
-    return throttling(error.reason, None if error.retry_after is None else round(error.retry_after))
+def _to_throttle(error: Any) -> Reply:
+    return reply_throttled(error.reason, None if error.retry_after is None else round(error.retry_after))
 
 
-def _refused(status: int, code: str, message: str, **members: str) -> Callable[[Exception], Reply]:
-    """Refuse as Lambda does, in the error's own words if it has any."""
+def _reject_with(status: int, code: str, message: str, **members: str) -> Callable[[Exception], Reply]:
+    """Reject as Lambda does, with the message of the error if it has one."""
 
-    def made(error: Exception) -> Reply:
-        return _raising(lambda _: refusal(status, code, message=_words(error) or message, **members))
+    def to_reply(error: Exception) -> Reply:
+        return _reply_raising(lambda _: refusal(status, code, message=_message_from(error) or message, **members))
 
-    return made
+    return to_reply
 
 
 def _always(reply: Reply) -> Callable[[Exception], Reply]:
     return lambda _error: reply
 
 
-def _raising(refuse: Callable[[Received], Exception]) -> Reply:
-    def reply(received: Received, _request: Any) -> Answer:
+def _reply_raising(refuse: Callable[[ReceivedRequest], Exception]) -> Reply:
+    def reply(received: ReceivedRequest, _request: Any) -> Answer:
         raise refuse(received)
 
     return reply
 
 
-def _no_answer(words: str, progress: Progress) -> Callable[[Exception], Reply]:
-    return _always(_raising(lambda _: NoAnswerError(words, progress=progress)))
+def _lose_response(message: str, progress: Progress) -> Callable[[Exception], Reply]:
+    return _always(_reply_raising(lambda _: NoAnswerError(message, progress=progress)))
 
 
-def _too_large(received: Received) -> RefusedError:
-    if received.kind is InvocationType.EVENT:
+def _too_large(received: ReceivedRequest) -> RefusedError:
+    if received.invocation_type is InvocationType.EVENT:
         return answers.event_too_large(len(received.delivery.payload))
     return answers.request_too_large()
 
 
-def _not_found(received: Received) -> RefusedError:
+def _not_found(received: ReceivedRequest) -> RefusedError:
     called = parse_target(received.arn)
-    return answers.function_not_found(str(received.place.arn(called.name, called.qualifier or LATEST)))
+    return answers.function_not_found(str(received.location.arn(called.name, called.qualifier or LATEST)))
 
 
-_FAILURES: Final[dict[type[Exception], Callable[[Exception], Reply]]] = {
-    ThrottledError: _throttled,
-    FunctionNotReadyError: _refused(
+_REPLIES: Final[dict[type[Exception], Callable[[Exception], Reply]]] = {
+    ThrottledError: _to_throttle,
+    FunctionNotReadyError: _reject_with(
         409, "ResourceConflictException", "The function is currently in the following state: Pending", Type="User"
     ),
-    AccessDeniedError: _always(denying),
-    CredentialsError: _refused(403, "UnrecognizedClientException", "The security token in the request is invalid."),
-    FunctionNotFoundError: _always(_raising(_not_found)),
-    FunctionMisconfiguredError: _refused(
+    AccessDeniedError: _always(reply_denied),
+    CredentialsError: _reject_with(403, "UnrecognizedClientException", "The security token in the request is invalid."),
+    FunctionNotFoundError: _always(_reply_raising(_not_found)),
+    FunctionMisconfiguredError: _reject_with(
         502, "KMSDisabledException", "Lambda couldn't decrypt the environment: the KMS key is disabled.", Type="User"
     ),
-    RequestTooLargeError: _always(_raising(_too_large)),
-    InvalidRequestError: _refused(400, "InvalidParameterValueException", "A parameter is invalid.", Type="User"),
-    RecursiveInvocationError: _always(_raising(lambda received: answers.looped(received.arn))),
-    ConnectError: _no_answer("no connection came about", Progress.NOTHING_SENT),
-    CallTimeoutError: _always(timing_out),
-    ConnectionLostError: _no_answer("the connection broke", Progress.PERHAPS_SENT),
-    ServiceError: _refused(
+    RequestTooLargeError: _always(_reply_raising(_too_large)),
+    InvalidRequestError: _reject_with(400, "InvalidParameterValueException", "A parameter is invalid.", Type="User"),
+    RecursiveInvocationError: _always(_reply_raising(lambda received: answers.looped(received.arn))),
+    ConnectError: _lose_response("connection failed", Progress.NOTHING_SENT),
+    CallTimeoutError: _always(reply_timed_out),
+    ConnectionLostError: _lose_response("connection lost", Progress.PERHAPS_SENT),
+    ServiceError: _reject_with(
         500, "ServiceException", "The Lambda service encountered an internal error.", Type="Service"
     ),
-    ResponseError: _always(lambda received, _: ended(received, b"")),
+    ResponseError: _always(lambda received, _: function_response(received, b"")),
 }
 
 
-def _words(error: Any) -> str:
+def _message_from(error: Any) -> str:
     return str(error.args[0]) if error.args else ""
 
 
@@ -154,24 +163,26 @@ def _report(error_type: str, message: str, request_id: str, stack: Sequence[str]
     return json.dumps(members).encode()
 
 
-def _as_it_reported(error: Any, request_id: str) -> bytes:
-    words = error.error_message or _words(error)
+def _to_function_report(error: Any, request_id: str) -> bytes:
+    words = error.error_message or _message_from(error)
     return _report(error.error_type or "Exception", words, request_id, error.stack_trace)
 
 
-def _as_it_rejected(error: Any, request_id: str) -> bytes:
-    rejected = RequestRejectedError(errors=error.errors)  # one that was caught elsewhere reads otherwise
+def _to_rejection_report(error: Any, request_id: str) -> bytes:
+    rejected = RequestRejectedError(
+        errors=error.errors
+    )  # an error that a client raised has another message than the callee's
     return _report(RequestRejectedError.__name__, str(rejected), request_id)
 
 
 _REPORTS: Final[dict[type[Exception], Callable[[Any, str], bytes]]] = {
-    FunctionError: _as_it_reported,
+    FunctionError: _to_function_report,
     FunctionTimeoutError: lambda _, request_id: answers.timed_out(request_id, _DEFAULT_TIMEOUT),
     FunctionCrashedError: lambda _, request_id: answers.exited(request_id, 1),
     ResponseTooLargeError: lambda _, _request_id: answers.response_too_large(),
     # Python's runtime client sends an empty id with what happens before the first invocation.
     FunctionInitError: lambda error, _: _report(
-        "Runtime.ImportModuleError", _words(error) or "Unable to import module 'app': No module named 'app'", ""
+        "Runtime.ImportModuleError", _message_from(error) or "Unable to import module 'app': No module named 'app'", ""
     ),
-    RequestRejectedError: _as_it_rejected,
+    RequestRejectedError: _to_rejection_report,
 }

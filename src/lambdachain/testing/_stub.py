@@ -1,275 +1,279 @@
-"""A stand-in for Lambda that answers as a test says: through the real codec, classification and retries."""
+"""The stub of one function: its script of responses, and a record of the requests."""
 
-from __future__ import annotations
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Generic, Self, TypeVar, cast, overload
 
-import uuid
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, Self, overload
-
-from lambdachain._calling.target import contract_for
-from lambdachain._contracts.contract import HasContract, Req, Resp
-from lambdachain._contracts.s3_offload import OffloadMemory
-from lambdachain._core import clock
-from lambdachain._core.arn import Address
-from lambdachain._core.errors import ContractError, RequestRejectedError
-from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome
+from lambdachain._calling.options import CallOptions
+from lambdachain._contracts.contract import Contract
+from lambdachain._core.errors import ContractError
+from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import Metadata
-from lambdachain._lambda_api.invoke_api import answer_permitted
-from lambdachain._lambda_api.outcomes import to_outcome
-from lambdachain._lambda_api.responses import Answer, RefusedError
-from lambdachain._transports.transport_override import StubError, override_transport, override_transport_in_context
+from lambdachain._core.process_copies import lock_for
+from lambdachain._json.codec import type_name
+from lambdachain._transports.transport_override import StubError
 
-from ._addresses import deployment
-from ._comparison import shortened
-from ._pieces import stream_of
-from ._record import VERBS
-from ._replies import failed
-from ._requests import Received, read_request, receive
-from ._runtime import report_of
-from ._script import Stub, StubCall
+from ._addresses import FunctionAddress
+from ._call_log import VERBS
+from ._comparison import compare
+from ._scripted_errors import reply_with_error
+from ._scripted_responses import (
+    Reply,
+    accept_event,
+    reply_by_running,
+    reply_crashed,
+    reply_denied,
+    reply_throttled,
+    reply_timed_out,
+    reply_with_value,
+)
+from ._scripted_streams import reply_with_stream
 
-if TYPE_CHECKING:
-    from types import TracebackType
+Req = TypeVar("Req")
+Resp = TypeVar("Resp")
+Req_co = TypeVar("Req_co", covariant=True)
 
-    from pydantic import JsonValue
-
-    from lambdachain._transports.streaming import ResponseStream
-
-_WORD_FOR: Final = {
-    InvocationType.REQUEST_RESPONSE: "returns(...)",
-    InvocationType.EVENT: "accepts()",
-    InvocationType.DRY_RUN: "denies()",
-}
-
-
-class UnstubbedCallError(StubError):
-    """A call came that the test had said nothing about, or once more than it had said."""
+_CALL: Final = frozenset({InvocationType.REQUEST_RESPONSE})
+_EVENT: Final = frozenset({InvocationType.EVENT})
+_ANY: Final = frozenset(InvocationType)
 
 
-class UnusedStubError(StubError):
-    """The test said something that no call asked for."""
+@dataclass(frozen=True, slots=True)
+class StubCall(Generic[Req_co]):
+    """A request that a stub received; each attempt of a call is a request of its own.
 
-
-class StubTransport:
-    """Answer calls as a test says, and keep them to be looked at; nothing is sent to AWS.
-
-    Requests and answers go through JSON and the contract's types, failures are Lambda's own answers, and the client's
-    real retry policy decides what is sent again; pauses pass without waiting. Strict both ways: a call that nothing is
-    said about raises ``UnstubbedCallError``, and at the end what no call asked for raises ``UnusedStubError``.
-
-    >>> from lambdachain import Contract, LambdaClient
-    >>> double = Contract("orders-double", request=int, response=int)
-    >>> client = LambdaClient()
-    >>> with StubTransport() as stub:
-    ...     doubles = stub.on(double).throttles(1).returns(42)
-    ...     client.call(double, 21)
-    42
-    >>> [call.request for call in doubles.calls]
-    [21, 21]
-
-    As a context manager it takes every call that would go to AWS, in all threads; given to a client, that client's.
-    The pytest fixture ``lambda_stub`` is one. Thread-safe.
+    Attributes:
+        function: The function's name or ARN, as the caller wrote it.
+        invocation_type: RequestResponse, Event or DryRun.
+        request: The request, decoded by the contract; ``None`` for a dry run.
+        options: The options of the call; ``timeout`` is the time that was left for this attempt, in seconds.
+        metadata: The metadata of the call, such as ``attempt`` and ``idempotency_key``; ``None`` for an event without
+            envelope.
+        request_id: The request id in the response.
     """
 
-    answers_at_once = True  # so that the calls of a map or an event loop come in the order in which they are made
-
-    def __init__(self) -> None:
-        self.offload_memory = OffloadMemory()
-        self._stubs: list[Stub[Any, Any]] = []
-        self._story: list[str] = []
-        self._unstubbed: list[UnstubbedCallError] = []
-        self._stack = ExitStack()
-
-    @overload
-    def on(
-        self,
-        target: HasContract[Req, Resp],
-        function: Address | None = None,
-        /,
-        *,
-        qualifier: str | None = None,
-        when: Callable[[Req], bool] | None = None,
-        optional: bool = False,
-    ) -> Stub[Req, Resp]: ...
-    @overload
-    def on(
-        self,
-        target: Address,
-        /,
-        *,
-        qualifier: str | None = None,
-        when: Callable[[JsonValue], bool] | None = None,
-        optional: bool = False,
-    ) -> Stub[JsonValue, object]: ...
-    def on(
-        self,
-        target: Any,
-        function: Address | None = None,
-        /,
-        *,
-        qualifier: str | None = None,
-        when: Callable[[Any], bool] | None = None,
-        optional: bool = False,
-    ) -> Stub[Any, Any]:
-        """Begin to say what a function answers; see ``Stub`` for the words.
-
-        Where several stubs are for the same call, one for its qualifier comes before one for any, one with ``when``
-        before one without, and the one made last before the others.
-
-        Args:
-            target: A contract or decorated handler, or the name or ARN of any function.
-            function: The deployed name or ARN, where clients call the contract by another than its own (``resolve``).
-            qualifier: The version or alias that it is for; without, the contract's own, else every one.
-            when: Tells by the request whether it is for this call.
-            optional: Whether it is no failure if nothing asks for it: for what many tests share.
-
-        Raises:
-            ContractError: *target* is nothing that can be called, or its qualifier is given twice.
-            InvalidArnError: An address or qualifier is nothing that Lambda accepts.
-        """
-        if when is not None and not callable(when):
-            raise ContractError(f"when must be a function of the request, not {type(when).__name__}")
-        contract = contract_for(target, Any) if isinstance(target, Address) else contract_for(target)
-        stub = Stub[Any, Any](contract, deployment(target, function, qualifier), when, optional=optional)
-        self._stubs.append(stub)
-        return stub
-
-    @property
-    def calls(self) -> tuple[StubCall[Any], ...]:
-        """The calls and events that came to any of the stubs, stub by stub."""
-        return tuple(call for stub in self._stubs for call in stub.calls)
-
-    @property
-    def unstubbed(self) -> tuple[UnstubbedCallError, ...]:
-        """What was raised for the calls that nothing was said about, whoever caught it."""
-        return tuple(self._unstubbed)
-
-    def verify(self) -> None:
-        """Check that all that was said was asked for.
-
-        Raises:
-            UnusedStubError: Something was not.
-        """
-        unused = [words for stub in self._stubs if (words := stub.unused)]
-        if unused:
-            asked = "\n  ".join(["and these calls came:", *self._story] if self._story else ["and no call came"])
-            raise UnusedStubError("\n  ".join(["no call asked for what was said of", *unused]) + f"\n{asked}")
-
-    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Answer as the test says; see ``Transport.send``."""
-        return self._replied(invocation, timeout)[1]
-
-    def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Answer as the test says, piece by piece; see ``StreamingTransport.open_stream``."""
-        return stream_of(*self._replied(invocation, timeout))
-
-    def pause(self, seconds: float) -> None:
-        """Let the time between two attempts pass without waiting."""
-        clock.skip(seconds)
-
-    def close(self) -> None:
-        """No-op: there are no connections."""
-
-    def describe(self) -> str:
-        """Write the calls that came and what became of them, one a line."""
-        return "\n".join(self._story) or "no call came"
-
-    def __enter__(self) -> Self:
-        self._stack.enter_context(override_transport(self))
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self._stack.close()
-        if exc is None:
-            if self._unstubbed:
-                raise self._unstubbed[0]
-            self.verify()
+    function: str
+    invocation_type: InvocationType
+    request: Req_co
+    options: CallOptions
+    metadata: Metadata | None
+    request_id: str
 
     def __repr__(self) -> str:
-        return f"StubTransport({', '.join(str(stub.deployed) for stub in self._stubs)})"
-
-    def _replied(self, invocation: Invocation, timeout: float | None) -> tuple[Answer, Outcome]:
-        request_id = str(uuid.uuid4())
-        place = len(self._story)
-        self._story.append(f"{VERBS[invocation.invocation_type]} {invocation.function}")
-        try:
-            answer = self._answer(receive(invocation, timeout, request_id), place)
-        except RefusedError as exc:
-            answer = exc.answer
-        except NoAnswerError as exc:
-            self._story[place] += f": {exc}"
-            raise
-        outcome = to_outcome(answer, request_id)
-        self._story[place] += f": {outcome.error_code or outcome.function_error or outcome.status}"
-        return answer, outcome
-
-    def _answer(self, received: Received, place: int) -> Answer:
-        payload = received.payload()
-        self._story[place] += "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
-        try:
-            stub, request, metadata = self._chosen(received, payload)
-        except RequestRejectedError as exc:
-            return failed(received, report_of(exc, received.delivery.request_id))
-        function, options = received.invocation.function, received.options(metadata)
-        stub.note(StubCall(function, received.kind, request, options, metadata, received.delivery.request_id))
-        step = stub.take(received.kind)
-        if step is not None:
-            with override_transport_in_context(self):
-                return step.reply(received, request)
-        if received.kind is InvocationType.DRY_RUN:
-            return answer_permitted()
-        raise self._unheard(received, payload)
-
-    def _chosen(self, received: Received, payload: object) -> tuple[Stub[Any, Any], Any, Metadata | None]:
-        """Find the stub that a request is for, and read the request by its contract."""
-        kind = received.kind
-        stubs = [stub for stub in reversed(self._stubs) if _is_for(stub, received)]
-        for stub in sorted(stubs, key=lambda stub: _rank(stub, kind), reverse=True):
-            if kind is InvocationType.DRY_RUN:
-                return stub, None, None
-            request, metadata = read_request(stub.contract, payload)
-            if stub.answers(kind) and (stub.when is None or stub.when(request)):
-                return stub, request, metadata or received.told()
-        raise self._unheard(received, payload)
-
-    def _unheard(self, received: Received, payload: object) -> UnstubbedCallError:
-        error = UnstubbedCallError(_nothing_said(received, payload, self._stubs))
-        self._unstubbed.append(error)
-        return error
+        return f"{VERBS[self.invocation_type]} {self.function} <- {self.request!r}"
 
 
-def _is_for(stub: Stub[Any, Any], received: Received) -> bool:
-    return stub.deployed.has(received.called) and stub.deployed.qualifier in (None, received.qualifier)
+@dataclass(slots=True)
+class Step:
+    """A step of a script: the reply, the invocation types it is for, and how often it remains; ``None`` for always."""
+
+    description: str
+    invocation_types: frozenset[InvocationType]
+    reply: Reply
+    left: int | None
+    is_used: bool = False
+
+    @property
+    def is_done(self) -> bool:
+        """Whether it was used as often as the test expects."""
+        # Without a number of times, one use is enough.
+        return self.left == 0 or (self.left is None and self.is_used)
+
+    def __str__(self) -> str:
+        return f"{self.description} x {self.left}" if self.left and self.left > 1 else self.description
 
 
-def _rank(stub: Stub[Any, Any], kind: InvocationType) -> tuple[bool, bool, bool]:
-    return stub.answers(kind), stub.deployed.qualifier is not None, stub.when is not None
+class Stub(Generic[Req, Resp]):
+    """The scripted responses of one function; made by ``StubTransport.on``.
+
+    Each method adds a step to the script: ``throttles(2).returns(value)`` throttles twice and then returns the value.
+    The last step applies to all further calls, unless it has a number of times. ``when`` and ``qualifier`` of ``on``
+    select the calls that the stub is for.
+    """
+
+    def __init__(
+        self,
+        contract: Contract[Req, Resp],
+        address: FunctionAddress,
+        when: Callable[[Req], bool] | None,
+        *,
+        optional: bool,
+    ) -> None:
+        self.contract = contract
+        self.address = address
+        self.when = when
+        self.optional = optional
+        self._steps: list[Step] = []
+        self._calls: list[StubCall[Req]] = []
+        self._dry_runs: list[StubCall[None]] = []
+        self._lock = lock_for(self)
+
+    def returns(self, *values: Resp) -> Self:
+        """Respond to calls: one value for all calls, several values for one call each.
+
+        Raises:
+            StubError: A value is not a valid response by the contract.
+        """
+        if not values:
+            raise ContractError("returns() needs a value: use returns(None) for a function without a result")
+        for value in values:
+            reply = reply_with_value(self.contract, value)
+            self._add(f"returns {type_name(type(value))}", _CALL, reply, None if len(values) == 1 else 1)
+        return self
+
+    def raises(self, *errors: Exception | type[Exception]) -> Self:
+        """Fail calls: one error for all calls, several errors for one call each.
+
+        The function raises domain errors that the contract declares, and any exception that is not lambdachain's. For
+        an error of the client, such as ``ServiceError`` or ``FunctionTimeoutError``, the stub sends the response of
+        Lambda that causes it.
+
+        Raises:
+            StubError: The contract does not declare a domain error.
+            ContractError: Lambda never causes such an error.
+        """
+        if not errors:
+            raise ContractError("raises() needs an exception")
+        for error in errors:
+            name = error.__name__ if isinstance(error, type) else type(error).__name__
+            reply, in_function = reply_with_error(self.contract, error)
+            self._add(f"raises {name}", _CALL if in_function else _ANY, reply, None if len(errors) == 1 else 1)
+        return self
+
+    @overload
+    def runs(self, function: Callable[[Req], Coroutine[Any, Any, Resp]]) -> Self: ...
+    @overload
+    def runs(self, function: Callable[[Req], Resp]) -> Self: ...
+    @overload
+    def runs(self, function: Callable[[Any, Any], Any]) -> Self: ...
+    def runs(self, function: Callable[..., Any]) -> Self:
+        """Respond to calls with the result of a function.
+
+        It takes the request and returns the response, with the contract's types; or it is a handler, made by ``remote``
+        or a function of event and context, and is invoked as by Lambda. An exception that it raises is the function
+        error of the callee; but an ``AssertionError`` of a function of the request fails the test.
+
+        Raises:
+            ContractError: *function* is not callable.
+        """
+        if not callable(function):
+            raise ContractError(f"runs() takes a function, not {type(function).__name__}; use returns() for a value")
+        name = str(getattr(function, "__name__", type(function).__name__))
+        return self._add(f"runs {name}", _CALL, reply_by_running(self.contract, function), None)
+
+    def streams(self, *pieces: bytes | str | Exception) -> Self:
+        """Respond to calls piece by piece, for ``LambdaClient.stream``; ``call`` gets all pieces in one response.
+
+        Args:
+            *pieces: What the function sends; the last one may be the exception that it raises then.
+
+        Raises:
+            ContractError: A piece has another type.
+            StubError: The contract does not declare a domain error.
+        """
+        return self._add("streams", _CALL, reply_with_stream(self.contract, pieces), None)
+
+    def accepts(self) -> Self:
+        """Accept events: ``fire`` gets its receipt, and nothing runs."""
+        return self._add("accepts", _EVENT, accept_event, None)
+
+    def throttles(self, times: int | None = None, *, reason: str | None = None, retry_after: int | None = None) -> Self:
+        """Throttle calls and events.
+
+        Args:
+            times: How often; by default, always.
+            reason: Lambda's name of the limit; by default ``"ConcurrentInvocationLimitExceeded"``.
+            retry_after: The ``Retry-After`` of the response, in seconds.
+        """
+        return self._add("throttles", _ANY, reply_throttled(reason, retry_after), times)
+
+    def times_out(self, times: int | None = None) -> Self:
+        """Send no response until the caller times out; the function may have run.
+
+        The time is skipped, not slept. Without a timeout it is 910 s, when even the longest function has timed out.
+        """
+        return self._add("times out", _ANY, reply_timed_out, times)
+
+    def crashes(self, times: int | None = None) -> Self:
+        """Respond to calls as if the function's process had exited before it responded."""
+        return self._add("crashes", _CALL, reply_crashed, times)
+
+    def denies(self, times: int | None = None) -> Self:
+        """Deny calls, events and dry runs for lack of permission."""
+        return self._add("denies", _ANY, reply_denied, times)
+
+    @property
+    def calls(self) -> tuple[StubCall[Req], ...]:
+        """The calls and events that the stub received; each attempt is an entry of its own."""
+        return tuple(self._calls)
+
+    @property
+    def dry_runs(self) -> tuple[StubCall[None], ...]:
+        """The dry runs (``can_invoke``) that the stub received."""
+        return tuple(self._dry_runs)
+
+    def assert_called_with(self, *requests: Req) -> None:
+        """Check that the stub received exactly these requests, in this order; failed attempts count, too.
+
+        Raises:
+            StubError: The requests differ; the message lists the fields.
+        """
+        lines = compare(requests, [call.request for call in self._calls])
+        if lines:
+            raise StubError("\n  ".join([f"{self.address} was not called as expected", *lines]))
+
+    def take(self, invocation_type: InvocationType) -> Step | None:
+        """Use the next step for an invocation of *invocation_type*; ``None`` if there is no such step left."""
+        with self._lock:
+            step = next(
+                (step for step in self._steps if invocation_type in step.invocation_types and step.left != 0), None
+            )
+            # Under the lock: calls of one client may come from several threads at once.
+            if step is not None:
+                step.is_used = True
+                step.left = None if step.left is None else step.left - 1
+            return step
+
+    def has_steps_for(self, invocation_type: InvocationType) -> bool:
+        """Check whether the script has steps for invocations of *invocation_type*."""
+        return any(invocation_type in step.invocation_types for step in self._steps)
+
+    def record(self, call: StubCall[Any]) -> None:
+        """Record a request."""
+        if call.invocation_type is InvocationType.DRY_RUN:
+            self._dry_runs.append(call)
+        else:
+            self._calls.append(cast("StubCall[Req]", call))
+
+    @property
+    def unused(self) -> str | None:
+        """A description of the steps that no call has used; ``None`` if all were used."""
+        if self.optional:
+            return None
+        left = [step for step in self._steps if not step.is_done]
+        if left:
+            return f"{self.address}: {', '.join(map(str, left))}"
+        return None if self._steps or self._dry_runs else f"{self.address}: no call"
+
+    def __repr__(self) -> str:
+        when = f", when={getattr(self.when, '__name__', self.when)}" if self.when else ""
+        return f"on({str(self.address)!r}{when}): {', '.join(map(str, self._steps)) or 'no responses'}"
+
+    def _add(
+        self, description: str, invocation_types: frozenset[InvocationType], reply: Reply, times: int | None
+    ) -> Self:
+        if times is not None and times < 1:
+            raise ContractError(f"{description}: times must be at least 1, not {times}")
+        with self._lock:
+            # A step without a number of times applies forever only while it is the last one.
+            for earlier in self._steps:
+                if earlier.left is None and earlier.invocation_types & invocation_types:
+                    earlier.left = 0 if earlier.is_used else 1
+            # A dry run has no request, so a stub with *when* cannot decide whether it is for it.
+            dry_run = {InvocationType.DRY_RUN} if self.when else set[InvocationType]()
+            self._steps.append(Step(description, invocation_types - dry_run, reply, times))
+        return self
 
 
-def _nothing_said(received: Received, payload: object, stubs: Sequence[Stub[Any, Any]]) -> str:
-    call = f"{VERBS[received.kind]} {received.invocation.function}"
-    asked = "" if received.kind is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
-    said = [f"{stub!r}{_why_not(stub, received)}" for stub in stubs]
-    name = repr(received.invocation.function)
-    remedy = f"on({name}) or on(contract, {name}), then .{_WORD_FOR[received.kind]}"
-    stubbed = "\n  ".join(["what is said:", *said] if said else ["nothing is said about any function"])
-    return f"nothing is said about {call}{asked}\n{stubbed}\nsay what it answers: {remedy}"
-
-
-def _why_not(stub: Stub[Any, Any], received: Received) -> str:
-    """Describe why a stub of the very function is not for this call; nothing of other functions' stubs."""
-    if not stub.deployed.has(received.called):
-        return ""
-    if not _is_for(stub, received):
-        return f"  (not for {received.qualifier or 'a call without qualifier'})"
-    if not stub.answers(received.kind):
-        return f"  (nothing for {VERBS[received.kind]})"
-    return "  (when says no)" if stub.when is not None else "  (all of it has been answered)"
-
-
-StubTransport.__module__ = "lambdachain.testing"
-UnstubbedCallError.__module__ = "lambdachain.testing"
-UnusedStubError.__module__ = "lambdachain.testing"
+Stub.__module__ = "lambdachain.testing"
+StubCall.__module__ = "lambdachain.testing"

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from lambdachain import HttpTransport
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Laboratory, write_certificate
+from tests.support import faults
+from tests.support.certificates import write_self_signed
+from tests.support.laboratory import Laboratory
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def laboratory() -> Iterator[Laboratory]:
 @pytest.fixture
 def tls_laboratory(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Iterator[Laboratory]:
     """The same with TLS, and a trusted certificate."""
-    certificate = write_certificate(tmp_path_factory.mktemp("tls") / "server.pem")
+    certificate = write_self_signed(tmp_path_factory.mktemp("tls") / "server.pem")
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     with Laboratory(certificate) as running:
         running.play(faults.SUCCESS)

@@ -14,8 +14,8 @@ import pytest
 
 from lambdachain import AsyncHttpTransport, AsyncLambdaClient, Invocation, RetryPolicy
 from lambdachain._transports.http import async_pool as pools
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Connection, Fault, Laboratory, unreachable
+from tests.support import faults
+from tests.support.laboratory import Connection, Fault, Laboratory, unreachable
 
 SMALL = Invocation("orders", payload=b"{}")
 LARGE = Invocation("orders", payload=b'"%s"' % (b"x" * 6_000_000))

@@ -19,8 +19,9 @@ from lambdachain._transports.http import pool as pools
 from lambdachain._transports.http.connection import Connection as Ours
 from lambdachain._transports.http.response import Response, ResponseReader
 from tests.core.snapshots import FORGET, printed_around_snapshot
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Connection, Fault, Laboratory
+from tests.support import faults
+from tests.support.laboratory import Connection, Fault, Laboratory
+from tests.support.responses import http_response
 
 CALL = Invocation("orders", payload=b"{}")
 LARGE = Invocation("orders", payload=b'"%s"' % (b"x" * 3_000_000))
@@ -371,7 +372,7 @@ def test_large_payloads_in_both_directions(laboratory: Laboratory, transport: Ht
 
     def echo(connection: Connection) -> None:
         body = connection.read_request().body
-        connection.send(faults.answer("200 OK", body, {"X-Amz-Executed-Version": "1"}))
+        connection.send(http_response("200 OK", body, {"X-Amz-Executed-Version": "1"}))
 
     laboratory.play(Fault("echo", echo))
 

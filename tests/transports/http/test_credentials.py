@@ -6,9 +6,8 @@ import datetime as dt
 import json
 import subprocess
 import sys
-import threading
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable, Iterator
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,9 @@ from lambdachain import NoAnswerError, Progress, Trouble
 from lambdachain._transports.http.credentials import Credentials, keys_from_environment
 from lambdachain._transports.http.settings import find_session
 from lambdachain._transports.http.signing import SigningKeys
+from tests.support import faults
+from tests.support.laboratory import Fault, Laboratory, Request
+from tests.support.responses import http_response
 
 SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
@@ -110,34 +112,27 @@ def test_a_session_takes_precedence_over_everything(kind: str, files: Path, envi
     assert "AKIABILLING" == keys.access_key
 
 
-class Metadata(BaseHTTPRequestHandler):
-    """Serves credentials as ECS, EKS and SnapStart do for a container."""
+def _container_credentials() -> Callable[[Request], bytes]:
+    """Make responses as ECS, EKS and SnapStart send them to a container, each with new credentials."""
+    serials = count(1)
 
-    def do_GET(self) -> None:
+    def to_response(request: Request) -> bytes:
         until = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
-        serial = self.server.serial = getattr(self.server, "serial", 0) + 1  # type: ignore[attr-defined]
-        answer = {"AccessKeyId": f"AKIA{serial}", "SecretAccessKey": "s", "Token": "t", "Expiration": until.isoformat()}
-        body = json.dumps(answer).encode()
-        self.send_response(200 if self.headers["Authorization"] == "the-pod" else 403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
+        keys = {"AccessKeyId": f"AKIA{next(serials)}", "SecretAccessKey": "s", "Token": "t"}
+        status = "200 OK" if request.headers["authorization"] == "the-pod" else "403 Forbidden"
+        return http_response(status, json.dumps({**keys, "Expiration": until.isoformat()}).encode())
 
-    def log_message(self, *_: object) -> None:
-        """Be quiet."""
+    return to_response
 
 
 @pytest.fixture
-def container(environment: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
-    """A container's metadata service, on this machine."""
-    with HTTPServer(("127.0.0.1", 0), Metadata) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"http://127.0.0.1:{server.server_port}/creds")
+def container(environment: pytest.MonkeyPatch) -> Iterator[Laboratory]:
+    """A container's credentials endpoint, on this machine."""
+    with Laboratory() as laboratory:
+        laboratory.play(Fault("credentials", faults.respond(_container_credentials())))
+        environment.setenv("AWS_CONTAINER_CREDENTIALS_FULL_URI", f"{laboratory.url}/creds")
         environment.setenv("AWS_CONTAINER_AUTHORIZATION_TOKEN", "the-pod")
-        yield server
-        server.shutdown()
-        thread.join(10)
+        yield laboratory
 
 
 @pytest.mark.usefixtures("container")

@@ -16,9 +16,10 @@ import pytest
 
 from lambdachain import HttpTransport, Invocation, NoAnswerError, Progress, Trouble
 from lambdachain._transports.http import tls
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Laboratory
-from tests.transports.http.authorities import Authority
+from tests.support import faults
+from tests.support.certificates import Authority
+from tests.support.laboratory import Laboratory
+from tests.support.responses import http_response
 
 CALL = Invocation("orders")
 
@@ -213,7 +214,7 @@ def test_a_response_without_length_ends_with_close_notify_only(
 ) -> None:
     """An attacker who cuts the connection cannot send TLS's close_notify in the server's name."""
     botocore_trusts((authority, "Amazon Root CA 1"))
-    answer = faults.answer("200 OK", b"1234", {"Content-Length": None, "X-Amz-Executed-Version": "1"})
+    answer = http_response("200 OK", b"1234", {"Content-Length": None, "X-Amz-Executed-Version": "1"})
 
     with serving(authority.issue(tmp_path / "server.pem")) as laboratory, sending(laboratory) as transport:
         laboratory.play(faults.Fault("unwrapped", faults.send(answer, then=lambda c: c._sock.unwrap())))

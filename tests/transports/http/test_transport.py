@@ -26,8 +26,8 @@ from lambdachain._transports.default import default_transport
 from lambdachain._transports.http.sender import Sender
 from lambdachain._transports.http.transport import _BotoSender
 from lambdachain._transports.transport_override import RealInvokeBlockedError, network_guard
-from tests.lab import lab_faults as faults
-from tests.lab.laboratory import Fault, Laboratory
+from tests.support import faults
+from tests.support.laboratory import Fault, Laboratory
 
 CALL = Invocation("orders")
 

@@ -1,4 +1,4 @@
-"""The context that Lambda gives a handler, made in a test."""
+"""A fake of the context that Lambda passes to a handler."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ _W3C: Final = ("traceparent", "tracestate", "baggage")
 
 
 class Client:
-    """The mobile application that called."""
+    """The mobile application of the call; the name of the class is that of the runtime client."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        self.installation_id: Any = told.get("installation_id")
-        self.app_title: Any = told.get("app_title")
-        self.app_version_name: Any = told.get("app_version_name")
-        self.app_version_code: Any = told.get("app_version_code")
-        self.app_package_name: Any = told.get("app_package_name")
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        self.installation_id: Any = fields.get("installation_id")
+        self.app_title: Any = fields.get("app_title")
+        self.app_version_name: Any = fields.get("app_version_name")
+        self.app_version_code: Any = fields.get("app_version_code")
+        self.app_package_name: Any = fields.get("app_package_name")
 
 
 class ClientContext:
-    """What a caller told beside the payload."""
+    """The ClientContext of the call."""
 
-    def __init__(self, told: Mapping[str, Any]) -> None:
-        client = told.get("client")
-        self.custom: dict[str, Any] | None = told.get("custom")
-        self.env: dict[str, Any] | None = told.get("env")
+    def __init__(self, fields: Mapping[str, Any]) -> None:
+        client = fields.get("client")
+        self.custom: dict[str, Any] | None = fields.get("custom")
+        self.env: dict[str, Any] | None = fields.get("env")
         self.client: Client | None = None if client is None else Client(client)
 
 
 class CognitoIdentity:
-    """Who called, for callers with a Cognito identity: nobody, in a test."""
+    """The Cognito identity of the caller; always empty in a test."""
 
     def __init__(self) -> None:
         self.cognito_identity_id: str | None = None
@@ -46,7 +46,7 @@ class CognitoIdentity:
 
 
 class LambdaContext:
-    """What Lambda's Python runtime gives a handler as its second argument, for tests.
+    """A fake of the context that Lambda's Python runtime passes to a handler as its second argument.
 
     >>> context = LambdaContext("orders", timeout=30)
     >>> context.function_name, context.memory_limit_in_mb
@@ -54,18 +54,18 @@ class LambdaContext:
     >>> 29_000 < context.get_remaining_time_in_millis() <= 30_000
     True
 
-    Attributes are those of the real one: ``aws_request_id``, ``function_name``, ``function_version``,
+    It has the attributes of the real one: ``aws_request_id``, ``function_name``, ``function_version``,
     ``invoked_function_arn``, ``memory_limit_in_mb`` (text), ``log_group_name``, ``log_stream_name``,
     ``client_context``, ``identity`` and ``tenant_id``.
 
     Args:
         function_name: The function's name.
-        timeout: Seconds that the function has; they run from now.
+        timeout: The function's timeout in seconds; it starts now.
         memory: The function's memory in MB.
-        version: The version that runs.
-        arn: The ARN it was called by; made of the name without.
-        request_id: Lambda's id of the invocation; a new one without.
-        client_context: What the caller told: ``{"custom": {...}}``.
+        version: The version of the function.
+        arn: The ARN that the function was called by; by default, one with the name.
+        request_id: Lambda's id of the invocation; a new one by default.
+        client_context: The ClientContext of the call: ``{"custom": {...}}``.
         tenant_id: The tenant, of a function with tenant isolation.
     """
 
@@ -85,6 +85,7 @@ class LambdaContext:
         self.function_name = function_name
         self.function_version = version
         self.invoked_function_arn = arn or str(HOME.arn(function_name))
+        # A string in the real context, too: the runtime client reads it from an environment variable.
         self.memory_limit_in_mb = str(memory)
         self.log_group_name = f"/aws/lambda/{function_name}"
         self.log_stream_name = _log_stream(version)
@@ -95,7 +96,7 @@ class LambdaContext:
         self._end = clock.monotonic() + timeout
 
     def get_remaining_time_in_millis(self) -> int:
-        """Return how many milliseconds the function has left; never less than 0."""
+        """Return the milliseconds until the function times out; never less than 0."""
         return max(0, int((self._end - clock.monotonic()) * 1000))
 
     def w3c(self) -> dict[str, str]:
@@ -104,6 +105,7 @@ class LambdaContext:
 
     def log(self, msg: object) -> None:
         """Write to the function's log."""
+        # Without a newline, as the real one.
         sys.stdout.write(str(msg))
 
     def __repr__(self) -> str:
@@ -118,6 +120,7 @@ def _w3c(client_context: Mapping[str, Any] | None) -> dict[str, str]:
     fields = None if client_context is None else client_context.get("w3c")
     if not is_mapping(fields):
         return {}
+    # The runtime client ignores other members, and values that are not strings.
     return {name: fields[name] for name in _W3C if isinstance(fields.get(name), str)}
 
 

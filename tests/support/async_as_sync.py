@@ -1,6 +1,6 @@
-"""The async client and transports with the interface of blocking ones, so that one test suite covers both.
+"""Adapters that make async clients and transports blocking, so that one suite of tests runs over both kinds.
 
-Everything is awaited in one event loop, in a background thread, for as long as the tests run.
+Everything is awaited in one event loop, in a thread of its own, for as long as the tests run.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ ASYNC_TRANSPORTS: Final[dict[str, Any]] = {"async http": AsyncHttpTransport} | (
 )
 
 
-def awaited(to_async_transport: Awaitable[Any]) -> Any:
-    """Await something in the event loop of the tests, in a copy of this thread's context."""
-    future = asyncio.run_coroutine_threadsafe(_of(to_async_transport), _loop())
+def awaited(awaitable: Awaitable[Any]) -> Any:
+    """Await *awaitable* in the loop of the tests, in a copy of this thread's context."""
+    future = asyncio.run_coroutine_threadsafe(_to_coroutine(awaitable), _loop())
     try:
         return future.result()
     except BaseException:
-        future.cancel()  # who is interrupted leaves nothing behind
+        future.cancel()  # an interrupted test leaves nothing running in the loop
         raise
 
 
-async def _of(to_async_transport: Awaitable[Any]) -> Any:
-    return await to_async_transport
+async def _to_coroutine(awaitable: Awaitable[Any]) -> Any:
+    return await awaitable
 
 
 @cache
@@ -54,6 +54,7 @@ def _loop() -> asyncio.AbstractEventLoop:
 def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     loop.call_soon_threadsafe(loop.stop)
     thread.join()
+    # In the main thread, after the loop's own has ended: a loop may run in any one thread at a time.
     loop.run_until_complete(loop.shutdown_asyncgens())
     loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
@@ -70,7 +71,7 @@ def iterated(results: AsyncGenerator[Any, None]) -> Generator[Any, None, None]:
 
 
 class AwaitedTransport:
-    """An async transport with the interface of a blocking one."""
+    """An async transport with the blocking interface of ``Transport``."""
 
     def __init__(self, transport: Any) -> None:
         self.inner = transport
@@ -83,11 +84,11 @@ class AwaitedTransport:
 
 
 class AwaitedClient:
-    """An async client with the interface of a blocking one."""
+    """An async client with the blocking interface of ``LambdaClient``."""
 
     def __init__(self, transport: Any, **settings: Any) -> None:
         self.inner = AsyncLambdaClient(transport, **settings)
-        self._invoker = self.inner._invoker
+        self._caller = self.inner._caller
 
     def call(self, *arguments: Any, **options: Any) -> Any:
         return awaited(self.inner.call(*arguments, **options))
@@ -129,7 +130,7 @@ class AwaitedClient:
 
 
 class AwaitedFunction:
-    """A bound async function with the interface of a blocking one."""
+    """A bound async function with the blocking interface of a bound function."""
 
     def __init__(self, inner: Any) -> None:
         self.inner = inner
@@ -154,14 +155,14 @@ class AwaitedFunction:
 
 
 def client_over(transport: Any, **settings: Any) -> LambdaClient:
-    """Create the client that fits a transport."""
+    """Create the client for a transport, blocking or awaited."""
     if isinstance(transport, AwaitedTransport):
         return cast("LambdaClient", AwaitedClient(transport.inner, **settings))
     return LambdaClient(transport, **settings)
 
 
 def session_for(over: str) -> Any:
-    """Create a botocore session of the kind that a transport accepts."""
+    """Create a botocore session of the kind that a transport takes."""
     import botocore.session
 
     if over == "async boto3":
@@ -175,7 +176,7 @@ def session_for(over: str) -> Any:
 
 @cache
 def _read_once() -> Any:
-    """Cache botocore's models: a client is then created in less time than the shortest timeout of a test."""
+    """Return a loader that caches botocore's models, so that creating a client takes less than the shortest timeout."""
     import botocore.loaders
 
     return botocore.loaders.create_loader()

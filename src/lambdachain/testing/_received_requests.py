@@ -1,4 +1,4 @@
-"""An invocation as a stub receives it: checked as Lambda checks it, and read as its callee would."""
+"""Requests as a stub receives them: checked as Lambda checks them, and decoded as the callee would."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, InvokeRequest
 from lambdachain._lambda_api.invoke_api import read_invoke
 
-from ._context import HOME
+from ._lambda_context import HOME
 
 _HEADERS: Final = {
     "X-Amz-Client-Context": "client_context",
@@ -32,36 +32,38 @@ _HEADERS: Final = {
 }
 
 
-def place_of(invocation: Invocation) -> AwsLocation:
-    """Accept the account and region that the call names: functions are wherever their callers believe them to be."""
+def location_for(invocation: Invocation) -> AwsLocation:
+    """Return the account and region of the call, with defaults: a function is wherever its caller expects it."""
     try:
         called = parse_target(invocation.function_name)
+    # check_invocation() rejects the name as Lambda does; until then any location will do.
     except InvalidArnError:
         return HOME
     return AwsLocation(called.account_id or HOME.account_id, called.region or HOME.region)
 
 
-def checked(
-    invocation: Invocation, *, request_id: str, place: AwsLocation, functions: Mapping[str, Container[str]]
+def check_invocation(
+    invocation: Invocation, *, request_id: str, location: AwsLocation, functions: Mapping[str, Container[str]]
 ) -> InvokeRequest:
-    """Check an invocation as Lambda does when it comes in over HTTP; see ``read_invoke``.
+    """Check an invocation as Lambda checks an HTTP request; see ``read_invoke``.
 
     Raises:
-        RefusedError: Lambda would refuse it.
+        RefusedError: Lambda would reject it.
     """
     return read_invoke(
+        # read_invoke() expects the escaped path segment of the HTTP request.
         quote(invocation.function_name, safe=""),
         invocation.qualifier,
-        _headers_of(invocation),
+        _to_headers(invocation),
         Body(invocation.payload, len(invocation.payload)),
         request_id=request_id,
-        location=place,
+        location=location,
         functions=functions,
     )
 
 
-def _headers_of(invocation: Invocation) -> dict[str, str]:
-    """Write an invocation's options as the headers that carry them over HTTP."""
+def _to_headers(invocation: Invocation) -> dict[str, str]:
+    """Convert an invocation's options to the headers of the HTTP request."""
     headers = {name: getattr(invocation, option) for name, option in _HEADERS.items()}
     headers["X-Amz-Invocation-Type"] = invocation.invocation_type.value
     headers["X-Amz-Log-Type"] = "Tail" if invocation.log_tail else None
@@ -69,88 +71,89 @@ def _headers_of(invocation: Invocation) -> dict[str, str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
-    """A request that Lambda would let in.
+class ReceivedRequest:
+    """A request that passed Lambda's checks.
 
     Attributes:
-        invocation: As the client sent it.
+        invocation: The invocation, as the client sent it.
         timeout: Seconds that the client waits.
-        delivery: As the function gets it.
-        log_tail: Whether the answer brings the log.
-        place: Where the function is.
+        delivery: The invocation, as the function receives it.
+        log_tail: Whether the response includes the end of the log.
+        location: The account and region of the function.
     """
 
     invocation: Invocation
     timeout: float | None
     delivery: Delivery
     log_tail: bool
-    place: AwsLocation
+    location: AwsLocation
 
     @property
-    def kind(self) -> InvocationType:
-        """How the function is invoked."""
+    def invocation_type(self) -> InvocationType:
+        """RequestResponse, Event or DryRun."""
         return self.invocation.invocation_type
 
     @property
     def called(self) -> FunctionArn | FunctionName:
-        """The function as its caller addressed it."""
+        """The parsed address of the function, as the caller wrote it."""
         return parse_target(self.invocation.function_name)
 
     @property
     def qualifier(self) -> str | None:
-        """The version or alias that was named."""
+        """The version or alias of the call."""
         return parse_target(self.arn).qualifier
 
     @property
     def arn(self) -> str:
-        """The function's ARN, with the qualifier if one was named."""
+        """The function's ARN, with the qualifier if the call has one."""
         return self.delivery.invoked_arn
 
     def payload(self) -> Any:
-        """Return the decoded payload, in its envelope if it has one."""
-        return None if self.kind is InvocationType.DRY_RUN else json.loads(self.delivery.payload)
+        """Return the decoded payload, including its envelope if it has one."""
+        return None if self.invocation_type is InvocationType.DRY_RUN else json.loads(self.delivery.payload)
 
-    def told(self) -> Metadata | None:
-        """Return the metadata of the ClientContext."""
-        return None if self.kind is InvocationType.DRY_RUN else read_metadata(self.custom())
+    def metadata(self) -> Metadata | None:
+        """Return the metadata in the ClientContext."""
+        return None if self.invocation_type is InvocationType.DRY_RUN else read_metadata(self.custom())
 
     def custom(self) -> Mapping[str, Any]:
-        """Return the texts of the ClientContext."""
+        """Return the custom members of the ClientContext."""
         context: Any = json.loads(self.delivery.client_context or "{}")
         custom: Any = context.get("custom") if is_mapping(context) else None
         return custom if is_mapping(custom) else {}
 
     def options(self, metadata: Metadata | None) -> CallOptions:
-        """Return with which options it was sent; ``timeout`` is what this attempt had of it."""
-        texts = {name: text for name, text in self.custom().items() if _is_users(name)}
+        """Return the options of the call; ``timeout`` is the time that was left for this attempt."""
+        custom = {name: text for name, text in self.custom().items() if _is_from_user(name)}
         sent = CallOptions(
             timeout=self.timeout,
             idempotency_key=metadata.idempotency_key if metadata else None,
             qualifier=self.qualifier,
             tenant_id=self.invocation.tenant_id,
             durable_name=self.invocation.durable_name,
-            client_context=texts or None,
+            client_context=custom or None,
             log_tail=self.log_tail,
         )
+        # Only the options that were set, so that a test can compare with what the code under test passed.
         return cast("CallOptions", {name: value for name, value in sent.items() if value})
 
 
-def receive(invocation: Invocation, timeout: float | None, request_id: str) -> Received:
-    """Check a request as Lambda does, whatever function it is for.
+def receive(invocation: Invocation, timeout: float | None, request_id: str) -> ReceivedRequest:
+    """Check a request as Lambda does, for any function: only the stubs know which functions exist.
 
     Raises:
-        RefusedError: Lambda would refuse it.
+        RefusedError: Lambda would reject it.
     """
-    place = place_of(invocation)
-    invoke = checked(invocation, request_id=request_id, place=place, functions=_EveryFunction())
-    return Received(invocation, timeout, invoke.delivery, invoke.log_tail, place)
+    location = location_for(invocation)
+    invoke = check_invocation(invocation, request_id=request_id, location=location, functions=_EveryFunction())
+    return ReceivedRequest(invocation, timeout, invoke.delivery, invoke.log_tail, location)
 
 
-def read_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Metadata | None]:
-    """Read a payload as the contract's callee does: out of its envelope and of S3, where the contract has them.
+def decode_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Metadata | None]:
+    """Decode a payload as the callee does, from its envelope and from S3 if the contract has them.
 
     Raises:
-        RequestRejectedError: It does not fit, and the callee would say so.
+        RequestRejectedError: The payload is not valid; the callee would report the same.
     """
     payload, metadata = opened(payload) if contract.envelope else (payload, None)
     if contract.offload is not None and is_reference(payload):
@@ -162,7 +165,7 @@ def read_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Metad
     raise rejected
 
 
-def _is_users(name: str) -> bool:
+def _is_from_user(name: str) -> bool:
     return not name.startswith("lc-") and name not in TRACE_NAMES
 
 
@@ -172,7 +175,7 @@ class _Everything(Container[str]):
 
 
 class _EveryFunction(dict[str, Container[str]]):
-    """Stands for functions of which only the stubs know."""
+    """A mapping that has every function, with every qualifier."""
 
     def get(self, _name: object, _default: object = None, /) -> Any:
         return _Everything()

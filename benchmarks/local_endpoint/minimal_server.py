@@ -1,4 +1,4 @@
-"""An Invoke API that answers at once: ``python at_once.py PORT``. What a call of it takes is the client's own."""
+"""An Invoke API that responds immediately, for the client's share of a call: ``python minimal_server.py PORT``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _ANSWER: Final = (
 
 
 def main() -> None:
-    """Serve one connection after the other until killed."""
+    """Serve one connection after another until killed."""
     with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as listener:
         while True:
             connection, _ = listener.accept()
@@ -27,7 +27,7 @@ def main() -> None:
 
 
 def read_request(stream: BufferedRWPair[Any, Any]) -> tuple[str, bytes] | None:
-    """Read the first line and the body of a request; ``None`` when there comes none any more."""
+    """Read the first line and the body of a request; ``None`` at the end of the connection."""
     first = stream.readline()
     if not first:
         return None

@@ -1,4 +1,4 @@
-"""The parts of a page that measurements write anew, between marks."""
+"""The sections of a page that measurements replace, between marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A handler keeps the contract that its callers hold, or everything that it does not keep is listed."""
+"""A handler fulfils the contract that its callers use, or every violation is listed."""
 
 from __future__ import annotations
 
@@ -35,37 +35,37 @@ ONE = Order(item="mug", quantity=1)
 
 
 @remote(place)
-def keeps(order: Order) -> Placed:
-    """Answer, or raise what is declared."""
+def fulfils(order: Order) -> Placed:
+    """Return a valid response, or raise a declared error."""
     if order.quantity > 2:
         raise OutOfStock(available=2)
     return Placed(text=order.item)
 
 
 @remote(place)
-async def keeps_later(order: Order, context: Any) -> Placed:
-    """Answer as a coroutine."""
+async def fulfils_async(order: Order, context: Any) -> Placed:
+    """The same as a coroutine."""
     return Placed(text=f"{context.function_name}: {order.item}")
 
 
 def plain(event: Any, context: Any) -> Any:
-    """Answer as a handler that knows nothing of lambdachain."""
+    """A handler that does not use lambdachain."""
     return {"text": f"{context.function_name}: {event['item']}", "more": 1}
 
 
-@pytest.mark.parametrize("handler", [keeps, keeps_later, plain])
-def test_a_handler_that_keeps_it(handler: Callable[..., Any]):
-    """Decorated or not; declared errors are kept as well."""
+@pytest.mark.parametrize("handler", [fulfils, fulfils_async, plain])
+def test_a_handler_that_fulfils_the_contract(handler: Callable[..., Any]):
+    """Decorated or not; declared errors are part of the contract."""
     assert_handler_fulfils(place, handler, requests=[ONE])
 
 
-def test_a_declared_error_is_kept():
-    """It is an answer like another."""
-    assert_handler_fulfils(place, keeps, requests=[Order(item="mug", quantity=3)])
+def test_a_declared_error_fulfils_the_contract():
+    """It is a valid result."""
+    assert_handler_fulfils(place, fulfils, requests=[Order(item="mug", quantity=3)])
 
 
-def test_the_declaration_is_checked_without_any_request():
-    """Against the contract of the callers, which is another repository's."""
+def test_declared_contracts_are_compared_without_requests():
+    """With the contract of the callers, from another repository."""
 
     class Later(BaseModel):
         item: str
@@ -87,8 +87,8 @@ def test_the_declaration_is_checked_without_any_request():
     assert "which old callers get as a plain FunctionError" in text
 
 
-def test_more_than_callers_need_is_no_fault():
-    """What only other callers could mind."""
+def test_accepting_more_than_callers_send_is_allowed():
+    """It could only break other callers."""
 
     class Wider(BaseModel):
         item: str
@@ -105,23 +105,23 @@ def test_more_than_callers_need_is_no_fault():
 @pytest.mark.parametrize(
     ("answer", "said"),
     [
-        ({"txt": "mug"}, "its answer does not fit Placed: text: Field required"),
-        (None, "its answer does not fit Placed"),
+        ({"txt": "mug"}, "the response is not a valid Placed: text: Field required"),
+        (None, "the response is not a valid Placed"),
         ({1, 2}, "Runtime.MarshalError: Unable to marshal response: Object of type set is not JSON serializable"),
         ("x" * 6_300_000, "Function.ResponseSizeTooLarge"),
     ],
     ids=["another field", "nothing", "no JSON", "too large"],
 )
-def test_an_answer_that_does_not_fit_is_named_with_its_request(answer: object, said: str):
-    """One line a request."""
+def test_an_invalid_response_is_listed_with_its_request(answer: object, said: str):
+    """One line for each request."""
     with pytest.raises(UnfulfilledContractError) as unkept:
         assert_handler_fulfils(place, lambda _event, _context: answer, requests=[ONE, ONE])
 
-    assert str(unkept.value).count("on Order(item='mug', quantity=1)") == 2
+    assert str(unkept.value).count("request Order(item='mug', quantity=1): ") == 2
     assert said in str(unkept.value)
 
 
-def test_an_undeclared_error_is_shown_with_its_stack():
+def test_an_undeclared_error_is_listed_with_its_stack():
     """Also a domain error that the callers' contract lacks."""
 
     def handler(event: Any, context: Any) -> Any:
@@ -134,8 +134,8 @@ def test_an_undeclared_error_is_shown_with_its_stack():
     assert "raise Closed(" in str(unkept.value)
 
 
-def test_a_request_that_the_handler_refuses_is_named():
-    """By a stricter reader than the callers' contract."""
+def test_a_request_that_the_handler_rejects_is_listed():
+    """If its own request type is stricter."""
 
     @remote("place")
     def handler(order: dict[str, int]) -> Placed:
@@ -148,19 +148,19 @@ def test_a_request_that_the_handler_refuses_is_named():
 
 
 @pytest.mark.parametrize("handler", [None, "place.handler", 3])
-def test_no_handler_is_a_mistake_of_the_test(handler: Any):
-    """And said at once."""
-    with pytest.raises(ContractError, match="is no handler"):
+def test_something_else_than_a_handler_raises(handler: Any):
+    """Immediately, as a ContractError."""
+    with pytest.raises(ContractError, match="is not a handler"):
         assert_handler_fulfils(place, handler)
 
 
-def test_a_request_that_does_not_fit_the_contract_itself_is_a_mistake_of_the_test():
-    """It says where."""
+def test_a_request_that_is_invalid_by_the_contract_raises():
+    """The message has the path."""
     wrong: Any = {"item": "mug"}
-    with pytest.raises(ContractError, match="does not fit Order: "):
-        assert_handler_fulfils(place, keeps, requests=[wrong])
+    with pytest.raises(ContractError, match="is not a valid Order: "):
+        assert_handler_fulfils(place, fulfils, requests=[wrong])
 
 
-def test_an_unkept_contract_is_an_assertion():
-    """As every failure of a test's own making."""
+def test_an_unfulfilled_contract_is_an_assertion_error():
+    """Like every failure of a test itself."""
     assert issubclass(UnfulfilledContractError, StubError)

@@ -1,4 +1,4 @@
-"""The runtime client alone: a Runtime API that hands over one payload after the other, and does nothing else.
+"""The runtime client alone: a Runtime API that delivers one payload after another, and does nothing else.
 
 What the client takes to start, and from a payload to its result, is what no endpoint can be faster than.
 """
@@ -12,8 +12,8 @@ import sys
 from io import BufferedRWPair
 from typing import Any, Final, Self
 
-from .at_once import read_request
-from .place import HERE
+from .minimal_server import read_request
+from .servers import HERE
 
 _NEXT: Final = "GET /2018-06-01/runtime/invocation/next "
 _INVOCATION: Final = (
@@ -24,7 +24,7 @@ _ACCEPTED: Final = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 
 
 class BareRuntime:
-    """A process of ``awslambdaric``, between ``with`` and its end."""
+    """A process of ``awslambdaric`` that runs inside the ``with`` block."""
 
     def __init__(self, python: str) -> None:
         """Start the process."""
@@ -52,7 +52,7 @@ class BareRuntime:
         self._listener.close()
 
     def await_ready(self) -> None:
-        """Wait until the client asks for work; after this, `invoke` takes no more than an invocation does."""
+        """Wait until the client requests work; after this, `invoke` takes only as long as an invocation."""
         if not self._asking:
             line, _ = self._request()
             if not line.startswith(_NEXT):
@@ -60,7 +60,7 @@ class BareRuntime:
             self._asking = True
 
     def invoke(self, payload: bytes) -> bytes:
-        """Hand over a payload and give the result."""
+        """Deliver a payload and return the result."""
         self.await_ready()
         self._asking = False
         self._answer(_INVOCATION.format(len(payload)).encode() + payload)
@@ -70,7 +70,7 @@ class BareRuntime:
         return body
 
     def accept(self) -> None:
-        """Tell the client that its result is taken."""
+        """Confirm to the client that its result was received."""
         self._answer(_ACCEPTED)
 
     def _answer(self, message: bytes) -> None:
@@ -80,7 +80,7 @@ class BareRuntime:
         self._stream.flush()
 
     def _request(self) -> tuple[str, bytes]:
-        """Read the first line and the body of the next request, over whichever connection it comes."""
+        """Read the first line and the body of the next request, on whichever connection it arrives."""
         while True:
             if self._stream is None:
                 connection, _ = self._listener.accept()

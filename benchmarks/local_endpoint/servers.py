@@ -1,4 +1,4 @@
-"""What is measured: servers of the Invoke API, each a process of its own, and the clients that call them."""
+"""Servers of the Invoke API, each in a process of its own, and the clients that call them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Server(NamedTuple):
 
 @contextmanager
 def endpoint(python: str, cold: int) -> Iterator[Server]:
-    """Run ``lambdachain serve`` as a user does, with *cold* functions that nobody has called."""
+    """Run ``lambdachain serve`` as a user does, with *cold* functions that have never been called."""
     names = [WARM, *map(COLD.format, range(cold))]
     functions = [f"{WAIT}=echo.wait", *(f"{name}=echo.handler" for name in names)]
     main = "from lambdachain.cli import main; main()"
@@ -40,7 +40,7 @@ def endpoint(python: str, cold: int) -> Iterator[Server]:
 
 @contextmanager
 def emulator(python: str, directory: Path, handler: str = "echo.handler") -> Iterator[Server]:
-    """Run AWS's emulator, out of the ``aws-sam-cli`` that is installed in *directory*, in front of a function."""
+    """Run AWS's emulator from the ``aws-sam-cli`` that is installed in *directory*, in front of a function."""
     rie = _binary(directory)
 
     def command(port: int) -> Sequence[str]:
@@ -53,14 +53,14 @@ def emulator(python: str, directory: Path, handler: str = "echo.handler") -> Ite
 
 
 @contextmanager
-def at_once(python: str) -> Iterator[Server]:
-    """Run the server that answers at once."""
-    with _running(lambda port: [python, str(HERE / "at_once.py"), str(port)]) as server:
+def minimal_server(python: str) -> Iterator[Server]:
+    """Run the server that responds immediately."""
+    with _running(lambda port: [python, str(HERE / "minimal_server.py"), str(port)]) as server:
         yield server
 
 
 def client(server: Server, connections: int = 1) -> Any:
-    """Make a boto3 client that never calls twice."""
+    """Create a boto3 client without retries."""
     return boto3.client(
         "lambda",
         endpoint_url=f"http://127.0.0.1:{server.port}",
@@ -72,7 +72,7 @@ def client(server: Server, connections: int = 1) -> Any:
 
 
 def memory(server: Server) -> Mapping[str, float]:
-    """Give the MB that a server has in memory, and that it had at most."""
+    """Return the current and peak memory of a server in MB."""
     status = Path(f"/proc/{server.pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return {name: int(fields[field].split()[0]) / 1024 for name, field in (("now", "VmRSS"), ("most", "VmHWM"))}
@@ -121,7 +121,7 @@ def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:
 
 
 def _await_idle(pid: int) -> None:
-    """Wait until a process and its children have done nothing for a second: handlers are tried at the start."""
+    """Wait until a process and its children have been idle for a second: handlers are tried at the start."""
     stat = Path(f"/proc/{pid}/stat")
     before, idle = "", 0
     while idle < 5:

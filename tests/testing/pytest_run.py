@@ -1,4 +1,4 @@
-"""What became of a run of pytest on a small project."""
+"""The result of a run of pytest on a small project."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Run:
     outcomes: dict[str, set[str]]
 
     def section(self, test: str) -> str:
-        """Give what was printed of the failure of a test."""
+        """Return what was printed about the failure of a test."""
         heading = rf"^_+ (?:ERROR at \w+ of )?{re.escape(test)} _+$"
         found = re.search(rf"{heading}(.*?)^(?:_{{5}}|={{5}})", self.text, re.MULTILINE | re.DOTALL)
         assert found, self.text

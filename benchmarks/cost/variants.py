@@ -1,7 +1,7 @@
-"""The ways to call, each the usual code for it. What a way needs is imported in it: a process measures one.
+"""The variants of a call, each written as usual. Each imports what it needs itself, because a process measures one.
 
-A way takes the payload, the further models that its program has, and the server's port; it gives a function that calls
-so many times.
+A variant takes the payload and the number of further models in its program; it returns a function that calls a given
+number of times.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from typing import Any
 from .orders import FUNCTION
 
 Calls = Callable[[int], None]
-Way = Callable[[dict[str, Any], int], Calls]
+Variant = Callable[[dict[str, Any], int], Calls]
 
 
-def _repeated(call: Callable[[], object]) -> Calls:
+def _repeat(call: Callable[[], object]) -> Calls:
     def calls(times: int) -> None:
         for _ in range(times):
             call()
@@ -26,7 +26,7 @@ def _repeated(call: Callable[[], object]) -> Calls:
 
 
 def boto3_json(payload: dict[str, Any], _models: int) -> Calls:
-    """Call with boto3, and take dictionaries."""
+    """Call with boto3, with dicts."""
     import boto3
 
     client = boto3.client("lambda")
@@ -35,11 +35,11 @@ def boto3_json(payload: dict[str, Any], _models: int) -> Calls:
         response = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(payload).encode())
         return json.loads(response["Payload"].read())
 
-    return _repeated(call)
+    return _repeat(call)
 
 
 def boto3_pydantic(payload: dict[str, Any], models: int) -> Calls:
-    """Call with boto3, and have pydantic write and read JSON."""
+    """Call with boto3, and let pydantic serialize and parse JSON."""
     import boto3
 
     from .models import Order, further_models
@@ -52,11 +52,11 @@ def boto3_pydantic(payload: dict[str, Any], models: int) -> Calls:
         response = client.invoke(FunctionName=FUNCTION, Payload=order.model_dump_json().encode())
         return Order.model_validate_json(response["Payload"].read())
 
-    return _repeated(call)
+    return _repeat(call)
 
 
 def boto3_usual(payload: dict[str, Any], models: int) -> Calls:
-    """Call with boto3 and pydantic as most programs do, by way of dictionaries."""
+    """Call with boto3 and pydantic as most programs do, by way of dicts."""
     import boto3
 
     from .models import Order, further_models
@@ -69,7 +69,7 @@ def boto3_usual(payload: dict[str, Any], models: int) -> Calls:
         response = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(order.model_dump(mode="json")).encode())
         return Order.model_validate(json.loads(response["Payload"].read()))
 
-    return _repeated(call)
+    return _repeat(call)
 
 
 def botocore_json(payload: dict[str, Any], _models: int) -> Calls:
@@ -82,11 +82,11 @@ def botocore_json(payload: dict[str, Any], _models: int) -> Calls:
         response = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(payload).encode())
         return json.loads(response["Payload"].read())
 
-    return _repeated(call)
+    return _repeat(call)
 
 
 def aiobotocore_json(payload: dict[str, Any], _models: int) -> Calls:
-    """Call with aiobotocore, one call after the other in one event loop."""
+    """Call with aiobotocore, one call after another in one event loop."""
     import asyncio
 
     from aiobotocore.session import get_session
@@ -112,7 +112,7 @@ def _lambdachain(transport: Any, payload: dict[str, Any], models: int) -> Calls:
     contract = Contract(FUNCTION, request=Order, response=Order)
     client = LambdaClient(transport)
     order = Order.model_validate(payload)
-    return _repeated(lambda: client.call(contract, order))
+    return _repeat(lambda: client.call(contract, order))
 
 
 def lambdachain_boto(payload: dict[str, Any], models: int) -> Calls:
@@ -123,13 +123,13 @@ def lambdachain_boto(payload: dict[str, Any], models: int) -> Calls:
 
 
 def lambdachain_http(payload: dict[str, Any], models: int) -> Calls:
-    """Call with lambdachain as it is inside Lambda."""
+    """Call with lambdachain as inside Lambda."""
     os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:9001"
     return _lambdachain(None, payload, models)
 
 
 def floor(payload: dict[str, Any], _models: int) -> Calls:
-    """Send one and the same ready-made request over a TLS socket, and read the answer's bytes: no less is possible."""
+    """Send one prepared request over a TLS socket, and read the bytes of the response: the minimum."""
     import socket
     import ssl
     from urllib.parse import urlsplit
@@ -150,10 +150,10 @@ def floor(payload: dict[str, Any], _models: int) -> Calls:
         while missing > 0:
             missing -= len(connection.recv(min(missing, 1 << 20)))
 
-    return _repeated(call)
+    return _repeat(call)
 
 
-WAYS: dict[str, Way] = {
+VARIANTS: dict[str, Variant] = {
     "boto3 + json": boto3_json,
     "boto3 + pydantic": boto3_pydantic,
     "boto3 + pydantic, the usual way": boto3_usual,
