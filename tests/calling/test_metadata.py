@@ -30,7 +30,7 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
-from lambdachain._core.client_context import ENVELOPE, encode_client_context, enveloped, opened
+from lambdachain._core.client_context import ENVELOPE, encode_client_context, wrap_in_envelope, unwrap_envelope
 from lambdachain._core.metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merge_custom, read_metadata
 
 LIMIT = 3583
@@ -250,13 +250,13 @@ def test_an_envelope_has_the_data_and_the_metadata():
     assert {
         "__lambdachain__": {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"},
         "data": {"x": [1, None]},
-    } == json.loads(enveloped(b'{"x":[1,null]}', Metadata("c", 1)))
+    } == json.loads(wrap_in_envelope(b'{"x":[1,null]}', Metadata("c", 1)))
 
 
 @given(json_values, metadata)
 def test_an_envelope_is_opened_as_it_was_closed(value: Any, told: Metadata):
     """Data of any form, and all metadata."""
-    assert (value, told) == opened(json.loads(enveloped(json.dumps(value).encode(), told)))
+    assert (value, told) == unwrap_envelope(json.loads(wrap_in_envelope(json.dumps(value).encode(), told)))
 
 
 PLAIN_EVENTS: list[Any] = [
@@ -281,7 +281,7 @@ PLAIN_EVENTS: list[Any] = [
 @pytest.mark.parametrize("event", PLAIN_EVENTS, ids=lambda event: str(event)[:30])
 def test_events_of_others_are_left_alone(event: Any):
     """Anything but exactly an envelope is an event: API Gateway's, SQS's, S3's, EventBridge's."""
-    assert (event, None) == opened(event)
+    assert (event, None) == unwrap_envelope(event)
 
     @remote("any-event")
     def handler(event: Any) -> Any:
@@ -292,8 +292,8 @@ def test_events_of_others_are_left_alone(event: Any):
 
 def test_an_envelope_of_another_format_is_ignored():
     """The data is read; malformed metadata is ignored."""
-    assert (1, None) == opened({ENVELOPE: {}, "data": 1})
-    assert (1, None) == opened({ENVELOPE: {"lc-v": 1, "lc-depth": "x"}, "data": 1})
+    assert (1, None) == unwrap_envelope({ENVELOPE: {}, "data": 1})
+    assert (1, None) == unwrap_envelope({ENVELOPE: {"lc-v": 1, "lc-depth": "x"}, "data": 1})
 
 
 class Order(BaseModel):
@@ -364,7 +364,7 @@ def test_a_trace_travels_in_an_envelope():
         assert now is not None
         return dict(now.trace)
 
-    assert TRACE == handler(json.loads(enveloped(b"1", FULL)), None)
+    assert TRACE == handler(json.loads(wrap_in_envelope(b"1", FULL)), None)
 
 
 def test_an_envelope_is_opened_only_if_the_contract_has_one():

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, RootModel, SecretStr
 from typing_extensions import TypedDict
 
 from lambdachain import Contract, ContractError, FunctionArn, InvalidArnError, RemoteError, parse_target
-from lambdachain._json.codec import codec_of
+from lambdachain._json.codec import codec_for
 
 T = TypeVar("T")
 
@@ -217,7 +217,7 @@ def test_any_json_type_is_accepted(form: Any) -> None:
 )
 def test_an_accepted_type_round_trips(form: Any, value: object, written: object) -> None:
     """It is sent as pydantic writes it, and comes back equal."""
-    codec = codec_of(_contract(request=form).request)
+    codec = codec_for(_contract(request=form).request)
 
     assert written == json.loads(codec.encode(value))
     assert value == codec.decode(codec.encode(value)) == codec.validate_event(written)
@@ -308,10 +308,10 @@ def test_a_model_may_have_a_forward_reference(is_list: bool, monkeypatch: pytest
     later: Any = type("Later", (BaseModel,), {"__annotations__": {"z": int}, "__module__": __name__})
 
     with pytest.raises(ContractError, match="not fully defined"):
-        codec_of(contract.request).validate_event([])
+        codec_for(contract.request).validate_event([])
     monkeypatch.setitem(globals(), "Later", later)
     outer.model_rebuild()
     event = {"inner": {"z": 1}}
 
-    read = codec_of(contract.request).validate_event([event] if is_list else event)
+    read = codec_for(contract.request).validate_event([event] if is_list else event)
     assert outer(inner=later(z=1)) == (read[0] if is_list else read)

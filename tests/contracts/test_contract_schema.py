@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, Field
 
 from lambdachain import Contract, ContractError, RemoteError, remote
-from lambdachain._contracts.contract_schema import checked_schema
+from lambdachain._contracts.contract_schema import parse_contract_schema
 
 
 class Charge(BaseModel):
@@ -183,4 +183,4 @@ def test_a_schema_that_is_nested_too_deeply_is_refused(depth: int):
         form = {"items": form}
     schema = {**Contract("f", request=int, response=int).schema(), "request": form}
     with pytest.raises(ContractError, match="request in the schema is nested too deeply: at most 100 levels"):
-        checked_schema(schema)
+        parse_contract_schema(schema)

@@ -29,7 +29,7 @@ from pydantic import (
 from typing_extensions import TypedDict
 
 from lambdachain import ContractError
-from lambdachain._json.codec import Codec, check_json_type, codec_of
+from lambdachain._json.codec import Codec, check_json_type, codec_for
 from lambdachain._json.payload_validation import PayloadValidationError
 
 NAN = math.nan
@@ -231,7 +231,7 @@ def _verdict(read: Any, data: Any) -> Any:
 def test_a_value_round_trips(form: type[BaseModel], data: st.DataObject) -> None:
     """Decoding or validating what was encoded returns an equal value; the JSON is pydantic's own by alias."""
     value = form(**data.draw(st.fixed_dictionaries(_fields)))
-    codec = codec_of(form)
+    codec = codec_for(form)
     wire = codec.encode(value)
 
     assert value == codec.decode(wire)
@@ -259,7 +259,7 @@ def test_dump_equals_encoding_and_decoding(form: Any, data: st.DataObject) -> No
     inner = {list[Any]: st.lists(_said), list[str]: st.lists(st.text(st.characters())), Size: st.sampled_from(Size)}
     floats = {list[float | str | None]: st.lists(_said), dict[float, float | None]: st.dictionaries(st.floats(), _said)}
     value = data.draw({Any: _said, **inner, **floats}[form])
-    codec = codec_of(form)
+    codec = codec_for(form)
 
     assert _verdict(lambda value: json.loads(codec.encode(value)), value) == _verdict(codec.dump, value)
 
@@ -269,10 +269,10 @@ def test_dump_equals_encoding_and_decoding(form: Any, data: st.DataObject) -> No
 def test_base64_bytes_round_trip(blob: bytes, more: list[bytes]) -> None:
     """A model that writes bytes as base64 reads them by the same rule, from JSON text and from decoded JSON."""
     value = Base64(blob=blob, more=more)
-    wire = codec_of(Base64).encode(value)
+    wire = codec_for(Base64).encode(value)
 
-    assert value == codec_of(Base64).decode(wire)
-    assert value == codec_of(Base64).validate_event(json.loads(wire))
+    assert value == codec_for(Base64).decode(wire)
+    assert value == codec_for(Base64).validate_event(json.loads(wire))
 
 
 _FORMS: list[Any] = [
@@ -351,26 +351,26 @@ def test_a_decoded_event_validates_as_its_json_text(form: Any, event: object) ->
     """The callee gets decoded JSON; the result is that of validating the text, for unions and strict types, too."""
     expected = _verdict(TypeAdapter(form).validate_json, json.dumps(event))
 
-    assert expected == _verdict(codec_of(form).validate_event, event)
-    assert expected == _verdict(codec_of(form).decode, json.dumps(event).encode())
+    assert expected == _verdict(codec_for(form).validate_event, event)
+    assert expected == _verdict(codec_for(form).decode, json.dumps(event).encode())
 
 
 def test_the_order_of_a_union_is_kept() -> None:
     """``str | date`` equals ``date | str`` in Python, but they read differently."""
     assert (str | dt.date) == (dt.date | str)
-    assert "2020-01-01" == codec_of(str | dt.date).validate_event("2020-01-01")
-    assert dt.date(2020, 1, 1) == codec_of(dt.date | str).validate_event("2020-01-01")
-    assert ["2020-01-01"] == codec_of(list[str | dt.date]).validate_event(["2020-01-01"])
-    assert [dt.date(2020, 1, 1)] == codec_of(list[dt.date | str]).validate_event(["2020-01-01"])
+    assert "2020-01-01" == codec_for(str | dt.date).validate_event("2020-01-01")
+    assert dt.date(2020, 1, 1) == codec_for(dt.date | str).validate_event("2020-01-01")
+    assert ["2020-01-01"] == codec_for(list[str | dt.date]).validate_event(["2020-01-01"])
+    assert [dt.date(2020, 1, 1)] == codec_for(list[dt.date | str]).validate_event(["2020-01-01"])
 
 
 def test_there_is_one_codec_for_each_type() -> None:
     """The validator of a type is built once; an unhashable type works, too."""
     form = Annotated[int, {"unit": ["cent"]}]
 
-    assert codec_of(list[Inner]) is codec_of(list[Inner])
-    assert isinstance(codec_of(form), Codec)
-    assert b"5" == codec_of(form).encode(5)
+    assert codec_for(list[Inner]) is codec_for(list[Inner])
+    assert isinstance(codec_for(form), Codec)
+    assert b"5" == codec_for(form).encode(5)
 
 
 @pytest.mark.parametrize(
@@ -398,9 +398,9 @@ def test_there_is_one_codec_for_each_type() -> None:
 def test_requests_are_validated_strictly(form: Any, value: object, loc: tuple[str | int, ...] | None) -> None:
     """Nothing is coerced when a request is encoded: a value of another type is refused, with its location."""
     if loc is None:
-        assert b"more" not in codec_of(form).encode(value)
+        assert b"more" not in codec_for(form).encode(value)
     else:
-        assert [loc] == _locs(_refused(codec_of(form).encode, value))
+        assert [loc] == _locs(_refused(codec_for(form).encode, value))
 
 
 @pytest.mark.parametrize("form", [Order, ClosedOrder, OpenOrder])
@@ -410,17 +410,17 @@ def test_unknown_fields_are_handled_as_the_model_configures(form: type[Order]) -
     wire = json.dumps(data).encode()
 
     if form is ClosedOrder:
-        for error in (_refused(codec_of(form).decode, wire), _refused(codec_of(form).validate_event, data)):
+        for error in (_refused(codec_for(form).decode, wire), _refused(codec_for(form).validate_event, data)):
             assert [("new",)] == _locs(error)
             assert "extra_forbidden" == error.details[0]["type"]
     else:
-        assert codec_of(form).validate_event(data) == codec_of(form).decode(wire)
-        assert {"new": [1]} == (codec_of(form).decode(wire).model_extra or {"new": [1]})
+        assert codec_for(form).validate_event(data) == codec_for(form).decode(wire)
+        assert {"new": [1]} == (codec_for(form).decode(wire).model_extra or {"new": [1]})
 
 
 def test_responses_are_validated_leniently() -> None:
     """The lax rules of pydantic apply: a callee in another language may write "5" for 5."""
-    assert Order(order_id="o", cents=5) == codec_of(Order).decode(b'{"order_id": "o", "cents": "5"}')
+    assert Order(order_id="o", cents=5) == codec_for(Order).decode(b'{"order_id": "o", "cents": "5"}')
 
 
 @pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
@@ -452,7 +452,7 @@ def test_responses_are_validated_leniently() -> None:
 )
 def test_nan_and_infinity_are_not_encoded(form: Any, wrap: Any, loc: Any, number: float) -> None:
     """They become neither null nor text that no parser reads: they are refused, with their location."""
-    for way in (codec_of(form).encode, codec_of(form).dump):
+    for way in (codec_for(form).encode, codec_for(form).dump):
         error = _refused(way, wrap(number))
         assert [loc] == _locs(error)
         assert "finite_number" == error.details[0]["type"]
@@ -466,8 +466,8 @@ def test_nan_in_a_dataclass_is_refused() -> None:
         value: float
         note: str | None = None
 
-    assert b'{"value":1.5,"note":null}' == codec_of(Measure).encode(Measure(1.5))
-    assert [("value",)] == _locs(_refused(codec_of(Measure).encode, Measure(NAN)))
+    assert b'{"value":1.5,"note":null}' == codec_for(Measure).encode(Measure(1.5))
+    assert [("value",)] == _locs(_refused(codec_for(Measure).encode, Measure(NAN)))
 
 
 @pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
@@ -475,11 +475,11 @@ def test_nan_may_be_written_as_a_string(number: float) -> None:
     """``ser_json_inf_nan="strings"`` makes valid JSON, so it is sent as configured, by callers and handlers."""
     value = Strings(value=number, more=[number, 1.0], named={"k": number})
     text = {math.inf: "Infinity", -math.inf: "-Infinity"}.get(number, "NaN")
-    wire = codec_of(Strings).encode(value)
+    wire = codec_for(Strings).encode(value)
 
     assert (text, [text, 1.0], {"k": text}) == tuple(json.loads(wire)[name] for name in ("value", "more", "named"))
-    assert json.loads(wire) == codec_of(Strings).dump(value)
-    assert repr(value) == repr(codec_of(Strings).decode(wire))
+    assert json.loads(wire) == codec_for(Strings).dump(value)
+    assert repr(value) == repr(codec_for(Strings).decode(wire))
 
 
 def test_a_field_serializer_may_replace_nan() -> None:
@@ -494,29 +494,29 @@ def test_a_field_serializer_may_replace_nan() -> None:
         def write(self, value: float) -> float:
             return value if math.isfinite(value) else -1.0
 
-    assert b'{"value":-1.0,"other":"none","note":null}' == codec_of(Cleaned).encode(Cleaned(value=NAN, other=NAN))
+    assert b'{"value":-1.0,"other":"none","note":null}' == codec_for(Cleaned).encode(Cleaned(value=NAN, other=NAN))
 
 
 def test_none_is_not_mistaken_for_nan() -> None:
     """A null in the JSON may be a None: it passes, next to any number of floats."""
     value = Reading(value=1.5, more=[0.1], note=None, spare=None, extra=[None, 1.0, {"k": None}])
 
-    assert value == codec_of(Reading).decode(codec_of(Reading).encode(value))
-    assert codec_of(Reading).dump(value) == json.loads(codec_of(Reading).encode(value))
+    assert value == codec_for(Reading).decode(codec_for(Reading).encode(value))
+    assert codec_for(Reading).dump(value) == json.loads(codec_for(Reading).encode(value))
 
 
 def test_strings_that_contain_nan_are_valid() -> None:
     """Only numbers are checked, whatever the strings contain."""
     value = Reading(name="NaN null Infinity", value=1.5)
 
-    assert value == codec_of(Reading).decode(codec_of(Reading).encode(value))
+    assert value == codec_for(Reading).decode(codec_for(Reading).encode(value))
 
 
 @pytest.mark.parametrize("literal", [b"NaN", b"Infinity", b"-Infinity"])
 @pytest.mark.parametrize("form", [Reading, Any, JsonValue])
 def test_nan_in_a_response_is_refused(form: Any, literal: bytes) -> None:
     """NaN is not JSON, so a response that has it is not decoded."""
-    error = _refused(codec_of(form).decode, b'{"value":' + literal + b"}")
+    error = _refused(codec_for(form).decode, b'{"value":' + literal + b"}")
 
     assert "json_invalid" == error.details[0]["type"]
 
@@ -525,7 +525,7 @@ def test_nan_in_a_response_is_refused(form: Any, literal: bytes) -> None:
 def test_invalid_json_is_refused(data: bytes) -> None:
     """A truncated or foreign body is an error of the whole value, whatever the type."""
     for form in (Order, Any, JsonValue, None):
-        assert "json_invalid" == _refused(codec_of(form).decode, data).details[0]["type"]
+        assert "json_invalid" == _refused(codec_for(form).decode, data).details[0]["type"]
 
 
 def _mutated(**changes: object) -> Order:
@@ -549,7 +549,7 @@ def _mutated(**changes: object) -> Order:
 )
 def test_invalid_values_in_unvalidated_models_are_refused(value: Order, loc: tuple[str | int, ...]) -> None:
     """Assignment and ``model_construct`` skip validation; what they let in is not sent, and the location is named."""
-    error = _refused(codec_of(Order).encode, value)
+    error = _refused(codec_for(Order).encode, value)
 
     assert [loc] == _locs(error)
     assert SECRET not in f"{error} {error!r} {error.details}"
@@ -565,9 +565,9 @@ def test_invalid_values_in_unvalidated_models_are_refused(value: Order, loc: tup
 )
 def test_missing_fields_in_unvalidated_models_are_refused(value: Order, loc: tuple[str | int, ...]) -> None:
     """The serializer of pydantic does not notice that a field is None or missing; the reader would."""
-    written = codec_of(Order).encode(value)
+    written = codec_for(Order).encode(value)
 
-    assert [loc] == _locs(_refused(codec_of(Order).decode, written))
+    assert [loc] == _locs(_refused(codec_for(Order).decode, written))
 
 
 def _cycle() -> list[object]:
@@ -608,7 +608,7 @@ def test_values_that_cannot_be_serialized_are_refused(form: Any, value: object, 
     """An object, a cycle, a lone surrogate or too deep a value: the error says what it is, not its contents."""
     payload: Any = Reading(extra=value) if form is Reading else [value] if form == list[Any] else value
 
-    for way in (codec_of(form).encode, codec_of(form).dump):
+    for way in (codec_for(form).encode, codec_for(form).dump):
         error = _refused(way, payload)
 
         assert SECRET not in f"{error} {error!r} {error.details}"
@@ -621,12 +621,12 @@ def test_deeply_nested_json_raises_no_recursion_error(levels: int) -> None:
     data = b"[" * levels + b"]" * levels
     for form in (Any, JsonValue, list[Any], Order, dict[str, Any] | list[Any]):
         try:
-            read = codec_of(form).decode(data)
+            read = codec_for(form).decode(data)
         except PayloadValidationError:
             read = None
         event = read if read is not None else _deep(min(levels, 5000))
         try:
-            codec_of(form).validate_event(event)
+            codec_for(form).validate_event(event)
         except PayloadValidationError as exc:
             assert exc.details  # noqa: PT017 - a value is right too
 
@@ -651,8 +651,8 @@ def test_validator_messages_that_repeat_the_input_are_redacted() -> None:
     event = {"card": SECRET, "plain": SECRET, "asserted": SECRET, "nested": {"deep": [SECRET]}, "x": 1}
 
     for way, data in (
-        (codec_of(Watched).validate_event, event),
-        (codec_of(Watched).decode, json.dumps(event).encode()),
+        (codec_for(Watched).validate_event, event),
+        (codec_for(Watched).decode, json.dumps(event).encode()),
     ):
         error = _refused(way, data)
         messages = {detail["loc"]: detail["msg"] for detail in error.details}
@@ -665,8 +665,8 @@ def test_redaction_of_a_cyclic_input_ends() -> None:
     """The search for the input in a message ends, even if the input contains itself."""
     form = Annotated[list[Any], BeforeValidator(lambda _: _reject(f"no {SECRET}"))]
 
-    assert "withheld" in str(_refused(codec_of(form).encode, _cycle()))
-    assert "no canary" in str(_refused(codec_of(form).encode, _deep(5000)))
+    assert "withheld" in str(_refused(codec_for(form).encode, _cycle()))
+    assert "no canary" in str(_refused(codec_for(form).encode, _deep(5000)))
 
 
 def test_a_type_error_in_a_user_s_validator_passes_unchanged() -> None:
@@ -674,7 +674,7 @@ def test_a_type_error_in_a_user_s_validator_passes_unchanged() -> None:
     form = Annotated[int | str, BeforeValidator(lambda value: value + 1)]
 
     with pytest.raises(TypeError, match="concatenate"):
-        codec_of(form).validate_event("text")
+        codec_for(form).validate_event("text")
 
 
 class Keyed(BaseModel):
@@ -702,7 +702,7 @@ def test_keys_of_mappings_are_masked() -> None:
         ("values", "*", 1, "*"),
     }
 
-    for way, data in ((codec_of(Keyed).validate_event, event), (codec_of(Keyed).decode, json.dumps(event).encode())):
+    for way, data in ((codec_for(Keyed).validate_event, event), (codec_for(Keyed).decode, json.dumps(event).encode())):
         error = _refused(way, data)
         assert expected == set(_locs(error))
         assert SECRET not in f"{error} {error.details}"
@@ -711,21 +711,21 @@ def test_keys_of_mappings_are_masked() -> None:
 @pytest.mark.parametrize("key", [dt.date(2020, 1, 1), UUID(int=4111), (SECRET, 1), SECRET.encode(), 4111, True, None])
 def test_keys_that_are_not_strings_are_masked(key: object) -> None:
     """In a Python value, a key may be any object; pydantic would show its repr."""
-    error = _refused(codec_of(dict[Any, int]).encode, {key: "x"})
+    error = _refused(codec_for(dict[Any, int]).encode, {key: "x"})
 
     assert [("*",)] == _locs(error)
 
 
 def test_a_field_name_that_is_also_a_key_is_not_masked() -> None:
     """Aliases count as names of fields."""
-    error = _refused(codec_of(Order).validate_event, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
+    error = _refused(codec_for(Order).validate_event, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
 
     assert [("items", 0, "theValue")] == _locs(error)
 
 
 def test_the_number_of_details_is_limited() -> None:
     """A list with thousands of errors reports the first few."""
-    error = _refused(codec_of(list[int]).validate_event, ["x"] * 5000)
+    error = _refused(codec_for(list[int]).validate_event, ["x"] * 5000)
 
     assert 50 == len(error.details)
     assert "and 45 more" in str(error)
@@ -734,15 +734,15 @@ def test_the_number_of_details_is_limited() -> None:
 @pytest.mark.parametrize("event", [object(), {1, 2}, {"a": object()}])
 def test_an_event_that_is_not_json_is_refused(event: object) -> None:
     """A handler that is called by hand with Python objects raises a validation error, and does not crash."""
-    _refused(codec_of(int | str).validate_event, event)
+    _refused(codec_for(int | str).validate_event, event)
 
 
 def test_an_event_may_be_a_model_already() -> None:
     """A decorator around a handler may have created the model: unions and strict types accept it, too."""
     spot = Location(1, dt.date(2020, 1, 1))
 
-    assert spot == codec_of(Location | int).validate_event(spot)
-    assert Cat(lives=9) == codec_of(Annotated[Cat | Dog, Field(discriminator="kind")]).validate_event(Cat(lives=9))
+    assert spot == codec_for(Location | int).validate_event(spot)
+    assert Cat(lives=9) == codec_for(Annotated[Cat | Dog, Field(discriminator="kind")]).validate_event(Cat(lives=9))
 
 
 @often
@@ -751,8 +751,8 @@ def test_an_event_may_be_a_model_already() -> None:
 def test_any_json_passes_unchanged(value: object) -> None:
     """A call by plain name carries any JSON in both directions."""
     for form in (Any, JsonValue):
-        assert value == codec_of(form).decode(codec_of(form).encode(value))
-        assert value == codec_of(form).dump(value)
+        assert value == codec_for(form).decode(codec_for(form).encode(value))
+        assert value == codec_for(form).dump(value)
 
 
 class Priced(BaseModel):
@@ -808,9 +808,9 @@ def test_nan_is_found_by_the_key_of_its_field(given: tuple[Any, Any]) -> None:
     form, value = given
     meant = TypeAdapter(form).dump_python(value, by_alias=True)
     if _is_finite(meant):
-        assert meant == json.loads(codec_of(form).encode(value))
+        assert meant == json.loads(codec_for(form).encode(value))
     else:
-        assert "finite_number" == _refused(codec_of(form).encode, value).details[0]["type"]
+        assert "finite_number" == _refused(codec_for(form).encode, value).details[0]["type"]
 
 
 def _is_finite(value: object) -> bool:
@@ -833,12 +833,12 @@ def test_nan_in_a_polymorphic_subclass_is_refused() -> None:
 
     written = json.loads(TypeAdapter(Base).dump_json(Sub(ratio=0.5)))
     if "ratio" not in written:
-        assert "SerializeAsAny[Base]" in str(_refused(codec_of(Base).encode, Sub(ratio=0.5)))
+        assert "SerializeAsAny[Base]" in str(_refused(codec_for(Base).encode, Sub(ratio=0.5)))
         return
 
-    assert written == json.loads(codec_of(Base).encode(Sub(ratio=0.5)))
-    assert "finite_number" == _refused(codec_of(Base).encode, Sub(ratio=NAN)).details[0]["type"]
-    assert "finite_number" == _refused(codec_of(Base).dump, Sub(ratio=NAN)).details[0]["type"]
+    assert written == json.loads(codec_for(Base).encode(Sub(ratio=0.5)))
+    assert "finite_number" == _refused(codec_for(Base).encode, Sub(ratio=NAN)).details[0]["type"]
+    assert "finite_number" == _refused(codec_for(Base).dump, Sub(ratio=NAN)).details[0]["type"]
 
 
 @pytest.mark.parametrize("number", [None, 1.5, NAN])
@@ -855,9 +855,9 @@ def test_nan_in_a_polymorphic_subclass_is_refused() -> None:
 def test_nan_among_nones_is_refused(form: Any, wrap: Any, number: float | None) -> None:
     """Both are ``null`` in JSON: a NaN is refused, however many Nones there are, and a None is not."""
     if number is NAN:
-        assert "finite_number" == _refused(codec_of(form).encode, wrap(number)).details[0]["type"]
+        assert "finite_number" == _refused(codec_for(form).encode, wrap(number)).details[0]["type"]
     else:
-        assert json.loads(codec_of(form).encode(wrap(number))) == codec_of(form).dump(wrap(number))
+        assert json.loads(codec_for(form).encode(wrap(number))) == codec_for(form).dump(wrap(number))
 
 
 class PutOff(BaseModel):
@@ -878,11 +878,11 @@ def test_a_model_with_deferred_build_is_built_at_the_first_call() -> None:
     check_json_type(PutOffSecret, "request")
     assert not PutOff.__pydantic_complete__
 
-    assert b'{"number":1}' == codec_of(PutOff).encode(PutOff.model_construct(number=1))
+    assert b'{"number":1}' == codec_for(PutOff).encode(PutOff.model_construct(number=1))
     assert PutOff.__pydantic_complete__
     for _ in range(2):
         with pytest.raises(ContractError, match=r"PutOffSecret cannot be serialized as JSON: .*SecretStr"):
-            codec_of(PutOffSecret).decode(b'{"secret": "x"}')
+            codec_for(PutOffSecret).decode(b'{"secret": "x"}')
 
 
 def test_a_deferred_model_that_was_built_meanwhile_is_checked() -> None:
@@ -895,10 +895,10 @@ def test_a_deferred_model_that_was_built_meanwhile_is_checked() -> None:
     value = Secretive(secret=SecretStr("x"))
 
     with pytest.raises(ContractError, match=r"Secretive cannot be serialized as JSON: .*SecretStr"):
-        codec_of(Secretive).encode(value)
+        codec_for(Secretive).encode(value)
 
 
 def test_the_validator_of_a_model_is_reused() -> None:
     """Nothing is built a second time."""
-    assert codec_of(Order)._compiled.validator is Order.__pydantic_validator__
-    assert codec_of(Order)._compiled.serializer is Order.__pydantic_serializer__
+    assert codec_for(Order)._compiled.validator is Order.__pydantic_validator__
+    assert codec_for(Order)._compiled.serializer is Order.__pydantic_serializer__

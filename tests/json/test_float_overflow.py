@@ -27,7 +27,7 @@ from lambdachain import (
     ResponseError,
     remote,
 )
-from lambdachain._json.codec import codec_of
+from lambdachain._json.codec import codec_for
 from lambdachain._json.float_overflow_scan import may_overflow
 from lambdachain._json.payload_validation import PayloadValidationError
 from tests.support.async_as_sync import iterated
@@ -84,7 +84,7 @@ UNTYPED: list[tuple[Any, str, tuple[str | int, ...]]] = [
 def test_a_typed_float_that_overflows_is_refused(form: Any, text: str, loc: tuple[str | int, ...], number: str):
     """Whatever the type; the location is named, and keys are masked."""
     with pytest.raises(PayloadValidationError) as failed:
-        codec_of(form).decode(text.format(number).encode())
+        codec_for(form).decode(text.format(number).encode())
 
     assert number not in str(failed.value)
     if "e" in number or "." in number:  # pydantic 2.10 itself refuses a long integer for a float, in its own words
@@ -96,20 +96,20 @@ def test_a_typed_float_that_overflows_is_refused(form: Any, text: str, loc: tupl
 def test_an_untyped_number_that_overflows_is_refused(form: Any, text: str, loc: tuple[str | int, ...], number: str):
     """An integer of any length is exact there; a number with a point or an exponent is a float."""
     with pytest.raises(PayloadValidationError) as failed:
-        codec_of(form).decode(text.format(number).encode())
+        codec_for(form).decode(text.format(number).encode())
 
     assert [detail["loc"] for detail in failed.value.details] == [loc]
 
 
 def test_exact_numbers_are_decoded():
     """An integer of 400 digits, a Decimal of as many, the largest float, a tiny one, and strings."""
-    assert codec_of(Any).decode(b"9" * 400) == int("9" * 400)
-    assert codec_of(int).decode(b"9" * 400) == int("9" * 400)
-    assert codec_of(Decimal).decode(b'"1e400"') == Decimal("1e400")
-    assert codec_of(float).decode(b"1.7976931348623157e308") == 1.7976931348623157e308
-    assert codec_of(float).decode(b"1e-400") == 0.0
-    assert codec_of(Any).decode(b'["1e400 ", "Infinity", 0.1]') == ["1e400 ", "Infinity", 0.1]
-    assert codec_of(dict[str, str]).decode(b'{"1e400 ":"a"}') == {"1e400 ": "a"}
+    assert codec_for(Any).decode(b"9" * 400) == int("9" * 400)
+    assert codec_for(int).decode(b"9" * 400) == int("9" * 400)
+    assert codec_for(Decimal).decode(b'"1e400"') == Decimal("1e400")
+    assert codec_for(float).decode(b"1.7976931348623157e308") == 1.7976931348623157e308
+    assert codec_for(float).decode(b"1e-400") == 0.0
+    assert codec_for(Any).decode(b'["1e400 ", "Infinity", 0.1]') == ["1e400 ", "Infinity", 0.1]
+    assert codec_for(dict[str, str]).decode(b'{"1e400 ":"a"}') == {"1e400 ": "a"}
 
 
 def test_an_unknown_field_may_have_any_number():
@@ -119,12 +119,12 @@ def test_an_unknown_field_may_have_any_number():
     class Small:
         value: float
 
-    assert codec_of(Small).decode(b'{"value": 1.5, "other": 1e400}') == Small(1.5)
+    assert codec_for(Small).decode(b'{"value": 1.5, "other": 1e400}') == Small(1.5)
 
 
 def test_a_string_may_be_read_as_infinity():
     """As with ``ser_json_inf_nan="strings"``."""
-    assert codec_of(list[float]).decode(b'["Infinity", 1e300]') == [math.inf, 1e300]
+    assert codec_for(list[float]).decode(b'["Infinity", 1e300]') == [math.inf, 1e300]
 
 
 @pytest.mark.parametrize("name", ["plain", "mapped", "async mapped", "untyped"])
@@ -183,7 +183,7 @@ def test_an_event_out_of_range_is_rejected(event: Any):
 def test_no_type_accepts_an_infinite_event(form: Any, wrap: Callable[[Any], Any]):
     """It is refused, or does not fit anyway."""
     with pytest.raises(PayloadValidationError):
-        codec_of(form).validate_event(wrap(math.inf))
+        codec_for(form).validate_event(wrap(math.inf))
 
 
 @pytest.mark.parametrize("depth", [100, 500, 900, 990, 2000, 20_000])
@@ -193,7 +193,7 @@ def test_a_deeply_nested_event_is_validated_or_refused(depth: int):
     for _ in range(depth):
         event = [event]
     with suppress(PayloadValidationError):
-        assert codec_of(Any).validate_event(event) is event
+        assert codec_for(Any).validate_event(event) is event
 
 
 @given(st.integers(0, 80), st.integers(210, 400), st.integers(1, 99), st.sampled_from(["", " ", "\n", "x"]))

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from lambdachain._json.codec import codec_of
+from lambdachain._json.codec import codec_for
 from lambdachain._json.gc_paused import WORTH_PAUSING, gc_paused
 from lambdachain._json.payload_validation import PayloadValidationError
 
@@ -92,8 +92,8 @@ def test_decoding_leaves_the_collector_enabled() -> None:
     numbers = list(range(WORTH_PAUSING))
     data = json.dumps(numbers).encode()
 
-    assert numbers == codec_of(list[int]).decode(data) == codec_of(list[int]).dump(numbers)
+    assert numbers == codec_for(list[int]).decode(data) == codec_for(list[int]).dump(numbers)
     assert gc.isenabled()
     with pytest.raises(PayloadValidationError):
-        codec_of(list[str]).decode(data)
+        codec_for(list[str]).decode(data)
     assert gc.isenabled()

@@ -40,7 +40,7 @@ from pydantic import (
 from lambdachain._analysis.compatibility.compare_schemas import find_incompatibilities
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._json.codec import Codec
-from lambdachain._json.json_schema import MARKS, generate_json_schema
+from lambdachain._json.json_schema import EXTENSION_KEYWORD, generate_json_schema
 from tests.analysis.compatibility.contract_variants import MODELS, PAIRS, Pair
 from tests.analysis.compatibility.test_compatibility_oracle import get_settings, write_values
 
@@ -159,7 +159,7 @@ def test_what_json_schema_cannot_say_is_an_extension(form: Any, field: str, mark
     schema = read(form)
     found = schema["properties"][field] if field else schema
 
-    assert marks.items() <= found[MARKS].items()
+    assert marks.items() <= found[EXTENSION_KEYWORD].items()
 
 
 def test_limits_of_a_decimal_apply_to_strings_and_numbers():
@@ -169,13 +169,13 @@ def test_limits_of_a_decimal_apply_to_strings_and_numbers():
     )
 
     assert text["format"] == "decimal"
-    assert text[MARKS] == {"ge": "1", "digits": "3"}
-    assert number[MARKS] == {"ge": "1", "digits": "3", "decimal": True}
+    assert text[EXTENSION_KEYWORD] == {"ge": "1", "digits": "3"}
+    assert number[EXTENSION_KEYWORD] == {"ge": "1", "digits": "3", "decimal": True}
 
 
 def test_a_duration_written_in_another_unit_is_not_what_is_read():
     """Seconds as a number, while the reader accepts ISO 8601 unless it is configured."""
-    assert sent(Tidy)["properties"]["span"] == {"type": "number", MARKS: {"unit": "seconds"}}
+    assert sent(Tidy)["properties"]["span"] == {"type": "number", EXTENSION_KEYWORD: {"unit": "seconds"}}
 
 
 def test_a_field_with_a_default_is_always_written():
@@ -224,7 +224,7 @@ def test_the_output_of_a_user_s_serializer_is_opaque():
             return {"a": self.a}
 
     lost = Annotated[int, PlainSerializer(made_somehow)]
-    assert sent(lost) == {MARKS: {"opaque": "made_somehow"}}
+    assert sent(lost) == {EXTENSION_KEYWORD: {"opaque": "made_somehow"}}
     assert unread(lost, int) == [("it", "OPAQUE_WRITER")]
     assert sent(Told) == {"additionalProperties": {"type": "integer"}, "type": "object"}
 
@@ -261,7 +261,7 @@ def test_a_union_with_a_callable_discriminator_names_it():
         Annotated[Base, Tag("a")] | Annotated[Sub, Tag("b")], Discriminator(lambda value: "a" if value else "b")
     ]
 
-    assert read(union)[MARKS] == {"checks": ["<lambda>"]}
+    assert read(union)[EXTENSION_KEYWORD] == {"checks": ["<lambda>"]}
 
 
 ALIKE: list[Any] = [
@@ -360,5 +360,5 @@ def test_pydantic_s_own_generator_is_unchanged(recwarn: pytest.WarningsRecorder)
     read(WithValidator)
 
     assert generate() == before
-    assert MARKS not in json.dumps(before)
+    assert EXTENSION_KEYWORD not in json.dumps(before)
     assert not recwarn.list

@@ -42,7 +42,7 @@ from lambdachain import (
     ResponseError,
     remote,
 )
-from lambdachain._json.codec import codec_of
+from lambdachain._json.codec import codec_for
 from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain.testing import InProcessTransport, StubTransport
 
@@ -149,7 +149,7 @@ class ByWrappedModel(BaseModel):
 def test_a_secret_with_a_serializer_is_sent(form: Any, value: Any) -> None:
     """For a field, with ``Annotated`` or in a model: it is intended."""
     declared(form)
-    codec = codec_of(form)
+    codec = codec_for(form)
 
     assert HIDDEN.encode() in codec.encode(value)
     assert value == codec.decode(codec.encode(value))
@@ -166,16 +166,16 @@ def test_a_secret_with_a_serializer_is_sent(form: Any, value: Any) -> None:
 def test_a_masked_secret_in_an_undeclared_place_is_refused_when_it_is_sent(form: Any, value: Any) -> None:
     """The type does not show it; the error does not show the secret."""
     with pytest.raises(PayloadValidationError, match="secret is written as asterisks") as caught:
-        codec_of(form).encode(value)
+        codec_for(form).encode(value)
     with pytest.raises(PayloadValidationError):
-        codec_of(form).dump(value)
+        codec_for(form).dump(value)
 
     assert HIDDEN not in str(caught.value)
 
 
 def test_a_string_of_asterisks_is_sent() -> None:
     """It is not a secret."""
-    assert b'{"a":"**********"}' == codec_of(Any).encode({"a": "**********"})
+    assert b'{"a":"**********"}' == codec_for(Any).encode({"a": "**********"})
 
 
 class Lone(Enum):
@@ -311,7 +311,7 @@ def test_types_that_do_not_round_trip_are_refused_and_no_others(form: Any, value
 
     if comes_back:
         declared(form)
-        assert made == codec_of(form).decode(codec_of(form).encode(made))
+        assert made == codec_for(form).decode(codec_for(form).encode(made))
     else:
         with pytest.raises(ContractError, match="does not round-trip through JSON"):
             declared(form)
@@ -346,7 +346,7 @@ class EitherWay(BaseModel):
 def test_each_value_is_decoded_if_its_parts_decide() -> None:
     """That one value round-trips shows nothing about the next."""
     declared(EitherWay)
-    codec = codec_of(EitherWay)
+    codec = codec_for(EitherWay)
 
     assert b'{"ways":[1]}' == codec.encode(EitherWay(ways=[1]))
     for _ in range(2):
@@ -414,7 +414,7 @@ class Order(BaseModel):
 )
 def test_fields_that_only_a_subclass_has_are_refused(form: Any, value: Any, place: str) -> None:
     """For requests and responses, with a remedy; the keys of a mapping are not shown."""
-    for write in (codec_of(form).encode, codec_of(form).dump):
+    for write in (codec_for(form).encode, codec_for(form).dump):
         with pytest.raises(PayloadValidationError) as caught:
             write(value)
         assert place in str(caught.value)
@@ -440,8 +440,8 @@ def test_fields_that_only_a_subclass_has_are_refused(form: Any, value: Any, plac
 )
 def test_a_subclass_that_is_written_completely_is_valid(form: Any, value: Any) -> None:
     """A subclass without fields of its own, a union that has it, ``SerializeAsAny``."""
-    assert TypeAdapter[Any](form).dump_json(value) == codec_of(form).encode(value)
-    assert TypeAdapter[Any](form).dump_python(value, mode="json") == codec_of(form).dump(value)
+    assert TypeAdapter[Any](form).dump_json(value) == codec_for(form).encode(value)
+    assert TypeAdapter[Any](form).dump_python(value, mode="json") == codec_for(form).dump(value)
 
 
 def test_undeclared_fields_are_an_error_of_the_sender() -> None:
@@ -532,7 +532,7 @@ class Sum(BaseModel):
 )
 def test_a_decimal_in_a_json_number_keeps_its_digits(form: Any, wire: str, value: Any) -> None:
     """And only a decimal: floats, strings and untyped values are read as before."""
-    read = codec_of(form).decode(wire.encode())
+    read = codec_for(form).decode(wire.encode())
 
     assert value == read
     assert repr(value) == repr(read)
@@ -554,4 +554,4 @@ def test_many_numbers_of_two_types_take_few_attempts() -> None:
     """Numbers under one key have one type, so they are tried together."""
     wire = ",".join(f'{{"amount":{LONG},"ratio":{LONG}}}' for _ in range(500))
 
-    assert [Sum(amount=Decimal(LONG), ratio=float(LONG))] * 500 == codec_of(list[Sum]).decode(f"[{wire}]".encode())
+    assert [Sum(amount=Decimal(LONG), ratio=float(LONG))] * 500 == codec_for(list[Sum]).decode(f"[{wire}]".encode())

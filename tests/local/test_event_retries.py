@@ -10,20 +10,20 @@ from lambdachain._lambda_api.delivery import Delivery
 from lambdachain._lambda_api.events import (
     Condition,
     EventState,
-    Rules,
+    RetryRules,
     after_failure,
     after_throttle,
     before_delivery,
-    begun,
+    new_event_state,
 )
-from lambdachain._lambda_api.records import LastAnswer, Record, parse_error_type
+from lambdachain._lambda_api.records import LastResponse, InvocationRecord, parse_error_type
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
 
 
 def failures(rules):
     """Fail an event until it is discarded: the times of its deliveries, and the condition."""
-    state, moments = begun(0.0), []
+    state, moments = new_event_state(0.0), []
     while isinstance(state, EventState):
         moments.append(state.due)
         state = after_failure(state, rules, now=state.due)
@@ -33,11 +33,11 @@ def failures(rules):
 @pytest.mark.parametrize(
     ("rules", "moments", "condition"),
     [
-        pytest.param(Rules(), [0, 60, 180], "RetriesExhausted", id="three deliveries"),
-        pytest.param(Rules(max_retries=1), [0, 60], "RetriesExhausted", id="one retry"),
-        pytest.param(Rules(max_retries=0), [0], "RetriesExhausted", id="no retry"),
-        pytest.param(Rules(max_age=60), [0], "EventAgeExceeded", id="too old for the first retry (recorded)"),
-        pytest.param(Rules(max_age=150), [0, 60], "EventAgeExceeded", id="too old for the second (recorded)"),
+        pytest.param(RetryRules(), [0, 60, 180], "RetriesExhausted", id="three deliveries"),
+        pytest.param(RetryRules(max_retries=1), [0, 60], "RetriesExhausted", id="one retry"),
+        pytest.param(RetryRules(max_retries=0), [0], "RetriesExhausted", id="no retry"),
+        pytest.param(RetryRules(max_age=60), [0], "EventAgeExceeded", id="too old for the first retry (recorded)"),
+        pytest.param(RetryRules(max_age=150), [0, 60], "EventAgeExceeded", id="too old for the second (recorded)"),
     ],
 )
 def test_failures(rules, moments, condition):
@@ -47,8 +47,8 @@ def test_failures(rules, moments, condition):
 
 def test_throttles():
     """A throttled event is retried after a second, then with growing delays up to five minutes, until it is too old."""
-    state, pauses = begun(0.0), []
-    while isinstance(after := after_throttle(state, Rules(), now=state.due), EventState):
+    state, pauses = new_event_state(0.0), []
+    while isinstance(after := after_throttle(state, RetryRules(), now=state.due), EventState):
         pauses.append(after.due - state.due)
         state = after
 
@@ -61,8 +61,8 @@ def test_throttles():
 
 def test_failure_after_throttles():
     """Throttles do not count as deliveries, and a delivery resets their delays."""
-    throttled = after_throttle(after_throttle(begun(0.0), Rules(), now=0), Rules(), now=1)
-    failed = after_failure(throttled, Rules(), now=10)
+    throttled = after_throttle(after_throttle(new_event_state(0.0), RetryRules(), now=0), RetryRules(), now=1)
+    failed = after_failure(throttled, RetryRules(), now=10)
 
     assert (0, 2) == (throttled.runs, throttled.throttles)
     assert (1, 0, 70) == (failed.runs, failed.throttles, failed.due)
@@ -80,18 +80,18 @@ def test_failure_after_throttles():
 )
 def test_before_delivery(now, reserved, condition):
     """An event that is too old, or for a function with a concurrency of 0, is not delivered at all."""
-    assert condition == before_delivery(begun(0.0), Rules(max_age=60), now=now, reserved_concurrency=reserved)
+    assert condition == before_delivery(new_event_state(0.0), RetryRules(max_age=60), now=now, reserved_concurrency=reserved)
 
 
 def record(condition=Condition.SUCCESS, answer=None, runs=1, arn=ARN):
     """Create the record of an event."""
     delivery = Delivery("id-1", arn, "Root=1", b'{"order": 1}')
-    return Record(delivery, condition, runs, answer, ended_at=1_700_000_000.123)
+    return InvocationRecord(delivery, condition, runs, answer, ended_at=1_700_000_000.123)
 
 
 def test_record_of_a_success():
     """The record of a success has the fields of the recorded one."""
-    written = record(answer=LastAnswer(200, b'{"ok": true}', "$LATEST")).destination()
+    written = record(answer=LastResponse(200, b'{"ok": true}', "$LATEST")).destination()
 
     assert {
         "version": "1.0",
@@ -110,7 +110,7 @@ def test_record_of_a_success():
 
 def test_record_of_a_failure():
     """The record of a failure has the function's error; an alias is named as it was called."""
-    answer = LastAnswer(200, b'{"errorType": "KeyError"}', "2", failed=True)
+    answer = LastResponse(200, b'{"errorType": "KeyError"}', "2", failed=True)
     written = record(Condition.RETRIES_EXHAUSTED, answer, runs=3, arn=f"{ARN}:live").destination()
 
     assert {"statusCode": 200, "executedVersion": "2", "functionError": "Unhandled"} == written["responseContext"]
@@ -141,10 +141,10 @@ def test_bus_entry():
 @pytest.mark.parametrize(
     ("answer", "code", "message"),
     [
-        pytest.param(LastAnswer(200, b'{"errorMessage": "boom"}', failed=True), "200", "boom", id="function error"),
-        pytest.param(LastAnswer(200, b'{"errorMessage": "%s"}' % (b"x" * 2000)), "200", "x" * 1024, id="long"),
-        pytest.param(LastAnswer(400, b'{"Message": "looped"}'), "400", "looped", id="refused"),
-        pytest.param(LastAnswer(200, b"no json"), "200", "RetriesExhausted", id="no words"),
+        pytest.param(LastResponse(200, b'{"errorMessage": "boom"}', failed=True), "200", "boom", id="function error"),
+        pytest.param(LastResponse(200, b'{"errorMessage": "%s"}' % (b"x" * 2000)), "200", "x" * 1024, id="long"),
+        pytest.param(LastResponse(400, b'{"Message": "looped"}'), "400", "looped", id="refused"),
+        pytest.param(LastResponse(200, b"no json"), "200", "RetriesExhausted", id="no words"),
         pytest.param(None, "429", "Rate Exceeded.", id="throttled"),
     ],
 )

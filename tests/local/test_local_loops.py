@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT, loops, passed
+from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT, is_recursive_loop, count_invocation
 from lambdachain.local import EventConfig, LocalEndpoint, LocalFunction
 
 FUNCTIONS = Path(__file__).parent / "functions"
@@ -72,13 +72,13 @@ def test_a_long_chain_is_not_a_loop():
     """Forty different functions may call each other one after another."""
     trace = "Root=1-2-3"
     for number in range(40):
-        assert not loops(trace, f"arn-{number}")
-        trace = passed(trace, f"arn-{number}")
+        assert not is_recursive_loop(trace, f"arn-{number}")
+        trace = count_invocation(trace, f"arn-{number}")
 
 
 def test_lineage_of_others():
     """Unknown entries in the lineage do no harm, and other fields of the header are kept."""
-    trace = passed("Root=1-2-3;Lineage=1:7326f8b8:0;Sampled=1", "arn-1")
+    trace = count_invocation("Root=1-2-3;Lineage=1:7326f8b8:0;Sampled=1", "arn-1")
 
     assert trace.startswith("Root=1-2-3;Sampled=1;Lineage=")
     assert trace.endswith(":1")

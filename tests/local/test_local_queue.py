@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lambdachain._lambda_api.delivery import Delivery
-from lambdachain._lambda_api.events import EventState, begun
+from lambdachain._lambda_api.events import EventState, new_event_state
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.local._event_queue import EventQueue
 
@@ -103,7 +103,7 @@ def test_without_a_file_nothing_is_kept(client_of, tmp_path):
 def test_events_of_an_unknown_function(tmp_path, caplog):
     """Events of a function that is not served stay in the queue, and it is logged."""
     queue = EventQueue(tmp_path / "events.db")
-    queue.put("gone", delivery(), begun(0), None)
+    queue.put("gone", delivery(), new_event_state(0), None)
     queue.close()
     echo = LocalFunction("echo", "app.echo", directory=FUNCTIONS, timeout=30)
     with LocalEndpoint([echo], queue=tmp_path / "events.db", clock="virtual") as endpoint:
@@ -156,14 +156,14 @@ def test_order_and_due():
 def test_ending_is_atomic():
     """An event leaves the queue together with the events that follow from it, or not at all."""
     queue = EventQueue(None)
-    queue.put("orders", delivery(), begun(0), None)
+    queue.put("orders", delivery(), new_event_state(0), None)
     event = queue.take(["orders"], 0)
     with pytest.raises(sqlite3.IntegrityError), queue.completing(event):
-        queue.put("other", replace(delivery(2), payload=None), begun(0), None)
+        queue.put("other", replace(delivery(2), payload=None), new_event_state(0), None)
     assert 1 == len(queue)
 
     with queue.completing(event):
-        queue.put("other", delivery(2), begun(0), "orders")
+        queue.put("other", delivery(2), new_event_state(0), "orders")
     assert (["other"], 1) == (queue.unknown_functions([]), len(queue))
     queue.close()
 
@@ -173,12 +173,12 @@ def test_only_its_owner_reads_a_queue(tmp_path):
     before = os.umask(0)
     try:
         queue = EventQueue(tmp_path / "events.db")
-        queue.put("orders", delivery(), begun(0.0), None)
+        queue.put("orders", delivery(), new_event_state(0.0), None)
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
         queue.close()
         (tmp_path / "events.db").chmod(0o644)
         queue = EventQueue(tmp_path / "events.db")
-        queue.put("orders", delivery(), begun(0.0), None)
+        queue.put("orders", delivery(), new_event_state(0.0), None)
         assert len(queue) == 2
         assert {stat.S_IMODE(file.stat().st_mode) for file in tmp_path.iterdir()} == {0o600}
         queue.close()

@@ -22,7 +22,7 @@ from awslambdaric.lambda_runtime_marshaller import LambdaMarshaller
 
 from lambdachain import NoAnswerError, Progress, remote
 from lambdachain._core.invocation import Trouble
-from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.delivery import Delivery, InvocationResult
 from lambdachain._lambda_api.limits import MAX_RESPONSE
 from lambdachain.testing import StubError, _marshal, _sandboxes
 from lambdachain.testing._runtime import FunctionConfig, run, to_report
@@ -47,7 +47,7 @@ def delivery(payload: bytes = b'{"n": 1}', client_context: str | None = None) ->
     return Delivery(REQUEST_ID, ARN, "Root=1-2-3", payload, client_context)
 
 
-def run_here(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> Ending:
+def run_here(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> InvocationResult:
     """Run a handler with this package."""
     return run(handler, delivery(payload, client_context), FunctionConfig("probe", timeout=5), caller_timeout=None)
 

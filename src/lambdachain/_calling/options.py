@@ -10,7 +10,7 @@ from lambdachain._core.errors import ContractError, DeadlineExceededError, Inval
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, code_flags, is_async, kind_of
+from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, code_flags, is_async, describe_kind
 
 from .retry import RetryPolicy
 from .retry_budget import RetryBudget
@@ -63,7 +63,7 @@ def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
     for name in _TEXTS:
         value = options.get(name)
         if value is not None and not isinstance(value, str):
-            raise ContractError(f"{name} must be text, not {kind_of(value)}")
+            raise ContractError(f"{name} must be text, not {describe_kind(value)}")
     custom = options.get("client_context")
     if custom is not None and not _maps_text(custom):
         raise ContractError("client_context must map str to str, for callees in any language")
@@ -83,7 +83,7 @@ def check_retry(retry: Any) -> None:
         remedy = "RetryPolicy.never()"
     elif isinstance(retry, RetryBudget):
         remedy = "RetryPolicy(budget=budget)"
-    raise ContractError(f"retry must be a RetryPolicy, not {kind_of(retry)}: retry={remedy}")
+    raise ContractError(f"retry must be a RetryPolicy, not {describe_kind(retry)}: retry={remedy}")
 
 
 def check_client(
@@ -110,7 +110,7 @@ def check_client(
 
 
 def _check_transport(transport: Any, *, blocking: bool) -> None:
-    name, client = kind_of(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
+    name, client = describe_kind(transport), "LambdaClient" if blocking else "AsyncLambdaClient"
     # Before the look at send(), which a class has, too.
     if isinstance(transport, type) and hasattr(transport, "send"):
         raise ContractError(f"transport is the class {transport.__name__}: pass an instance, {transport.__name__}()")
@@ -138,7 +138,7 @@ def _check_seconds(timeout: Any) -> None:
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
     if not _is_number(timeout):
-        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {kind_of(timeout)}: timeout=30")
+        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {describe_kind(timeout)}: timeout=30")
     if timeout <= 0:
         raise ContractError(
             "timeout must be more than 0 seconds: timeout=30, or None for as long as a function may run"
@@ -161,19 +161,19 @@ def _check_resolver(resolve: Any) -> None:
         remedy = f"resolvers.prefix({resolve!r})"
     elif is_mapping(resolve):
         remedy = "resolvers.mapping({...})"
-    raise ContractError(f"resolve must be a function, not {kind_of(resolve)}: pass {remedy}")
+    raise ContractError(f"resolve must be a function, not {describe_kind(resolve)}: pass {remedy}")
 
 
 def _check_hooks(hooks: Any, *, blocking: bool) -> None:
     if hooks == ():
         return
     if callable(hooks) or not isinstance(hooks, Sequence) or isinstance(hooks, str | bytes):
-        raise ContractError(f"hooks must be a list of hooks, not {kind_of(hooks)}: hooks=[hook]")
+        raise ContractError(f"hooks must be a list of hooks, not {describe_kind(hooks)}: hooks=[hook]")
     each: tuple[Any, ...] = tuple(hooks)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     for hook in each:
         if not callable(hook) or isinstance(hook, type):
-            raise ContractError(f"hooks: {kind_of(hook)} is not a function of (invocation, proceed)")
-        name, flags = getattr(hook, "__qualname__", kind_of(hook)), code_flags(hook)
+            raise ContractError(f"hooks: {describe_kind(hook)} is not a function of (invocation, proceed)")
+        name, flags = getattr(hook, "__qualname__", describe_kind(hook)), code_flags(hook)
         if flags & CO_GENERATORS:
             raise ContractError(f"hooks: {name} is a generator function: a hook returns what proceed() returned")
         if blocking and flags & CO_COROUTINE:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lambdachain._contracts.contract import PlainContract
-from lambdachain._core.client_context import encode_client_context, enveloped
+from lambdachain._core.client_context import encode_client_context, wrap_in_envelope
 from lambdachain._core.current_invocation import CurrentInvocation, earlier_deadline
 from lambdachain._core.errors import (
     InvalidRequestError,
@@ -17,7 +17,7 @@ from lambdachain._core.errors import (
 )
 from lambdachain._core.invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType, JsonText
 from lambdachain._core.metadata import MAX_DEPTH, Metadata, new_id
-from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 
 from .options import (
@@ -210,7 +210,7 @@ def _payload(
         data = _offload_payload(offload, data, target.address, store)
     if kind is InvocationType.EVENT and target.contract.envelope:
         # Without a deadline: an event may run long after its caller has ended.
-        data = enveloped(data, metadata._replace(deadline_ms=None))
+        data = wrap_in_envelope(data, metadata._replace(deadline_ms=None))
     # Checked last: the envelope counts, and what is offloaded has become a short reference.
     if len(data) > _LIMITS[kind]:
         limit = f"Lambda accepts at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
@@ -239,7 +239,7 @@ def _encode(target: Target, payload: object) -> bytes:
             _refuse_json_text(payload, target.address)
     request = target.contract.request
     try:
-        return codec_of(request).encode(payload)
+        return codec_for(request).encode(payload)
     except PayloadValidationError as exc:
         fit = "cannot be serialized to JSON" if request is Any else f"does not fit {type_name(request)}"
         error = InvalidRequestError(f"the payload {fit}: {exc}", function=target.address, errors=exc.details)

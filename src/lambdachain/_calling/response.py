@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from lambdachain._core.errors import Attempt, ResponseError
 from lambdachain._core.invocation import JsonText, Outcome
-from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 
 from .prepared_call import PreparedCall
@@ -31,7 +31,7 @@ def decode_response(call: PreparedCall, response: CallResponse) -> Any:
     expected = call.target.contract.response
     try:
         data = _fetch_payload(call, response)
-        value = codec_of(expected).decode(data)
+        value = codec_for(expected).decode(data)
     except PayloadValidationError as exc:
         message, details = f"the response does not fit {_type_name(expected)}: {exc}", exc.details
     except _OffloadedResponseError as exc:

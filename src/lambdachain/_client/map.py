@@ -30,7 +30,7 @@ from lambdachain._fan_out.options import (
     split_options,
 )
 from lambdachain._fan_out.scheduler import DeferredCall, MapScheduler
-from lambdachain._transports.transport_override import answers_at_once
+from lambdachain._transports.transport_override import responds_immediately
 
 from .base_invoker import BaseInvoker, to_receipt
 from .invoker import Invoker
@@ -54,7 +54,7 @@ class MapRequest(NamedTuple):
 
     def for_transport(self, transport: object) -> MapRequest:
         """Return the map as *transport* needs it: if that responds immediately, calls are prepared when they run."""
-        return self._replace(at_once=True) if answers_at_once(transport) else self
+        return self._replace(at_once=True) if responds_immediately(transport) else self
 
     def make_scheduler(self, payloads: object, connections: int) -> MapScheduler:
         """Return a scheduler for the map, whose timeout runs from now."""
@@ -165,7 +165,7 @@ def _executor(invoker: BaseInvoker[Any, Any], transport: Transport, payloads: ob
 
     Hooks and other transports block. A transport of a test that responds immediately needs neither loop nor threads.
     """
-    if answers_at_once(transport):
+    if responds_immediately(transport):
         return InlineExecutor(transport, invoker.hooks)
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
     if not hasattr(transport, "copy_as") or invoker.hooks or few or sys.platform == "win32":

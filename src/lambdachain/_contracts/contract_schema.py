@@ -9,7 +9,7 @@ from typing import Any, Final, NotRequired, Protocol, TypedDict, cast
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._core.type_guards import is_mapping, is_sequence
-from lambdachain._json.codec import codec_of
+from lambdachain._json.codec import codec_for
 from lambdachain._json.core_schema import Schema
 from lambdachain._json.json_schema import DIALECT, JsonSchema, generate_json_schema
 from lambdachain._json.schema_extensions import Mode
@@ -104,7 +104,7 @@ def to_schema(contract: Declaration) -> ContractSchema:
     return schema
 
 
-def checked_schema(value: object) -> ContractSchema:
+def parse_contract_schema(value: object) -> ContractSchema:
     """Check that *value*, which was read from a file, is the schema of a contract, and return it.
 
     Raises:
@@ -153,11 +153,11 @@ def _iter_schemas(schema: Schema) -> Iterator[tuple[str, object]]:
 
 def _describe_error(error: type[RemoteError], mode: Mode) -> JsonSchema:
     fields_class = fields_class_for(error)
-    codec_of(fields_class).check_type(f"error {error.__name__}")
+    codec_for(fields_class).check_type(f"error {error.__name__}")
     described = _describe(fields_class, mode)
     docstring = error.__dict__.get("__doc__")
     return {**described, "description": inspect.cleandoc(docstring)} if docstring else described
 
 
 def _describe(annotation: object, mode: Mode) -> JsonSchema:
-    return {"$schema": DIALECT, **generate_json_schema(codec_of(annotation).schema, mode)}
+    return {"$schema": DIALECT, **generate_json_schema(codec_for(annotation).schema, mode)}

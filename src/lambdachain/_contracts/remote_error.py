@@ -12,7 +12,7 @@ from typing import Any, Final, Self, Unpack, dataclass_transform, get_type_hints
 from weakref import WeakKeyDictionary
 
 from lambdachain._core.errors import ContractError, FunctionError, FunctionErrorFacts
-from lambdachain._json.codec import codec_of
+from lambdachain._json.codec import codec_for
 from lambdachain._json.payload_validation import PayloadValidationError
 
 from .annotations import own_annotations
@@ -57,7 +57,7 @@ class RemoteError(FunctionError):
     def received(cls, wire: str, **facts: Unpack[FunctionErrorFacts]) -> Self | None:
         """Create the error that a callee raised from its ``errorMessage``; ``None`` if that does not fit this class."""
         try:
-            decoded = codec_of(fields_class_for(cls)).decode(wire.encode())
+            decoded = codec_for(fields_class_for(cls)).decode(wire.encode())
         except (PayloadValidationError, UnicodeEncodeError):
             return None
         error = cls.__new__(cls)
@@ -70,7 +70,7 @@ class RemoteError(FunctionError):
         try:
             from lambdachain._core.text import json_printable
 
-            return json_printable(codec_of(fields_class).encode(fields_class(**self._fields())).decode())
+            return json_printable(codec_for(fields_class).encode(fields_class(**self._fields())).decode())
         except PayloadValidationError as exc:
             # A field was set to another type after the error was created. The runtime calls str() while it reports the
             # error, so raising here would end the process.
@@ -104,7 +104,7 @@ def _validate_fields(cls: type[RemoteError], values: Mapping[str, Any]) -> dict[
     if unknown:
         known = ", ".join(_get_field_names(cls))
         raise ContractError(f"{cls.__name__} has no field {unknown[0]!r}: it has {known or 'no fields'}")
-    codec = codec_of(fields_class_for(cls))
+    codec = codec_for(fields_class_for(cls))
     codec.check_type(cls.__name__)
     try:
         return _to_fields(codec.validate_for_encoding(values))

@@ -283,16 +283,16 @@ def _describe_error(exc: Exception) -> str:
     """Describe an exception of botocore by its code or class only: its message may quote a secret.
 
     Raises:
-        Exception: *exc* itself, if it is not botocore's; see ``passes``.
+        Exception: *exc* itself, if it is not botocore's; see ``is_foreign``.
     """
     from botocore.exceptions import ClientError, HTTPClientError
 
-    from lambdachain._transports.foreign_exceptions import passes
+    from lambdachain._transports.foreign_exceptions import is_foreign
 
     # botocore wraps every exception of its HTTP session, also that of a user's signal handler, which must pass.
     inner: Any = exc.kwargs.get("error") if type(exc) is HTTPClientError else None
     cause = inner if isinstance(inner, Exception) else exc
-    if passes(cause):
+    if is_foreign(cause):
         raise cause
     return str(exc.response.get("Error", {}).get("Code")) if isinstance(exc, ClientError) else type(cause).__name__
 

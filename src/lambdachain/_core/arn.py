@@ -205,7 +205,7 @@ class FunctionArn:
         >>> str(FunctionArn.build("orders", region="cn-north-1", account_id="123456789012"))
         'arn:aws-cn:lambda:cn-north-1:123456789012:function:orders'
         """
-        return cls(partition or partition_of(str(region)), region, account_id, name, qualifier)
+        return cls(partition or partition_for(str(region)), region, account_id, name, qualifier)
 
     @property
     def qualified(self) -> bool:
@@ -262,7 +262,7 @@ def _parse_name(text: str) -> FunctionName:
     return FunctionName(parts[0], parts[1] if len(parts) == 2 else None, account_id, region)
 
 
-def partition_of(region: str) -> str:
+def partition_for(region: str) -> str:
     """Return the partition that *region* belongs to (``aws`` for every commercial region)."""
     return next((partition for prefix, partition in _PARTITION_OF_REGION if region.startswith(prefix)), "aws")
 

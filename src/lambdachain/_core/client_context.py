@@ -76,7 +76,7 @@ def add_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mappi
     return None
 
 
-def enveloped(data: bytes, metadata: Metadata) -> bytes:
+def wrap_in_envelope(data: bytes, metadata: Metadata) -> bytes:
     """Wrap an event's JSON in an envelope that carries metadata, for contracts with ``envelope=True``.
 
     Lambda passes no ClientContext with an event.
@@ -85,7 +85,7 @@ def enveloped(data: bytes, metadata: Metadata) -> bytes:
     return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), told, data)
 
 
-def opened(event: Any) -> tuple[Any, Metadata | None]:
+def unwrap_envelope(event: Any) -> tuple[Any, Metadata | None]:
     """Return an event without its envelope, if it has one, and the metadata in that."""
     if is_mapping(event) and ENVELOPE in event and set(event) == {ENVELOPE, "data"} and is_mapping(event[ENVELOPE]):
         return event["data"], read_metadata(event[ENVELOPE])

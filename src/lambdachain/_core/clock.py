@@ -15,7 +15,7 @@ _lock = lock_for(sys.modules[__name__])
 _skipped = 0.0
 
 
-class System:
+class SystemClock:
     """The system's own clocks, which threads and other processes share; not affected by what a test skips or freezes.
 
     freezegun replaces these functions wherever a module holds them, but not in classes. Otherwise a deadline set before
@@ -28,12 +28,12 @@ class System:
 
 def monotonic() -> float:
     """Return the time by a clock that only goes forward; its zero has no meaning."""
-    return System.monotonic() + _skipped
+    return SystemClock.monotonic() + _skipped
 
 
 def epoch() -> float:
     """Return the date, in seconds since 1970."""
-    return System.epoch() + _skipped
+    return SystemClock.epoch() + _skipped
 
 
 def forget() -> None:

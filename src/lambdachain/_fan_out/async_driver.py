@@ -14,7 +14,7 @@ from lambdachain._core.invocation import AsyncTransport
 from lambdachain._core.process_copies import check_process
 
 from .async_executors import TaskExecutor
-from .driver import NotYetError, Prepare, start_calls
+from .driver import PayloadNotReadyError, Prepare, start_calls
 from .options import OnProgress
 from .scheduler import FinishedJob, MapScheduler
 
@@ -56,7 +56,7 @@ class Inbox:
 class PayloadReader(Iterator[Any]):
     """An iterator over an async iterator, whose next payload a task of its own reads while the consumer does not wait.
 
-    Its ``__next__`` does not block: it raises ``NotYetError`` until the payload is there.
+    Its ``__next__`` does not block: it raises ``PayloadNotReadyError`` until the payload is there.
     """
 
     def __init__(self, payloads: AsyncIterator[Any], inbox: Inbox) -> None:
@@ -69,7 +69,7 @@ class PayloadReader(Iterator[Any]):
             self._pending = asyncio.ensure_future(_read_next(self._payloads))
             self._pending.add_done_callback(self._inbox.wake)
         if not self._pending.done():
-            raise NotYetError
+            raise PayloadNotReadyError
         pending, self._pending = self._pending, None
         found = pending.result()
         if not found:

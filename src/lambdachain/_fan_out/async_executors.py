@@ -10,7 +10,7 @@ from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_wit
 from lambdachain._calling.response import CallResponse as Answer
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import in_thread
-from lambdachain._transports.transport_override import answers_at_once
+from lambdachain._transports.transport_override import responds_immediately
 
 from .scheduler import FinishedJob, Job, MapResult, RequeuePolicy
 
@@ -67,7 +67,7 @@ class TaskExecutor:
 
         Over a test's transport that answers at once, neither does: jobs run one after the other, in order.
         """
-        if answers_at_once(self._transport):
+        if responds_immediately(self._transport):
             return job.read(await self._send(job))
         await in_thread(lambda: job.call)
         answer = await self._send(job)

@@ -62,7 +62,7 @@ def fan_out(
         raise scheduler.error
 
 
-class NotYetError(Exception):
+class PayloadNotReadyError(Exception):
     """The next payload is not there yet. Raised by an iterator that does not block."""
 
 
@@ -81,7 +81,7 @@ def start_calls(
             job = scheduler.pop_requeued(permit) or _create_job(scheduler, permit, payloads, prepare)
             if job is not None:
                 start(job)
-        except NotYetError:
+        except PayloadNotReadyError:
             scheduler.release(permit)
             return False
         except BaseException:
@@ -98,7 +98,7 @@ def _create_job(scheduler: MapScheduler, permit: Permit, payloads: Iterator[Any]
         payload = next(payloads)
     except StopIteration:
         scheduler.source_done(permit)
-    except NotYetError:
+    except PayloadNotReadyError:
         raise
     except Exception as exc:  # noqa: BLE001 - it is raised again after the results of the payloads before it
         scheduler.source_done(permit, exc)

@@ -15,13 +15,13 @@ from lambdachain._client.remote_function import RemoteFunction
 from lambdachain._contracts.contract import Contract, HasContract, Req, Resp
 from lambdachain._contracts.remote_error import RemoteError
 from lambdachain._core.arn import Address
-from lambdachain._core.client_context import opened
+from lambdachain._core.client_context import unwrap_envelope
 from lambdachain._core.current_invocation import current_invocation, invocation_scope
 from lambdachain._core.errors import CallError, ContractError, ErrorDetail, RequestRejectedError, ResponseError
 from lambdachain._core.invocation import MAX_REQUEST_BYTES, InvocationType
 from lambdachain._core.results import InvokeResult
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import UNEXPECTED_FIELD_RULES, PayloadValidationError
 from lambdachain._transports.transport_override import transport_override
 
@@ -106,7 +106,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             ResponseError: The value that the function returned does not fit the contract.
             Exception: An exception of the function, unchanged, so that Lambda sees the failure.
         """
-        payload, metadata = opened(event) if self._contract.envelope else (event, None)
+        payload, metadata = unwrap_envelope(event) if self._contract.envelope else (event, None)
         with invocation_scope(context, metadata=metadata):
             return self._serialize_response(self._run(self._parse_request(payload), context))
 
@@ -253,7 +253,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         return self.function(request, context) if self._signature.takes_context else self.function(request)
 
     def _parse_request(self, event: Any) -> Req:
-        codec = codec_of(self._contract.request)
+        codec = codec_for(self._contract.request)
         stored = self._fetch_offloaded(event) if is_mapping(event) and len(event) == 1 else None
         try:
             request: Req = codec.validate_event(event) if stored is None else codec.decode(stored)
@@ -272,8 +272,8 @@ class RemoteHandler(HasContract[Req, Resp]):
         response, offload = self._contract.response, self._contract.offload
         try:
             if offload is not None:
-                return self._offload_response(offload, codec_of(response).encode(result, self._signature.response))
-            return codec_of(response).dump(result, self._signature.response)
+                return self._offload_response(offload, codec_for(response).encode(result, self._signature.response))
+            return codec_for(response).dump(result, self._signature.response)
         except PayloadValidationError as exc:
             error = ResponseError(
                 f"the handler's response does not fit {type_name(response)}: {exc}", errors=exc.details

@@ -41,7 +41,7 @@ _REPLACEMENT_CHARACTER: Final = "\ufffd".encode()
 MAY_EXCEED_FLOAT_PRECISION: Final = re.compile(rb"\d[\d.]{15}|\d[eE]-?\d{2}")
 
 
-def codec_of(annotation: object) -> Codec:
+def codec_for(annotation: object) -> Codec:
     """Return the codec of a type. There is one for each type, for the life of the process."""
     try:
         # date | str and str | date are equal and hash alike, but pydantic tries their members in order: the repr
@@ -71,7 +71,7 @@ def check_json_type(annotation: object, role: str) -> None:
         ContractError: pydantic cannot handle *annotation*, or a part of it has no JSON form or does not round-trip.
     """
     try:
-        codec = codec_of(annotation)
+        codec = codec_for(annotation)
         codec.is_declared = True
         if not codec.is_deferred:
             codec.check_type(f"{role} {type_name(annotation)}")

@@ -23,7 +23,7 @@ else:
 JsonSchema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
-MARKS: Final = "x-lambdachain"
+EXTENSION_KEYWORD: Final = "x-lambdachain"
 """The keyword under which a schema has what JSON Schema cannot say."""
 
 _DICTS: Final = frozenset({"dict", "frozendict", "ordered-dict", "counter"})
@@ -74,13 +74,13 @@ class _ExtendedGenerator(_Base):
         described = super().ser_schema(schema)
         if described is None and schema["type"] in ("function-plain", "function-wrap"):
             name = get_function_name(schema["function"])
-            return {MARKS: {"opaque": name}} if name else None
+            return {EXTENSION_KEYWORD: {"opaque": name}} if name else None
         return described
 
     def handle_invalid_for_json_schema(self, schema: Any, error_info: str) -> JsonSchema:  # noqa: ARG002
         function = schema.get("function")
         name = get_function_name(function["function"]) if is_mapping(function) else None
-        return {MARKS: {"opaque": name or schema["type"]}}
+        return {EXTENSION_KEYWORD: {"opaque": name or schema["type"]}}
 
     def field_is_present(self, field: Any) -> bool:
         # A dataclass's InitVar is only read, a field with init=False only written.
@@ -139,10 +139,10 @@ def add_extensions(described: JsonSchema, extensions: Mapping[str, Any]) -> Json
     """Add *extensions* to those that a schema has already."""
     if not extensions:
         return described
-    known: Mapping[str, Any] = described.get(MARKS, {})
+    known: Mapping[str, Any] = described.get(EXTENSION_KEYWORD, {})
     checks = [*extensions.get("checks", ()), *known.get("checks", ())]
     merged = {**known, **extensions, **({"checks": checks} if checks else {})}
-    return {**described, MARKS: merged}
+    return {**described, EXTENSION_KEYWORD: merged}
 
 
 def _describe_extensions(described: JsonSchema, node: Schema, config: Schema, mode: Mode) -> JsonSchema:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lambdachain._core.arn import FunctionArn, partition_of
+from lambdachain._core.arn import FunctionArn, partition_for
 
 LATEST = "$LATEST"
 
@@ -29,5 +29,5 @@ class AwsLocation:
 
     def text(self, name: str, qualifier: str | None = None) -> str:
         """Format an ARN as Lambda's messages show it, also for a name or qualifier that no function can have."""
-        arn = f"arn:{partition_of(self.region)}:lambda:{self.region}:{self.account_id}:function:{name}"
+        arn = f"arn:{partition_for(self.region)}:lambda:{self.region}:{self.account_id}:function:{name}"
         return arn if qualifier is None else f"{arn}:{qualifier}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from .responses import Answer
+from .responses import ApiResponse
 
 # A local function has no uploaded code.
 _NO_CODE: Final = {"CodeSize": 0, "CodeSha256": "", "PackageType": "Zip", "RevisionId": ""}
@@ -66,7 +66,7 @@ class Description:
         }
 
 
-def function_response(function: Description) -> Answer:
+def function_response(function: Description) -> ApiResponse:
     """Build the response of ``GetFunction``."""
     members: dict[str, Any] = {"Configuration": function.configuration(), "Code": {}, "Tags": {}}
     if function.reserved_concurrency is not None:
@@ -74,15 +74,15 @@ def function_response(function: Description) -> Answer:
     return _json_response(members)
 
 
-def configuration_response(function: Description) -> Answer:
+def configuration_response(function: Description) -> ApiResponse:
     """Build the response of ``GetFunctionConfiguration``."""
     return _json_response(function.configuration())
 
 
-def function_list_response(function: Iterable[Description]) -> Answer:
+def function_list_response(function: Iterable[Description]) -> ApiResponse:
     """Build the response of ``ListFunctions``, all on one page."""
     return _json_response({"Functions": [function.configuration() for function in function]})
 
 
-def _json_response(members: Mapping[str, Any]) -> Answer:
-    return Answer(200, json.dumps(members).encode())
+def _json_response(members: Mapping[str, Any]) -> ApiResponse:
+    return ApiResponse(200, json.dumps(members).encode())

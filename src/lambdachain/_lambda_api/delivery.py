@@ -39,7 +39,7 @@ class InvokeRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Ending:
+class InvocationResult:
     """How an invocation ended.
 
     Attributes:

@@ -29,7 +29,7 @@ class Condition(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Rules:
+class RetryRules:
     """A function's event invoke config: how many retries, and for how many seconds."""
 
     max_retries: int = MAX_RETRIES
@@ -58,13 +58,13 @@ class EventState:
         return self.due - self.fired_at
 
 
-def begun(now: float) -> EventState:
+def new_event_state(now: float) -> EventState:
     """Return the state of an event that is fired now."""
     return EventState(now, now)
 
 
 def before_delivery(
-    state: EventState, rules: Rules, *, now: float, reserved_concurrency: int | None
+    state: EventState, rules: RetryRules, *, now: float, reserved_concurrency: int | None
 ) -> Condition | None:
     """Return why an event is discarded without another delivery; ``None`` if it is delivered."""
     if reserved_concurrency == 0:
@@ -72,10 +72,10 @@ def before_delivery(
     return Condition.EVENT_AGE_EXCEEDED if now - state.fired_at > rules.max_age else None
 
 
-def after_failure(state: EventState, rules: Rules, *, now: float) -> EventState | Condition:
+def after_failure(state: EventState, rules: RetryRules, *, now: float) -> EventState | Condition:
     """Return when an event is delivered again after a function error, or why it is discarded.
 
-    >>> after_failure(begun(0.0), Rules(), now=3.0)
+    >>> after_failure(new_event_state(0.0), RetryRules(), now=3.0)
     EventState(fired_at=0.0, due=63.0, runs=1, throttles=0)
     """
     if state.runs >= min(rules.max_retries, len(_RETRY_DELAYS)):
@@ -83,11 +83,11 @@ def after_failure(state: EventState, rules: Rules, *, now: float) -> EventState 
     return _unless_too_old(replace(state, due=now + _RETRY_DELAYS[state.runs], runs=state.runs + 1, throttles=0), rules)
 
 
-def after_throttle(state: EventState, rules: Rules, *, now: float) -> EventState | Condition:
+def after_throttle(state: EventState, rules: RetryRules, *, now: float) -> EventState | Condition:
     """Return when an event is delivered again after throttling, or why it is discarded."""
     delay = min(2.0**state.throttles, _MAX_THROTTLE_DELAY)
     return _unless_too_old(replace(state, due=now + delay, throttles=state.throttles + 1), rules)
 
 
-def _unless_too_old(state: EventState, rules: Rules) -> EventState | Condition:
+def _unless_too_old(state: EventState, rules: RetryRules) -> EventState | Condition:
     return state if state.age < rules.max_age else Condition.EVENT_AGE_EXCEEDED

@@ -20,9 +20,9 @@ from lambdachain._core.invocation import MAX_TRACE_HEADER, InvocationType
 from . import responses as answers
 from .addressing import StringConstraint, address_violations, resolve_function
 from .aws_location import LATEST, AwsLocation
-from .delivery import Body, Delivery, Ending, InvokeRequest
+from .delivery import Body, Delivery, InvocationResult, InvokeRequest
 from .limits import MAX_CLIENT_CONTEXT, MAX_EVENT_REQUEST, MAX_REQUEST
-from .responses import Answer, Violation
+from .responses import ApiResponse, Violation
 
 _CONSTRAINED: Final = ("X-Amz-Invocation-Type", "X-Amz-Log-Type", "X-Amz-Tenant-Id")
 _TENANT_ID: Final = StringConstraint("tenantId", r"[a-zA-Z0-9\._:\/=+\-@ ]+", 256)
@@ -115,7 +115,7 @@ def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
         raise answers.tenant_not_wanted()
 
 
-def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> Answer:
+def invocation_response(ending: InvocationResult, *, log_tail: bool, version: str = LATEST) -> ApiResponse:
     """Build the response to a synchronous call: the function's result, or its error."""
     headers = {"Content-Type": "application/json", "X-Amz-Executed-Version": version}
     headers["x-amzn-Remapped-Content-Length"] = "0"  # as AWS does
@@ -123,17 +123,17 @@ def answer_ending(ending: Ending, *, log_tail: bool, version: str = LATEST) -> A
         headers["X-Amz-Function-Error"] = "Unhandled"
     if log_tail:
         headers["X-Amz-Log-Result"] = base64.b64encode(ending.log_tail).decode()
-    return Answer(200, ending.body, headers)
+    return ApiResponse(200, ending.body, headers)
 
 
-def answer_queued() -> Answer:
+def queued_response() -> ApiResponse:
     """Build the response to an event that has been queued."""
-    return Answer(202)
+    return ApiResponse(202)
 
 
-def answer_permitted() -> Answer:
+def permitted_response() -> ApiResponse:
     """Build the response to a dry run that is permitted."""
-    return Answer(204)
+    return ApiResponse(204)
 
 
 def _choice_violations(kind: type[StrEnum], text: str | None, member: str) -> Iterator[Violation]:

@@ -22,7 +22,7 @@ _MAX_MESSAGE: Final = 1_024
 
 
 @dataclass(frozen=True, slots=True)
-class LastAnswer:
+class LastResponse:
     """The response to the last delivery of an event: its status, and the function's version and body if it ran."""
 
     status: int
@@ -32,7 +32,7 @@ class LastAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Record:
+class InvocationRecord:
     """The end of an event: Lambda's *invocation record*.
 
     Attributes:
@@ -46,7 +46,7 @@ class Record:
     delivery: Delivery
     condition: Condition
     runs: int
-    answer: LastAnswer | None
+    answer: LastResponse | None
     ended_at: float
 
     @property
@@ -110,7 +110,7 @@ def parse_error_type(body: bytes) -> str | None:
     return str(name) if name else None
 
 
-def _response(answer: LastAnswer) -> Mapping[str, Any]:
+def _response(answer: LastResponse) -> Mapping[str, Any]:
     context: dict[str, Any] = {"statusCode": answer.status}
     if answer.version is not None:
         context["executedVersion"] = answer.version

@@ -19,15 +19,15 @@ _FIELD: Final = re.compile(r";?\s*lineage=([^;]*)", re.IGNORECASE)
 _ENTRY: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")
 
 
-def loops(trace_header: str, arn: str) -> bool:
+def is_recursive_loop(trace_header: str, arn: str) -> bool:
     """Check whether Lambda would stop one more invocation of the function in this chain."""
     return _counts(trace_header).get(_hash(arn), 0) >= LOOP_LIMIT
 
 
-def passed(trace_header: str, arn: str) -> str:
+def count_invocation(trace_header: str, arn: str) -> str:
     """Return the trace header for a function, with its own invocation counted.
 
-    >>> passed(passed("Root=1-2-3", "a"), "a")
+    >>> count_invocation(count_invocation("Root=1-2-3", "a"), "a")
     'Root=1-2-3;Lineage=ca978112:2'
 
     Args:

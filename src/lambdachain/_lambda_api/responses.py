@@ -18,7 +18,7 @@ _SOURCE: Final = "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disab
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ApiResponse:
     """A response of the Invoke API, without the headers that every response has."""
 
     status: int
@@ -29,14 +29,14 @@ class Answer:
 class RefusedError(Exception):
     """The request is refused with the response *answer*; no function runs."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: ApiResponse) -> None:
         super().__init__(answer.headers["x-amzn-ErrorType"])
         self.answer = answer
 
 
 def refusal(status: int, error_type: str, **members: str) -> RefusedError:
     """Build an error of the API: its class in a header, its members as the body."""
-    return RefusedError(Answer(status, _json(members), {"x-amzn-ErrorType": error_type}))
+    return RefusedError(ApiResponse(status, _json(members), {"x-amzn-ErrorType": error_type}))
 
 
 def function_not_found(arn: str) -> RefusedError:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from lambdachain._core.arn import parse_target, partition_of
+from lambdachain._core.arn import parse_target, partition_for
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .context import TemplateContext
@@ -247,9 +247,9 @@ class IntrinsicResolver:
             "AWS::AccountId": account_id,
             "AWS::NoValue": NO_VALUE,
             "AWS::NotificationARNs": [],
-            "AWS::Partition": partition_of(region),
+            "AWS::Partition": partition_for(region),
             "AWS::Region": region,
-            "AWS::StackId": f"arn:{partition_of(region)}:cloudformation:{region}:{account_id}:"
+            "AWS::StackId": f"arn:{partition_for(region)}:cloudformation:{region}:{account_id}:"
             f"stack/{self._stack}/00000000-0000-0000-0000-000000000000",
             "AWS::StackName": self._stack,
             "AWS::URLSuffix": "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com",

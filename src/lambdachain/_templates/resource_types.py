@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from lambdachain._core.arn import partition_of
+from lambdachain._core.arn import partition_for
 from lambdachain._lambda_api.aws_location import AwsLocation
 
 
@@ -96,4 +96,4 @@ def _format_arn(resource_type: ResourceType, name: str, aws_location: AwsLocatio
     end = resource_type.arn.format(
         region=aws_location.region, account=aws_location.account_id, name=name.removeprefix("/")
     )
-    return f"arn:{partition_of(aws_location.region)}:{end}"
+    return f"arn:{partition_for(aws_location.region)}:{end}"

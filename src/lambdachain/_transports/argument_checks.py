@@ -23,11 +23,11 @@ def check_transport(region: Any, endpoint_url: Any, session: Any, config: Any = 
         ("endpoint_url", endpoint_url, "http://localhost:9001"),
     ):
         if value is not None and not isinstance(value, str):
-            raise ContractError(f"{name} must be text, such as {example!r}, not {kind_of(value)}")
+            raise ContractError(f"{name} must be text, such as {example!r}, not {describe_kind(value)}")
     if session is not None:
         _check_session(session, blocking=blocking)
     if config is not None and (isinstance(config, type) or not hasattr(config, "merge")):
-        raise ContractError(f"config must be a botocore.config.Config, not {kind_of(config)}: config=Config(...)")
+        raise ContractError(f"config must be a botocore.config.Config, not {describe_kind(config)}: config=Config(...)")
 
 
 def _check_session(session: Any, *, blocking: bool) -> None:
@@ -35,7 +35,7 @@ def _check_session(session: Any, *, blocking: bool) -> None:
         remedy = "session=boto3.Session(profile_name=...)"
         if hasattr(getattr(session, "meta", None), "service_model"):
             remedy = "a client is passed as BotoTransport(client)"
-        raise ContractError(f"session must be a session of boto3 or botocore, not {kind_of(session)}: {remedy}")
+        raise ContractError(f"session must be a session of boto3 or botocore, not {describe_kind(session)}: {remedy}")
     if blocking and is_async(session.get_credentials):
         raise ContractError("session is aiobotocore's, for event loops: use AsyncBotoTransport(session=session)")
 
@@ -56,5 +56,5 @@ def code_flags(function: Any) -> int:
     return int(getattr(code, "co_flags", 0))
 
 
-def kind_of(value: object) -> str:
+def describe_kind(value: object) -> str:
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__

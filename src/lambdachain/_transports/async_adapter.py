@@ -14,7 +14,7 @@ from typing import TypeVar, cast
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome, Transport
 
 from .streaming import ResponseStream, StreamEnd, open_stream
-from .transport_override import AwsTransport, answers_at_once
+from .transport_override import AwsTransport, responds_immediately
 
 T = TypeVar("T")
 
@@ -24,7 +24,7 @@ def to_async_transport(transport: Transport | AsyncTransport) -> AsyncTransport:
     if iscoroutinefunction(transport.send):
         return cast("AsyncTransport", transport)
     blocking = cast("Transport", transport)
-    if answers_at_once(blocking):
+    if responds_immediately(blocking):
         return InlineAdapter(blocking)
     return AwsThreadAdapter(blocking) if isinstance(blocking, AwsTransport) else ThreadAdapter(blocking)
 
@@ -64,9 +64,9 @@ class ThreadedStream:
 
 
 class InlineAdapter(TransportAdapter):
-    """Sends over a transport that never waits; see ``answers_at_once``."""
+    """Sends over a transport that never waits; see ``responds_immediately``."""
 
-    answers_at_once = True
+    responds_immediately = True
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once; see ``AsyncTransport.send``."""

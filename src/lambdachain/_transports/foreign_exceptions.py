@@ -23,7 +23,7 @@ _SDKS: Final = frozenset(
 )
 
 
-def passes(exc: BaseException) -> bool:
+def is_foreign(exc: BaseException) -> bool:
     """Check whether *exc* must leave a call unchanged: its class is foreign, or a signal handler raised it.
 
     An assertion of foreign code passes, too, such as one in a test's replacement for the network.

@@ -68,9 +68,9 @@ def override_transport_in_context(transport: Transport) -> Generator[None]:
         _in_context.reset(token)
 
 
-def answers_at_once(transport: object) -> bool:
+def responds_immediately(transport: object) -> bool:
     """Check whether a transport never waits, as a test's does: the order of its responses is then fixed."""
-    return getattr(transport, "answers_at_once", False)
+    return getattr(transport, "responds_immediately", False)
 
 
 class NetworkGuard:

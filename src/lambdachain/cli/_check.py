@@ -108,11 +108,11 @@ def _load_version(text: str) -> ContractSchema:
 
 
 def _parse_schema(text: str | bytes, name: str) -> ContractSchema:
-    from lambdachain._contracts.contract_schema import checked_schema
+    from lambdachain._contracts.contract_schema import parse_contract_schema
     from lambdachain._core.errors import ContractError
 
     try:
-        return checked_schema(json.loads(text))
+        return parse_contract_schema(json.loads(text))
     except (ValueError, RecursionError, ContractError) as exc:
         reason = "not valid JSON" if isinstance(exc, ValueError | RecursionError) else str(exc)
         raise InputError(f"{name}: {reason}") from None

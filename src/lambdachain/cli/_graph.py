@@ -142,7 +142,7 @@ def _find_schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
     import os
 
     from lambdachain._analysis.call_graph.type_mismatches import SchemaFile
-    from lambdachain._contracts.contract_schema import checked_schema
+    from lambdachain._contracts.contract_schema import parse_contract_schema
     from lambdachain._core.errors import ContractError
 
     for base in code:
@@ -150,7 +150,7 @@ def _find_schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
             if any(part.startswith(".") or part == "node_modules" for part in path.parts[1:]):
                 continue
             try:
-                yield SchemaFile(os.path.relpath(path), checked_schema(json.loads(path.read_text(encoding="utf-8"))))
+                yield SchemaFile(os.path.relpath(path), parse_contract_schema(json.loads(path.read_text(encoding="utf-8"))))
             except (ContractError, ValueError, RecursionError, OSError):
                 continue  # not the schema of a contract
 

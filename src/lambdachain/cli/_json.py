@@ -75,11 +75,11 @@ def parse_json(name: str, text: bytes) -> JsonText:
 
 def _check_finite(name: str, value: object) -> None:
     """Raise for a number that a float would turn into infinity: it would not be sent as written."""
-    from lambdachain._json.codec import codec_of
+    from lambdachain._json.codec import codec_for
     from lambdachain._json.payload_validation import PayloadValidationError
 
     try:
-        codec_of(Any).encode(value)
+        codec_for(Any).encode(value)
     except PayloadValidationError:
         raise InputError(f"{name} has a number out of range: more than 1.8e308 would become infinity") from None
 
@@ -92,12 +92,12 @@ def parse_request(contract: Contract[Any, Any], name: str, text: bytes, address:
         InvalidRequestError: It does not fit the request type.
     """
     from lambdachain._core.errors import InvalidRequestError
-    from lambdachain._json.codec import codec_of, type_name
+    from lambdachain._json.codec import codec_for, type_name
     from lambdachain._json.payload_validation import PayloadValidationError
 
     parse_json(name, text)
     try:
-        return codec_of(contract.request).decode(text)
+        return codec_for(contract.request).decode(text)
     except PayloadValidationError as exc:
         message, details = f"{name} does not fit {type_name(contract.request)}: {exc}", exc.details
     raise InvalidRequestError(message, function=address, errors=details)
@@ -112,7 +112,7 @@ def encode_response(contract: Contract[Any, Any] | None, value: Any, address: st
     from pydantic_core import from_json, to_json
 
     from lambdachain._core.errors import ResponseError
-    from lambdachain._json.codec import MAY_EXCEED_FLOAT_PRECISION, codec_of, type_name
+    from lambdachain._json.codec import MAY_EXCEED_FLOAT_PRECISION, codec_for, type_name
     from lambdachain._json.payload_validation import PayloadValidationError
 
     if contract is None:
@@ -122,7 +122,7 @@ def encode_response(contract: Contract[Any, Any] | None, value: Any, address: st
             else to_json(from_json(value))
         )
     try:
-        return codec_of(contract.response).encode(value)
+        return codec_for(contract.response).encode(value)
     except PayloadValidationError as exc:
         message, details = f"the response cannot be serialized as {type_name(contract.response)}: {exc}", exc.details
     raise ResponseError(message, function=address, errors=details)

@@ -149,12 +149,12 @@ def command(
 
 def _check_arn_parts(stack: Stack) -> Stack:
     """Raise for an account, region or partition that is not valid in an ARN."""
-    from lambdachain._core.arn import FunctionArn, partition_of
+    from lambdachain._core.arn import FunctionArn, partition_for
     from lambdachain._core.errors import InvalidArnError
 
     region = stack.region or ANY_REGION
     try:
-        FunctionArn(stack.partition or partition_of(region), region, stack.account_id or ANY_ACCOUNT, "x")
+        FunctionArn(stack.partition or partition_for(region), region, stack.account_id or ANY_ACCOUNT, "x")
     except InvalidArnError as exc:
         raise InputError(f"--account-id, --region or --partition is not valid in an ARN: {exc}") from None
     return stack

@@ -17,17 +17,17 @@ from typing import Final, Self
 from lambdachain._core.arn import parse_target
 from lambdachain._core.invocation import InvocationType
 from lambdachain._lambda_api import responses
-from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.delivery import Delivery, InvocationResult
 from lambdachain._lambda_api.events import (
     Condition,
     EventState,
-    Rules,
+    RetryRules,
     after_failure,
     after_throttle,
     before_delivery,
-    begun,
+    new_event_state,
 )
-from lambdachain._lambda_api.records import LastAnswer, Record
+from lambdachain._lambda_api.records import LastResponse, InvocationRecord
 from lambdachain._lambda_api.responses import RefusedError
 
 from ._event_clock import EventClock
@@ -112,7 +112,7 @@ class EventDelivery:
 
     def _put(self, delivery: Delivery, caller: str | None) -> None:
         name = parse_target(delivery.invoked_arn).name
-        self._queue.put(name, delivery, begun(self._clock.now()), caller)
+        self._queue.put(name, delivery, new_event_state(self._clock.now()), caller)
 
     async def _dispatch(self) -> None:
         while True:
@@ -159,7 +159,7 @@ class EventDelivery:
 
     async def _deliver(self, event: QueuedEvent) -> None:
         function = self._registry.function(event.function)
-        now, rules = self._clock.now(), Rules(function.events.max_retries, function.events.max_age)
+        now, rules = self._clock.now(), RetryRules(function.events.max_retries, function.events.max_age)
         condition = before_delivery(event.state, rules, now=now, reserved_concurrency=function.reserved_concurrency)
         if condition is not None:
             await self._finish(event, condition, None)
@@ -178,29 +178,29 @@ class EventDelivery:
             await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
             return
         self._report(_invocation_from_delivery(event, accepted.version, ending))
-        response = LastAnswer(200, ending.body, accepted.version, failed=ending.failed)
+        response = LastResponse(200, ending.body, accepted.version, failed=ending.failed)
         next_state = after_failure(event.state, rules, now=self._clock.now()) if ending.failed else Condition.SUCCESS
         await self._apply(event, next_state, response)
 
-    async def _handle_refusal(self, event: QueuedEvent, refused: RefusedError, rules: Rules) -> None:
-        response = LastAnswer(refused.answer.status, refused.answer.body)
+    async def _handle_refusal(self, event: QueuedEvent, refused: RefusedError, rules: RetryRules) -> None:
+        response = LastResponse(refused.answer.status, refused.answer.body)
         if refused.answer.status == 429:
             await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
         else:
             await self._finish(event, Condition.RETRIES_EXHAUSTED, response, runs=event.state.runs)
 
-    async def _apply(self, event: QueuedEvent, next_state: EventState | Condition, response: LastAnswer | None) -> None:
+    async def _apply(self, event: QueuedEvent, next_state: EventState | Condition, response: LastResponse | None) -> None:
         if isinstance(next_state, EventState):
             await self._retry_until_written(lambda: self._queue.put_back(event, next_state))
         else:
             await self._finish(event, next_state, response)
 
     async def _finish(
-        self, event: QueuedEvent, condition: Condition, response: LastAnswer | None, *, runs: int | None = None
+        self, event: QueuedEvent, condition: Condition, response: LastResponse | None, *, runs: int | None = None
     ) -> None:
         """Notify the event's destinations, and remove it from the queue."""
         ran = event.state.runs + (response is not None) if runs is None else runs
-        record = Record(event.delivery, condition, ran, response, time.time())
+        record = InvocationRecord(event.delivery, condition, ran, response, time.time())
         config = self._registry.function(event.function).events
         destination = config.on_success if record.succeeded else config.on_failure
         if not record.succeeded:
@@ -266,12 +266,12 @@ def _max_deliveries(function: LocalFunction) -> int:
     return max(1, min(limit for limit in limits if limit is not None))
 
 
-def _follow_up_event(arn: str, record: Record) -> Delivery:
+def _follow_up_event(arn: str, record: InvocationRecord) -> Delivery:
     payload = json.dumps(record.destination()).encode()
     return replace(record.delivery, request_id=str(uuid.uuid4()), invoked_arn=arn, payload=payload, tenant_id=None)
 
 
-def _invocation_from_delivery(event: QueuedEvent, version: str | None, ending: Ending | None) -> LocalInvocation:
+def _invocation_from_delivery(event: QueuedEvent, version: str | None, ending: InvocationResult | None) -> LocalInvocation:
     return LocalInvocation(
         function=event.function,
         version=version,

@@ -13,7 +13,7 @@ from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.text import printable
 from lambdachain._lambda_api.aws_location import AwsLocation
-from lambdachain._lambda_api.records import Record
+from lambdachain._lambda_api.records import InvocationRecord
 
 from ._credentials import SECRET_KEY, SESSION_TOKEN, access_key_id
 from ._event_config import service_from_arn
@@ -32,16 +32,16 @@ class DestinationSender:
         self._clients: dict[str, Any] = {}
         self._lock = threading.Lock()
 
-    async def send_record(self, arn: str, record: Record) -> None:
+    async def send_record(self, arn: str, record: InvocationRecord) -> None:
         """Send the invocation record of an event to a destination."""
         await self._send(arn, record, {"body": json.dumps(record.destination()), "attributes": {}})
 
-    async def send_dead_letter(self, arn: str, record: Record) -> None:
+    async def send_dead_letter(self, arn: str, record: InvocationRecord) -> None:
         """Send a discarded event to its dead-letter queue."""
         body = record.delivery.payload.decode(errors="replace")
         await self._send(arn, record, {"body": body, "attributes": record.dead_letter_attributes()})
 
-    async def _send(self, arn: str, record: Record, message: Mapping[str, Any]) -> None:
+    async def _send(self, arn: str, record: InvocationRecord, message: Mapping[str, Any]) -> None:
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -56,7 +56,7 @@ class DestinationSender:
                 printable(_error_code(exc), _MAX_REASON),
             )
 
-    def _send_now(self, arn: str, record: Record, message: Mapping[str, Any]) -> None:
+    def _send_now(self, arn: str, record: InvocationRecord, message: Mapping[str, Any]) -> None:
         body, attributes = message["body"], message["attributes"]
         account_id, resource = arn.split(":")[4:6]
         match service_from_arn(arn):

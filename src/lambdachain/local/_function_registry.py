@@ -68,7 +68,7 @@ class FunctionRegistry:
         served = self._served[target.name]
         function = served.function
         arn = str(self._resources.location.arn(target.name))
-        if function.recursive_loop == "Terminate" and recursion_detection.loops(delivery.trace_id, arn):
+        if function.recursive_loop == "Terminate" and recursion_detection.is_recursive_loop(delivery.trace_id, arn):
             raise responses.looped(delivery.invoked_arn)
         if served.is_throttled:
             raise responses.throttled()
@@ -76,7 +76,7 @@ class FunctionRegistry:
         if self._resources.execution_limit.locked() and not served.is_queueing:
             raise responses.throttled("ConcurrentInvocationLimitExceeded")
         version = served.choose_version(target.qualifier)
-        delivery = replace(delivery, trace_id=recursion_detection.passed(delivery.trace_id, arn))
+        delivery = replace(delivery, trace_id=recursion_detection.count_invocation(delivery.trace_id, arn))
         return AcceptedInvocation(served, version, delivery)
 
     async def add(self, function: LocalFunction) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.invocation import InvocationType
-from lambdachain._lambda_api.delivery import Ending, InvokeRequest
+from lambdachain._lambda_api.delivery import InvocationResult, InvokeRequest
 from lambdachain._lambda_api.records import parse_error_type
 from lambdachain._lambda_api.responses import RefusedError
 
@@ -51,7 +51,7 @@ Observer: TypeAlias = Callable[[LocalInvocation], None]
 
 
 def invocation_from_ending(
-    invoke: InvokeRequest, version: str | None, ending: Ending | None, caller: str | None
+    invoke: InvokeRequest, version: str | None, ending: InvocationResult | None, caller: str | None
 ) -> LocalInvocation:
     """Create the record of a call that was answered; without an ending, of a dry run."""
     return LocalInvocation(
@@ -94,7 +94,7 @@ def invocation_from_bad_request(
     )
 
 
-def get_error_type(ending: Ending) -> str | None:
+def get_error_type(ending: InvocationResult) -> str | None:
     """Return the error type of a failed function, or ``None`` if it succeeded."""
     return parse_error_type(ending.body) or "Unhandled" if ending.failed else None
 

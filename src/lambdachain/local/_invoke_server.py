@@ -17,17 +17,17 @@ from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.addressing import resolve_function
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.configuration import configuration_response, function_list_response, function_response
-from lambdachain._lambda_api.delivery import Ending, InvokeRequest
+from lambdachain._lambda_api.delivery import InvocationResult, InvokeRequest
 from lambdachain._lambda_api.invoke_api import (
-    answer_ending,
-    answer_permitted,
-    answer_queued,
+    invocation_response,
+    permitted_response,
+    queued_response,
     check_stream_type,
     read_invoke,
 )
 from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_REQUEST
 from lambdachain._lambda_api.operations import Operation, parse_operation
-from lambdachain._lambda_api.responses import Answer, RefusedError
+from lambdachain._lambda_api.responses import ApiResponse, RefusedError
 from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
 from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, RequestTracker, read_body, start_server, stop_server
@@ -98,7 +98,7 @@ class InvokeServer:
             _LOGGER.warning("refused a request: %s", reason)
             raise responses.request_refused(reason)
 
-    def _describe(self, request: web.Request, operation: Operation, target: str) -> Answer:
+    def _describe(self, request: web.Request, operation: Operation, target: str) -> ApiResponse:
         if operation is Operation.LIST_FUNCTIONS:
             return function_list_response(
                 self._registry.describe_all(versions=request.query.get("FunctionVersion") == "ALL")
@@ -115,7 +115,7 @@ class InvokeServer:
 
     async def _invoke(
         self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
-    ) -> Answer | web.StreamResponse:
+    ) -> ApiResponse | web.StreamResponse:
         caller = find_caller(request.headers.get("Authorization"), self._registry.qualifiers)
         try:
             invoke = await self._parse_invoke(request, target, headers["x-amzn-RequestId"])
@@ -129,10 +129,10 @@ class InvokeServer:
             # Concurrency does not matter for these: an event is throttled when it is delivered, a dry run never.
             if invoke.invocation_type is InvocationType.EVENT:
                 self._events.fire(invoke.delivery, caller)
-                return answer_queued()
+                return queued_response()
             if invoke.invocation_type is InvocationType.DRY_RUN:
                 self._report(invocation_from_ending(invoke, None, None, caller))
-                return answer_permitted()
+                return permitted_response()
             accepted = self._registry.accept(invoke.delivery)
             headers["X-Amzn-Trace-Id"] = accepted.delivery.trace_id
             if operation is Operation.INVOKE:
@@ -154,9 +154,9 @@ class InvokeServer:
             functions=self._registry.qualifiers,
         )
 
-    async def _call(self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None) -> Answer:
+    async def _call(self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None) -> ApiResponse:
         ending = await self._run(invoke, accepted, caller)
-        return answer_ending(ending, log_tail=invoke.log_tail, version=accepted.version)
+        return invocation_response(ending, log_tail=invoke.log_tail, version=accepted.version)
 
     async def _stream(
         self,
@@ -174,7 +174,7 @@ class InvokeServer:
 
     async def _run(
         self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None, sink: Sink | None = None
-    ) -> Ending:
+    ) -> InvocationResult:
         try:
             ending = await accepted.run(log_tail=invoke.log_tail, sink=sink)
         except OSError as exc:
@@ -204,7 +204,7 @@ class _StreamingResponse:
         if payload:
             await self._write(payload_chunk(payload))
 
-    async def complete(self, ending: Ending, *, log_tail: bool) -> web.StreamResponse:
+    async def complete(self, ending: InvocationResult, *, log_tail: bool) -> web.StreamResponse:
         """Send the last event of the stream, which reports success or failure."""
         code = "Unhandled" if ending.failed else None
         details = ending.body.decode(errors="replace") if ending.failed else None

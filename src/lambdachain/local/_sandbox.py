@@ -14,7 +14,7 @@ from typing import Final, TypeAlias
 from lambdachain._core import clock
 from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import AwsLocation
-from lambdachain._lambda_api.delivery import Body, Delivery, Ending
+from lambdachain._lambda_api.delivery import Body, Delivery, InvocationResult
 from lambdachain._lambda_api.limits import INIT_TIMEOUT, MAX_RESPONSE, MAX_STREAM
 from lambdachain._lambda_api.log import report, start
 
@@ -76,7 +76,7 @@ class Sandbox:
         self._resources = resources
         self._api = RuntimeApi(function.name)
         self._output = SandboxOutput(function.name)
-        self._launched_at = clock.System.monotonic()
+        self._launched_at = clock.SystemClock.monotonic()
         self._process: asyncio.subprocess.Process | None = None
         self._exit: asyncio.Task[None] | None = None
         self._served = False
@@ -121,7 +121,7 @@ class Sandbox:
         resources.orphan_guard.watch(self._process.pid)
         self._exit = asyncio.create_task(self._report_exit(self._process))
 
-    async def invoke(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> Ending:
+    async def invoke(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> InvocationResult:
         """Run one invocation to its end.
 
         Args:
@@ -139,22 +139,22 @@ class Sandbox:
             if self._served and not (isinstance(event, Ready) and self.is_alive):
                 await self.stop()
                 raise SandboxGoneError
-            delivered = clock.System.monotonic()
+            delivered = clock.SystemClock.monotonic()
             init = None if self._served else delivered - self._launched_at
             self._served = True
             self._output.append_platform_line(start(delivery.request_id, self._version))
             if isinstance(event, Ready):
-                self._api.deliver(delivery, int((clock.System.epoch() + self._function.timeout) * 1000))
+                self._api.deliver(delivery, int((clock.SystemClock.epoch() + self._function.timeout) * 1000))
                 event = await self._wait_for_response(sink)
         outcome = to_outcome(event, delivery.request_id, self._function.timeout)
         memory = peak_memory(self._process.pid) if log_tail and self._process else None
-        elapsed = clock.System.monotonic() - delivered
+        elapsed = clock.SystemClock.monotonic() - delivered
         if not outcome.is_reusable:
             await self.stop()
         self._output.append_platform_line(
             outcome.log + report(delivery.request_id, elapsed, self._function.memory, memory, init)
         )
-        return Ending(outcome.body, outcome.failed, self._output.take_tail(), elapsed, init)
+        return InvocationResult(outcome.body, outcome.failed, self._output.take_tail(), elapsed, init)
 
     async def stop(self) -> None:
         """Kill the process and everything it started, and read its last output; completes even if cancelled."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from lambdachain._lambda_api import responses
-from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.delivery import Delivery, InvocationResult
 
 from ._concurrency_limit import semaphore_for
 from ._function_config import LocalFunction
@@ -29,7 +29,7 @@ class SandboxPool:
         """Whether it has no sandboxes."""
         return not self._all
 
-    async def run(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> Ending:
+    async def run(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None = None) -> InvocationResult:
         """Run one invocation to its end; with ``max_sandboxes``, wait for a free sandbox first.
 
         Raises:
@@ -43,7 +43,7 @@ class SandboxPool:
                 raise responses.throttled("ConcurrentInvocationLimitExceeded")
             return await self._run(delivery, log_tail=log_tail, sink=sink)
 
-    async def _run(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None) -> Ending:
+    async def _run(self, delivery: Delivery, *, log_tail: bool, sink: Sink | None) -> InvocationResult:
         async with self._resources.execution_limit:
             while True:
                 sandbox = await self._take_idle(delivery.tenant_id) or await self._start_sandbox(delivery.tenant_id)

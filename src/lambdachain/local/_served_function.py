@@ -9,7 +9,7 @@ from random import Random
 
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.configuration import Description
-from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.delivery import Delivery, InvocationResult
 from lambdachain._lambda_api.routing import choose_version
 
 from ._concurrency_limit import semaphore_for
@@ -56,7 +56,7 @@ class ServedFunction:
         alias = self.function.alias(qualifier)
         return choose_version(alias.version, alias.routing, self._random.random())
 
-    async def run(self, delivery: Delivery, version: str, *, log_tail: bool, sink: Sink | None = None) -> Ending:
+    async def run(self, delivery: Delivery, version: str, *, log_tail: bool, sink: Sink | None = None) -> InvocationResult:
         """Run one invocation on a version to its end.
 
         Raises:
@@ -104,6 +104,6 @@ class AcceptedInvocation:
     version: str
     delivery: Delivery
 
-    async def run(self, *, log_tail: bool = False, sink: Sink | None = None) -> Ending:
+    async def run(self, *, log_tail: bool = False, sink: Sink | None = None) -> InvocationResult:
         """Run it to its end; see `ServedFunction.run`."""
         return await self.served.run(self.delivery, self.version, log_tail=log_tail, sink=sink)

@@ -14,10 +14,10 @@ from lambdachain._contracts.remote_error import RemoteError
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation
-from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain._lambda_api.delivery import Delivery
-from lambdachain._lambda_api.invoke_api import answer_ending
+from lambdachain._lambda_api.invoke_api import invocation_response
 from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._transports.transport_override import StubError
 
@@ -89,7 +89,7 @@ def _compare_contracts(expected: Contract[Any, Any], handler: object) -> Iterato
 def _run(expected: Contract[Any, Any], handler: Callable[[Any, Any], Any], request: object) -> Iterator[str]:
     """Invoke the handler with one request, and describe what is wrong with the result."""
     try:
-        payload = codec_of(expected.request).encode(request)
+        payload = codec_for(expected.request).encode(request)
     except PayloadValidationError as exc:
         raise ContractError(
             f"the request {shortened(request)} is not a valid {type_name(expected.request)}: {exc}"
@@ -97,7 +97,7 @@ def _run(expected: Contract[Any, Any], handler: Callable[[Any, Any], Any], reque
     request_id, name = str(uuid.uuid4()), parse_target(expected.function).name
     delivery = Delivery(request_id, str(HOME.arn(name)), trace_id="", payload=payload)
     ending = run(handler, delivery, FunctionConfig(name=name, timeout=_MAX_TIMEOUT), caller_timeout=None)
-    outcome = to_outcome(answer_ending(ending, log_tail=False), request_id)
+    outcome = to_outcome(invocation_response(ending, log_tail=False), request_id)
     error = error_for_outcome(Invocation(expected.function, payload=payload), outcome, CallSemantics(expected.errors))
     if error is not None and not isinstance(error, RemoteError):
         stack = "".join(json.loads(outcome.payload).get("stackTrace", ())) if outcome.function_error else ""
@@ -108,7 +108,7 @@ def _run(expected: Contract[Any, Any], handler: Callable[[Any, Any], Any], reque
 
 def _check_response(expected: Contract[Any, Any], request: object, answer: bytes) -> Iterator[str]:
     try:
-        codec_of(expected.response).decode(answer)
+        codec_for(expected.response).decode(answer)
     except PayloadValidationError as exc:
         yield f"request {shortened(request)}: the response is not a valid {type_name(expected.response)}: {exc}"
 

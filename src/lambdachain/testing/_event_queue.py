@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from lambdachain._core.invocation import Invocation
 from lambdachain._core.process_copies import lock_for
-from lambdachain._lambda_api.events import EventState, Rules, after_failure, begun
+from lambdachain._lambda_api.events import EventState, RetryRules, after_failure, new_event_state
 
 from ._recursion import Chain
 
 
 @dataclass(frozen=True, slots=True)
-class QueuedEvent:
+class PendingEvent:
     """An event in the queue, with the call chain that fired it."""
 
     invocation: Invocation
@@ -25,9 +25,9 @@ class QueuedEvent:
         """The number of its next delivery, from 1."""
         return self.state.runs + 1
 
-    def next_delivery(self) -> QueuedEvent | None:
+    def next_delivery(self) -> PendingEvent | None:
         """Return the event for its next delivery after a failure; ``None`` if Lambda gives up on it."""
-        state = after_failure(self.state, Rules(), now=self.state.due)
+        state = after_failure(self.state, RetryRules(), now=self.state.due)
         return replace(self, state=state) if isinstance(state, EventState) else None
 
 
@@ -36,19 +36,19 @@ class InProcessEventQueue:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._waiting: list[QueuedEvent] = []
+        self._waiting: list[PendingEvent] = []
         self._lock = lock_for(self)
 
     def fire(self, invocation: Invocation, request_id: str, chain: Chain) -> None:
         """Add a new event, due immediately."""
-        self.put(QueuedEvent(invocation, request_id, chain, begun(self.now)))
+        self.put(PendingEvent(invocation, request_id, chain, new_event_state(self.now)))
 
-    def put(self, event: QueuedEvent) -> None:
+    def put(self, event: PendingEvent) -> None:
         """Add an event that will be delivered again."""
         with self._lock:
             self._waiting.append(event)
 
-    def take(self, until: float | None) -> QueuedEvent | None:
+    def take(self, until: float | None) -> PendingEvent | None:
         """Remove and return the next event that is due by *until*, if any, and advance the clock to it."""
         with self._lock:
             due = [event for event in self._waiting if until is None or event.state.due <= until]

@@ -13,14 +13,14 @@ from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import LATEST
-from lambdachain._lambda_api.delivery import Delivery, Ending, InvokeRequest
-from lambdachain._lambda_api.invoke_api import answer_ending, answer_permitted, answer_queued, check_tenant
+from lambdachain._lambda_api.delivery import Delivery, InvocationResult, InvokeRequest
+from lambdachain._lambda_api.invoke_api import invocation_response, permitted_response, queued_response, check_tenant
 from lambdachain._lambda_api.outcomes import to_outcome
-from lambdachain._lambda_api.responses import Answer, RefusedError
+from lambdachain._lambda_api.responses import ApiResponse, RefusedError
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
 from ._call_log import CallLog, InProcessCall, to_in_process_call
-from ._event_queue import InProcessEventQueue, QueuedEvent
+from ._event_queue import InProcessEventQueue, PendingEvent
 from ._in_process_functions import InProcessFunction, InProcessFunctions, Target, find_version
 from ._received_requests import check_invocation, location_for
 from ._recursion import Chain, current_chain, use_chain
@@ -261,14 +261,14 @@ class InProcessTransport:
         function: InProcessFunction,
         chain: Chain,
         timeout: float | None,
-    ) -> Answer:
+    ) -> ApiResponse:
         if invoke.invocation_type is InvocationType.DRY_RUN:
-            return answer_permitted()
+            return permitted_response()
         if invoke.invocation_type is InvocationType.EVENT:
             self._events.fire(invocation, invoke.delivery.request_id, chain)
-            return answer_queued()
+            return queued_response()
         config, ending = self._run(function, invoke.delivery, chain, caller_timeout=timeout)
-        return answer_ending(ending, log_tail=invoke.log_tail, version=config.version)
+        return invocation_response(ending, log_tail=invoke.log_tail, version=config.version)
 
     def _run(
         self,
@@ -278,7 +278,7 @@ class InProcessTransport:
         *,
         caller_timeout: float | None,
         waits: bool = False,
-    ) -> tuple[FunctionConfig, Ending]:
+    ) -> tuple[FunctionConfig, InvocationResult]:
         if chain.exceeds_loop_limit(function.name):
             raise answers.looped(delivery.invoked_arn)
         config = function.config_for(delivery.invoked_arn)
@@ -287,7 +287,7 @@ class InProcessTransport:
         with override_transport_in_context(self), use_chain(chain.extend(function.name, self, function.timeout)):
             return config, run(function.handler, delivery, config, caller_timeout=caller_timeout, ended=release)
 
-    def _deliver(self, event: QueuedEvent) -> None:
+    def _deliver(self, event: PendingEvent) -> None:
         log_call = self._log.begin()
         invoke, function = self._read(event.invocation, event.request_id)
         try:
@@ -295,7 +295,7 @@ class InProcessTransport:
         except RefusedError as exc:  # a loop, or a concurrency limit of 0: Lambda does not retry either
             answer, failed, retry = exc.answer, True, None
         else:
-            answer, failed = answer_ending(ending, log_tail=False, version=config.version), ending.failed
+            answer, failed = invocation_response(ending, log_tail=False, version=config.version), ending.failed
             retry = event.next_delivery() if failed else None
         outcome = to_outcome(answer, event.request_id)
         call = to_in_process_call(

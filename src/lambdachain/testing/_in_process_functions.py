@@ -49,12 +49,12 @@ class ConcurrencyQuota:
                 if not waits or self._limit == 0:
                     raise answers.throttled(self._reason)
                 # A handler that runs into its timeout never releases its slot: wake up when the first one expires.
-                self._changed.wait(min(self._ends.values()) - clock.System.monotonic())
-            self._ends[slot] = clock.System.monotonic() + timeout
+                self._changed.wait(min(self._ends.values()) - clock.SystemClock.monotonic())
+            self._ends[slot] = clock.SystemClock.monotonic() + timeout
         return partial(self._release, slot)
 
     def _has_room(self) -> bool:
-        now = clock.System.monotonic()
+        now = clock.SystemClock.monotonic()
         self._ends = {slot: end for slot, end in self._ends.items() if end > now}
         return len(self._ends) < self._limit
 

@@ -12,12 +12,12 @@ from lambdachain._calling.options import CallOptions
 from lambdachain._contracts.contract import Contract
 from lambdachain._contracts.s3_offload import is_reference
 from lambdachain._core.arn import FunctionArn, FunctionName, parse_target
-from lambdachain._core.client_context import opened
+from lambdachain._core.client_context import unwrap_envelope
 from lambdachain._core.errors import InvalidArnError, RequestRejectedError
 from lambdachain._core.invocation import Invocation, InvocationType
 from lambdachain._core.metadata import TRACE_NAMES, Metadata, read_metadata
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._json.codec import codec_of
+from lambdachain._json.codec import codec_for
 from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Body, Delivery, InvokeRequest
@@ -155,11 +155,11 @@ def decode_request(contract: Contract[Any, Any], payload: Any) -> tuple[Any, Met
     Raises:
         RequestRejectedError: The payload is not valid; the callee would report the same.
     """
-    payload, metadata = opened(payload) if contract.envelope else (payload, None)
+    payload, metadata = unwrap_envelope(payload) if contract.envelope else (payload, None)
     if contract.offload is not None and is_reference(payload):
         payload = json.loads(contract.offload.get(payload))
     try:
-        return codec_of(contract.request).validate_event(payload), metadata
+        return codec_for(contract.request).validate_event(payload), metadata
     except PayloadValidationError as exc:
         rejected = RequestRejectedError(errors=exc.details)
     raise rejected

@@ -36,7 +36,7 @@ class Chain:
     def is_over(self) -> bool:
         """Whether the calling function has timed out: its thread still runs, but on Lambda it would have been ended."""
         # The system's clock: time that a retry delay skips does not use up the timeout of running handlers.
-        return clock.System.monotonic() >= self.ends
+        return clock.SystemClock.monotonic() >= self.ends
 
     def exceeds_loop_limit(self, function: str) -> bool:
         """Check whether Lambda's loop detection would stop one more invocation of *function*."""
@@ -44,7 +44,7 @@ class Chain:
 
     def extend(self, function: str, system: object, timeout: float) -> Chain:
         """Return the chain for an invocation of *function* on *system*, with *timeout* seconds from now."""
-        return Chain((*self.functions, function), system, clock.System.monotonic() + timeout)
+        return Chain((*self.functions, function), system, clock.SystemClock.monotonic() + timeout)
 
 
 _OUTSIDE: Final = Chain()

@@ -25,7 +25,7 @@ from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._lambda_api import log
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import LATEST
-from lambdachain._lambda_api.delivery import Delivery, Ending
+from lambdachain._lambda_api.delivery import Delivery, InvocationResult
 from lambdachain._lambda_api.limits import MAX_LOG_TAIL, MAX_RESPONSE
 from lambdachain._transports.transport_override import StubError, override_transport_in_context, transport_override
 
@@ -74,7 +74,7 @@ def run(
     *,
     caller_timeout: float | None,
     ended: Callable[[], None] = lambda: None,
-) -> Ending:
+) -> InvocationResult:
     """Run a handler for one invocation, until it returns or times out.
 
     As in a process of its own, it does not see the context variables of its caller, except the transport override.
@@ -91,7 +91,7 @@ def run(
         StubError: The handler made a call that the test does not allow; the test has to see it.
         BaseException: An exception for the test framework, such as an outcome of pytest.
     """
-    began = clock.System.monotonic()
+    began = clock.SystemClock.monotonic()
     done: SimpleQueue[_Result | BaseException] = SimpleQueue()
     sandbox = sandbox_for(handler, config.name)
     work = _isolate(handler, delivery, config, ended)
@@ -112,7 +112,7 @@ def run(
     # Lambda checks the size after the handler has returned, so its effects stay.
     if len(result.body) > MAX_RESPONSE:
         result = _Result(answers.response_too_large(), failed=True)
-    return Ending(result.body, result.failed, platform_log(delivery, config, clock.System.monotonic() - began))
+    return InvocationResult(result.body, result.failed, platform_log(delivery, config, clock.SystemClock.monotonic() - began))
 
 
 def _isolate(

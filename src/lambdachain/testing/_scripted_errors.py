@@ -36,7 +36,7 @@ from lambdachain._core.errors import (
 from lambdachain._core.invocation import InvocationType, NoAnswerError, Progress
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import LATEST
-from lambdachain._lambda_api.responses import Answer, RefusedError, refusal
+from lambdachain._lambda_api.responses import ApiResponse, RefusedError, refusal
 from lambdachain._transports.transport_override import StubError
 
 from ._received_requests import ReceivedRequest
@@ -109,7 +109,7 @@ def _always(reply: Reply) -> Callable[[Exception], Reply]:
 
 
 def _reply_raising(refuse: Callable[[ReceivedRequest], Exception]) -> Reply:
-    def reply(received: ReceivedRequest, _request: Any) -> Answer:
+    def reply(received: ReceivedRequest, _request: Any) -> ApiResponse:
         raise refuse(received)
 
     return reply

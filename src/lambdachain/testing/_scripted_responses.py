@@ -14,20 +14,20 @@ from lambdachain._contracts.s3_offload import encode_reference, put_payload
 from lambdachain._core import clock
 from lambdachain._core.arn import parse_target
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
-from lambdachain._json.codec import codec_of, type_name
+from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 from lambdachain._lambda_api import responses as answers
-from lambdachain._lambda_api.delivery import Ending
-from lambdachain._lambda_api.invoke_api import answer_ending, answer_queued
+from lambdachain._lambda_api.delivery import InvocationResult
+from lambdachain._lambda_api.invoke_api import invocation_response, queued_response
 from lambdachain._lambda_api.limits import MAX_RESPONSE
-from lambdachain._lambda_api.responses import Answer
+from lambdachain._lambda_api.responses import ApiResponse
 from lambdachain._transports.transport_override import StubError, transport_override
 
 from ._addresses import version_for
 from ._received_requests import ReceivedRequest
 from ._runtime import FunctionConfig, Handler, platform_log, run, to_report
 
-Reply = Callable[[ReceivedRequest, Any], Answer]
+Reply = Callable[[ReceivedRequest, Any], ApiResponse]
 """Maps a request, as received and as decoded by the contract, to a response; raises RefusedError or NoAnswerError."""
 
 # The longest timeout of a Lambda function, and how long the transports wait for one that runs into it.
@@ -51,7 +51,7 @@ def reply_by_running(contract: Contract[Any, Any], function: Callable[..., Any])
     if _is_handler(function):
         return _reply_by_handler(function)
 
-    def reply(received: ReceivedRequest, request: Any) -> Answer:
+    def reply(received: ReceivedRequest, request: Any) -> ApiResponse:
         try:
             value = function(request)
             value = _run_coroutine(value) if inspect.iscoroutine(value) else value
@@ -64,50 +64,50 @@ def reply_by_running(contract: Contract[Any, Any], function: Callable[..., Any])
     return reply
 
 
-def accept_event(_received: ReceivedRequest, _request: Any) -> Answer:
+def accept_event(_received: ReceivedRequest, _request: Any) -> ApiResponse:
     """Respond as to an event: 202, nothing runs."""
-    return answer_queued()
+    return queued_response()
 
 
 def reply_throttled(reason: str | None, retry_after: int | None) -> Reply:
     """Throttle, with Lambda's *reason* and ``Retry-After`` in seconds."""
 
-    def reply(_received: ReceivedRequest, _request: Any) -> Answer:
+    def reply(_received: ReceivedRequest, _request: Any) -> ApiResponse:
         raise answers.throttled(reason or "ConcurrentInvocationLimitExceeded", retry_after)
 
     return reply
 
 
-def reply_denied(received: ReceivedRequest, _request: Any) -> Answer:
+def reply_denied(received: ReceivedRequest, _request: Any) -> ApiResponse:
     """Deny access."""
     raise answers.denied(received.arn, received.location.account_id)
 
 
-def reply_timed_out(received: ReceivedRequest, _request: Any) -> Answer:
+def reply_timed_out(received: ReceivedRequest, _request: Any) -> ApiResponse:
     """Send no response until the caller times out; the time is skipped."""
     clock.skip(_MAX_WAIT if received.timeout is None else received.timeout)
     raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT)
 
 
-def reply_crashed(received: ReceivedRequest, _request: Any) -> Answer:
+def reply_crashed(received: ReceivedRequest, _request: Any) -> ApiResponse:
     """Respond as if the function's process had exited before it responded."""
     return function_error(received, answers.exited(received.delivery.request_id, 1))
 
 
-def function_error(received: ReceivedRequest, report: bytes) -> Answer:
+def function_error(received: ReceivedRequest, report: bytes) -> ApiResponse:
     """Respond with a function error."""
     return function_response(received, report, has_failed=True)
 
 
-def function_response(received: ReceivedRequest, body: bytes, *, has_failed: bool = False) -> Answer:
+def function_response(received: ReceivedRequest, body: bytes, *, has_failed: bool = False) -> ApiResponse:
     """Respond with the result of the function, a success or an error."""
     config = _config_for(received)
     # The log needs a duration; a scripted response has none of its own.
-    ending = Ending(body, has_failed, platform_log(received.delivery, config, 0.001))
-    return answer_ending(ending, log_tail=received.log_tail, version=config.version)
+    ending = InvocationResult(body, has_failed, platform_log(received.delivery, config, 0.001))
+    return invocation_response(ending, log_tail=received.log_tail, version=config.version)
 
 
-def _respond_with(contract: Contract[Any, Any], received: ReceivedRequest, body: bytes) -> Answer:
+def _respond_with(contract: Contract[Any, Any], received: ReceivedRequest, body: bytes) -> ApiResponse:
     offload, metadata = contract.offload, received.metadata()
     # The callee offloads its response only if the caller has said that it can read it from S3.
     if offload is not None and metadata is not None and metadata.offload and offload.takes(len(body)):
@@ -133,10 +133,10 @@ def _takes_context(function: Callable[..., Any]) -> bool:
 
 
 def _reply_by_handler(handler: Handler) -> Reply:
-    def reply(received: ReceivedRequest, _request: Any) -> Answer:
+    def reply(received: ReceivedRequest, _request: Any) -> ApiResponse:
         config = _config_for(received)
         ending = run(handler, received.delivery, config, caller_timeout=received.timeout)
-        return answer_ending(ending, log_tail=received.log_tail, version=config.version)
+        return invocation_response(ending, log_tail=received.log_tail, version=config.version)
 
     return reply
 
@@ -152,7 +152,7 @@ def _run_coroutine(coroutine: Any) -> Any:
 
 def _encode_response(contract: Contract[Any, Any], value: object) -> bytes:
     try:
-        return codec_of(contract.response).encode(value)
+        return codec_for(contract.response).encode(value)
     except PayloadValidationError as exc:
         message = f"the stub of {contract.function} does not return a valid {type_name(contract.response)}: {exc}"
     raise StubError(message)

@@ -9,7 +9,7 @@ from typing import Any
 from lambdachain._contracts.contract import Contract
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Outcome
-from lambdachain._lambda_api.responses import Answer
+from lambdachain._lambda_api.responses import ApiResponse
 from lambdachain._transports.streaming import BufferedStream, ResponseStream, StreamEnd
 
 from ._received_requests import ReceivedRequest
@@ -18,7 +18,7 @@ from ._scripted_responses import Reply, function_response
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedAnswer(Answer):
+class StreamedAnswer(ApiResponse):
     """A response that a stream delivers in *pieces*; ``call`` gets the whole body."""
 
     pieces: tuple[bytes, ...] = ()
@@ -38,7 +38,7 @@ def reply_with_stream(contract: Contract[Any, Any], pieces: Sequence[bytes | str
         raise ContractError("streams() takes bytes and str, and optionally an exception as the last argument")
     fails = None if failure is None else _reply_with_failure(contract, failure)
 
-    def reply(received: ReceivedRequest, request: Any) -> Answer:
+    def reply(received: ReceivedRequest, request: Any) -> ApiResponse:
         whole = function_response(received, b"".join(data)) if fails is None else fails(received, request)
         # The whole body as well, because call() may be used for a function that streams.
         return StreamedAnswer(whole.status, whole.body, whole.headers, data)
@@ -53,7 +53,7 @@ def _reply_with_failure(contract: Contract[Any, Any], error: Exception) -> Reply
     return fails
 
 
-def to_response_stream(answer: Answer, outcome: Outcome) -> ResponseStream:
+def to_response_stream(answer: ApiResponse, outcome: Outcome) -> ResponseStream:
     """Return the stream of a response."""
     return ScriptedStream(answer, outcome) if isinstance(answer, StreamedAnswer) else BufferedStream(outcome)
 

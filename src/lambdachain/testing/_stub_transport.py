@@ -15,9 +15,9 @@ from lambdachain._core.arn import Address
 from lambdachain._core.errors import ContractError, RequestRejectedError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome
 from lambdachain._core.metadata import Metadata
-from lambdachain._lambda_api.invoke_api import answer_permitted
+from lambdachain._lambda_api.invoke_api import permitted_response
 from lambdachain._lambda_api.outcomes import to_outcome
-from lambdachain._lambda_api.responses import Answer, RefusedError
+from lambdachain._lambda_api.responses import ApiResponse, RefusedError
 from lambdachain._transports.transport_override import StubError, override_transport, override_transport_in_context
 
 from ._addresses import to_function_address
@@ -77,7 +77,7 @@ class StubTransport:
     client. The pytest fixture ``lambda_stub`` is one. Thread-safe.
     """
 
-    answers_at_once = True  # so that the calls of a map or an event loop arrive in the order in which they are made
+    responds_immediately = True  # so that the calls of a map or an event loop arrive in the order in which they are made
 
     def __init__(self) -> None:
         self.offload_memory = OffloadMemory()
@@ -198,7 +198,7 @@ class StubTransport:
     def __repr__(self) -> str:
         return f"StubTransport({', '.join(str(stub.address) for stub in self._stubs)})"
 
-    def _respond(self, invocation: Invocation, timeout: float | None) -> tuple[Answer, Outcome]:
+    def _respond(self, invocation: Invocation, timeout: float | None) -> tuple[ApiResponse, Outcome]:
         request_id = str(uuid.uuid4())
         # One line per call, completed when the outcome is known: other threads may add lines in between.
         line = len(self._log)
@@ -214,7 +214,7 @@ class StubTransport:
         self._log[line] += f": {outcome.error_code or outcome.function_error or outcome.status}"
         return answer, outcome
 
-    def _answer(self, received: ReceivedRequest, line: int) -> Answer:
+    def _answer(self, received: ReceivedRequest, line: int) -> ApiResponse:
         payload = received.payload()
         self._log[line] += "" if received.invocation_type is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
         try:
@@ -232,7 +232,7 @@ class StubTransport:
             with override_transport_in_context(self):
                 return step.reply(received, request)
         if received.invocation_type is InvocationType.DRY_RUN:
-            return answer_permitted()
+            return permitted_response()
         raise self._unstubbed_error(received, payload)
 
     def _find_stub(self, received: ReceivedRequest, payload: object) -> tuple[Stub[Any, Any], Any, Metadata | None]:

@@ -11,7 +11,7 @@ import botocore.session
 import pytest
 from botocore.endpoint_provider import EndpointProvider
 
-from lambdachain._core.arn import partition_of
+from lambdachain._core.arn import partition_for
 from lambdachain._transports.http.endpoint import Endpoint, endpoint_for_region, endpoint_for_url
 
 
@@ -53,7 +53,7 @@ def test_an_endpoint_is_that_of_botocores_rules(
     ours = endpoint_for_region(region, fips=fips, dual_stack=dual_stack)
 
     assert ours is not None
-    assert (theirs.url, partition) == (ours.url, partition_of(region))
+    assert (theirs.url, partition) == (ours.url, partition_for(region))
 
 
 @pytest.mark.parametrize(

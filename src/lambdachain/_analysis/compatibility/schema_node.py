@@ -1,6 +1,6 @@
 """A node of a JSON Schema, with its references resolved: questions about the values that it allows.
 
-``MARKS`` is the keyword ``x-lambdachain``, with what JSON Schema cannot express: user validators, decimal digits, the
+``EXTENSION_KEYWORD`` is the keyword ``x-lambdachain``, with what JSON Schema cannot express: user validators, decimal digits, the
 alternative names of a field.
 """
 
@@ -15,7 +15,7 @@ from typing import Any, Final
 from lambdachain._core.errors import ContractError
 from lambdachain._core.type_guards import is_mapping, is_sequence
 from lambdachain._json.core_schema import Schema
-from lambdachain._json.json_schema import MARKS
+from lambdachain._json.json_schema import EXTENSION_KEYWORD
 
 ANNOTATIONS: Final = frozenset(
     (
@@ -88,7 +88,7 @@ class SchemaNode:
     @cached_property
     def extensions(self) -> Schema:
         """What JSON Schema cannot express."""
-        extensions = self.node.get(MARKS, {})
+        extensions = self.node.get(EXTENSION_KEYWORD, {})
         return extensions if is_mapping(extensions) else {}
 
     @cached_property
@@ -115,7 +115,7 @@ class SchemaNode:
     @cached_property
     def is_anything(self) -> bool:
         """Whether every value is allowed."""
-        return not (self.node.keys() - ANNOTATIONS - {MARKS}) and not self.checks and self.opaque is None
+        return not (self.node.keys() - ANNOTATIONS - {EXTENSION_KEYWORD}) and not self.checks and self.opaque is None
 
     @cached_property
     def values(self) -> tuple[Any, ...] | None:
@@ -133,7 +133,7 @@ class SchemaNode:
         if is_sequence(types):
             return tuple(self.child({**self.node, "type": kind}) for kind in types)
         options = self.node.get("anyOf") or self.node.get("oneOf") or ()
-        common = {**self.unknown_keywords, **({MARKS: {"checks": sorted(self.checks)}} if self.checks else {})}
+        common = {**self.unknown_keywords, **({EXTENSION_KEYWORD: {"checks": sorted(self.checks)}} if self.checks else {})}
         return tuple(self.child(_merge(option, common)) for option in options)
 
     @cached_property
@@ -152,7 +152,7 @@ class SchemaNode:
         """Return this node without validators and unsupported keywords."""
         known = {key: value for key, value in self.node.items() if key not in self.unknown_keywords}
         extensions = {name: value for name, value in self.extensions.items() if name != "checks"}
-        return SchemaNode({**known, MARKS: extensions}, self.defs)
+        return SchemaNode({**known, EXTENSION_KEYWORD: extensions}, self.defs)
 
     def with_constant(self, name: str, value: object) -> SchemaNode:
         """Return this object with a constant value for one property."""
@@ -223,11 +223,11 @@ def _merge(schema: Schema, siblings: Schema) -> Schema:
     """Merge the keywords next to a reference into the schema that it refers to."""
     if not siblings:
         return schema
-    inner, outer = schema.get(MARKS, {}), siblings.get(MARKS, {})
+    inner, outer = schema.get(EXTENSION_KEYWORD, {}), siblings.get(EXTENSION_KEYWORD, {})
     # Both validators run, so neither list replaces the other.
     checks = [*outer.get("checks", ()), *inner.get("checks", ())]
     extensions = {**inner, **outer, **({"checks": checks} if checks else {})}
-    return {**schema, **siblings, **({MARKS: extensions} if extensions else {})}
+    return {**schema, **siblings, **({EXTENSION_KEYWORD: extensions} if extensions else {})}
 
 
 def _find_definitions(node: object, defs: Schema, seen: set[str]) -> Iterator[tuple[str, object]]:

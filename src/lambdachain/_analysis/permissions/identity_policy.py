@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from lambdachain._analysis.survey.results import CallSite
-from lambdachain._core.arn import partition_of
+from lambdachain._core.arn import partition_for
 from lambdachain._core.text import printable
 
 from .required_permissions import ACTION, RequiredPermission, Stack
@@ -131,7 +131,7 @@ WRITERS: Final[Mapping[str, Callable[[Sequence[RequiredPermission], Stack, str],
 
 def arn_with_placeholders(permission: RequiredPermission, stack: Stack, names: tuple[str, str, str]) -> str:
     """Return an ARN with *names* as placeholders for the unknown partition, region and account."""
-    partition = stack.partition or (partition_of(stack.region) if stack.region else names[0])
+    partition = stack.partition or (partition_for(stack.region) if stack.region else names[0])
     return permission.target.format_arn(partition, stack.region or names[1], stack.account_id or names[2])
 
 

@@ -9,7 +9,7 @@ from typing import Final
 from lambdachain._analysis.survey.results import CallSite, Survey, UnresolvedCall, UnresolvedError
 from lambdachain._calling.target import Resolver, resolve_function
 from lambdachain._contracts.contract import split_qualifier
-from lambdachain._core.arn import FunctionArn, parse_target, partition_of
+from lambdachain._core.arn import FunctionArn, parse_target, partition_for
 from lambdachain._core.errors import InvalidArnError, LambdaChainError
 
 # What Invoke (with any InvocationType) and InvokeWithResponseStream require, according to botocore's service model.
@@ -62,7 +62,7 @@ class FunctionResource:
         region, account_id = self.region or stack.region, self.account_id or stack.account_id
         if region is None or account_id is None:
             raise InvalidArnError(f"unknown region or account of {self.address}")
-        partition = self.partition or stack.partition or partition_of(region)
+        partition = self.partition or stack.partition or partition_for(region)
         return str(FunctionArn(partition, region, account_id, self.name, self.qualifier))
 
 

@@ -9,7 +9,7 @@ import ast
 from collections.abc import Mapping
 from typing import Any, Final
 
-from lambdachain._json.json_schema import MARKS
+from lambdachain._json.json_schema import EXTENSION_KEYWORD
 
 from .evaluator import Evaluator
 from .model_fields import LIMITS, ModelField, UnsupportedTypeError, is_enum, read_enum_values, read_model_fields
@@ -217,8 +217,8 @@ class _SchemaBuilder:
     def _build_decimal(self, limits: Mapping[str, Any]) -> _Schema:
         """Return the schema of a decimal, which is sent as a string and read from a string or number."""
         marks = {mark: str(limits[name]) for name, mark in _DECIMAL_MARKS.items() if name in limits}
-        text: _Schema = {"type": "string", "format": "decimal", **({MARKS: marks} if marks else {})}
+        text: _Schema = {"type": "string", "format": "decimal", **({EXTENSION_KEYWORD: marks} if marks else {})}
         if not self._reading:
             return text
         bounds = {_LIMITS[name]: float(limits[name]) for name in ("gt", "ge", "lt", "le") if name in limits}
-        return {"anyOf": [{"type": "number", **bounds, MARKS: {"decimal": True, **marks}}, text]}
+        return {"anyOf": [{"type": "number", **bounds, EXTENSION_KEYWORD: {"decimal": True, **marks}}, text]}

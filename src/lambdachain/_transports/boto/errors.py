@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.foreign_exceptions import get_frames, is_sdk, passes, raised_by_signal_handler
+from lambdachain._transports.foreign_exceptions import get_frames, is_sdk, is_foreign, raised_by_signal_handler
 from lambdachain._transports.invoke_response import OversizedResponseError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def translate(exc: Exception, *, progress: Progress) -> NoAnswerError:
     # Before foreign exceptions pass: a provider of credentials may be the user's, and fail with any class.
     if _is_about_credentials(exc, cause):
         return _credentials_error(exc, cause)
-    if passes(cause) or _is_stub_error(cause) or _raised_by_event_handler(exc):
+    if is_foreign(cause) or _is_stub_error(cause) or _raised_by_event_handler(exc):
         raise cause
     trouble, reached = _classify(cause, progress)
     failure = NoAnswerError(_message(cause, trouble), progress=reached, trouble=trouble)

@@ -176,7 +176,7 @@ def connect_error(exc: Exception, deadline: float) -> NoAnswerError:
     """Convert an exception while connecting: nothing was sent, and an invalid setting is not worth a retry.
 
     Raises:
-        Exception: *exc* itself, if it is foreign; see ``passes``.
+        Exception: *exc* itself, if it is foreign; see ``is_foreign``.
     """
     failure = no_answer_error(exc, Progress.NOTHING_SENT, deadline)
     if not isinstance(exc, OSError):
@@ -194,13 +194,13 @@ def no_answer_error(
     """Convert an exception while sending or receiving.
 
     Raises:
-        Exception: *exc* itself, if it is foreign; see ``passes``.
+        Exception: *exc* itself, if it is foreign; see ``is_foreign``.
     """
     if not isinstance(exc, MalformedResponseError):
         # Loaded only here: a call that succeeds never needs it.
-        from lambdachain._transports.foreign_exceptions import passes
+        from lambdachain._transports.foreign_exceptions import is_foreign
 
-        if passes(exc):
+        if is_foreign(exc):
             raise exc
     # The kernel raises TimeoutError for a dead peer, too (keep-alive): that is not the call's deadline.
     late = isinstance(exc, TimeoutError) and time.monotonic() >= deadline - _TICK

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Final, Protocol
 
 from lambdachain._core.errors import InvalidRequestError
-from lambdachain._fan_out.driver import NotYetError
+from lambdachain._fan_out.driver import PayloadNotReadyError
 from lambdachain.cli._exit_status import InputError
 
 from .lines import Input, Line, LineStates, Parse, Position, check_length, lines_to_run
@@ -120,7 +120,7 @@ class Payloads:
 
     def _read_lines(self) -> list[Line]:
         if self._in_flight and self._source.would_wait():
-            raise NotYetError
+            raise PayloadNotReadyError
         try:
             self.is_waiting = True
             lines = self._source.read_lines()
