@@ -30,7 +30,7 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
-from lambdachain._core.client_context import ENVELOPE, encode_client_context, wrap_in_envelope, unwrap_envelope
+from lambdachain._core.client_context import ENVELOPE, encode_client_context, unwrap_envelope, wrap_in_envelope
 from lambdachain._core.metadata import DROPPED_FIRST, TRACE_NAMES, Metadata, merge_custom, read_metadata
 
 LIMIT = 3583

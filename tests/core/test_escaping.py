@@ -11,9 +11,9 @@ import pytest
 
 import lambdachain as lc
 from lambdachain._calling.classify import CallSemantics, error_for_outcome
+from lambdachain._core.escaping import for_terminal, json_printable, printable
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._core.redaction import redact_url
-from lambdachain._core.text import for_terminal, json_printable, printable
 
 NASTY = "a\x00b\x1b[2Jc\r\n::error::d\x85e\u2028f\u202eg\ud800h\x9b31m\u2066i\ufeffj\x7f"
 HARMLESS = {"\x00", "\x1b", "\r", "\n", "\x85", "\u2028", "\u202e", "\ud800", "\x9b", "\u2066", "\ufeff", "\x7f"}

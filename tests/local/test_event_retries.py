@@ -16,7 +16,7 @@ from lambdachain._lambda_api.events import (
     before_delivery,
     new_event_state,
 )
-from lambdachain._lambda_api.records import LastResponse, InvocationRecord, parse_error_type
+from lambdachain._lambda_api.records import InvocationRecord, LastResponse, parse_error_type
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function:orders"
 
@@ -80,7 +80,9 @@ def test_failure_after_throttles():
 )
 def test_before_delivery(now, reserved, condition):
     """An event that is too old, or for a function with a concurrency of 0, is not delivered at all."""
-    assert condition == before_delivery(new_event_state(0.0), RetryRules(max_age=60), now=now, reserved_concurrency=reserved)
+    assert condition == before_delivery(
+        new_event_state(0.0), RetryRules(max_age=60), now=now, reserved_concurrency=reserved
+    )
 
 
 def record(condition=Condition.SUCCESS, answer=None, runs=1, arn=ARN):

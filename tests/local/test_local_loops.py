@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT, is_recursive_loop, count_invocation
+from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT, count_invocation, is_recursive_loop
 from lambdachain.local import EventConfig, LocalEndpoint, LocalFunction
 
 FUNCTIONS = Path(__file__).parent / "functions"

@@ -122,7 +122,7 @@ _CORE = {
     "_core.errors",
     "_core.invocation",
     "_core.metadata",
-    "_core.process_copies",
+    "_core.fork_hooks",
     "_core.results",
     "_core.type_guards",
     "_json",

@@ -393,7 +393,7 @@ def test_an_unused_plugin_imports_next_to_nothing():
     )
 
     own = [
-        *("_core", "_core.errors", "_core.process_copies", "_pytest_plugin"),
+        *("_core", "_core.errors", "_core.fork_hooks", "_pytest_plugin"),
         *("_transports", "_transports.transport_override"),
     ]
     loaded = ["lambdachain", *(f"lambdachain.{module}" for module in own)]

@@ -271,7 +271,7 @@ def _log_attempt(call: PreparedCall, number: int, attempt: Attempt) -> None:
     logger = _logger()
     level = DEBUG if attempt.error is None else INFO
     if logger.isEnabledFor(level):
-        from lambdachain._core.text import printable
+        from lambdachain._core.escaping import printable
 
         logger.log(
             level,

@@ -10,7 +10,7 @@ from lambdachain._core.errors import ContractError, DeadlineExceededError, Inval
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, code_flags, is_async, describe_kind
+from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, code_flags, describe_kind, is_async
 
 from .retry import RetryPolicy
 from .retry_budget import RetryBudget
@@ -138,7 +138,9 @@ def _check_seconds(timeout: Any) -> None:
     if isinstance(timeout, timedelta):
         timeout = timeout.total_seconds()
     if not _is_number(timeout):
-        raise ContractError(f"timeout must be seconds, a number, or a timedelta, not {describe_kind(timeout)}: timeout=30")
+        raise ContractError(
+            f"timeout must be seconds, a number, or a timedelta, not {describe_kind(timeout)}: timeout=30"
+        )
     if timeout <= 0:
         raise ContractError(
             "timeout must be more than 0 seconds: timeout=30, or None for as long as a function may run"

@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from lambdachain._core.process_copies import lock_for
+from lambdachain._core.fork_hooks import lock_for
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from lambdachain._calling.options import CallOptions
 from lambdachain._calling.target import Target
 from lambdachain._core import clock
 from lambdachain._core.errors import ResponseError
+from lambdachain._core.fork_hooks import check_process
 from lambdachain._core.invocation import AsyncTransport, Invocation, InvocationType, NoAnswerError, Outcome
-from lambdachain._core.process_copies import check_process
 from lambdachain._transports.streaming import AsyncResponseStream, StreamEnd, open_async_stream
 
 from .async_invoker import AsyncInvoker

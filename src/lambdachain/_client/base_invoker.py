@@ -17,8 +17,8 @@ from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.current_invocation import current_invocation
 from lambdachain._core.errors import AccessDeniedError, CallError, ConnectError, CredentialsError, FunctionNotFoundError
+from lambdachain._core.fork_hooks import lock_for
 from lambdachain._core.invocation import InvocationType, Transport
-from lambdachain._core.process_copies import lock_for
 from lambdachain._core.results import InvokeResult
 from lambdachain._transports.transport_override import AwsTransport, network_guard, transport_override
 

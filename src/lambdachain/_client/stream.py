@@ -16,8 +16,8 @@ from lambdachain._calling.response import CallResponse
 from lambdachain._calling.target import Target
 from lambdachain._core import clock
 from lambdachain._core.errors import CallError, InvalidRequestError, ResponseError
+from lambdachain._core.fork_hooks import check_process
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress, Transport
-from lambdachain._core.process_copies import check_process
 from lambdachain._transports.invoke_response import MAX_STREAM_BYTES, oversized_message
 from lambdachain._transports.streaming import AsyncResponseStream, ResponseStream, StreamEnd, open_stream
 

@@ -68,7 +68,7 @@ class RemoteError(FunctionError):
     def __str__(self) -> str:
         fields_class = fields_class_for(type(self))
         try:
-            from lambdachain._core.text import json_printable
+            from lambdachain._core.escaping import json_printable
 
             return json_printable(codec_for(fields_class).encode(fields_class(**self._fields())).decode())
         except PayloadValidationError as exc:

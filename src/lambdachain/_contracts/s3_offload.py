@@ -11,8 +11,8 @@ from typing import Any, Final, cast
 from weakref import WeakSet
 
 from lambdachain._core.errors import ContractError, LambdaChainError
+from lambdachain._core.fork_hooks import register_fork_hooks
 from lambdachain._core.loopback import get_host, is_loopback
-from lambdachain._core.process_copies import register_fork_hooks
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard, without_credentials
 

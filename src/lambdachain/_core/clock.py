@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 import time
 
-from .process_copies import lock_for
+from .fork_hooks import lock_for
 
 _lock = lock_for(sys.modules[__name__])
 _skipped = 0.0

@@ -163,7 +163,7 @@ class CallError(LambdaChainError):
 def format_error(error: CallError, message: str) -> str:
     """Format an error on one line: parts of the message are the callee's, and are escaped."""
     # Loaded here: a cold start that has no error needs no escaping.
-    from .text import printable
+    from .escaping import printable
 
     message = printable(message, _MAX_MESSAGE)
     if not error.function:

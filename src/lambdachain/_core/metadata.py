@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from .process_copies import register_fork_hooks
+from .fork_hooks import register_fork_hooks
 
 VERSION: Final = "1"
 TRACE_NAMES: Final = ("traceparent", "tracestate", "baggage")

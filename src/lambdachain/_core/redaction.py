@@ -2,7 +2,7 @@
 
 Which headers are never shown is decided here, too: AWS's messages about a signature quote ``Authorization`` and the
 canonical request. (``_transports.boto.errors.check_headers`` names a header that cannot be sent, never its value.)
-Characters that a terminal or a log must not receive raw are escaped in ``_core.text``.
+Characters that a terminal or a log must not receive raw are escaped in ``_core.escaping``.
 """
 
 from __future__ import annotations

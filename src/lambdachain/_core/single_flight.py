@@ -13,7 +13,7 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from .process_copies import lock_for, register_fork_hooks
+from .fork_hooks import lock_for, register_fork_hooks
 
 if TYPE_CHECKING:
     from concurrent.futures import Future

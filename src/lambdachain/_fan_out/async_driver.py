@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 
 from lambdachain._calling.async_attempts import AsyncHook, pause
 from lambdachain._core import clock
+from lambdachain._core.fork_hooks import check_process
 from lambdachain._core.invocation import AsyncTransport
-from lambdachain._core.process_copies import check_process
 
 from .async_executors import TaskExecutor
 from .driver import PayloadNotReadyError, Prepare, start_calls

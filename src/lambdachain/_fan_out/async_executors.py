@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
-from lambdachain._calling.response import CallResponse as Answer
+from lambdachain._calling.response import CallResponse
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import responds_immediately
@@ -48,7 +48,7 @@ class TaskExecutor:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
     async def _work(self, job: Job) -> None:
-        result: Answer | MapResult | BaseException
+        result: CallResponse | MapResult | BaseException
         try:
             result = await (self._send(job) if job.deferred is None else self._run_deferred(job))
         except asyncio.CancelledError as exc:  # not only by us: a hook may await a task that was cancelled elsewhere
@@ -58,11 +58,11 @@ class TaskExecutor:
             result = exc
         self._finish(FinishedJob(job, result))
 
-    def _send(self, job: Job) -> Coroutine[Any, Any, Answer]:
+    def _send(self, job: Job) -> Coroutine[Any, Any, CallResponse]:
         send = send_with_retries if job.call.hedge_after is None else send_hedged
         return send(AsyncThrottleAwareTransport(self._transport, job), job.call, self._hooks)
 
-    async def _run_deferred(self, job: Job) -> Answer | MapResult:
+    async def _run_deferred(self, job: Job) -> CallResponse | MapResult:
         """Run a deferred call. Preparing and decoding it may wait for S3, so each runs in a thread.
 
         Over a test's transport that answers at once, neither does: jobs run one after the other, in order.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Final, NamedTuple
 
-from lambdachain._core.process_copies import register_fork_hooks
+from lambdachain._core.fork_hooks import register_fork_hooks
 
 INITIAL: Final = 10
 # Rounds that it takes to grow from half of a limit that was too high back to that limit.

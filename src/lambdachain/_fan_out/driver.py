@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._core import clock
-from lambdachain._core.process_copies import check_process
+from lambdachain._core.fork_hooks import check_process
 
 from .concurrency_limit import Permit
 from .executors import Executor

@@ -10,7 +10,7 @@ from queue import Empty, SimpleQueue
 from typing import Final, Protocol
 
 from lambdachain._calling.attempts import Hook, pause, send_with_retries
-from lambdachain._calling.response import CallResponse as Answer
+from lambdachain._calling.response import CallResponse
 from lambdachain._core.invocation import Invocation, Outcome, Transport
 
 from .scheduler import FinishedJob, Job, RequeuePolicy
@@ -152,7 +152,7 @@ def _run(job: Job, transport: Transport, hooks: Sequence[Hook]) -> FinishedJob:
         return FinishedJob(job, exc)
 
 
-def _send(job: Job, transport: ThrottleAwareTransport, hooks: Sequence[Hook]) -> Answer:
+def _send(job: Job, transport: ThrottleAwareTransport, hooks: Sequence[Hook]) -> CallResponse:
     if job.call.hedge_after is None:
         return send_with_retries(transport, job.call, hooks)
     from lambdachain._calling.hedging import send_hedged

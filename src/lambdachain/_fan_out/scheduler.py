@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from lambdachain._calling.error_table import Retryability, rule_for_service_error
 from lambdachain._calling.prepared_call import PreparedCall
-from lambdachain._calling.response import CallResponse as Answer
+from lambdachain._calling.response import CallResponse
 from lambdachain._core.errors import CallError, DeadlineExceededError, FunctionError, ResponseError, ThrottledError
 from lambdachain._core.invocation import Outcome
 
@@ -28,7 +28,7 @@ class MapResult(NamedTuple):
     value: Any
 
 
-Reader = Callable[[PreparedCall, Answer], Any]
+Reader = Callable[[PreparedCall, CallResponse], Any]
 
 
 class DeferredCall(NamedTuple):
@@ -60,7 +60,7 @@ class Job:
             self._call = self.deferred.prepare()
         return self._call
 
-    def read(self, answer: Answer) -> Answer | MapResult:
+    def read(self, answer: CallResponse) -> CallResponse | MapResult:
         """Decode the response of a deferred call; return any other unchanged."""
         return answer if self.deferred is None else MapResult(self.deferred.read(self.call, answer))
 
@@ -69,7 +69,7 @@ class FinishedJob(NamedTuple):
     """A job and its result."""
 
     job: Job
-    result: Answer | MapResult | BaseException
+    result: CallResponse | MapResult | BaseException
 
 
 class RequeuedError(Exception):
@@ -206,7 +206,7 @@ class MapScheduler:
             self._requeued.append(job)
             return
         _record_end(self._concurrency_limit, job.permit, result, now)
-        self._put(job.number, self._decode(job, result) if isinstance(result, Answer) else result)
+        self._put(job.number, self._decode(job, result) if isinstance(result, CallResponse) else result)
 
     def abandon(self) -> None:
         """Forget the calls in flight, whose results will not be recorded."""
@@ -262,7 +262,7 @@ class MapScheduler:
         """
         return bool(self._requeued) or (self._has_source and self._started - self._yielded < 2 * self._max_in_flight)
 
-    def _decode(self, job: Job, answer: Answer) -> MapResult | Exception:
+    def _decode(self, job: Job, answer: CallResponse) -> MapResult | Exception:
         try:
             return MapResult(self._read(job.call, answer))
         except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
@@ -281,12 +281,12 @@ class MapScheduler:
 
 
 def _record_end(
-    concurrency_limit: ConcurrencyLimit, permit: Permit, result: Answer | MapResult | BaseException, now: float
+    concurrency_limit: ConcurrencyLimit, permit: Permit, result: CallResponse | MapResult | BaseException, now: float
 ) -> None:
     """Record what the end of a call says about capacity: if the function ran, there was some."""
     if isinstance(result, ThrottledError):
         concurrency_limit.record_throttle(permit, now, result.retry_after)
-    elif isinstance(result, Answer | MapResult | FunctionError | ResponseError):
+    elif isinstance(result, CallResponse | MapResult | FunctionError | ResponseError):
         concurrency_limit.record_success(permit)
     else:
         concurrency_limit.release(permit)

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from lambdachain._core.process_copies import register_fork_hooks
+from lambdachain._core.fork_hooks import register_fork_hooks
 
 Arg = TypeVar("Arg")
 Result = TypeVar("Result")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from lambdachain._core.text import printable
+from lambdachain._core.escaping import printable
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from lambdachain._core.process_copies import register_fork_hooks
+from lambdachain._core.fork_hooks import register_fork_hooks
 
 _WORTH_CLEARING: Final = 64
 

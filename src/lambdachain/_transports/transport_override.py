@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain._core.errors import LambdaChainError
-from lambdachain._core.process_copies import lock_for
+from lambdachain._core.fork_hooks import lock_for
 
 if TYPE_CHECKING:
     from lambdachain._core.invocation import Transport

@@ -83,7 +83,7 @@ def command(
 
 
 def _render_finding(finding: Finding) -> Iterator[str]:
-    from lambdachain._core.text import printable
+    from lambdachain._core.escaping import printable
 
     level = click.style(f"{finding.level:<5}", fg=_COLOURS[finding.level], bold=True)
     yield f"{level}  {click.style(printable(finding.subject), bold=True)}: {printable(finding.text)}"

@@ -39,7 +39,7 @@ class InputError(click.ClickException):
 
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message to standard error."""
-        from lambdachain._core.text import printable
+        from lambdachain._core.escaping import printable
 
         print_error(printable(self.message), file)
 
@@ -82,7 +82,7 @@ def report_exception(error: Exception | KeyboardInterrupt) -> ExitStatus | None:
         print_error(to_one_line(str(error)))
         return ExitStatus.USAGE
     if isinstance(error, OSError):
-        from lambdachain._core.text import printable
+        from lambdachain._core.escaping import printable
 
         print_error(printable(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
         return ExitStatus.FILE
@@ -93,7 +93,7 @@ def format_call_error(error: CallError) -> str:
     """Format a failed call in one line: the error's class, its message, and the number of attempts."""
     attempts = f"; {len(error.attempts)} attempts in {error.elapsed:.1f} s" if len(error.attempts) > 1 else ""
     from lambdachain._core.errors import CallError, format_error
-    from lambdachain._core.text import printable
+    from lambdachain._core.escaping import printable
 
     is_plain = type(error).__str__ is CallError.__str__
     message = format_error(error, " ".join(str(error.args[0]).split())) if is_plain and error.args else str(error)
@@ -122,7 +122,7 @@ def echo(text: str, *, file: IO[Any] | None = None) -> None:
     Escape sequences are made harmless: the text may come from a function's log, a file name or a callee.
     """
     if (sys.stdout if file is None else file).isatty():
-        from lambdachain._core.text import for_terminal
+        from lambdachain._core.escaping import for_terminal
 
         # In a pipe the text stays as it is: the next program may need the exact bytes.
         text = for_terminal(text)

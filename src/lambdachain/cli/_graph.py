@@ -150,7 +150,9 @@ def _find_schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
             if any(part.startswith(".") or part == "node_modules" for part in path.parts[1:]):
                 continue
             try:
-                yield SchemaFile(os.path.relpath(path), parse_contract_schema(json.loads(path.read_text(encoding="utf-8"))))
+                yield SchemaFile(
+                    os.path.relpath(path), parse_contract_schema(json.loads(path.read_text(encoding="utf-8")))
+                )
             except (ContractError, ValueError, RecursionError, OSError):
                 continue  # not the schema of a contract
 

@@ -27,7 +27,7 @@ from lambdachain._lambda_api.events import (
     before_delivery,
     new_event_state,
 )
-from lambdachain._lambda_api.records import LastResponse, InvocationRecord
+from lambdachain._lambda_api.records import InvocationRecord, LastResponse
 from lambdachain._lambda_api.responses import RefusedError
 
 from ._event_clock import EventClock
@@ -189,7 +189,9 @@ class EventDelivery:
         else:
             await self._finish(event, Condition.RETRIES_EXHAUSTED, response, runs=event.state.runs)
 
-    async def _apply(self, event: QueuedEvent, next_state: EventState | Condition, response: LastResponse | None) -> None:
+    async def _apply(
+        self, event: QueuedEvent, next_state: EventState | Condition, response: LastResponse | None
+    ) -> None:
         if isinstance(next_state, EventState):
             await self._retry_until_written(lambda: self._queue.put_back(event, next_state))
         else:
@@ -271,7 +273,9 @@ def _follow_up_event(arn: str, record: InvocationRecord) -> Delivery:
     return replace(record.delivery, request_id=str(uuid.uuid4()), invoked_arn=arn, payload=payload, tenant_id=None)
 
 
-def _invocation_from_delivery(event: QueuedEvent, version: str | None, ending: InvocationResult | None) -> LocalInvocation:
+def _invocation_from_delivery(
+    event: QueuedEvent, version: str | None, ending: InvocationResult | None
+) -> LocalInvocation:
     return LocalInvocation(
         function=event.function,
         version=version,

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
-from lambdachain._core.text import printable
+from lambdachain._core.escaping import printable
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.records import InvocationRecord
 

@@ -19,10 +19,10 @@ from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.configuration import configuration_response, function_list_response, function_response
 from lambdachain._lambda_api.delivery import InvocationResult, InvokeRequest
 from lambdachain._lambda_api.invoke_api import (
+    check_stream_type,
     invocation_response,
     permitted_response,
     queued_response,
-    check_stream_type,
     read_invoke,
 )
 from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_REQUEST

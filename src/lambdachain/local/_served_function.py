@@ -56,7 +56,9 @@ class ServedFunction:
         alias = self.function.alias(qualifier)
         return choose_version(alias.version, alias.routing, self._random.random())
 
-    async def run(self, delivery: Delivery, version: str, *, log_tail: bool, sink: Sink | None = None) -> InvocationResult:
+    async def run(
+        self, delivery: Delivery, version: str, *, log_tail: bool, sink: Sink | None = None
+    ) -> InvocationResult:
         """Run one invocation on a version to its end.
 
         Raises:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from lambdachain._core.escaping import printable
 from lambdachain._core.invocation import Invocation, InvocationType, Outcome
-from lambdachain._core.text import printable
 from lambdachain._core.type_guards import is_mapping
 
 VERBS = {

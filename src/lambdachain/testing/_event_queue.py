@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from lambdachain._core.fork_hooks import lock_for
 from lambdachain._core.invocation import Invocation
-from lambdachain._core.process_copies import lock_for
 from lambdachain._lambda_api.events import EventState, RetryRules, after_failure, new_event_state
 
 from ._recursion import Chain

@@ -14,7 +14,7 @@ from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerErr
 from lambdachain._lambda_api import responses as answers
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, InvocationResult, InvokeRequest
-from lambdachain._lambda_api.invoke_api import invocation_response, permitted_response, queued_response, check_tenant
+from lambdachain._lambda_api.invoke_api import check_tenant, invocation_response, permitted_response, queued_response
 from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._lambda_api.responses import ApiResponse, RefusedError
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context

@@ -112,7 +112,9 @@ def run(
     # Lambda checks the size after the handler has returned, so its effects stay.
     if len(result.body) > MAX_RESPONSE:
         result = _Result(answers.response_too_large(), failed=True)
-    return InvocationResult(result.body, result.failed, platform_log(delivery, config, clock.SystemClock.monotonic() - began))
+    return InvocationResult(
+        result.body, result.failed, platform_log(delivery, config, clock.SystemClock.monotonic() - began)
+    )
 
 
 def _isolate(

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Final
 
-from lambdachain._core.process_copies import lock_for
+from lambdachain._core.fork_hooks import lock_for
 
 Job = Callable[[], Callable[[], None]]
 """Does the work without raising, and returns a callback that reports the result; the sandbox is released before it."""

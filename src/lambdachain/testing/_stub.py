@@ -7,9 +7,9 @@ from typing import Any, Final, Generic, Self, TypeVar, cast, overload
 from lambdachain._calling.options import CallOptions
 from lambdachain._contracts.contract import Contract
 from lambdachain._core.errors import ContractError
+from lambdachain._core.fork_hooks import lock_for
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import Metadata
-from lambdachain._core.process_copies import lock_for
 from lambdachain._json.codec import type_name
 from lambdachain._transports.transport_override import StubError
 

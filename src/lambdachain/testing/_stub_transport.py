@@ -77,7 +77,9 @@ class StubTransport:
     client. The pytest fixture ``lambda_stub`` is one. Thread-safe.
     """
 
-    responds_immediately = True  # so that the calls of a map or an event loop arrive in the order in which they are made
+    responds_immediately = (
+        True  # so that the calls of a map or an event loop arrive in the order in which they are made
+    )
 
     def __init__(self) -> None:
         self.offload_memory = OffloadMemory()

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
 from lambdachain._analysis.survey.results import CallMode
-from lambdachain._core.text import printable
+from lambdachain._core.escaping import printable
 
 from .graph import Edge, Graph, Node
 from .warnings import GraphWarning

@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Final
 
 from lambdachain._analysis.survey.results import CallMode
-from lambdachain._core.text import printable
+from lambdachain._core.escaping import printable
 
 from .formats import VERBS, get_notes
 from .graph import Edge, Graph, Node

@@ -1,6 +1,6 @@
 """A node of a JSON Schema, with its references resolved: questions about the values that it allows.
 
-``EXTENSION_KEYWORD`` is the keyword ``x-lambdachain``, with what JSON Schema cannot express: user validators, decimal digits, the
+``EXTENSION_KEYWORD`` is ``x-lambdachain``, with what JSON Schema cannot express: user validators, decimal digits, the
 alternative names of a field.
 """
 
@@ -133,7 +133,10 @@ class SchemaNode:
         if is_sequence(types):
             return tuple(self.child({**self.node, "type": kind}) for kind in types)
         options = self.node.get("anyOf") or self.node.get("oneOf") or ()
-        common = {**self.unknown_keywords, **({EXTENSION_KEYWORD: {"checks": sorted(self.checks)}} if self.checks else {})}
+        common = {
+            **self.unknown_keywords,
+            **({EXTENSION_KEYWORD: {"checks": sorted(self.checks)}} if self.checks else {}),
+        }
         return tuple(self.child(_merge(option, common)) for option in options)
 
     @cached_property

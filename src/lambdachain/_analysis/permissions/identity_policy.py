@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from lambdachain._analysis.survey.results import CallSite
 from lambdachain._core.arn import partition_for
-from lambdachain._core.text import printable
+from lambdachain._core.escaping import printable
 
 from .required_permissions import ACTION, RequiredPermission, Stack
 

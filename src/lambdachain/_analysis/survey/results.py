@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
-from lambdachain._core.text import printable
+from lambdachain._core.escaping import printable
 from lambdachain._json.core_schema import Schema
 
 

@@ -6,7 +6,7 @@ import ast
 from collections.abc import Sequence
 from typing import Final
 
-from lambdachain._core.text import printable
+from lambdachain._core.escaping import printable
 
 _MAX_LENGTH: Final = 60
 

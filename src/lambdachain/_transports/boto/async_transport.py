@@ -13,8 +13,8 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._core.errors import ContractError
+from lambdachain._core.fork_hooks import lock_for, register_fork_hooks
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome, Progress, Trouble
-from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._transports.argument_checks import check_transport
 from lambdachain._transports.async_adapter import AwsThreadAdapter
 from lambdachain._transports.endpoint_check import check_endpoint

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.foreign_exceptions import get_frames, is_sdk, is_foreign, raised_by_signal_handler
+from lambdachain._transports.foreign_exceptions import get_frames, is_foreign, is_sdk, raised_by_signal_handler
 from lambdachain._transports.invoke_response import OversizedResponseError
 
 if TYPE_CHECKING:

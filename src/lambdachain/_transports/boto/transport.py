@@ -16,9 +16,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from lambdachain._core.errors import ContractError
+from lambdachain._core.fork_hooks import lock_for, register_fork_hooks
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._core.loopback import get_host
-from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._core.single_flight import SingleFlight
 from lambdachain._core.version import __version__
 from lambdachain._transports.argument_checks import check_transport

@@ -7,8 +7,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from lambdachain._core.fork_hooks import lock_for
 from lambdachain._core.invocation import Invocation, Outcome
-from lambdachain._core.process_copies import lock_for
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
+from lambdachain._core.fork_hooks import lock_for, register_fork_hooks
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
-from lambdachain._core.process_copies import lock_for, register_fork_hooks
 from lambdachain._core.single_flight import SingleFlight
 
 from .settings import new_session

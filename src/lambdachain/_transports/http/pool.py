@@ -12,7 +12,7 @@ from collections import deque
 from functools import partial
 from typing import Any, Final, Generic, TypeVar
 
-from lambdachain._core.process_copies import register_fork_hooks
+from lambdachain._core.fork_hooks import register_fork_hooks
 
 from .connection import BaseConnection, Connection, connect
 from .endpoint import Endpoint

@@ -6,8 +6,8 @@ from abc import abstractmethod
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
 
+from lambdachain._core.fork_hooks import lock_for
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
-from lambdachain._core.process_copies import lock_for
 from lambdachain._transports.argument_checks import check_transport
 from lambdachain._transports.endpoint_check import check_endpoint
 from lambdachain._transports.transport_override import AwsTransport, network_guard

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeAlias
 
 from click import style
 
-from lambdachain._core.text import for_terminal, printable
+from lambdachain._core.escaping import for_terminal, printable
 from lambdachain._templates.diagnostics import Diagnostic
 from lambdachain.local import LocalFunction, LocalInvocation
 from lambdachain.local._runtimes import runtime_for
