@@ -458,7 +458,7 @@ def test_an_old_journal_is_an_error_that_says_what_to_do(runs: MapRuns, tmp_path
     (tmp_path / "out.jsonl").write_text("before")
     message = refusal(runs, overwrite=overwrite)
 
-    assert f"{journal} is the journal (format 1) of an unfinished map of lambdachain before 0.1.0" in message
+    assert f"{journal} is the journal (format 1) of an unfinished map of an earlier version of lambdachain" in message
     assert "finish the map with the version that began it, or move the journal away and start over" in message
     assert (journal.read_bytes(), (tmp_path / "out.jsonl").read_text()) == (OLD_JOURNAL, "before")
     journal.rename(tmp_path / "elsewhere")
