@@ -88,7 +88,7 @@ class AwaitedClient:
 
     def __init__(self, transport: Any, **settings: Any) -> None:
         self.inner = AsyncLambdaClient(transport, **settings)
-        self._caller = self.inner._caller
+        self._invoker = self.inner._invoker
 
     def call(self, *arguments: Any, **options: Any) -> Any:
         return awaited(self.inner.call(*arguments, **options))
