@@ -94,7 +94,7 @@ LAYERS = {
     "sam": "Type: AWS::Serverless::LayerVersion, Properties: {ContentUri: layer}",
     "cloudformation": "Type: AWS::Lambda::LayerVersion, Properties: {Content: layer}",
     "zip": "Type: AWS::Lambda::LayerVersion, Properties: {Content: layer.zip}",
-    "metadata": "Type: AWS::Lambda::LayerVersion, Metadata: {'aws:asset:path': layer}, Properties: {Content: {S3Key: x}}",
+    "metadata": "Type: AWS::Lambda::LayerVersion, Metadata: {aws:asset:path: layer}, Properties: {Content: {S3Key: x}}",
     "assets": "Type: AWS::Lambda::LayerVersion, Properties: {Content: {S3Bucket: !Sub 'b-${X}', S3Key: l.zip}}",
 }
 
@@ -418,7 +418,7 @@ IMAGES = {
 
 @pytest.mark.parametrize(("image", "remedy"), IMAGES.values(), ids=IMAGES)
 def test_a_function_of_an_image_says_how_it_can_be_served(image: str, remedy: str, run: Any, write: Any):
-    """A run that serves nothing names it and fails."""
+    """A run that serves nothing fails."""
     write(
         {
             "hello/Dockerfile": 'FROM public.ecr.aws/lambda/python:3.12\nCMD ["app.handler"]\n',
@@ -429,7 +429,7 @@ def test_a_function_of_an_image_says_how_it_can_be_served(image: str, remedy: st
 
     assert ran.returncode == 1
     assert ran.stderr.rstrip().endswith(f"serve its code without the image instead: {remedy}")
-    assert ran.stdout == "nothing to serve; not served: Bad (a function in a container image cannot be served)\n"
+    assert ran.stdout == ""
 
 
 def test_the_remedy_of_an_image_works(serve: Any, write: Any):
@@ -459,12 +459,26 @@ def test_functions_that_are_not_served_are_named_in_one_line(serve: Any, write: 
               A: {{{function} {{CodeUri: ., Handler: app.handler, Runtime: java21}}}}
               B: {{{function} {{CodeUri: ., Handler: app.handler, Runtime: java21}}}}
               C: {{{function} {{CodeUri: gone, Handler: app.handler}}}}
+              D: {{{function} {{CodeUri: ., Handler: app.handler, MemorySize: 1GB}}}}
             """,
         }
     )
 
     assert serve().wait_for("notice")["text"] == (
-        "not served: A, B (runtime 'java21' cannot be served); C (directory 'gone' does not exist)"
+        "not served: A, B (runtime 'java21' cannot be served); D (MemorySize must be a number, not '1GB'); "
+        "C (directory 'gone' does not exist)"
+    )
+
+
+def test_a_run_that_serves_none_of_several_functions_names_them(run: Any, write: Any):
+    """In its last line."""
+    java = "{Type: AWS::Serverless::Function, Properties: {CodeUri: ., Handler: app.handler, Runtime: java21}}"
+    write({"template.yaml": f"Resources: {{A: {java}, B: {java}}}\n"})
+    ran = run("serve")
+
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.splitlines()[-1] == (
+        "error: lambdachain serve: nothing to serve; not served: A, B (runtime 'java21' cannot be served)"
     )
 
 

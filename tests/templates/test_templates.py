@@ -360,14 +360,14 @@ def test_functions_that_are_not_read_are_reported():
         )
     )
 
-    text = (
-        "the functions of the nested stack {} are not served: its template is not on this machine: "
-        "pass its file as well"
-    )
+    text = "the functions of the nested stack {} are not served: "
+    elsewhere = "its template is not on this machine: pass its file as well, or set {} to a path"
     assert lines == [
-        f"template.yaml:4: Resources.Stack.Properties.TemplateURL: {text.format('Stack')}, or set TemplateURL to a path",
-        f"template.yaml:5: Resources.App.Properties.Location: {text.format('App')}, or set Location to a path",
-        f"template.yaml:6: Resources.Gone.Properties.TemplateURL: {text[:45].format('Gone')} are not served: no such file",
+        "template.yaml:4: Resources.Stack.Properties.TemplateURL: "
+        + text.format("Stack")
+        + elsewhere.format("TemplateURL"),
+        "template.yaml:5: Resources.App.Properties.Location: " + text.format("App") + elsewhere.format("Location"),
+        "template.yaml:6: Resources.Gone.Properties.TemplateURL: " + text.format("Gone") + "no such file",
         "template.yaml:7: Resources: Fn::ForEach is not supported: the functions that it creates are not served",
     ]
 

@@ -111,7 +111,11 @@ def describe_skipped(skipped: Iterable[SkippedFunction]) -> str:
     names: dict[str, list[str]] = {}
     for each in skipped:
         # What to do about it is in the error itself, after the first colon.
-        names.setdefault(each.reason.text.partition(": ")[0], []).append(each.name)
+        reason = each.reason.text.partition(": ")[0]
+        # The error itself starts with the setting's key.
+        setting = each.reason.location.key.rpartition(".")[2]
+        reason = f"{setting} {reason}" if reason.startswith("must be ") else reason
+        names.setdefault(reason, []).append(each.name)
     return "not served: " + "; ".join(f"{', '.join(each)} ({reason})" for reason, each in names.items())
 
 

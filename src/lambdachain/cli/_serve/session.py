@@ -108,10 +108,10 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
 
 
 def report_nothing_served(system: LoadedSystem, report: Callable[[ServeMessage], None]) -> None:
-    """Report why nothing is served, unless an error about a whole file says it."""
-    if system.skipped:
-        # Not another error: each of them has been reported as one.
-        report(Notice(f"nothing to serve; {describe_skipped(system.skipped)}"))
+    """Report why nothing is served, unless the only error before it says so."""
+    if len(system.skipped) > 1:
+        text = f"nothing to serve; {describe_skipped(system.skipped)}"
+        report(Diagnostic(Location("lambdachain serve"), text))
     elif not any(problem.fatal for problem in system.problems):
         text = f"nothing to serve: {system.described_by} has no functions"
         report(Diagnostic(Location("lambdachain serve"), text))
