@@ -36,7 +36,7 @@ MISTAKES = {
     ),
     "an archive": (
         "CodeUri: code.zip, Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "'code.zip' is an archive: unpack it and set the directory", True),
+        (3, "Resources.Bad.Properties.CodeUri", "'code.zip' is not a zip file", True),
     ),
     "no such module": (
         "CodeUri: good, Handler: main.handler",

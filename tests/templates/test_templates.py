@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,15 @@ from hypothesis import strategies as st
 from lambdachain.local import EventConfig, LocalAlias, LocalFunction, LocalVersion
 from tests.templates.readers import SYSTEMS, diagnostics, functions, only_function, parse, read
 
+ONLY_ON_AWS = (
+    "layer 'arn:aws:lambda:us-east-1:017000801446:layer:AWSLambdaPowertoolsPythonV3-python311-x86_64:7' is not on this "
+    "machine; the layer is left out"
+)
+NO_IMAGE = (
+    "a function in a container image cannot be served: serve its code without the image instead: "
+    "lambdachain serve Bad=DIR/HANDLER, with the handler that the CMD of its Dockerfile names"
+)
+
 
 def test_sam_template_is_served_as_it_would_be_deployed():
     """Globals, parameters, conditions, references between functions, layers, an alias, the settings of events."""
@@ -21,9 +31,9 @@ def test_sam_template_is_served_as_it_would_be_deployed():
     served = functions(declarations)
     order, charge, receipt = served["PlaceOrder"], served["local-charge"], served["Receipt"]
     here = SYSTEMS / "sam"
-    layer = here / "layers" / "common"
+    file = os.path.relpath(here / "template.yaml")
 
-    assert diagnostics(declarations) == []
+    assert diagnostics(declarations) == [f"{file}:59: Resources.PlaceOrder.Properties.Layers.1: {ONLY_ON_AWS}"]
     assert list(served) == ["PlaceOrder", "local-charge", "Receipt"]
     assert (order.directory, order.handler, order.timeout, order.memory) == (here / "orders", "app.handler", 12, 256)
     assert order.environment == {
@@ -37,9 +47,8 @@ def test_sam_template_is_served_as_it_would_be_deployed():
         "TABLE_ARN": "arn:aws:dynamodb:us-east-1:123456789012:table/OrdersTable",
         "BUS": "local/us-east-1/events",
         "URL": "https://api.us-east-1.amazonaws.com/${literal}",
-        "PYTHONPATH": f"{layer}/python:{layer}",
-        "NODE_PATH": f"{layer}/nodejs/node_modules",
     }
+    assert declarations.functions[0].layers == (here / "layers" / "common",)
     assert (charge.timeout, charge.reserved_concurrency, charge.environment["PAYMENT_KEY"]) == (3, 5, "k-1")
     assert receipt.aliases == {"live": LocalAlias("1")}
     assert receipt.versions == {"1": LocalVersion()}
@@ -277,7 +286,7 @@ WRONG = {
     ),
     "an image": (
         "PackageType: Image\nImageUri: app:latest",
-        "5: Resources.Bad.Properties.PackageType: a function in a container image cannot be served",
+        f"5: Resources.Bad.Properties.PackageType: {NO_IMAGE}",
     ),
     "a runtime": (
         CODE + "Runtime: java21",
@@ -337,24 +346,29 @@ def test_invalid_function_is_reported_and_the_other_is_served(properties: str, l
 
 
 def test_functions_that_are_not_read_are_reported():
-    """Those of a nested template, and those that a loop creates."""
+    """Those of nested templates that are not on this machine, and those that a loop creates."""
     lines = diagnostics(
         parse(
             """
             Resources:
               Good: {Type: AWS::Serverless::Function, Properties: {CodeUri: good, Handler: app.handler}}
-              Stack: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: nested.yaml}}
-              App: {Type: AWS::Serverless::Application, Properties: {Location: nested.yaml}}
+              Stack: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: "https://s3/nested.yaml"}}
+              App: {Type: AWS::Serverless::Application, Properties: {Location: {ApplicationId: a, SemanticVersion: 1}}}
+              Gone: {Type: AWS::CloudFormation::Stack, Properties: {TemplateURL: nested.yaml}}
               Fn::ForEach::Name: [Name, [a, b], {"F${Name}": {Type: AWS::Serverless::Function}}]
             """
         )
     )
 
-    nested = "the functions of a nested template are not served with this one: pass its file as well"
+    text = "the functions of the nested stack {} are not served: "
+    elsewhere = "its template is not on this machine: pass its file as well, or set {} to a path"
     assert lines == [
-        f"template.yaml:4: Resources.Stack: {nested}",
-        f"template.yaml:5: Resources.App: {nested}",
-        "template.yaml:6: Resources: Fn::ForEach is not supported: the functions that it creates are not served",
+        "template.yaml:4: Resources.Stack.Properties.TemplateURL: "
+        + text.format("Stack")
+        + elsewhere.format("TemplateURL"),
+        "template.yaml:5: Resources.App.Properties.Location: " + text.format("App") + elsewhere.format("Location"),
+        "template.yaml:6: Resources.Gone.Properties.TemplateURL: " + text.format("Gone") + "no such file",
+        "template.yaml:7: Resources: Fn::ForEach is not supported: the functions that it creates are not served",
     ]
 
 
@@ -602,7 +616,7 @@ def test_container_image_of_cloudformation_is_reported_as_such():
     properties = "Code: {ImageUri: 123456789012.dkr.ecr.us-east-1.amazonaws.com/app:1}"
 
     assert diagnostics(parse(function(properties, "AWS::Lambda::Function"))) == [
-        "template.yaml:5: Resources.Bad.Properties.Code: a function in a container image cannot be served"
+        f"template.yaml:5: Resources.Bad.Properties.Code: {NO_IMAGE}"
     ]
 
 

@@ -141,7 +141,9 @@ def test_files_are_found_in_their_order_of_precedence(tmp_path: Path):
     for name in ("serverless.yml", "template.yaml", "lambdachain.toml", "other.yaml"):
         (tmp_path / name).write_text("")
 
-    assert [path.name for path in find_files(tmp_path)] == ["lambdachain.toml", "template.yaml", "serverless.yml"]
+    found = find_files(tmp_path)
+    assert [path.name for path in found.files] == ["lambdachain.toml"]
+    assert [path.name for path in found.others] == ["template.yaml", "serverless.yml"]
 
 
 def test_missing_file_is_reported():

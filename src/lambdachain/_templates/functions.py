@@ -17,12 +17,15 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
 from .document import Path
 from .intrinsics import NO_VALUE, to_text
+from .packages import find_asset
 from .properties import (
     FUNCTION_TYPES,
+    LAYER_CONTENT,
     find_referenced_id,
     logical_ids,
     property_path,
     property_roots,
+    resource_type,
 )
 from .template import Template
 
@@ -35,6 +38,7 @@ _PROPERTIES: Final = (
     "RecursiveLoop",
 )
 _LEFT_OUT: Final = "; the variable is left out"
+_NO_LAYER: Final = "; the layer is left out"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,7 @@ class FunctionDefinition:
         properties: Its scalar properties, by CloudFormation's name.
         environment: Its environment variables, without those that cannot be resolved.
         environment_location: Where they are written.
-        layers: The directories of its layers that are on this machine.
+        layers: The directories and zip files of its layers that are on this machine.
         is_tenant_isolated: Whether each tenant has execution environments of its own.
         condition: Why its condition, and so whether it is deployed, cannot be resolved; ``None`` if it is deployed.
         diagnostics: What is left out of the environment and the layers.
@@ -201,9 +205,8 @@ class _FunctionReader:
             value = self._read(image).value
             if value == "Image" or (image == "ImageUri" and value is not None):
                 return FunctionCode("image", self._location(image))
-        asset = self._document.get("Resources", self._id, "Metadata", "aws:asset:path")
-        # The CDK sets Code to a bucket that has the code after a deployment only, and the directory in the metadata.
-        code = asset if isinstance(asset, str) else self._read(name).value
+        asset = find_asset(self._template, self._id, name)
+        code = self._read(name).value if asset is None else asset
         return _find_code(code, name, self._location(name), self._template.directory)
 
     def _read_environment(self) -> Iterator[tuple[str, str]]:
@@ -235,15 +238,34 @@ class _FunctionReader:
         # SAM appends a function's layers to those of Globals.
         for root in reversed(self._roots):
             layers = self._document.get(*root, "Layers")
-            for logical_id in filter(None, map(find_referenced_id, layers if is_list(layers) else ())):
-                try:
-                    content = self._values.get("Resources", logical_id, "Properties", "ContentUri")
-                except TemplateError as exc:
-                    self._leave_out(exc.location, exc.text + "; the layer is left out")
-                    continue
-                if isinstance(content, str):
-                    # A function starts in its own directory, where a relative search path would be another one.
-                    yield (self._template.directory / content).absolute()
+            for index, layer in enumerate(layers if is_list(layers) else ()):
+                if (path := self._read_layer(layer, (*root, "Layers", index))) is not None:
+                    yield path
+
+    def _read_layer(self, layer: Any, path: Path) -> FilePath | None:
+        """Return the directory or zip file of a layer; one that is not on this machine is reported."""
+        logical_id = find_referenced_id(layer)
+        name = LAYER_CONTENT.get(resource_type(self._document, logical_id)) if logical_id is not None else None
+        try:
+            if logical_id is None or name is None:
+                layer = self._values.resolve(layer, path)
+                # AWS::NoValue, in place of a layer that a condition removes.
+                if layer is not None and layer is not NO_VALUE:
+                    self._leave_out(
+                        self._document.location(*path), f"layer {layer!r} is not on this machine{_NO_LAYER}"
+                    )
+                return None
+            asset = find_asset(self._template, logical_id, name)
+            content = self._values.get("Resources", logical_id, "Properties", name) if asset is None else asset
+        except TemplateError as exc:
+            self._leave_out(exc.location, exc.text + _NO_LAYER)
+            return None
+        if isinstance(content, str) and not content.startswith("s3://"):
+            # A function starts in its own directory, where a relative search path would be another one.
+            return (self._template.directory / content).absolute()
+        where = self._document.location("Resources", logical_id, "Properties", name)
+        self._leave_out(where, f"the code is in S3: set {name} to a directory on this machine{_NO_LAYER}")
+        return None
 
     def _leave_out(self, location: Location, text: str) -> None:
         self._diagnostics.append(Diagnostic(location, text, fatal=False))

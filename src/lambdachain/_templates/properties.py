@@ -11,6 +11,11 @@ from .document import Document, Path
 
 SAM_FUNCTION: Final = "AWS::Serverless::Function"
 FUNCTION_TYPES: Final = frozenset({SAM_FUNCTION, "AWS::Lambda::Function"})
+# The types of layers, each with the property that names its content.
+LAYER_CONTENT: Final[Mapping[str, str]] = {
+    "AWS::Serverless::LayerVersion": "ContentUri",
+    "AWS::Lambda::LayerVersion": "Content",
+}
 
 
 def resource_type(document: Document, logical_id: str) -> str:

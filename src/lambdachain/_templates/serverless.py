@@ -27,6 +27,8 @@ _EVENT_PROPERTIES: Final[Mapping[str, str]] = {
     "maximumRetryAttempts": "MaximumRetryAttempts",
     "maximumEventAge": "MaximumEventAgeInSeconds",
 }
+# A zip file that is deployed instead of the directory, of a function, a layer, or the whole service.
+_ARTIFACT: Final[Path] = ("package", "artifact")
 _SECTIONS: Final = ("Parameters", "Mappings", "Conditions", "Resources")
 _SHARED_ROLE: Final = "IamRoleLambdaExecution"
 # The second is what the first was called up to version 2 of the framework.
@@ -137,7 +139,10 @@ class _Converter:
         for key in layers if is_mapping(layers) else ():
             logical_id = f"{_normalize(key)}LambdaLayer"
             origin: Path = ("layers", key)
-            content = self._at(("Resources", logical_id, "Properties", "ContentUri"), (*origin, "path"))
+            setting: Path = (
+                (*origin, *_ARTIFACT) if self._document.get(*origin, *_ARTIFACT) is not None else (*origin, "path")
+            )
+            content = self._at(("Resources", logical_id, "Properties", "ContentUri"), setting)
             self._add_resource(logical_id, "AWS::Serverless::LayerVersion", {"ContentUri": content}, origin)
 
     def _add_shared_role(self) -> None:
@@ -165,8 +170,9 @@ class _Converter:
             function = {"handler": function}
         settings: Mapping[str, Any] = function if is_mapping(function) else {}
         # The framework packages the whole directory of the service, so a handler contains the path of its module.
-        properties: dict[str, Any] = {"FunctionName": self._name(settings, key), "CodeUri": "."}
-        self._origins |= {root: origin, (*root, "FunctionName"): (*origin, "name"), (*root, "CodeUri"): origin}
+        properties: dict[str, Any] = {"FunctionName": self._name(settings, key)}
+        self._origins |= {root: origin, (*root, "FunctionName"): (*origin, "name")}
+        properties["CodeUri"] = self._code(root, origin)
         for setting, name in _PROPERTIES.items():
             if settings.get(setting) is not None:
                 properties[name] = settings[setting]
@@ -197,6 +203,14 @@ class _Converter:
         if name is None or name == "":
             return f"{self._stack}-{key}"
         return name if isinstance(name, UnresolvedValue) or is_mapping(name) else str(name)
+
+    def _code(self, root: Path, origin: Path) -> Any:
+        """Return the zip file of the function or of the service, or else the service's directory."""
+        for path in ((*origin, *_ARTIFACT), _ARTIFACT):
+            if self._document.get(*path) is not None:
+                return self._at((*root, "CodeUri"), path)
+        self._origins[*root, "CodeUri"] = origin
+        return "."
 
     def _environment(self, root: Path, origin: Path) -> dict[str, Any]:
         self._origins[*root, "Environment"] = (*origin, "environment")

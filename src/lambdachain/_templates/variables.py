@@ -24,7 +24,7 @@ _SOURCES: Final = frozenset(
 )
 # What is deployed. The rest, `custom` and `params` above all, is only referred to: replacing it here would report
 # variables that nothing uses.
-_SECTIONS: Final = ("service", "provider", "functions", "layers", "resources")
+_SECTIONS: Final = ("service", "provider", "package", "functions", "layers", "resources")
 
 
 def replace_variables(document: Document, context: TemplateContext, read_file: Callable[[str], str]) -> Document:

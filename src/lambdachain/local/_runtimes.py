@@ -53,7 +53,7 @@ class PythonRuntime:
 
     def identifier(self, function: LocalFunction) -> str:
         """Return the identifier for the version of the interpreter."""
-        return _python_identifier(function.python)
+        return identify_python(function.python)
 
     def command(self, function: LocalFunction) -> Sequence[str]:
         """Run the runtime client from a script, as Lambda does; it reads the handler setting from ``_HANDLER``."""
@@ -99,7 +99,12 @@ def start_command(function: LocalFunction) -> Sequence[str]:
 
 
 @cache
-def _python_identifier(python: str) -> str:
+def identify_python(python: str) -> str:
+    """Return the identifier of an interpreter's version, such as ``python3.13``, after starting it once.
+
+    Raises:
+        ValueError: It cannot run functions; the message says what to do.
+    """
     # The usual case needs no process: awslambdaric is a dependency of this extra.
     if python == sys.executable:
         return "python{}.{}".format(*sys.version_info)

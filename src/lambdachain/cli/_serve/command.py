@@ -84,6 +84,11 @@ _SERVICES: Final = ("sqs", "sns", "events")
     type=click.IntRange(min=1),
     help="Maximum number of concurrent invocations; more are throttled. Default: by the machine's CPUs and memory.",
 )
+@click.option(
+    "--build",
+    is_flag=True,
+    help="Install each Python function's requirements.txt with uv or pip, into a cache of this user.",
+)
 @click.option("--reload", is_flag=True, help="Reload functions when their files change.")
 @click.option("--quiet", "-q", is_flag=True, help="Print errors and warnings only.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per line.")
@@ -101,6 +106,7 @@ def command(
     queue: Path | None,
     services: dict[str, str],
     concurrency: int | None,
+    build: bool,
     reload: bool,
     quiet: bool,
     as_json: bool,
@@ -108,20 +114,24 @@ def command(
     """Run every function of a system on this machine, as a Lambda endpoint.
 
     The functions are arguments such as orders=orders/app.handler, or come from a FILE: a lambdachain.toml, a SAM or
-    CloudFormation template or a serverless.yml. Without arguments, the first such file in this directory is used.
+    CloudFormation template, a serverless.yml or a cdk.out. Without arguments, the first such file in this directory is
+    used: of a SAM template what sam build has built, if the template has not changed since.
 
     Call the endpoint with any AWS SDK or the AWS CLI; the command prints the variables to export. Each function runs in
     its own processes of the real runtime client.
     """
     _check_installed()
     # Imported after the check above: these modules need the extra's packages.
+    from lambdachain.local._definitions._requirements import cache_directory
+
     from .session import ServeOptions, scratch_directory, serve
     from .system_loader import ServeRequest
 
     options = ServeOptions(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
     context = _template_context(account_id, region, stage, parameters)
+    cache = cache_directory() if build else None
     with scratch_directory() as scratch:
-        request = ServeRequest(arguments, Path(), context, env_file, _check_services(services), scratch)
+        request = ServeRequest(arguments, Path(), context, env_file, _check_services(services), scratch, cache)
         sys.exit(serve(request, options))
 
 

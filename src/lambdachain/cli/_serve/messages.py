@@ -14,6 +14,7 @@ from click import style
 from lambdachain._core.escaping import for_terminal, printable
 from lambdachain._templates.diagnostics import Diagnostic
 from lambdachain.local import LocalFunction, LocalInvocation
+from lambdachain.local._definitions._function_builder import SkippedFunction
 from lambdachain.local._runtimes import runtime_for
 
 _COLOURS: Final = ("cyan", "magenta", "blue", "yellow", "green")
@@ -103,6 +104,19 @@ def to_text(message: ServeMessage, clock: str) -> str:  # noqa: PLR0911 - one fo
 def to_json_line(message: ServeMessage) -> str:
     """Serialize a message as one line of JSON, with its ``type``."""
     return json.dumps({"type": _TYPES[type(message)], **_message_fields(message)})
+
+
+def describe_skipped(skipped: Iterable[SkippedFunction]) -> str:
+    """Return one line with the names of the functions that are not served, by the reason."""
+    names: dict[str, list[str]] = {}
+    for each in skipped:
+        # What to do about it is in the error itself, after the first colon.
+        reason = each.reason.text.partition(": ")[0]
+        # The error itself starts with the setting's key.
+        setting = each.reason.location.key.rpartition(".")[2]
+        reason = f"{setting} {reason}" if reason.startswith("must be ") else reason
+        names.setdefault(reason, []).append(each.name)
+    return "not served: " + "; ".join(f"{', '.join(each)} ({reason})" for reason, each in names.items())
 
 
 def sdk_environment(url: str, region: str) -> dict[str, str]:

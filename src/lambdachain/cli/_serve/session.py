@@ -28,9 +28,10 @@ from lambdachain._core.loopback import is_loopback
 from lambdachain._templates.diagnostics import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction
 
+from .build_hints import find_build_hint
 from .file_watcher import FilesChanged, FileWatcher
 from .handler_checks import HandlerChecker
-from .messages import Notice, Printed, Reloaded, ServeMessage, Serving, Stopped, to_json_line, to_text
+from .messages import Notice, Printed, Reloaded, ServeMessage, Serving, Stopped, describe_skipped, to_json_line, to_text
 from .system_loader import LoadedSystem, ServeRequest, load_system
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
@@ -76,6 +77,7 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
     for problem in system.problems:
         report(problem)
     if not system.functions:
+        report_nothing_served(system, report)
         return 1
     _LOGGER.addHandler(_LogForwarder(inbox))
     _LOGGER.setLevel(logging.INFO)
@@ -103,6 +105,16 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
     report(Stopped(stop.signal.name))
     # The exit status of a process that a signal ended, as shells report it.
     return 128 + stop.signal
+
+
+def report_nothing_served(system: LoadedSystem, report: Callable[[ServeMessage], None]) -> None:
+    """Report why nothing is served, unless the only error before it says so."""
+    if len(system.skipped) > 1:
+        text = f"nothing to serve; {describe_skipped(system.skipped)}"
+        report(Diagnostic(Location("lambdachain serve"), text))
+    elif not any(problem.fatal for problem in system.problems):
+        text = f"nothing to serve: {system.described_by} has no functions"
+        report(Diagnostic(Location("lambdachain serve"), text))
 
 
 class ServeReporter:
@@ -174,6 +186,10 @@ class _ServeLoop:
     def _report_start(self, system: LoadedSystem) -> None:
         options, url = self._options, self._endpoint.url
         self._report(Serving(url, self._request.context.aws_location.region, system.described_by, system.functions))
+        for notice in system.notices:
+            self._report(Notice(notice))
+        if system.skipped:
+            self._report(Notice(describe_skipped(system.skipped)))
         if system.ignored_files:
             others = " and ".join(system.ignored_files)
             self._report(Notice(f"not read: {others}; to use another file, pass its name"))
@@ -195,6 +211,9 @@ class _ServeLoop:
             system = load_system(self._request)
             for problem in system.problems:
                 self._report(problem)
+            for notice in system.notices:
+                # Another template than before may be served now.
+                self._report(Notice(notice))
             system = self._keep_missing(previous, system)
         # A changed declaration reloads its function, even where none of its own files has changed.
         touched = [
@@ -239,13 +258,15 @@ class _ServeLoop:
         if declared is not None:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} cannot be loaded: {reason}"
+            if (hint := find_build_hint(function)) is not None:
+                text = f"{text}; {hint}"
             self._inbox.put(Diagnostic(declared.location("handler"), text, fatal=False))
 
 
 def _with_declared_directories(function: LocalFunction, system: LoadedSystem) -> LocalFunction:
     """Return a function with its directories as declared, links unresolved: a link may change its target later."""
     declared = system.declared.get(function.name)
-    if declared is None or declared.inline is not None:
+    if declared is None or declared.inline is not None or Path(declared.function.directory).is_file():
         return function
     return replace(function, directory=declared.function.directory, versions=declared.function.versions)
 

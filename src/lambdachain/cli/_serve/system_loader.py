@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,9 +12,11 @@ from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateErr
 from lambdachain.local import LocalFunction
 from lambdachain.local._definitions._arguments import is_function, parse_arguments
 from lambdachain.local._definitions._env_file import parse_env_file
-from lambdachain.local._definitions._function_builder import DeclaredFunction, duplicate_function
-from lambdachain.local._definitions._preparation import drop_unreachable_targets, prepare_function
-from lambdachain.local._definitions._sources import FILES, find_files, read_system
+from lambdachain.local._definitions._function_builder import DeclaredFunction, SkippedFunction, duplicate_function
+from lambdachain.local._definitions._interpreters import Interpreters
+from lambdachain.local._definitions._preparation import Machine, drop_unreachable_targets, prepare_function
+from lambdachain.local._definitions._requirements import REQUIREMENTS
+from lambdachain.local._definitions._sources import CDK_MANIFEST, FILES, FoundFiles, find_files, read_system
 from lambdachain.local._definitions._toml import SystemDefinition
 
 
@@ -28,7 +30,8 @@ class ServeRequest:
         context: Account, region, stage, parameters and variables that files may refer to.
         env_file: A file of variables for every function.
         services: The addresses of services, by boto3's names.
-        scratch: Returns a directory for code that is inline in templates.
+        scratch: Returns a directory for code that is inline in templates or in zip files.
+        requirements_cache: The directory to install the functions' requirements in; ``None`` if they are not installed.
     """
 
     arguments: Sequence[str]
@@ -37,6 +40,7 @@ class ServeRequest:
     env_file: Path | None
     services: Mapping[str, str]
     scratch: Callable[[], Path]
+    requirements_cache: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class LoadedSystem:
         files: The files that declare all this; a change of one reloads the system.
         described_by: The name of their source, for messages.
         ignored_files: The names of files that declare functions too, and were not read.
+        skipped: The functions that are not served, each with the error that says why.
+        notices: What to report besides problems, such as which of two templates is served.
     """
 
     functions: Sequence[LocalFunction]
@@ -60,44 +66,104 @@ class LoadedSystem:
     files: Sequence[Path] = ()
     described_by: str = ""
     ignored_files: Sequence[str] = field(default=())
+    skipped: Sequence[SkippedFunction] = ()
+    notices: Sequence[str] = ()
 
 
 def load_system(request: ServeRequest) -> LoadedSystem:
     """Read the functions and files of *request*, and prepare the functions for this machine."""
-    files = [request.directory / argument for argument in request.arguments if not is_function(argument)]
-    ignored_files: list[Path] = []
-    if not request.arguments:
-        files, ignored_files = (found := find_files(request.directory))[:1], found[1:]
-    if not files and not request.arguments:
-        text = f"nothing to serve: pass functions (orders=app.handler), or a file; found none of {', '.join(FILES)}"
-        return _failed_with(Diagnostic(Location("lambdachain serve"), text))
+    found = _find_arguments(request)
+    if not found.files and not any(map(is_function, request.arguments)):
+        return _failed_with(Diagnostic(Location("lambdachain serve"), _describe_nothing_found(request)))
     # Functions on the command line come first: of two declarations with one name, the first is served.
     systems = [SystemDefinition(parse_arguments(filter(is_function, request.arguments), request.directory))]
-    systems += [read_system(path, request.context) for path in files]
+    systems += [read_system(path, request.context) for path in found.files]
     problems = [problem for system in systems for problem in system.declarations.diagnostics]
+    skipped = [each for system in systems for each in system.declarations.skipped]
     services = {**{name: url for system in systems for name, url in system.services.items()}, **request.services}
     declared = _index_by_name(systems, problems)
     try:
         environment = _read_env_file(request.env_file)
     except TemplateError as exc:
         return _failed_with(exc.to_diagnostic())
-    functions: list[LocalFunction] = []
-    for each in declared.values():
-        ready, more_problems = prepare_function(each, scratch=request.scratch, environment=environment)
-        problems += more_problems
-        functions += [ready] if ready is not None else []
+    interpreters = Interpreters(declared.values())
+    machine = Machine(request.scratch, environment, interpreters, request.requirements_cache)
+    functions, more_problems, more_skipped = _prepare_all(declared.values(), machine)
+    problems += more_problems
     # Only now: whether a destination exists depends on which functions can be served.
     functions, more_problems = drop_unreachable_targets(functions, declared, request.context.aws_location, services)
     problems += more_problems
+    # A function of an image, for example, may be declared once more, with a directory.
+    skipped = [each for each in (*skipped, *more_skipped) if each.name not in {function.name for function in functions}]
     return LoadedSystem(
         functions,
         declared,
         [*dict.fromkeys(problems)],  # a problem that many functions share is reported once
         services,
-        [*files, *([request.env_file] if request.env_file else [])],
-        ", ".join(os.path.relpath(path) for path in files) or "the command line",
-        [path.name for path in ignored_files],
+        [*_find_watched_files(request, found, systems, declared)],
+        ", ".join(os.path.relpath(path) for path in found.files) or "the command line",
+        [path.name for path in found.others],
+        skipped,
+        found.notices,
     )
+
+
+def _find_arguments(request: ServeRequest) -> FoundFiles:
+    """Return the files that the arguments name, or else those in the directory."""
+    use_build = request.requirements_cache is None
+    if not request.arguments:
+        return find_files(request.directory, use_build=use_build)
+    files: list[Path] = []
+    notices: list[str] = []
+    for argument in request.arguments:
+        path = request.directory / argument
+        if is_function(argument):
+            continue
+        if path.is_dir() and (found := find_files(path, use_build=use_build)).files:
+            files += found.files
+            notices += found.notices
+        else:
+            files.append(path)
+    return FoundFiles(files, [], notices)
+
+
+def _describe_nothing_found(request: ServeRequest) -> str:
+    files = ", ".join((*FILES, str(CDK_MANIFEST)))
+    hint = "; cdk.json is here: run cdk synth first" if (request.directory / "cdk.json").is_file() else ""
+    return f"nothing to serve: pass functions (orders=app.handler), or a file; found none of {files}{hint}"
+
+
+def _prepare_all(
+    declared: Iterable[DeclaredFunction], machine: Machine
+) -> tuple[list[LocalFunction], list[Diagnostic], list[SkippedFunction]]:
+    functions: list[LocalFunction] = []
+    problems: list[Diagnostic] = []
+    skipped: list[SkippedFunction] = []
+    for each in declared:
+        ready, found = prepare_function(each, machine)
+        problems += found
+        if ready is not None:
+            functions.append(ready)
+        else:
+            skipped.append(SkippedFunction(each.function.name, next(each for each in found if each.fatal)))
+    return functions, problems, skipped
+
+
+def _find_watched_files(
+    request: ServeRequest,
+    found: FoundFiles,
+    systems: Sequence[SystemDefinition],
+    declared: Mapping[str, DeclaredFunction],
+) -> Iterator[Path]:
+    """Yield the files whose change reloads the system: declarations, zip files, and requirements that are installed."""
+    yield from found.files
+    yield from (path for system in systems for path in system.files)
+    yield from [request.env_file] if request.env_file else []
+    for each in declared.values():
+        code = Path(each.function.directory)
+        yield from (path for path in (code, *each.layers) if path.is_file())
+        if request.requirements_cache is not None:
+            yield from (path for path in [code / REQUIREMENTS] if path.is_file())
 
 
 def _failed_with(problem: Diagnostic) -> LoadedSystem:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,12 +26,14 @@ class DeclaredFunction:
         locations: Where each of `LocalFunction`'s settings is written; the function itself under ``name``.
         runtime: Lambda's name of its runtime, such as ``python3.13``, if one is set.
         inline: Its source, if the template contains it instead of naming a directory.
+        layers: The directories and zip files of its layers.
     """
 
     function: LocalFunction
     locations: Mapping[str, Location] = field(hash=False)
     runtime: str | None = None
     inline: str | None = field(default=None, repr=False)
+    layers: tuple[Path, ...] = ()
 
     def location(self, setting: str) -> Location:
         """Return where *setting*, one of `LocalFunction`'s, is written; where the function is, if it is not set."""
@@ -39,11 +41,20 @@ class DeclaredFunction:
 
 
 @dataclass(frozen=True, slots=True)
+class SkippedFunction:
+    """A function that is not served, and the error that says why."""
+
+    name: str
+    reason: Diagnostic
+
+
+@dataclass(frozen=True, slots=True)
 class Declarations:
-    """The functions of a file that can be served, and what is wrong with the others."""
+    """The functions of a file that can be served, the others, and what is wrong with all of them."""
 
     functions: tuple[DeclaredFunction, ...] = ()
     diagnostics: tuple[Diagnostic, ...] = ()
+    skipped: tuple[SkippedFunction, ...] = ()
 
 
 class FunctionBuilder:
@@ -53,6 +64,7 @@ class FunctionBuilder:
         self.name = name
         self.diagnostics: list[Diagnostic] = []
         self.inline: str | None = None
+        self.layers: tuple[Path, ...] = ()
         self._runtime: str | None = None
         self._settings: dict[str, Any] = {}
         self._locations: dict[str, Location] = {"name": location}
@@ -104,7 +116,7 @@ class FunctionBuilder:
             text = str(exc).removeprefix(f"function {self.name!r}: ")
             self.diagnostics.append(Diagnostic(self._location_for(text), text))
             return None
-        return DeclaredFunction(function, self._locations, self._runtime, self.inline)
+        return DeclaredFunction(function, self._locations, self._runtime, self.inline, self.layers)
 
     def _location_for(self, text: str) -> Location:
         """Return the location of the setting that a message of `LocalFunction` is about: it starts with its name."""
@@ -118,19 +130,49 @@ class FunctionBuilder:
         )
 
 
-def build_functions(builders: list[FunctionBuilder], diagnostics: list[Diagnostic]) -> Declarations:
-    """Build the functions; the second of the same name is reported and not served."""
+def build_functions(
+    builders: list[FunctionBuilder], diagnostics: list[Diagnostic], skipped: Iterable[SkippedFunction] = ()
+) -> Declarations:
+    """Build the functions; the second of the same name is reported and not served.
+
+    Args:
+        builders: The functions.
+        diagnostics: What is wrong with the file.
+        skipped: The functions that cannot even be built.
+    """
     declared: dict[str, DeclaredFunction] = {}
+    not_served = [*skipped]
+    found = [*diagnostics, *(each.reason for each in not_served)]
     for builder in builders:
         function = builder.build()
-        diagnostics.extend(builder.diagnostics)
+        found += builder.diagnostics
         if function is None:
-            continue
-        if (other := declared.get(builder.name)) is not None:
-            diagnostics.append(duplicate_function(function, other))
+            reason = next(diagnostic for diagnostic in builder.diagnostics if diagnostic.fatal)
+            not_served.append(SkippedFunction(builder.name, reason))
+        elif (other := declared.get(builder.name)) is not None:
+            found.append(duplicate_function(function, other))
         else:
             declared[builder.name] = function
-    return Declarations(tuple(declared.values()), tuple(diagnostics))
+    return Declarations(tuple(declared.values()), tuple(found), tuple(not_served))
+
+
+def merge_declarations(parts: Iterable[Declarations], diagnostics: Iterable[Diagnostic]) -> Declarations:
+    """Merge the declarations of several templates; the second function of the same name is not served.
+
+    Args:
+        parts: The declarations, the most important first.
+        diagnostics: What is wrong besides.
+    """
+    declared: dict[str, DeclaredFunction] = {}
+    skipped: list[SkippedFunction] = []
+    found = [*diagnostics]
+    for part in parts:
+        found += part.diagnostics
+        skipped += part.skipped
+        for function in part.functions:
+            if (other := declared.setdefault(function.function.name, function)) is not function:
+                found.append(duplicate_function(function, other))
+    return Declarations(tuple(declared.values()), tuple(found), tuple(skipped))
 
 
 def duplicate_function(function: DeclaredFunction, served: DeclaredFunction) -> Diagnostic:

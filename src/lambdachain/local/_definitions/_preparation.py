@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-import shutil
-import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import replace
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,39 +16,118 @@ from lambdachain.local._function_config import LocalFunction, with_absolute_dire
 from lambdachain.local._runtimes import runtime_for
 
 from ._function_builder import DeclaredFunction
+from ._interpreters import OWN_VERSION, Interpreters, needs_other_version
+from ._layers import with_search_paths
+from ._packages import unpack
+from ._requirements import REQUIREMENTS, install_requirements
 
 # Lambda writes inline code to a file of this name.
 _INLINE_FILES: Final[Mapping[str, str]] = {"python": "index.py", "nodejs": "index.js"}
-_ARCHIVES: Final = frozenset({".zip", ".jar"})
 
 
-def prepare_function(
-    declared: DeclaredFunction, *, scratch: Callable[[], Path], environment: Mapping[str, str]
-) -> tuple[LocalFunction | None, list[Diagnostic]]:
-    """Return a function as this machine runs it, or ``None`` if it cannot be served, and what is wrong with it.
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What this machine has for functions.
 
-    Args:
-        declared: The function.
-        scratch: Returns a temporary directory for inline code.
-        environment: Variables that take precedence over the function's own.
+    Attributes:
+        scratch: Returns a temporary directory for inline code and unpacked files.
+        environment: Variables that take precedence over the functions' own.
+        interpreters: The interpreters of the functions.
+        requirements_cache: The directory to install requirements in; ``None`` if they are not installed.
     """
-    function = replace(declared.function, environment={**declared.function.environment, **environment})
+
+    scratch: Callable[[], Path]
+    environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    interpreters: Interpreters = field(default_factory=Interpreters)
+    requirements_cache: Path | None = None
+
+
+def prepare_function(declared: DeclaredFunction, machine: Machine) -> tuple[LocalFunction | None, list[Diagnostic]]:
+    """Return a function as this machine runs it, or ``None`` if it cannot be served, and what is wrong with it."""
+    function = replace(declared.function, environment={**declared.function.environment, **machine.environment})
     diagnostics: list[Diagnostic] = []
-    if declared.inline is not None:
-        try:
-            function = _write_inline_code(function, declared.inline, scratch())
-        except OSError as exc:
-            return None, [
-                Diagnostic(declared.location("directory"), f"the inline code cannot be written to a file: {exc}")
-            ]
+    setting = "directory"
     try:
-        function = with_absolute_directories(_choose_interpreter(function, declared, diagnostics))
+        function = with_absolute_directories(_with_directory(function, declared, machine))
+        setting = "runtime"
+        function = _choose_interpreter(function, declared, machine.interpreters, diagnostics)
         runtime_for(function)
     except ValueError as exc:
         text = str(exc).removeprefix(f"function {function.name!r}: ")
-        setting = "directory" if text.startswith("directory") else "runtime"
-        return None, [*diagnostics, Diagnostic(declared.location(setting), _explain(text, function))]
-    return function, diagnostics
+        if declared.inline is None and not Path(function.directory).exists():
+            # As declared, not as the absolute path with all links resolved.
+            text = f"directory {str(function.directory)!r} does not exist"
+        return None, [*diagnostics, Diagnostic(declared.location(setting), text)]
+    layers = list(_find_layers(declared, machine, diagnostics))
+    packages = _install(function, declared, layers, machine, diagnostics)
+    return with_search_paths(function, layers, packages), diagnostics
+
+
+def _with_directory(function: LocalFunction, declared: DeclaredFunction, machine: Machine) -> LocalFunction:
+    """Return a function whose code is in directories: inline code is written to one, and zip files are unpacked.
+
+    Raises:
+        ValueError: There is no code, or it cannot be unpacked or written.
+    """
+    if declared.inline is not None:
+        try:
+            return _write_inline_code(function, declared.inline, machine.scratch())
+        except OSError as exc:
+            raise ValueError(f"the inline code cannot be written to a file: {exc}") from None
+    versions = {
+        number: replace(version, directory=_unpack_file(version.directory, machine)) if version.directory else version
+        for number, version in function.versions.items()
+    }
+    return replace(function, directory=_unpack_file(function.directory, machine), versions=versions)
+
+
+def _unpack_file(path: str | Path, machine: Machine) -> Path:
+    path = Path(path)
+    if not path.is_file():
+        return path
+    try:
+        return unpack(path, machine.scratch())
+    except OSError as exc:
+        raise ValueError(f"{str(path)!r} cannot be unpacked: {exc}") from None
+
+
+def _find_layers(declared: DeclaredFunction, machine: Machine, diagnostics: list[Diagnostic]) -> Iterator[Path]:
+    """Yield the directories of the layers; a zip file is unpacked."""
+    for layer in declared.layers:
+        try:
+            directory = _unpack_file(layer, machine)
+        except ValueError as exc:
+            text = f"layer {exc}; the layer is left out"
+            diagnostics.append(Diagnostic(declared.location("name"), text, fatal=False))
+            continue
+        if not directory.is_dir():
+            text = f"layer {str(layer)!r} does not exist"
+            diagnostics.append(Diagnostic(declared.location("name"), text, fatal=False))
+        # One that does not exist is found when it is built later.
+        yield directory
+
+
+def _install(
+    function: LocalFunction,
+    declared: DeclaredFunction,
+    layers: Sequence[Path],
+    machine: Machine,
+    diagnostics: list[Diagnostic],
+) -> list[Path]:
+    """Return the directories with the installed requirements of a Python function and of its layers."""
+    if machine.requirements_cache is None or function.runtime != "python":
+        return []
+    installed: list[Path] = []
+    for directory in (Path(function.directory), *reversed(layers)):
+        file = directory / REQUIREMENTS
+        if not file.is_file():
+            continue
+        try:
+            installed.append(install_requirements(file, function.python, machine.requirements_cache))
+        except (ValueError, OSError) as exc:
+            text = f"{os.path.relpath(file)} cannot be installed: {exc}"
+            diagnostics.append(Diagnostic(declared.location("directory"), text, fatal=False))
+    return installed
 
 
 def _write_inline_code(function: LocalFunction, source: str, scratch: Path) -> LocalFunction:
@@ -61,33 +138,18 @@ def _write_inline_code(function: LocalFunction, source: str, scratch: Path) -> L
     return replace(function, directory=directory)
 
 
-def _explain(text: str, function: LocalFunction) -> str:
-    path = Path(function.directory)
-    if not text.startswith("directory"):
-        return text
-    if path.is_file():
-        kind = "an archive" if path.suffix in _ARCHIVES else "a file"
-        return f"{str(function.directory)!r} is {kind}: unpack it and set the directory"
-    return f"directory {str(function.directory)!r} does not exist"
-
-
 def _choose_interpreter(
-    function: LocalFunction, declared: DeclaredFunction, diagnostics: list[Diagnostic]
+    function: LocalFunction, declared: DeclaredFunction, interpreters: Interpreters, diagnostics: list[Diagnostic]
 ) -> LocalFunction:
     """Choose an interpreter of the declared version, or this one if none with a runtime client is installed."""
-    declared_version = declared.runtime or ""
-    own = "python{}.{}".format(*sys.version_info)
-    if not re.fullmatch(r"python3\.\d+", declared_version) or declared_version == own or "python" in declared.locations:
+    if function.runtime == "python" and (failure := interpreters.get_failure(function.python)) is not None:
+        raise ValueError(failure)
+    if not needs_other_version(declared):
         return function
     # The interpreter is used only if it can run functions: a system often has one without any packages.
-    try:
-        if (found := shutil.which(declared_version)) is not None:
-            chosen = replace(function, python=found)
-            runtime_for(chosen)
-            return chosen
-    except ValueError:
-        pass
-    text = f"{declared_version} with awslambdaric is not installed: {own} runs the function"
+    if (found := interpreters.find_version(str(declared.runtime))) is not None:
+        return replace(function, python=found)
+    text = f"{declared.runtime} with awslambdaric is not installed: {OWN_VERSION} runs the function"
     diagnostics.append(Diagnostic(declared.location("runtime"), text, fatal=False))
     return function
 

@@ -1,18 +1,21 @@
-"""Find the file that describes a system, and read it."""
+"""Find the files that describe a system, and read them."""
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain._templates.files import read_text_file
 from lambdachain._templates.template import parse_template
 
 from ._function_builder import Declarations
-from ._template import declare_functions
+from ._template import declare_system
 from ._toml import SystemDefinition, parse_toml
 
 # The first of these that is in a directory describes the system.
@@ -24,11 +27,66 @@ FILES: Final = (
     "serverless.yml",
     "serverless.yaml",
 )
+_SAM_TEMPLATES: Final = ("template.yaml", "template.yml", "template.json")
+_SAM_BUILD: Final = Path(".aws-sam/build/template.yaml")
+CDK_MANIFEST: Final = Path("cdk.out/manifest.json")
 
 
-def find_files(directory: Path) -> list[Path]:
-    """Return the files in *directory* that may describe a system; the first takes precedence."""
-    return [path for name in FILES if (path := directory / name).is_file()]
+@dataclass(frozen=True, slots=True)
+class FoundFiles:
+    """The files in a directory that describe a system.
+
+    Attributes:
+        files: Those to read.
+        others: Those that are not read.
+        notices: What to report about the choice.
+    """
+
+    files: list[Path] = field(default_factory=list[Path])
+    others: list[Path] = field(default_factory=list[Path])
+    notices: list[str] = field(default_factory=list[str])
+
+
+def find_files(directory: Path, *, use_build: bool = True) -> FoundFiles:
+    """Find the files in a directory that describe a system.
+
+    Args:
+        directory: The directory; that of a CDK app's output is accepted too.
+        use_build: Whether to read what ``sam build`` has built of a template, if it is not older than the template.
+    """
+    if (directory / CDK_MANIFEST.name).is_file():
+        return FoundFiles(_find_cdk_stacks(directory))
+    found = [path for name in FILES if (path := directory / name).is_file()]
+    if not found:
+        return FoundFiles(_find_cdk_stacks(directory / CDK_MANIFEST.parent))
+    chosen, others = found[0], found[1:]
+    built = directory / _SAM_BUILD
+    if chosen.name not in _SAM_TEMPLATES or not use_build or not built.is_file():
+        return FoundFiles([chosen], others)
+    if built.stat().st_mtime_ns < chosen.stat().st_mtime_ns:
+        text = f"{chosen.name} is newer than {_SAM_BUILD}, which is not used: run sam build to serve what it builds"
+        return FoundFiles([chosen], others, [text])
+    text = f"serving what sam build has built in {_SAM_BUILD.parent}: pass {chosen.name} to serve the sources instead"
+    return FoundFiles([built], others, [text])
+
+
+def _find_cdk_stacks(directory: Path) -> list[Path]:
+    """Return the templates of the stacks of a CDK app, in the order of its output's manifest."""
+    try:
+        manifest: Any = json.loads(read_text_file(directory / CDK_MANIFEST.name))
+    except (OSError, ValueError, RecursionError):
+        return []
+    artifacts = manifest.get("artifacts") if is_mapping(manifest) else None
+    stacks: list[Path] = []
+    for artifact in artifacts.values() if is_mapping(artifacts) else ():
+        if not is_mapping(artifact) or not is_mapping(properties := artifact.get("properties")):
+            continue
+        if artifact.get("type") == "aws:cloudformation:stack":
+            stacks.append(directory / str(properties.get("templateFile")))
+        # The stacks of a stage are in an output of their own.
+        elif artifact.get("type") == "cdk:cloud-assembly":
+            stacks += _find_cdk_stacks(directory / str(properties.get("directoryName")))
+    return stacks
 
 
 def read_system(path: Path, context: TemplateContext) -> SystemDefinition:
@@ -55,7 +113,8 @@ def parse_system(text: str, source: str, directory: Path, context: TemplateConte
     try:
         if source.endswith(".toml"):
             return parse_toml(text, source, directory)
-        return SystemDefinition(declare_functions(parse_template(text, source, directory, context)))
+        declarations, files = declare_system(parse_template(text, source, directory, context), context)
+        return SystemDefinition(declarations, files=tuple(files))
     except TemplateError as exc:
         return SystemDefinition(Declarations(diagnostics=(exc.to_diagnostic(),)))
     except RecursionError:

@@ -1,20 +1,29 @@
-"""Declare the functions of a template: convert what it defines to settings of `LocalFunction`."""
+"""Declare the functions of a template and of its nested stacks: convert them to settings of `LocalFunction`."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
+from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from lambdachain._templates.document import Document
-from lambdachain._templates.functions import FunctionCode, FunctionDefinition, read_functions
+from lambdachain._templates.functions import FunctionDefinition, read_functions
 from lambdachain._templates.invocation_config import InvocationConfig, read_invocation_configs
-from lambdachain._templates.properties import resource_type
 from lambdachain._templates.template import Template
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
-from ._function_builder import Declarations, FunctionBuilder, build_functions
+from ._function_builder import (
+    Declarations,
+    FunctionBuilder,
+    SkippedFunction,
+    build_functions,
+    merge_declarations,
+)
+from ._images import describe_remedy
+from ._nested import read_stack_tree
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "Handler": "handler",
@@ -30,13 +39,18 @@ _EVENT_SETTINGS: Final[Mapping[str, str]] = {
     "OnFailure": "on_failure",
     "DeadLetter": "dead_letter",
 }
-_NESTED: Final = frozenset({"AWS::CloudFormation::Stack", "AWS::Serverless::Application"})
-# The directories inside a layer that Lambda's runtimes look for modules in.
-_SEARCH_PATHS: Final = (("PYTHONPATH", ("python", "")), ("NODE_PATH", ("nodejs/node_modules",)))
+
+
+def declare_system(template: Template, context: TemplateContext) -> tuple[Declarations, list[FilePath]]:
+    """Declare the functions of a template and of its nested stacks, and return the files of the latter too."""
+    if not is_mapping(template.document.get("Resources")):
+        return declare_functions(template), []
+    tree = read_stack_tree(template, context)
+    return merge_declarations(map(declare_functions, tree.templates), tree.diagnostics), tree.files
 
 
 def declare_functions(template: Template) -> Declarations:
-    """Declare the functions of a template."""
+    """Declare the functions of one template."""
     document = template.document
     diagnostics = list(document.diagnostics)
     if not is_mapping(document.get("Resources")):
@@ -44,34 +58,32 @@ def declare_functions(template: Template) -> Declarations:
         return Declarations(diagnostics=tuple(diagnostics))
     diagnostics += _find_unread_functions(document)
     functions: list[FunctionDefinition] = []
+    skipped: list[SkippedFunction] = []
     for function in read_functions(template):
         # A function without a known name cannot be called, and one without a known condition may not exist.
         unresolved = function.condition or function.name.value
         if isinstance(unresolved, UnresolvedValue):
-            diagnostics.append(Diagnostic(unresolved.location, unresolved.text))
+            skipped.append(SkippedFunction(function.logical_id, Diagnostic(unresolved.location, unresolved.text)))
         else:
             functions.append(function)
     configs, found = read_invocation_configs(template, functions)
-    builders = [_to_builder(function, configs[function.logical_id]) for function in functions]
-    return build_functions(builders, [*diagnostics, *found])
+    builders = [_to_builder(template, function, configs[function.logical_id]) for function in functions]
+    return build_functions(builders, [*diagnostics, *found], skipped)
 
 
 def _find_unread_functions(document: Document) -> Iterator[Diagnostic]:
-    """Report the resources that may contain functions that are not served."""
+    """Report the loops, whose functions are not served."""
     for logical_id in document.get("Resources"):
         location = document.location("Resources", logical_id)
         if logical_id.startswith("Fn::ForEach"):
             text = "Fn::ForEach is not supported: the functions that it creates are not served"
             yield Diagnostic(location, text, fatal=False)
-        elif resource_type(document, logical_id) in _NESTED:
-            text = "the functions of a nested template are not served with this one: pass its file as well"
-            yield Diagnostic(location, text, fatal=False)
 
 
-def _to_builder(function: FunctionDefinition, config: InvocationConfig) -> FunctionBuilder:
+def _to_builder(template: Template, function: FunctionDefinition, config: InvocationConfig) -> FunctionBuilder:
     builder = FunctionBuilder(function.name.value, function.location)
     builder.diagnostics += [*function.diagnostics, *config.diagnostics]
-    _set_code(builder, function.code, function.logical_id)
+    _set_code(builder, function, template)
     try:
         if (runtime := function.properties["Runtime"].require()) is not None:
             builder.set_runtime(str(runtime), function.properties["Runtime"].location)
@@ -79,7 +91,8 @@ def _to_builder(function: FunctionDefinition, config: InvocationConfig) -> Funct
         builder.diagnostics.append(exc.to_diagnostic())
     for name, setting in _SETTINGS.items():
         _set_property(builder, setting, function, name)
-    builder.set("environment", _with_layers(function), function.environment_location)
+    builder.layers = function.layers
+    builder.set("environment", dict(function.environment), function.environment_location)
     if function.is_tenant_isolated:
         builder.set("tenant_isolation", True, function.location)  # noqa: FBT003 - a value, not a switch
     if config.versions:
@@ -100,7 +113,8 @@ def _set_property(builder: FunctionBuilder, setting: str, function: FunctionDefi
         builder.diagnostics.append(exc.to_diagnostic())
 
 
-def _set_code(builder: FunctionBuilder, code: FunctionCode, logical_id: str) -> None:
+def _set_code(builder: FunctionBuilder, function: FunctionDefinition, template: Template) -> None:
+    code = function.code
     if code.directory is not None:
         builder.set("directory", str(code.directory), code.location)
     elif code.source is not None:
@@ -108,28 +122,17 @@ def _set_code(builder: FunctionBuilder, code: FunctionCode, logical_id: str) -> 
     elif code.error is not None:
         builder.diagnostics.append(Diagnostic(code.error.location, code.error.text))
     else:
-        builder.diagnostics.append(Diagnostic(code.location, _why_not_served(code, logical_id)))
+        builder.diagnostics.append(Diagnostic(code.location, _why_not_served(function, template)))
 
 
-def _why_not_served(code: FunctionCode, logical_id: str) -> str:
-    name = code.property_name
-    if code.kind == "image":
-        return "a function in a container image cannot be served"
-    if code.kind == "s3":
+def _why_not_served(function: FunctionDefinition, template: Template) -> str:
+    name = function.code.property_name
+    if function.code.kind == "image":
+        remedy = describe_remedy(template, function.logical_id, function.name.value)
+        return f"a function in a container image cannot be served: {remedy}"
+    if function.code.kind == "s3":
         return f"the code is in S3: to serve the function, set {name} to a directory on this machine"
-    return f"no {name}: set it to the directory of the code, such as {name}: ./{logical_id.lower()}"
-
-
-def _with_layers(function: FunctionDefinition) -> dict[str, str]:
-    """Return the environment with the layers on the modules' search paths, behind what the template puts there."""
-    environment = dict(function.environment)
-    # Behind what the template itself puts on the path, which takes precedence.
-    for variable, inside in _SEARCH_PATHS:
-        entries = [str(directory / part) for directory in function.layers for part in inside]
-        if entries:
-            own = [environment[variable]] if variable in environment else []
-            environment[variable] = ":".join([*own, *entries])
-    return environment
+    return f"no {name}: set it to the directory of the code, such as {name}: ./{function.logical_id.lower()}"
 
 
 def _set_events(builder: FunctionBuilder, config: InvocationConfig) -> None:

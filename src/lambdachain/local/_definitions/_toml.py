@@ -28,10 +28,12 @@ class SystemDefinition:
     Attributes:
         declarations: The functions, and what is wrong with the file.
         services: The addresses of the services that events go to, which only a ``lambdachain.toml`` has.
+        files: The files that it was read from besides, such as the templates of nested stacks.
     """
 
     declarations: Declarations
     services: Mapping[str, str] = field(default_factory=dict[str, str])
+    files: tuple[Path, ...] = ()
 
 
 def parse_toml(text: str, source: str, directory: Path) -> SystemDefinition:
