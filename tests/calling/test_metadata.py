@@ -174,7 +174,7 @@ def test_the_limit_is_lambdas():
 
     assert {"k": "v" * (2685 - bare)} == _sent(Metadata("c", 1), {"k": "v" * (2685 - bare)})
     with pytest.raises(
-        RequestTooLargeError, match="client_context is 3,584 bytes in base64; Lambda takes at most 3,583"
+        RequestTooLargeError, match="client_context is 3,584 bytes in base64; Lambda accepts at most 3,583"
     ):
         _sent(Metadata("c", 1), {"k": "v" * (2686 - bare)})
 

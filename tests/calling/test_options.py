@@ -230,7 +230,7 @@ def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) 
 
     assert 3580 == len(invocation.client_context or "")
     message = _refused(Recorder(), RequestTooLargeError, client_context=_custom(2686))
-    assert "client_context is 3,584 bytes in base64; Lambda takes at most 3,583" in message
+    assert "client_context is 3,584 bytes in base64; Lambda accepts at most 3,583" in message
     assert "vvv" not in message
 
 

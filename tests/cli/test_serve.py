@@ -343,7 +343,7 @@ def test_a_web_page_is_refused_and_reported(serve: Any, write: Any):
         200,
         403,
     ]
-    assert served.wait_for("notice")["text"].startswith("refused a request: its Host 'third.example:")
+    assert served.wait_for("notice")["text"].startswith("rejected a request: its Host 'third.example:")
     assert status(Origin="https://evil.example") == 403
 
 

@@ -458,7 +458,7 @@ async def test_a_closed_client_raises() -> None:
     async with AsyncLambdaClient(transport) as client:
         await client.call(double, 21)
 
-    with pytest.raises(ConnectError, match="make a new one"):
+    with pytest.raises(ConnectError, match="create a new one"):
         await client.call(double, 21)
     assert 1 == transport.closed
 

@@ -101,7 +101,7 @@ class Settings(TypedDict):
 )
 def test_a_secret_in_a_declared_type_is_refused(form: Any) -> None:
     """Wherever it is, with a remedy."""
-    with pytest.raises(ContractError, match="written as asterisks: give it a serializer that writes its value"):
+    with pytest.raises(ContractError, match="written as asterisks: add a serializer that writes its value"):
         declared(form)
 
 

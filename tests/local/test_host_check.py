@@ -194,7 +194,7 @@ def test_a_web_page_runs_nothing(serving, tmp_path, caplog, path, fields):
     assert "was refused" in json.loads(body)["Message"]
     lines = [record.getMessage() for record in caplog.records if record.name == "lambdachain.local"]
     assert len(lines) == 1
-    assert lines[0].startswith("refused a request: ")
+    assert lines[0].startswith("rejected a request: ")
     assert str(trace) not in lines[0]
 
 

@@ -149,7 +149,7 @@ def _make_rejection(report: _Report, facts: FunctionErrorFacts) -> RequestReject
     if details is None:
         return None
     return RequestRejectedError(
-        _truncate(f"the function refused the request: {describe_details(details)}"), errors=details, **facts
+        _truncate(f"the function rejected the request: {describe_details(details)}"), errors=details, **facts
     )
 
 

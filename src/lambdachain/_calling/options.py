@@ -243,7 +243,7 @@ def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  
 
 
 def validate_name(name: str, text: str | None, function: str) -> str | None:
-    """Return a tenant id or durable name; raise for one that Lambda would refuse."""
+    """Return a tenant id or durable name; raise for one that Lambda would reject."""
     if text is None:
         return None
     pattern = {"tenant_id": _TENANT_ID, "durable_name": _DURABLE_NAME}[name]

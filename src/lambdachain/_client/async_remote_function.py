@@ -136,6 +136,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
+        # Only the new options: the others were checked when they were bound.
         check_bound(options)
         return AsyncRemoteFunction(self._invoker, self.contract, self._function, {**self._options, **options})
 

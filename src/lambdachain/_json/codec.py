@@ -46,7 +46,7 @@ def codec_for(annotation: object) -> Codec:
     try:
         # date | str and str | date are equal and hash alike, but pydantic tries their members in order: the repr
         # keeps their cache entries apart.
-        return _cached_codec(annotation, "" if isinstance(annotation, type) else repr(annotation))
+        return _get_codec(annotation, "" if isinstance(annotation, type) else repr(annotation))
     except TypeError as exc:
         if isinstance(exc, ContractError):  # it is a TypeError, too, but says that the type cannot be built
             raise
@@ -344,7 +344,7 @@ class Codec:
 
 
 @lru_cache(maxsize=1024)
-def _cached_codec(annotation: object, _order: str) -> Codec:
+def _get_codec(annotation: object, _order: str) -> Codec:
     return Codec(annotation)
 
 

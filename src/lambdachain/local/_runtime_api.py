@@ -142,7 +142,7 @@ class _ClientConnection:
 class RuntimeApi:
     """A Runtime API on its own port, for the processes of one sandbox of the function *name*.
 
-    Every process on the machine can connect to the port. So a request is refused if the system reports that a process
+    Every process on the machine can connect to the port. So a request is rejected if the system reports that a process
     outside the sandbox made the connection. If the system does not report it, the request's path must start with a
     secret that is part of the address.
     """
@@ -259,7 +259,7 @@ class RuntimeApi:
                 await (self._receive_stream(http) if is_stream else self._receive_report(http, report[2]))
 
     async def _refuse(self, http: HttpConnection, error_type: str, reason: str) -> None:
-        _LOGGER.warning("refused a request to the Runtime API of %s: %s", self._name, reason)
+        _LOGGER.warning("rejected a request to the Runtime API of %s: %s", self._name, reason)
         await _read_body(http)
         await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Refused: {reason}"}).encode())
 

@@ -25,7 +25,7 @@ from lambdachain._analysis.permissions.required_permissions import (
     FunctionResource,
     RequiredPermission,
     Stack,
-    required_permissions,
+    find_required_permissions,
 )
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
@@ -40,7 +40,7 @@ OTHER_ACCOUNT = resource.Caller("111122223333")
 def get_parent_permissions() -> Sequence[RequiredPermission]:
     """Return the permissions that the parent of the parent/child example requires."""
     found = survey(read_sources([EXAMPLE]))
-    return required_permissions(
+    return find_required_permissions(
         found.reachable_from(handler.unit for handler in found.find_handlers("ParentFunction"))
     ).each
 

@@ -48,7 +48,7 @@ _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
 def translate(exc: Exception, *, progress: Progress) -> NoAnswerError:
-    """Convert *exc*; *progress* is how far the request may have got if the exception does not say.
+    """Convert *exc*; *progress* is how far the request may have got if the exception does not show it.
 
     A foreign exception (a framework's, a stub's, one from a user's event handler) is raised unchanged, even if botocore
     has wrapped it.
@@ -155,7 +155,7 @@ def translate_stream_error(exc: Exception, *, progress: Progress) -> NoAnswerErr
 
 
 def check_headers(request: Any, **_: Any) -> None:
-    """Refuse a request with a line break in a header, the rest of which would be read as another header.
+    """Reject a request with a line break in a header, the rest of which would be read as another header.
 
     Raises:
         NoAnswerError: There is one; its value, which may be a secret, is not quoted.

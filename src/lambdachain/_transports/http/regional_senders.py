@@ -88,7 +88,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
             return self._senders[region]
 
     def _take_senders(self) -> list[W]:
-        """Refuse later calls, and return the senders to close."""
+        """Reject later calls, and return the senders to close."""
         with self._lock:
             self._closed = True
             senders, self._senders = self._senders, {}
@@ -105,7 +105,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
         return BotoTransport(**self._arguments).host_for(region, function)
 
     def _find_endpoint(self, region: str | None, function: str) -> tuple[str, Endpoint | None]:
-        """Return the region and its endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
+        """Return the region and its endpoint; ``None`` if only botocore supports it, or can report what is wrong."""
         setup = self._setup = self._setup or _read_setup(self._session)
         settings = setup.settings
         region = region or self._region or settings.region
@@ -153,7 +153,7 @@ def _read_setup(given: object) -> _Setup:
 
 
 def _endpoint(region: str, url: str | None, settings: HttpSettings) -> Endpoint | None:
-    """Return the endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
+    """Return the endpoint; ``None`` if only botocore supports it, or can report what is wrong."""
     if url is None:
         known = not settings.profile_endpoint
         return (

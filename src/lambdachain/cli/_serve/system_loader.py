@@ -70,7 +70,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
         files, ignored_files = (found := find_files(request.directory))[:1], found[1:]
     if not files and not request.arguments:
         text = f"nothing to serve: pass functions (orders=app.handler), or a file; found none of {', '.join(FILES)}"
-        return _failed_with(Diagnostic(Location("lambdachain serve"), text))
+        return _failed_system(Diagnostic(Location("lambdachain serve"), text))
     # Functions on the command line come first: of two declarations with one name, the first is served.
     systems = [SystemDefinition(parse_arguments(filter(is_function, request.arguments), request.directory))]
     systems += [read_system(path, request.context) for path in files]
@@ -80,7 +80,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     try:
         environment = _read_env_file(request.env_file)
     except TemplateError as exc:
-        return _failed_with(exc.to_diagnostic())
+        return _failed_system(exc.to_diagnostic())
     functions: list[LocalFunction] = []
     for each in declared.values():
         ready, more_problems = prepare_function(each, scratch=request.scratch, environment=environment)
@@ -100,7 +100,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     )
 
 
-def _failed_with(problem: Diagnostic) -> LoadedSystem:
+def _failed_system(problem: Diagnostic) -> LoadedSystem:
     return LoadedSystem((), {}, (problem,), {})
 
 
