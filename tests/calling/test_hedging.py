@@ -45,10 +45,10 @@ class Line:
         """Run the next reply."""
         reply = self.replies[len(self.sent)]
         self.sent.append(invocation)
-        given = reply()
-        if isinstance(given, BaseException):
-            raise given
-        return given
+        result = reply()
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     def close(self) -> None:
         """Do nothing."""

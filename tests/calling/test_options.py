@@ -238,7 +238,7 @@ def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) 
     "custom", [{"a": 1}, {1: "a"}, {"a": None}, {"a": {"b": SECRET}}, {SECRET: b""}, SECRET, [SECRET], 5]
 )
 def test_a_client_context_is_made_of_text(custom: Any, recorder: Recorder) -> None:
-    """Callees in Java and Go read only strings; other values are refused and not shown."""
+    """Callees in Java and Go read only strings; other values are rejected and not shown."""
     message = _refused(recorder, InvalidRequestError, client_context=custom)
 
     assert "client_context must map str to str" in message

@@ -1,4 +1,4 @@
-"""The output of ``serve`` for people: one line per message, whatever the names of functions, callers and errors."""
+"""The output of ``serve`` for people: one line per message, for any names of functions, callers and errors."""
 
 from __future__ import annotations
 

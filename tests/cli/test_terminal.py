@@ -134,7 +134,7 @@ def test_results_on_a_terminal_have_no_bar_between_them(terminal: Any, tmp_path:
 
 
 def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server: Any, tmp_path: Path):
-    """What was under way comes to its end; the next run tells what is done and draws what is left."""
+    """Calls in flight complete; the next run reports what is done and draws what remains."""
     (tmp_path / "in.jsonl").write_text("".join(f"{n}\n" for n in range(2000)))
     arguments = ("map", "f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20")
     first = terminal(*arguments)
@@ -168,7 +168,7 @@ def test_the_printed_script_completes_in_bash(command: list[str], environment: d
 
 
 def test_a_file_name_cannot_control_a_terminal(terminal: Any, tmp_path: Path):
-    """Whoever commits a file must not control the terminals of its readers."""
+    """The author of a file must not control the terminals of its readers."""
     code = "import boto3\nboto3.client('lambda').invoke(FunctionName='charge')\n"
     (tmp_path / "a\x1b]0;owned\x07b\x1b[2Jc.py").write_text(code)
     drawn = terminal("graph", ".")

@@ -146,7 +146,7 @@ print(json.dumps(Contract("f", request=Item, response=list[Item], errors=list(er
 
 
 def test_it_is_the_same_in_every_process():
-    """To the byte, whatever the order of sets."""
+    """To the byte, for any order of sets."""
     printed = {
         subprocess.run(
             [sys.executable, "-c", SCRIPT], env={"PYTHONHASHSEED": str(seed)}, capture_output=True, check=True

@@ -141,7 +141,7 @@ def test_a_map_uses_the_bucket(s3: Any):
 
 
 def _by_threes(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Let three calls through together."""
+    """Wait for three calls, and release them together."""
     together = threading.Barrier(3)
     return lambda *arguments: (together.wait(20), call(*arguments))[1]
 

@@ -275,7 +275,7 @@ echo = Contract("echo", request=int, response=int)
 
 
 def test_closing_a_client_during_a_map_completes_calls_in_flight():
-    """Others are refused, and no thread is left."""
+    """Others are rejected, and no thread is left."""
     with ThrottlingServer(delay=0.05) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         results = client.map(echo, range(100), max_concurrency=8, return_exceptions=True)

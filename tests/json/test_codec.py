@@ -451,7 +451,7 @@ def test_responses_are_validated_leniently() -> None:
     ],
 )
 def test_nan_and_infinity_are_not_encoded(form: Any, wrap: Any, loc: Any, number: float) -> None:
-    """They become neither null nor text that no parser reads: they are refused, with their location."""
+    """They become neither null nor text that no parser reads: they are rejected, with their location."""
     for way in (codec_for(form).encode, codec_for(form).dump):
         error = _refused(way, wrap(number))
         assert [loc] == _locs(error)
@@ -506,7 +506,7 @@ def test_none_is_not_mistaken_for_nan() -> None:
 
 
 def test_strings_that_contain_nan_are_valid() -> None:
-    """Only numbers are checked, whatever the strings contain."""
+    """Only numbers are checked, regardless of what strings contain."""
     value = Reading(name="NaN null Infinity", value=1.5)
 
     assert value == codec_for(Reading).decode(codec_for(Reading).encode(value))
@@ -523,7 +523,7 @@ def test_nan_in_a_response_is_refused(form: Any, literal: bytes) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"order_id": "o"', b"\xff\xfe", b"null null", b"'a'", b"<html>"])
 def test_invalid_json_is_refused(data: bytes) -> None:
-    """A truncated or foreign body is an error of the whole value, whatever the type."""
+    """A truncated or foreign body is an error of the whole value, for every type."""
     for form in (Order, Any, JsonValue, None):
         assert "json_invalid" == _refused(codec_for(form).decode, data).details[0]["type"]
 
@@ -804,7 +804,7 @@ _parcels = st.builds(
 @often
 @given(st.tuples(st.just(Parcel), _parcels) | st.tuples(st.just(PricedConstants), _priced[1]))
 def test_nan_is_found_by_the_key_of_its_field(given: tuple[Any, Any]) -> None:
-    """Wherever it is, and whatever strings, keys and Nones look like it; valid values are sent."""
+    """In any place, and next to strings, keys and Nones that look like it; valid values are sent."""
     form, value = given
     meant = TypeAdapter(form).dump_python(value, by_alias=True)
     if _is_finite(meant):
@@ -853,7 +853,7 @@ def test_nan_in_a_polymorphic_subclass_is_refused() -> None:
     ],
 )
 def test_nan_among_nones_is_refused(form: Any, wrap: Any, number: float | None) -> None:
-    """Both are ``null`` in JSON: a NaN is refused, however many Nones there are, and a None is not."""
+    """Both are ``null`` in JSON: a NaN is rejected, however many Nones there are, and a None is not."""
     if number is NAN:
         assert "finite_number" == _refused(codec_for(form).encode, wrap(number)).details[0]["type"]
     else:

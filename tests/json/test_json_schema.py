@@ -204,7 +204,7 @@ def test_computed_fields_are_written_and_excluded_ones_are_not():
 
 
 def test_fields_have_no_titles():
-    """Models do: a title tells one from another."""
+    """Models do: a title distinguishes them."""
     assert read(Base) == {
         "properties": {"a": {"type": "integer"}},
         "required": ["a"],
@@ -272,7 +272,7 @@ ALIKE: list[Any] = [
 
 @pytest.mark.parametrize("form", ALIKE, ids=repr)
 def test_a_type_reads_what_it_writes(form: Any):
-    """Whatever the release of pydantic calls it, and whichever functions take part."""
+    """Regardless of its name in a release of pydantic, and for any combination of functions."""
     assert unread(form, form) == []
 
 

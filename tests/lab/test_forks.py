@@ -384,8 +384,8 @@ def _credentials(connection: Connection) -> None:
     request = connection.read_request()
     asked_by = request.headers["authorization"]
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
-    said = {"AccessKeyId": asked_by, "SecretAccessKey": "s", "Token": "t", "Expiration": expiry}
-    connection.send(http_response("200 OK", json.dumps(said).encode()))
+    keys = {"AccessKeyId": asked_by, "SecretAccessKey": "s", "Token": "t", "Expiration": expiry}
+    connection.send(http_response("200 OK", json.dumps(keys).encode()))
 
 
 @pytest.fixture

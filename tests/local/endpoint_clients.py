@@ -107,7 +107,7 @@ class AwsCli:
         return arguments
 
     def reports(self, answer: Answer) -> Answer:
-        """Return what this client reports of a response: of a refusal, neither status nor reason."""
+        """Return what this client reports of a response: of a rejection, neither status nor reason."""
         return replace(answer, status=None, reason=None) if answer.refused else answer
 
     def close(self) -> None:
@@ -178,7 +178,7 @@ class Lines:
         return json.loads(answer)
 
     def close(self) -> None:
-        """Let it exit."""
+        """End the process."""
         self._process.communicate()
 
 

@@ -1,4 +1,4 @@
-"""A full disk: events that cannot be stored are refused, and everything resumes once there is space."""
+"""A full disk: events that cannot be stored are rejected, and everything resumes once there is space."""
 
 from __future__ import annotations
 
@@ -186,7 +186,7 @@ def test_an_event_that_ends_while_the_disk_is_full(run):
 
 
 def test_a_queue_that_was_deleted(run):
-    """SQLite would keep the events in a file without a name, lost with the process: they are refused."""
+    """SQLite would keep the events in a file without a name, lost with the process: they are rejected."""
     reported = run(GONE)
 
     assert is_refusal(reported["refused"])

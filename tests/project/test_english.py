@@ -93,7 +93,7 @@ def test_what_is_not_valid_is_called_so(module: str):
 
 
 def test_a_class_name_has_one_meaning():
-    """Whoever greps for a class finds one."""
+    """A search for a class finds one."""
     places = defaultdict[str, list[str]](list)
     for module, source in MODULES.items():
         for node in get_nodes(source):

@@ -88,7 +88,7 @@ def respond(to_response: Callable[[Request], bytes]) -> Callable[[Connection], N
 
 
 def trickle(prompt: bytes, slowly: bytes) -> Callable[[Connection], None]:
-    """Read the request, send *prompt* at once and *slowly* byte by byte, and then hang."""
+    """Read the request, send *prompt* immediately and *slowly* byte by byte, and then hang."""
 
     def act(connection: Connection) -> None:
         connection.read_request()

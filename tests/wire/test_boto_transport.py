@@ -32,7 +32,7 @@ ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test start without a default session, as a new process does."""
+    """Start each test without a default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 

@@ -49,12 +49,12 @@ def summary(error: lc.CallError) -> tuple[type, Execution, bool, int]:
 
 
 def on_accept(act: str) -> Script:
-    """Do *act* as soon as the connection is accepted."""
+    """Run *act* as soon as the connection is accepted."""
     return lambda connection: getattr(connection, act)()
 
 
 def mid_request(act: str) -> Script:
-    """Do *act* when a part of the request has arrived."""
+    """Run *act* when a part of the request has arrived."""
 
     def script(connection: Any) -> None:
         connection.read(100)
@@ -76,7 +76,7 @@ def after_request(*sent: bytes, then: str = "close") -> Script:
 
 
 def known_by_status(script: Script, *verdict: object) -> Script:
-    """Set the result over HttpTransport: a complete status line tells it that the function ran."""
+    """Set the result over HttpTransport: a complete status line shows that the function ran."""
     script.on_http = verdict  # type: ignore[attr-defined]
     return script
 

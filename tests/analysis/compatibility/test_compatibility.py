@@ -214,12 +214,12 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         list[int],
         Annotated[list[int], Field(max_length=3)],
         [
-            "request: maxItems was none, is 3 now",
+            "request: maxItems was unset, is 3 now",
             f"  old callers: old callers may send {INTEGERS}, but the new callee accepts {LIMITED}",
             f"  other callers: other callers may send {INTEGERS}, but the new callee accepts {LIMITED}",
         ],
         [
-            "request: maxItems was 3, is none now",
+            "request: maxItems was 3, is unset now",
             f"  new callers: new callers may send {INTEGERS}, but the old callee accepts {INTEGERS} (at most 3 items)",
         ],
     ),

@@ -29,7 +29,7 @@ SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test start without boto3's default session, as a new process does."""
+    """Start each test without boto3's default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
@@ -214,7 +214,7 @@ def test_a_secret_with_a_line_break_is_reported_and_not_shown(monkeypatch: pytes
 
 
 def test_the_environment_alone_needs_no_botocore() -> None:
-    """Nor any other module that takes long to import."""
+    """The same holds for every other module that takes long to import."""
     heavy = ["botocore", "boto3", "urllib3", "urllib.parse", "http.client", "email", "asyncio", "pathlib", "pydantic"]
     script = (
         "import sys\nfrom lambdachain._transports.http.credentials import Credentials\n"

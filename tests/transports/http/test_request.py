@@ -37,7 +37,7 @@ class Written:
         self.headers = {name: value for name, value in self.lines}  # noqa: C416 - pairs of lists
 
     def signed(self) -> dict[str, str]:
-        """Give the headers that are signed."""
+        """Return the headers that are signed."""
         names = self.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
         return {name: self.headers[name] for name in names}
 
@@ -64,7 +64,7 @@ class Prepared:
         self.requests: list[Any] = []
 
     def invoke(self, parameters: Mapping[str, Any]) -> Any:
-        """Give the request that botocore makes of *parameters*."""
+        """Return the request that botocore creates from *parameters*."""
         self.client.invoke(**parameters)
         return self.requests.pop()
 
