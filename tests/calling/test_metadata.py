@@ -567,7 +567,7 @@ class StrictDict(TypedDict):
     id: str
 
 
-def _handler_of(form: Any) -> RemoteHandler[Any, Any]:
+def _make_handler(form: Any) -> RemoteHandler[Any, Any]:
     def function(request: Any) -> Any:
         return request
 
@@ -578,14 +578,14 @@ def _handler_of(form: Any) -> RemoteHandler[Any, Any]:
 @pytest.mark.parametrize("form", [Strict, StrictDataclass, PlainDataclass, StrictDict])
 def test_headers_that_opentelemetry_injects_break_no_strict_model(form: Any):
     """Its botocore instrumentation adds them to the payload itself."""
-    assert {"id": "o-1"} == _handler_of(form)({"id": "o-1", "headers": INJECTED}, None)
+    assert {"id": "o-1"} == _make_handler(form)({"id": "o-1", "headers": INJECTED}, None)
 
 
 def test_a_model_that_declares_headers_keeps_them():
     """They are the caller's own there."""
     event = {"id": "o-1", "headers": INJECTED}
 
-    assert event == _handler_of(WithHeaders)(event, None)
+    assert event == _make_handler(WithHeaders)(event, None)
 
 
 def test_a_strict_model_refuses_everything_else():
@@ -596,5 +596,5 @@ def test_a_strict_model_refuses_everything_else():
         ({"headers": INJECTED}, {("id",), ("headers",)}),
     ):
         with pytest.raises(RequestRejectedError) as rejected:
-            _handler_of(Strict)(event, None)
+            _make_handler(Strict)(event, None)
         assert refused == {error["loc"] for error in rejected.value.errors}

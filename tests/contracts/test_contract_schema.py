@@ -88,7 +88,7 @@ def test_what_lambdachain_callers_do_differently_is_added():
     )
 
 
-def _described(schema: Any) -> list[dict[str, Any]]:
+def _get_descriptions(schema: Any) -> list[dict[str, Any]]:
     several = [*schema["errors"].values(), *schema.get("errors_as_read", {}).values()]
     return [
         schema[key] for key in ("request", "response", "request_as_sent", "response_as_read") if key in schema
@@ -97,7 +97,7 @@ def _described(schema: Any) -> list[dict[str, Any]]:
 
 def test_every_schema_is_valid_and_self_contained():
     """Draft 2020-12, and every reference is resolved inside it."""
-    described = _described(CHARGE.schema())
+    described = _get_descriptions(CHARGE.schema())
 
     assert len(described) == 7
     for schema in described:

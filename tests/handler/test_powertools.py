@@ -50,7 +50,7 @@ place = Contract("orders-place", request=Order, response=Placed, errors=[Decline
 
 
 @lambda_handler_decorator
-def _noted(handler: Handler, event: Any, context: Any, seen: list[Any]) -> Any:
+def _record_and_call(handler: Handler, event: Any, context: Any, seen: list[Any]) -> Any:
     seen.append(event)
     answer = handler(event, context)
     seen.append(answer)
@@ -109,7 +109,7 @@ def decorators(traces: Traces) -> dict[str, Callable[[Handler], Handler]]:
         "logger": lambda handler: logger.inject_lambda_context(handler, clear_state=True),
         "tracer": tracer.capture_lambda_handler,
         "metrics": counted,
-        "middleware": lambda handler: _noted(handler, seen=[]),
+        "middleware": lambda handler: _record_and_call(handler, seen=[]),
         "parser": lambda handler: event_parser(handler, model=Order),
     }
 
@@ -194,7 +194,7 @@ def test_the_middleware_below_sees_the_model() -> None:
     seen: list[Any] = []
 
     @remote(place)
-    @_noted(seen=seen)
+    @_record_and_call(seen=seen)
     def handler(order: Order, context: Any) -> Placed:
         return _place(order, context)
 
