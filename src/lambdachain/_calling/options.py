@@ -30,7 +30,7 @@ class CallOptions(TypedDict, total=False):
     ``tenant_id``: The tenant, for a function with tenant isolation.
     ``durable_name``: The name of a durable execution, which Lambda runs only once.
     ``client_context``: Texts for the callee's ``context.client_context.custom``.
-    ``log_tail``: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+    ``log_tail``: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
     """
 
     timeout: float | timedelta | None

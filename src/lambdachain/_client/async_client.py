@@ -36,7 +36,7 @@ T = TypeVar("T")
 class AsyncLambdaClient:
     """Call functions from an event loop: as ``LambdaClient``, with coroutines for methods.
 
-    Make one at module scope and keep it: it connects with the first call, and serves every event loop of the process,
+    Create one at module scope and keep it: it connects with the first call, and serves every event loop of the process,
     each over connections of its own. A call that is cancelled, or that an ``asyncio.timeout`` ends, ends immediately;
     the function, if the request reached it, runs to its end.
 
@@ -58,7 +58,7 @@ class AsyncLambdaClient:
             ``LAMBDACHAIN_TRANSPORT`` overrides that. A blocking transport has a thread for each call.
         timeout: Seconds, or a ``timedelta``, for each call that sets no timeout of its own, all attempts included; by
             default, as long as a function may run. Inside an invocation, no call outlives it in any case.
-        retry: When a failed call is sent again: a ``RetryPolicy``, or ``RetryPolicy.never()``.
+        retry: When a failed call is retried: a ``RetryPolicy``, or ``RetryPolicy.never()``.
         resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
         hooks: Coroutine functions around every attempt, the first one outermost; see ``AsyncHook``.
 
@@ -107,7 +107,7 @@ class AsyncLambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         located = self._invoker.locate(target, options, response=response)
         return (await self._invoker.invoke(located, payload, options)).value
@@ -144,7 +144,7 @@ class AsyncLambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         located = self._invoker.locate(target, options, response=response)
         return await self._invoker.invoke(located, payload, options)
@@ -278,7 +278,7 @@ class AsyncLambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: Rejected.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            log_tail: Request the last 4 KB of the log of a call that fails.
             max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
@@ -379,7 +379,7 @@ class AsyncLambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: Rejected: Lambda has no durable executions that stream.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``FunctionError``.
         """
         from .async_stream import decode_chunks, stream_response
 
@@ -424,7 +424,7 @@ class AsyncLambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")

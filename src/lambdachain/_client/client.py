@@ -35,7 +35,7 @@ T = TypeVar("T")
 class LambdaClient:
     """Call functions: wait for the response, fire and forget, or only check whether it is allowed.
 
-    Thread-safe. Make one at module scope and keep it: it connects with the first call, and keeps its connections. It
+    Thread-safe. Create one at module scope and keep it: it connects with the first call, and keeps its connections. It
     retries a call only where that cannot run the function twice against its contract; botocore's own retries are off.
 
     Args:
@@ -43,7 +43,7 @@ class LambdaClient:
             ``LAMBDACHAIN_TRANSPORT`` (``http`` or ``boto``) overrides that, and a test's ``lambda_stub`` replaces both.
         timeout: Seconds, or a ``timedelta``, for each call that sets no timeout of its own, all attempts included; by
             default, as long as a function may run. Inside an invocation, no call outlives it in any case.
-        retry: When a failed call is sent again: a ``RetryPolicy``, or ``RetryPolicy.never()``.
+        retry: When a failed call is retried: a ``RetryPolicy``, or ``RetryPolicy.never()``.
         resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
         hooks: Functions around every attempt, the first one outermost: a circuit breaker, a tracer; see ``Hook``.
 
@@ -87,7 +87,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
 
         Raises:
             NotInvokedError: The function did not run; the subclass is the reason.
@@ -131,7 +131,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         located = self._invoker.locate(target, options, response=response)
         return self._invoker.invoke(located, payload, options)
@@ -265,7 +265,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: Rejected.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            log_tail: Request the last 4 KB of the log of a call that fails.
             max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
@@ -372,7 +372,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: Rejected: Lambda has no durable executions that stream.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``FunctionError``.
 
         Raises:
             CallError: As for ``call``; ``ResponseError`` where the stream breaks off.
@@ -424,7 +424,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")

@@ -133,7 +133,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         return self._bind(options).call(payload)
 
@@ -149,7 +149,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         return self._bind(options).invoke(payload)
 
@@ -192,7 +192,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: Rejected.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            log_tail: Request the last 4 KB of the log of a call that fails.
             max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
@@ -230,7 +230,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         check_bound(options, function)
         return self._bind(options, function)

@@ -176,7 +176,7 @@ def _allow_subclass_fields(described: JsonSchema) -> JsonSchema:
 
 
 def _describe_decimal(described: JsonSchema, kind: str, extensions: Schema) -> JsonSchema:
-    """Mark a decimal as such, whether it is a string or a number, and give both the same limits."""
+    """Mark a decimal as such, whether it is a string or a number, and set the same limits for both."""
     if "anyOf" in described:
         return {**described, "anyOf": [_describe_decimal(option, kind, extensions) for option in described["anyOf"]]}
     is_text = described["type"] == "string"

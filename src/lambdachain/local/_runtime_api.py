@@ -261,7 +261,7 @@ class RuntimeApi:
     async def _refuse(self, http: HttpConnection, error_type: str, reason: str) -> None:
         _LOGGER.warning("rejected a request to the Runtime API of %s: %s", self._name, reason)
         await _read_body(http)
-        await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Refused: {reason}"}).encode())
+        await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Rejected: {reason}"}).encode())
 
     async def _handle_init_error(self, http: HttpConnection) -> None:
         if self._served:

@@ -109,7 +109,7 @@ def function_response(received: ReceivedRequest, body: bytes, *, has_failed: boo
 
 def _respond_with(contract: Contract[Any, Any], received: ReceivedRequest, body: bytes) -> ApiResponse:
     offload, metadata = contract.offload, received.metadata()
-    # The callee offloads its response only if the caller has said that it can read it from S3.
+    # The callee offloads its response only if the caller has declared that it can read it from S3.
     if offload is not None and metadata is not None and metadata.offload and offload.takes(len(body)):
         body = encode_reference(put_payload(offload, body, transport_override()))
     if len(body) > MAX_RESPONSE:

@@ -169,7 +169,7 @@ class StubTransport:
         return self._respond(invocation, timeout)[1]
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Send the scripted response piece by piece; see ``StreamingTransport.open_stream``."""
+        """Send the scripted response in chunks; see ``StreamingTransport.open_stream``."""
         return to_response_stream(*self._respond(invocation, timeout))
 
     def pause(self, seconds: float) -> None:

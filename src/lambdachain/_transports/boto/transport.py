@@ -224,7 +224,7 @@ class BotoTransport(AwsTransport):
             raise
         except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
             if not self._endpoint_url and not has_configured_endpoint():
-                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
+                network_guard.check(function, "AWS")  # most tests have no region either: report that they need a stub
             raise translate_setup_error(exc) from None
         _set_keep_alive(client)
         _cache_user_agent(client)
@@ -232,7 +232,7 @@ class BotoTransport(AwsTransport):
         return client
 
     def _expire_rejected_credentials(self, client: Any, outcome: Outcome, watched: Exchange) -> Outcome:
-        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry."""
+        """Have credentials that AWS rejected as expired refreshed for the next request, before their own expiry."""
         if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         refused = get_signing_keys(watched.headers)

@@ -112,7 +112,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
         if region is None:
             if url is None:
-                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
+                network_guard.check(function, "AWS")  # most tests have no region either: report that they need a stub
             raise _setup_error(
                 "no AWS region: set AWS_REGION, pass region= to the transport, or address the function by its ARN"
             )

@@ -50,7 +50,7 @@ class ResponseReader:
     r"""Parses one response.
 
     Args:
-        streamed: Whether the body of a success is taken in pieces (``take_body``), whatever its length; any other body
+        streamed: Whether the body of a success is taken in pieces (``take_body``), of any length; any other body
             is kept until it is complete, and its length is limited.
     >>> reader = ResponseReader()
     >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
