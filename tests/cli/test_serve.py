@@ -250,7 +250,7 @@ def test_a_second_signal_exits_immediately(serve: Any, write: Any):
 
 
 def test_output_for_people(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
-    """A table, the variables to export, a line per call; functions' output with their names; no colours in a pipe."""
+    """A table, the variables to export, a line per call; functions' output with their names; no colors in a pipe."""
     write(SYSTEM)
     with subprocess.Popen(
         [*command, "serve", "--port", "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True

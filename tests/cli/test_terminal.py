@@ -1,4 +1,4 @@
-"""Output on a real terminal: colours, indents, a progress bar, and Ctrl-C from the keyboard."""
+"""Output on a real terminal: colors, indents, a progress bar, and Ctrl-C from the keyboard."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ def terminal(
         one.close()
 
 
-def test_a_response_is_indented_and_coloured(terminal: Any):
-    """Without colours if ``NO_COLOR`` is set."""
-    coloured, plain = terminal("call", "f", '{"a": [true]}'), terminal("call", "f", "1", NO_COLOR="1")
+def test_a_response_is_indented_and_colored(terminal: Any):
+    """Without colors if ``NO_COLOR`` is set."""
+    colored, plain = terminal("call", "f", '{"a": [true]}'), terminal("call", "f", "1", NO_COLOR="1")
 
-    assert [coloured.end(), plain.end()] == [0, 0]
-    assert '\x1b[34m"a"\x1b[0m: [\r\n      \x1b[35mtrue\x1b[0m\r\n' in coloured.shown
+    assert [colored.end(), plain.end()] == [0, 0]
+    assert '\x1b[34m"a"\x1b[0m: [\r\n      \x1b[35mtrue\x1b[0m\r\n' in colored.shown
     assert plain.shown.startswith('{\r\n  "got": 1\r\n}\r\nversion 3, ')
     assert "\x1b" not in plain.shown
 
 
-def test_a_failure_is_coloured(terminal: Any):
+def test_a_failure_is_colored(terminal: Any):
     """Its label."""
     failed = terminal("call", "f", '{"do": "fail"}')
 
@@ -185,7 +185,7 @@ class _Tty(StringIO):
 
 @pytest.mark.parametrize("kind", [_Tty, StringIO])
 def test_a_functions_log_cannot_control_a_terminal(kind: type[StringIO]):
-    """Its colours are kept; in a file the text is unchanged, but without colours."""
+    """Its colors are kept; in a file the text is unchanged, but without colors."""
     log = "START\n\x1b[31mred\x1b[0m\tx\n\x1b]52;c;b3duZWQ=\x07\x9b2J\u202e\nEND"
     file = kind()
     echo(log, file=file)

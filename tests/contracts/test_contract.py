@@ -117,7 +117,7 @@ def test_a_contract_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         contract.function = "other"  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        contract.colour = "blue"  # type: ignore[attr-defined]
+        contract.color = "blue"  # type: ignore[attr-defined]
 
 
 def test_the_repr_of_a_contract() -> None:

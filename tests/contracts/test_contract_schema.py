@@ -121,7 +121,7 @@ from typing import Literal
 from pydantic import BaseModel
 from lambdachain import Contract, RemoteError
 
-class Colour(StrEnum):
+class Color(StrEnum):
     red = "red"
     blue = "blue"
 
@@ -130,7 +130,7 @@ class Inner(BaseModel):
 
 class Item(BaseModel):
     tags: set[str] = {"x", "y", "z", "w"}
-    colours: frozenset[Colour] = frozenset(Colour)
+    colors: frozenset[Color] = frozenset(Color)
     inner: Inner = Inner()
     kind: Literal["a", "b", "c"] | dict[Literal["k", "l"], int] | None = None
 

@@ -112,7 +112,7 @@ def test_mutable_defaults_are_not_shared() -> None:
     ("make", "words"),
     [
         (Declined, "reason: Field required"),  # type: ignore[call-arg]
-        (lambda: Declined(reason="x", colour="blue"), "has no field 'colour': it has reason, retry_after_days"),  # type: ignore[call-arg]
+        (lambda: Declined(reason="x", color="blue"), "has no field 'color': it has reason, retry_after_days"),  # type: ignore[call-arg]
         (lambda: Declined(reason=5), "reason: Input should be a valid string"),  # type: ignore[arg-type]
         (lambda: Declined(reason="x", retry_after_days="soon"), "retry_after_days: "),  # type: ignore[arg-type]
         (lambda: Bare(reason="x"), "has no field 'reason': it has no fields"),  # type: ignore[call-arg]

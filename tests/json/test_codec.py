@@ -38,7 +38,7 @@ SECRET = "canary-4111"
 often = settings(max_examples=150, deadline=None)
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "red"
     BLUE = "blue"
 
@@ -84,7 +84,7 @@ class Everything(BaseModel):
     amount: Decimal
     key: UUID
     blob: bytes
-    colour: Colour
+    color: Color
     size: Size
     ratio: float
     inner: Inner
@@ -181,7 +181,7 @@ _fields: dict[str, st.SearchStrategy[Any]] = {
     "amount": _decimals,
     "key": st.uuids(),
     "blob": _texts.map(str.encode),
-    "colour": st.sampled_from(Colour),
+    "color": st.sampled_from(Color),
     "size": st.sampled_from(Size),
     "ratio": _floats,
     "inner": _inners,
@@ -299,8 +299,8 @@ _FORMS: list[Any] = [
     Annotated[dt.date, Field(strict=True)],
     Annotated[tuple[int, ...], Field(strict=True)],
     StrictEverything,
-    Colour | str,
-    Size | Colour | None,
+    Color | str,
+    Size | Color | None,
     Base64,
     Base64 | str,
     JsonValue,

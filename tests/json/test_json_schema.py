@@ -1,4 +1,4 @@
-"""The JSON Schema of a type describes what is written and read, and x-lambdachain has what JSON Schema cannot say."""
+"""The JSON Schema of a type describes what is written and read, and x-lambdachain has what it cannot express."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Encode and decode payloads: from a value to JSON bytes and back, directly through pydantic-core.
 
 The only module that validates or serializes payloads. A value that does not fit its type raises
-``PayloadValidationError``, which says where and why and never holds the value; callers translate it into an error of
+``PayloadValidationError``, which states where and why, and never holds the value; callers translate it into an error of
 the call. Secrets are in ``secret_masking``, what an error may quote of a payload in ``payload_validation``.
 """
 

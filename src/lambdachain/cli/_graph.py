@@ -52,7 +52,7 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
     "templates",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A SAM or CloudFormation template or a serverless.yml, for timeouts and undecorated handlers; repeatable.",
+    help="SAM or CloudFormation template or serverless.yml, for timeouts and undecorated handlers; repeatable.",
 )
 @template_options
 @click.option("--functions-only", is_flag=True, help="Leave out calls by code that belongs to no function.")

@@ -1,6 +1,6 @@
 """The Runtime API of one sandbox: the HTTP server that its runtime client polls, and the events it reports.
 
-Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were observed to need. Both expect a
+Behavior follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were observed to need. Both expect a
 host and port. A path after them breaks the first client's report of failed imports, which `python/bootstrap.py` works
 around, and the second client leaves it out of its streaming requests. The first crashes on an invocation without a
 request id or a content type, and sends headers of up to 1 MB with an error. The second streams its response in chunks,
