@@ -56,7 +56,7 @@ def _throttled(retry_after: float | None = None) -> ThrottledError:
 @pytest.mark.parametrize("kind", [ServiceError, FunctionNotReadyError, ConnectError, CallTimeoutError])
 def test_what_the_service_asks_to_wait_counts_for_every_error(kind: type[CallError]):
     """Up to ``max_delay``; a tenacity object may wait longer."""
-    error = kind("later", retryable=True, asked_wait=7.0)
+    error = kind("later", retryable=True, requested_wait=7.0)
 
     assert pause_before_next(EXACT, error, 1, 0.0) == 7.0
     assert pause_before_next(RetryPolicy(max_delay=6.0), error, 1, 0.0) is None

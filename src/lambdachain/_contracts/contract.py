@@ -220,8 +220,8 @@ def _to_error_classes(errors: Any) -> tuple[type[RemoteError], ...]:
     classes: tuple[Any, ...] = tuple(errors)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
-            given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
-            raise ContractError(f"errors: {given} is not a subclass of RemoteError")
+            described = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
+            raise ContractError(f"errors: {described} is not a subclass of RemoteError")
     names = [error.__name__ for error in classes]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

@@ -81,8 +81,8 @@ def wrap_in_envelope(data: bytes, metadata: Metadata) -> bytes:
 
     Lambda passes no ClientContext with an event.
     """
-    told = _json(metadata.texts()).encode()
-    return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), told, data)
+    metadata_json = _json(metadata.texts()).encode()
+    return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), metadata_json, data)
 
 
 def unwrap_envelope(event: Any) -> tuple[Any, Metadata | None]:

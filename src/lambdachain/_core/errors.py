@@ -115,7 +115,7 @@ class CallFacts(TypedDict, total=False):
     request_id: str | None
     execution: Execution
     retryable: bool
-    asked_wait: float | None
+    requested_wait: float | None
 
 
 class FunctionErrorFacts(CallFacts, total=False):
@@ -154,7 +154,7 @@ class CallError(LambdaChainError):
         self.execution = facts.get("execution") or self._execution
         self.retryable = facts.get("retryable", False)
         self.elapsed = 0.0
-        self._asked_wait = facts.get("asked_wait")
+        self._requested_wait = facts.get("requested_wait")
 
     def __str__(self) -> str:
         return format_error(self, str(self.args[0]) if self.args else "")
@@ -178,7 +178,7 @@ def format_error(error: CallError, message: str) -> str:
 
 def requested_wait(error: CallError) -> float | None:
     """Return how many seconds the service asks to wait before a retry; ``None`` if it does not state a time."""
-    return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_asked_wait")
+    return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_requested_wait")
 
 
 class NotInvokedError(CallError):

@@ -147,9 +147,9 @@ def _trace_id(headers: Mapping[str, str]) -> str:
 
     A header that no runtime could accept counts as missing.
     """
-    given = headers.get("X-Amzn-Trace-Id")
-    if given and len(given) <= MAX_TRACE_HEADER and given.isascii() and given.isprintable():
-        return given
+    header = headers.get("X-Amzn-Trace-Id")
+    if header and len(header) <= MAX_TRACE_HEADER and header.isascii() and header.isprintable():
+        return header
     # Sampled=0 is what Lambda writes for a function without active tracing.
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"

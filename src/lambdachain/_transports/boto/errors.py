@@ -183,12 +183,12 @@ def sanitize_error_body(response_dict: dict[str, Any], **_: Any) -> None:
 def _sanitize(body: bytes) -> bytes:
     text = body.decode(errors="replace")
     try:
-        said: Any = json.loads(text)
+        members: Any = json.loads(text)
     except (ValueError, RecursionError):
-        said = None
-    if not is_mapping(said):
-        said = {} if text.lstrip().startswith("<html") else {"message": text}
-    return json.dumps({name: word for name, word in said.items() if isinstance(word, str)}).encode()
+        members = None
+    if not is_mapping(members):
+        members = {} if text.lstrip().startswith("<html") else {"message": text}
+    return json.dumps({name: word for name, word in members.items() if isinstance(word, str)}).encode()
 
 
 def _classify(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:
