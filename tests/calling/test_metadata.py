@@ -319,7 +319,7 @@ def seen_handler(order: Order) -> Seen:
 
 
 class Queue:
-    """A transport that keeps what is sent and answers as Lambda does."""
+    """A transport that keeps what is sent and responds as Lambda does."""
 
     def __init__(self) -> None:
         self.sent: list[Invocation] = []

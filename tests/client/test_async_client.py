@@ -253,7 +253,7 @@ async def test_a_missing_qualifier_differs_from_a_missing_function() -> None:
 
 
 async def test_a_late_call_is_hedged() -> None:
-    """The first answer counts, and what is still under way is let go of."""
+    """The first response counts, and attempts still in flight are abandoned."""
 
     class Late(Scripted):
         async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as above
@@ -423,8 +423,8 @@ async def test_a_transport_that_blocks_has_threads(laboratory: Laboratory) -> No
     laboratory.settle(idle_too=True)
 
 
-async def test_a_call_in_a_thread_is_let_go_of_at_once() -> None:
-    """It ends by itself, and its answer is nobody's."""
+async def test_a_call_in_a_thread_is_abandoned_immediately() -> None:
+    """It ends by itself, and its response is discarded."""
     finish, ended = threading.Event(), threading.Event()
 
     class DeferredCall:

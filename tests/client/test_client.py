@@ -1,4 +1,4 @@
-"""The client: what it sends where, and what it makes of the answer."""
+"""The client: what it sends where, and how it reads the response."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def _address(invocation: Invocation) -> tuple[str, str | None]:
 
 
 def test_call_returns_the_typed_response() -> None:
-    """The payload goes out as JSON, the answer comes back as the model."""
+    """The payload goes out as JSON, the response comes back as the model."""
     line = Line(_ok())
 
     assert Placed(total=5) == LambdaClient(line).call(place, ORDER)
@@ -174,7 +174,7 @@ def test_can_invoke_asks_and_sends_nothing() -> None:
     ],
 )
 def test_can_invoke_has_the_reason(answers: list[Outcome], options: Any, reason: PermissionReason) -> None:
-    """No is an answer: denied, no such function, or no such qualifier."""
+    """No is a result: denied, no such function, or no such qualifier."""
     permission = LambdaClient(Line(*answers)).can_invoke(place, **options)
 
     assert reason is permission.reason
@@ -510,7 +510,7 @@ def test_a_transport_is_anything_with_two_methods() -> None:
 
 
 def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Payloads, answers and client context stay out of every log record."""
+    """Payloads, responses and client context stay out of every log record."""
     caplog.set_level(logging.DEBUG)
     line = Line(_ok(f'"{SECRET}"'.encode()), _ok(b"1"))
     client = LambdaClient(line)

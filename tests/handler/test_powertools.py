@@ -1,4 +1,4 @@
-"""Powertools' decorators stand on either side of ``remote``: validated request, context passed, right answer."""
+"""Powertools' decorators stand on either side of ``remote``: validated request, context passed, right response."""
 
 from __future__ import annotations
 
@@ -124,7 +124,7 @@ def decorators(traces: Traces) -> dict[str, Callable[[Handler], Handler]]:
     ],
 )
 def test_a_decorator_on_either_side(name: str, side: str, decorators: dict[str, Callable[[Handler], Handler]]) -> None:
-    """The request arrives as the model, the context as Lambda's, and the answer leaves as JSON values."""
+    """The request arrives as the model, the context as Lambda's, and the response leaves as JSON values."""
     around = decorators[name]
     inner: Handler = around(_place) if side in ("below", "both") else _place
     handler: Handler = remote(place)(inner)
@@ -178,7 +178,7 @@ def test_the_logger_above_sees_the_event_and_the_context() -> None:
 def test_the_tracer_names_the_function(
     side: str, traces: Traces, decorators: dict[str, Callable[[Handler], Handler]]
 ) -> None:
-    """A subsegment is called after the handler's own function, and has its answer, on whichever side."""
+    """A subsegment is called after the handler's own function, and has its response, on either side."""
     trace = decorators["tracer"]
     handler = trace(remote(place)(_place)) if side == "above" else remote(place)(trace(_place))
 

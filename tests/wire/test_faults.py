@@ -86,7 +86,7 @@ def verdict(script: Script, over: str, *otherwise: Any) -> tuple[Any, ...]:
     return getattr(script, "on_http", otherwise) if over.endswith("http") else otherwise
 
 
-# Error, execution, and whether a call by an idempotent contract may be repeated: an answer that came whole and does
+# Error, execution, and whether a call by an idempotent contract may be repeated: a response that came whole and does
 # not fit would not fit the next time either.
 LOST = lc.ConnectionLostError, UNKNOWN, True
 UNUSABLE = lc.ResponseError, RAN, True

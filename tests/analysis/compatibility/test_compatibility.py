@@ -426,7 +426,7 @@ RESPONSES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
 
 @pytest.mark.parametrize("case", RESPONSES.values(), ids=RESPONSES.keys())
 def test_what_a_change_of_the_response_breaks(case: tuple[Any, Any, list[str], list[str]]):
-    """The callers read it: the new callee answers old callers, and the old callee new ones."""
+    """The callers read it: the new callee responds to old callers, and the old callee to new ones."""
     old, new, forth, back = case
 
     assert describe_changes(make_response_contract(old), make_response_contract(new)) == forth
