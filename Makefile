@@ -47,7 +47,7 @@ OLDEST_core := $(addprefix tests/,analysis/compatibility calling client conforma
   $(addprefix tests/transports/http/test_,credentials.py request.py signing.py) \
   $(addprefix tests/project/test_,imports.py system.py) \
   $(addprefix tests/local/test_,host_check.py runtime_api.py local_invoke.py local_client_streams.py local_headers.py) \
-  $(addprefix tests/cli/test_,bad_answers_cli.py call.py credentials.py serve_reload.py) examples src
+  $(addprefix tests/cli/test_,bad_responses_cli.py call.py credentials.py serve_reload.py) examples src
 OLDEST_faults := $(PART_faults) -k "not http"
 oldest: $(OLDEST)/.test
 	$(OLDEST)/bin/python -m pytest $(ON_OLDEST)

@@ -124,7 +124,7 @@ def to_section(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
                 for (variant, in_flight), f in measured.items()
             ],
             "",
-            "A million payloads through a map, over a transport that answers at once: MB held at each tenth of them.",
+            "A million payloads through a map, over a transport that responds immediately: MB held at each tenth.",
             "",
             "| | " + " | ".join(f"{tenth}0 %" for tenth in range(1, 11)) + " |",
             "|---|" + "--:|" * 10,

@@ -36,7 +36,7 @@ class Measured(NamedTuple):
         cold: Seconds from a function's first call to its answer; of the runtime client alone, from the start of its
             process to its first result.
         warm: Seconds of a call through boto3; of the runtime client alone, from an invocation handed to it to its
-            result; of boto3 alone, with a server that answers at once.
+            result; of boto3 alone, with a server that responds immediately.
         together: Seconds until calls at the same time were all answered: the first time, which starts the processes,
             and again. ``None`` for what does not survive it.
         memory: MB that the process of the endpoint has and had at most: before the first call, after all, with as many

@@ -63,7 +63,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the ini option."""
     parser.addini(
         f"lambdachain_{_ALLOW}",
-        "lambdachain: let every test call functions on AWS itself (default: false; one test: the marker)",
+        "lambdachain: allow every test to call functions on AWS (default: false; one test: the marker)",
         type="bool",
         default=False,
     )
@@ -71,7 +71,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Close the network guard before the first test module is imported."""
-    config.addinivalue_line("markers", f"{_ALLOW}: let this test call functions on AWS itself (lambdachain)")
+    config.addinivalue_line("markers", f"{_ALLOW}: allow this test to call functions on AWS (lambdachain)")
     config.stash[_was_closed] = network_guard.closed
     network_guard.closed = not config.getini(f"lambdachain_{_ALLOW}")
 

@@ -59,7 +59,7 @@ def examine(
 
     from ._analysis.diagnosis.environment_checks import check_environment, get_configured_region
     from ._analysis.diagnosis.permission_checks import check_permissions
-    from ._analysis.permissions.required_permissions import parse_resources, required_permissions
+    from ._analysis.permissions.required_permissions import find_required_permissions, parse_resources
     from ._analysis.survey.sources import read_sources
     from ._analysis.survey.survey import survey
 
@@ -68,7 +68,7 @@ def examine(
     found = [session] if isinstance(session, Finding) else []
     found = found or list(check_environment(session, region, endpoint_url, reach=reach))
     yield from found
-    required = required_permissions(survey(read_sources(map(Path, code)), os.environ))
+    required = find_required_permissions(survey(read_sources(map(Path, code)), os.environ))
     for call in required.unresolved:
         yield Finding(str(call.location), Level.NOTE, call.why)
     targets = [*(permission.target for permission in required.each), *requested]

@@ -84,7 +84,7 @@ class _TqdmBar:
     def __init__(self, description: str, total: int | None, file: TextIO) -> None:
         from importlib import import_module
 
-        tqdm: Any = import_module("tqdm")  # not an import statement: without its stubs, type checkers would refuse it
+        tqdm: Any = import_module("tqdm")  # not an import statement: without its stubs, type checkers would reject it
         self._bar: Any = tqdm.tqdm(desc=description or None, total=total, file=file, unit="call")
 
     def update(self, progress: MapProgress) -> None:

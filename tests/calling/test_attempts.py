@@ -199,7 +199,7 @@ def test_what_may_have_run_is_sent_again_where_that_does_no_harm(reply: Reply, o
 
 
 def test_a_key_does_not_unlock_what_ran_and_failed():
-    """An error of the function's own is an answer."""
+    """An error of the function's own is a response."""
     driver = Driver(_prepare(idempotency_key="k"), [FAILED, GOOD])
 
     assert isinstance(driver.fail(), FunctionError)
@@ -491,7 +491,7 @@ def test_a_receipt_has_its_attempts_too():
 
 
 def test_an_event_that_may_have_been_queued_is_not_queued_twice():
-    """A lost answer to fire is an unknown outcome, as for a call."""
+    """A lost response to fire is an unknown outcome, as for a call."""
     client, transport = _client(LOST, Outcome(202))
     with pytest.raises(ConnectionLostError):
         client.fire("f-client", 1)

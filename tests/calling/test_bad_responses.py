@@ -114,7 +114,7 @@ def _offloads(url: str) -> S3Offload:
     return S3Offload(BUCKET, threshold=1000, region="eu-west-1", endpoint_url=url)
 
 
-def _unused() -> S3Offload:
+def _make_unreachable_offload() -> S3Offload:
     return _offloads("http://127.0.0.1:1")  # nobody listens there
 
 
@@ -125,7 +125,7 @@ def _map(transport: Any, contract: Any, kind: type[Any], **options: Any) -> list
 
 
 @pytest.mark.parametrize("form", [int, Any])
-@pytest.mark.parametrize("offload", [None, _unused()], ids=["no offload", "offload"])
+@pytest.mark.parametrize("offload", [None, _make_unreachable_offload()], ids=["no offload", "offload"])
 @pytest.mark.parametrize("kind", [LambdaClient, AsyncLambdaClient])
 @pytest.mark.parametrize("ordered", [True, False])
 @pytest.mark.parametrize("bad", GARBLED)
@@ -147,7 +147,7 @@ def test_a_response_that_only_starts_like_a_reference_is_one_response_error(
 @pytest.mark.parametrize("where", REFERENCES)
 def test_a_reference_of_another_form_is_one_response_error(where: str, kind: type[Any]):
     """And one error of the handler's own, which does not run."""
-    contract = Contract("f", request=int, response=int, offload=_unused())
+    contract = Contract("f", request=int, response=int, offload=_make_unreachable_offload())
     event = {"__lambdachain_s3__": REFERENCES[where]}
     came = _map(Answers(json.dumps(event).encode()), contract, kind)
     handler = remote(contract)(_same)
@@ -201,7 +201,7 @@ def test_an_endpoint_that_is_no_url_is_an_error_of_the_offload():
 def test_a_request_in_s3_that_is_not_json_is_rejected(stored: bytes, monkeypatch: pytest.MonkeyPatch):
     """Before the function runs."""
     monkeypatch.setattr(S3Offload, "get", lambda _self, _reference: stored)
-    handler = remote(Contract("f", request=int, response=int, offload=_unused()))(_same)
+    handler = remote(Contract("f", request=int, response=int, offload=_make_unreachable_offload()))(_same)
     with pytest.raises(RequestRejectedError) as rejected:
         handler({"__lambdachain_s3__": {}}, None)
     assert [error["type"] for error in rejected.value.errors] == ["json_invalid"]

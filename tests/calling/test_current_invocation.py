@@ -23,7 +23,7 @@ from lambdachain._core.current_invocation import MARGIN, read_invocation
 from lambdachain._core.metadata import Metadata
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-TOLD = {"lc-v": "1", "lc-id": "c-1", "lc-depth": "2", "lc-attempt": "3", "lc-idem": "k-1"}
+SENT = {"lc-v": "1", "lc-id": "c-1", "lc-depth": "2", "lc-attempt": "3", "lc-idem": "k-1"}
 
 
 def _context(remaining: float | None = 10.0, **custom: str) -> SimpleNamespace:
@@ -38,7 +38,7 @@ def _read(context: Any, metadata: Metadata | None = None) -> CurrentInvocation:
 
 
 def _budget(**ends: int) -> dict[str, str]:
-    return {**TOLD, **{f"lc-{name}-ms": str(value) for name, value in ends.items()}}
+    return {**SENT, **{f"lc-{name}-ms": str(value) for name, value in ends.items()}}
 
 
 def test_outside_there_is_none():
@@ -48,7 +48,7 @@ def test_outside_there_is_none():
 
 def test_inside_it_is_the_one_of_the_scope():
     """It ends with the handler."""
-    with invocation_scope(_context(**TOLD)) as invocation:
+    with invocation_scope(_context(**SENT)) as invocation:
         assert invocation is current_invocation()
         assert ("r-1", "c-1", 2, 3, "k-1") == (
             invocation.request_id,
@@ -71,7 +71,7 @@ def test_it_is_gone_after_an_exception_too():
 
 def test_its_repr_keeps_the_key_to_itself():
     """And the trace."""
-    shown = repr(_read(_context(traceparent=TRACEPARENT, **TOLD)))
+    shown = repr(_read(_context(traceparent=TRACEPARENT, **SENT)))
 
     assert "k-1" not in shown
     assert TRACEPARENT not in shown
@@ -92,7 +92,7 @@ def test_an_invocation_without_anything():
 
 
 @pytest.mark.parametrize(
-    ("remaining", "told", "left"),
+    ("remaining", "sent", "left"),
     [
         (10.0, {}, 9.8),
         (10.0, {"budget": 3000}, 3.0),
@@ -109,9 +109,9 @@ def test_an_invocation_without_anything():
         (0.1, {}, -0.1),
     ],
 )
-def test_the_deadline_is_the_earliest_that_is_known(remaining: float | None, told: dict[str, int], left: float | None):
+def test_the_deadline_is_the_earliest_that_is_known(remaining: float | None, sent: dict[str, int], left: float | None):
     """Its own time less a margin, what its caller still waits, and until when by that one's clock and a second."""
-    deadline = _read(_context(remaining, **_budget(**told))).deadline
+    deadline = _read(_context(remaining, **_budget(**sent))).deadline
 
     assert deadline == (None if left is None else pytest.approx(500.0 + left))
 
@@ -119,23 +119,23 @@ def test_the_deadline_is_the_earliest_that_is_known(remaining: float | None, tol
 @pytest.mark.parametrize("skew", [-0.9, -0.5, 0.0, 0.9])
 def test_clocks_that_differ_by_less_than_a_second_take_no_time_away(skew: float):
     """The relative number counts; the absolute one only if it is earlier by more than the clock skew."""
-    told = _budget(budget=3000, deadline=int((1000.0 + skew + 3.0) * 1000))
+    sent = _budget(budget=3000, deadline=int((1000.0 + skew + 3.0) * 1000))
 
-    assert pytest.approx(503.0) == _read(_context(60.0, **told)).deadline
+    assert pytest.approx(503.0) == _read(_context(60.0, **sent)).deadline
 
 
 def test_a_slow_start_is_seen_by_the_clock():
     """The relative number does not include a cold start of ten seconds, which the caller waits for, too."""
-    told = _budget(budget=3000, deadline=int((1000.0 - 10.0 + 3.0) * 1000))
+    sent = _budget(budget=3000, deadline=int((1000.0 - 10.0 + 3.0) * 1000))
 
-    assert pytest.approx(494.0) == _read(_context(60.0, **told)).deadline
+    assert pytest.approx(494.0) == _read(_context(60.0, **sent)).deadline
 
 
 @given(st.floats(0, 900), st.none() | st.integers(0, 10**7), st.none() | st.integers(0, 10**7))
 def test_nothing_lasts_longer_than_the_functions_own_time(remaining: float, budget: int | None, deadline: int | None):
     """With any metadata of a caller."""
-    told = {name: value for name, value in (("budget", budget), ("deadline", deadline)) if value is not None}
-    found = _read(_context(remaining, **_budget(**told))).deadline
+    sent = {name: value for name, value in (("budget", budget), ("deadline", deadline)) if value is not None}
+    found = _read(_context(remaining, **_budget(**sent))).deadline
 
     assert found is not None
     assert found <= 500.0 + remaining - MARGIN + 1e-6
@@ -156,8 +156,8 @@ def test_remaining_time_counts_down_and_stops_at_nothing():
 
 def test_a_scope_inside_another():
     """The inner one counts, and then the outer one again."""
-    with invocation_scope(_context(10.0, **TOLD)) as outer:
-        with invocation_scope(_context(5.0, **{**TOLD, "lc-id": "c-2"})) as inner:
+    with invocation_scope(_context(10.0, **SENT)) as outer:
+        with invocation_scope(_context(5.0, **{**SENT, "lc-id": "c-2"})) as inner:
             assert inner is current_invocation()
             assert "c-2" == inner.correlation_id
         assert outer is current_invocation()
@@ -177,15 +177,15 @@ def test_a_scope_of_nothing_changes_nothing():
     def inner(_: Any) -> Any:
         return current_invocation() is outer
 
-    with invocation_scope(_context(3.0, **TOLD)) as outer:
+    with invocation_scope(_context(3.0, **SENT)) as outer:
         assert inner(1)
         assert outer is current_invocation()
 
 
 def test_metadata_of_the_event_comes_before_that_of_the_context():
     """Where both are: the envelope was closed by who fired it."""
-    told = Metadata("c-9", 4, idempotency_key="k-9", trace={"baggage": "b"})
-    found = _read(_context(**TOLD), told)
+    sent = Metadata("c-9", 4, idempotency_key="k-9", trace={"baggage": "b"})
+    found = _read(_context(**SENT), sent)
 
     assert ("c-9", 4, "k-9", {"baggage": "b"}) == (
         found.correlation_id,
@@ -232,7 +232,7 @@ def test_a_mock_is_a_context_without_metadata(make: Callable[[], Any]):
 
 def test_a_context_of_the_real_runtime_client():
     """``awslambdaric`` makes it of the header."""
-    with invocation_scope(_runtime_context({"custom": {**TOLD, "lc-budget-ms": "2000"}})) as found:
+    with invocation_scope(_runtime_context({"custom": {**SENT, "lc-budget-ms": "2000"}})) as found:
         left = found.remaining_time()
 
     assert ("r-2", "c-1", 2, 3, "k-1") == (
@@ -256,7 +256,7 @@ def test_a_context_of_the_real_runtime_client_without_metadata(client_context: d
 
 def test_the_runtimes_own_trace_comes_first():
     """AWS hands W3C trace context over in a place of its own, ``context.w3c()``."""
-    client_context = {"w3c": {"traceparent": TRACEPARENT, "other": "x"}, "custom": {**TOLD, "traceparent": "00-old"}}
+    client_context = {"w3c": {"traceparent": TRACEPARENT, "other": "x"}, "custom": {**SENT, "traceparent": "00-old"}}
 
     assert {"traceparent": TRACEPARENT} == _read(_runtime_context(client_context)).trace
 
@@ -265,7 +265,7 @@ def test_a_context_of_powertools():
     """Its class for tests and annotations."""
     context = PowertoolsContext()
     context._aws_request_id = "r-3"
-    context._client_context = SimpleNamespace(custom=TOLD)  # type: ignore[assignment]
+    context._client_context = SimpleNamespace(custom=SENT)  # type: ignore[assignment]
     context.get_remaining_time_in_millis = lambda: 4000  # type: ignore[method-assign]
     found = _read(context)
 
@@ -298,7 +298,7 @@ def test_a_thread_sees_the_scope_whose_context_it_was_given():
         thread.start()
         thread.join()
 
-    with invocation_scope(_context(**TOLD)):
+    with invocation_scope(_context(**SENT)):
         note(contextvars.copy_context().run)
     note(contextvars.Context().run)
 
@@ -311,7 +311,7 @@ def test_threads_have_scopes_of_their_own():
     found: dict[str, Any] = {}
 
     def work(name: str) -> None:
-        with invocation_scope(_context(**{**TOLD, "lc-id": name})):
+        with invocation_scope(_context(**{**SENT, "lc-id": name})):
             inside.wait()
             found[name] = _seen()
             inside.wait()
@@ -331,12 +331,12 @@ def test_tasks_inherit_a_scope_and_keep_their_own():
 
     async def work(name: str) -> tuple[Any, Any]:
         before = _seen()
-        with invocation_scope(_context(**{**TOLD, "lc-id": name})):
+        with invocation_scope(_context(**{**SENT, "lc-id": name})):
             await asyncio.sleep(0)
             return before, _seen()
 
     async def main() -> list[tuple[Any, Any]]:
-        with invocation_scope(_context(**TOLD)):
+        with invocation_scope(_context(**SENT)):
             return list(await asyncio.gather(*(work(name) for name in "ab"), asyncio.to_thread(lambda: (_seen(), 0))))
 
     assert [("c-1", "a"), ("c-1", "b"), ("c-1", 0)] == asyncio.run(main())
@@ -349,7 +349,7 @@ def test_a_handler_sets_the_scope():
     def handler(_: Any) -> Any:
         return _seen()
 
-    assert "c-1" == handler(1, _runtime_context({"custom": TOLD}))
+    assert "c-1" == handler(1, _runtime_context({"custom": SENT}))
     assert _seen() is None
 
 
@@ -377,5 +377,5 @@ def test_a_coroutine_handler_sets_the_scope():
         await asyncio.sleep(0)
         return [_seen(), *await asyncio.gather(asyncio.to_thread(_seen))]
 
-    assert ["c-1", "c-1"] == handler(1, _runtime_context({"custom": TOLD}))
+    assert ["c-1", "c-1"] == handler(1, _runtime_context({"custom": SENT}))
     assert _seen() is None

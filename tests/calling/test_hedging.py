@@ -45,10 +45,10 @@ class Line:
         """Run the next reply."""
         reply = self.replies[len(self.sent)]
         self.sent.append(invocation)
-        given = reply()
-        if isinstance(given, BaseException):
-            raise given
-        return given
+        result = reply()
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     def close(self) -> None:
         """Do nothing."""
@@ -71,7 +71,7 @@ def _at_once(reply: Reply) -> Callable[[], Reply]:
 
 
 def test_a_late_call_is_hedged_and_the_first_success_counts() -> None:
-    """The second attempt answers while the first is still out."""
+    """The second attempt responds while the first is still in flight."""
     slow = DeferredCall(Outcome(200, b"7", executed_version="1"))
     line = Line(slow, _at_once(GOOD))
 
@@ -83,7 +83,7 @@ def test_a_late_call_is_hedged_and_the_first_success_counts() -> None:
 
 
 def test_a_prompt_call_is_sent_once() -> None:
-    """Hedging costs no request where the answer is in time."""
+    """Hedging costs no request if the response is in time."""
     line = Line(_at_once(GOOD))
 
     assert 1 == LambdaClient(line, retry=RetryPolicy(hedge_after=PATIENCE)).call(idempotent, 1)
@@ -103,7 +103,7 @@ def test_a_key_allows_hedging_too(options: Any) -> None:
 
 @pytest.mark.parametrize("verb", ["call", "fire", "can_invoke"])
 def test_what_may_not_run_twice_or_waits_for_nothing_is_not_hedged(verb: str) -> None:
-    """A plain contract never; an event and a permission check have no answer to wait for."""
+    """A plain contract never; an event and a permission check have no response to wait for."""
     main = threading.get_ident()
     threads: list[int] = []
     statuses = {"call": GOOD, "fire": Outcome(202), "can_invoke": Outcome(204)}
@@ -120,7 +120,7 @@ def test_what_may_not_run_twice_or_waits_for_nothing_is_not_hedged(verb: str) ->
 
 
 def test_a_failure_waits_for_the_other_attempt_in_flight() -> None:
-    """One of two fails; the other one's success is the answer, and the failure stays on record."""
+    """One of two fails; the other one's success is the response, and the failure stays on record."""
     slow = DeferredCall(GOOD)
 
     def fail_and_release() -> Reply:

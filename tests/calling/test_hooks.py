@@ -98,11 +98,11 @@ def test_an_exception_of_a_hook_ends_the_call_unchanged() -> None:
 
 def test_an_error_that_a_hook_raises_for_a_call_is_treated_as_one() -> None:
     """A hook may return a throttle of its own, which is retried as one of Lambda's is."""
-    said = [ThrottledError("enough for now", function="double", retryable=True)]
+    errors = [ThrottledError("enough for now", function="double", retryable=True)]
 
     def limiter(_invocation: Invocation, proceed: Callable[[], Outcome]) -> Outcome:
-        if said:
-            raise said.pop()
+        if errors:
+            raise errors.pop()
         return proceed()
 
     line = Line(GOOD)

@@ -66,8 +66,8 @@ metadata = st.builds(
 )
 
 
-def _sent(told: Metadata, custom: dict[str, str] | None = None) -> dict[str, str]:
-    encoded = encode_client_context(told, custom or {}, "f")
+def _encode_and_decode(original: Metadata, custom: dict[str, str] | None = None) -> dict[str, str]:
+    encoded = encode_client_context(original, custom or {}, "f")
     sent: dict[str, str] = json.loads(base64.b64decode(encoded))["custom"]
     return sent
 
@@ -84,12 +84,12 @@ def test_the_names_on_the_wire():
         "lc-deadline-ms": "1800000000000",
         "lc-offload": "s3",
         **TRACE,
-    } == _sent(FULL)
+    } == _encode_and_decode(FULL)
 
 
 def test_unknown_metadata_is_not_written():
     """No deadline, no key, no trace: no names for them."""
-    assert {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"} == _sent(Metadata("c", 1))
+    assert {"lc-v": "1", "lc-id": "c", "lc-depth": "1", "lc-attempt": "1"} == _encode_and_decode(Metadata("c", 1))
 
 
 def test_only_custom_is_written():
@@ -100,31 +100,31 @@ def test_only_custom_is_written():
 
 
 @given(metadata)
-def test_what_is_written_is_read(told: Metadata):
+def test_what_is_written_is_read(original: Metadata):
     """A round trip loses nothing."""
-    assert told == read_metadata(told.texts())
+    assert original == read_metadata(original.texts())
 
 
 @given(metadata, st.dictionaries(names, texts, max_size=30))
-def test_a_users_texts_are_never_dropped_or_replaced(told: Metadata, custom: dict[str, str]):
-    """However large ours are; texts that do not fit are refused, and those that fit are within the limit."""
+def test_a_users_texts_are_never_dropped_or_replaced(original: Metadata, custom: dict[str, str]):
+    """However large ours are; texts that do not fit are rejected, and those that fit are within the limit."""
     try:
-        encoded = encode_client_context(told, custom, "f")
+        encoded = encode_client_context(original, custom, "f")
     except RequestTooLargeError:
-        key = {} if told.idempotency_key is None else {"lc-v": "1", "lc-idem": told.idempotency_key}
+        key = {} if original.idempotency_key is None else {"lc-v": "1", "lc-idem": original.idempotency_key}
         assert len(base64.b64encode(json.dumps({"custom": {**key, **custom}}, separators=(",", ":")).encode())) > LIMIT
         return
     sent = json.loads(base64.b64decode(encoded))["custom"]
 
     assert len(encoded) <= LIMIT
     assert custom == {name: sent[name] for name in custom}
-    assert told.idempotency_key is None or "lc-idem" in sent
-    assert {name: text for name, text in sent.items() if name not in custom}.items() <= told.texts().items()
+    assert original.idempotency_key is None or "lc-idem" in sent
+    assert {name: text for name, text in sent.items() if name not in custom}.items() <= original.texts().items()
 
 
 def test_a_users_trace_is_not_mixed_with_ours():
     """A ``tracestate`` belongs to its ``traceparent``: with the user's own, ours is not sent."""
-    sent = _sent(FULL, {"traceparent": "00-theirs"})
+    sent = _encode_and_decode(FULL, {"traceparent": "00-theirs"})
 
     assert "00-theirs" == sent["traceparent"]
     assert {"traceparent"} == TRACE.keys() & sent.keys()
@@ -133,7 +133,7 @@ def test_a_users_trace_is_not_mixed_with_ours():
 def test_a_users_baggage_alone_leaves_the_trace():
     """It replaces ours by the same name, as any text of theirs does."""
     assert {**TRACE, "baggage": "mine=1"} == {
-        name: text for name, text in _sent(FULL, {"baggage": "mine=1"}).items() if name in TRACE
+        name: text for name, text in _encode_and_decode(FULL, {"baggage": "mine=1"}).items() if name in TRACE
     }
     assert merge_custom({}, {"a": "b"}) == {"a": "b"}
 
@@ -143,7 +143,7 @@ def test_a_users_baggage_alone_leaves_the_trace():
 def test_metadata_that_does_not_fit_is_dropped_in_order(size: int):
     """Baggage first, the depth last; what is left is always the tail of that order, and the key stays."""
     try:
-        sent = _sent(FULL, {"own": "x" * size})
+        sent = _encode_and_decode(FULL, {"own": "x" * size})
     except RequestTooLargeError:
         assert size > 2600
         return
@@ -172,11 +172,11 @@ def test_the_limit_is_lambdas():
     """2,685 bytes of JSON are 3,580 of base64 and go out; one more does not fit 3,583."""
     bare = len(json.dumps({"custom": {"k": ""}}, separators=(",", ":")))
 
-    assert {"k": "v" * (2685 - bare)} == _sent(Metadata("c", 1), {"k": "v" * (2685 - bare)})
+    assert {"k": "v" * (2685 - bare)} == _encode_and_decode(Metadata("c", 1), {"k": "v" * (2685 - bare)})
     with pytest.raises(
-        RequestTooLargeError, match="client_context is 3,584 bytes in base64; Lambda takes at most 3,583"
+        RequestTooLargeError, match="client_context is 3,584 bytes in base64; Lambda accepts at most 3,583"
     ):
-        _sent(Metadata("c", 1), {"k": "v" * (2686 - bare)})
+        _encode_and_decode(Metadata("c", 1), {"k": "v" * (2686 - bare)})
 
 
 def test_an_idempotency_key_is_never_dropped():
@@ -184,9 +184,9 @@ def test_an_idempotency_key_is_never_dropped():
     bare = len(json.dumps({"custom": {"k": ""}}, separators=(",", ":")))
     custom = {"k": "v" * (2685 - bare)}
 
-    assert custom == _sent(FULL._replace(idempotency_key=None), custom)
+    assert custom == _encode_and_decode(FULL._replace(idempotency_key=None), custom)
     with pytest.raises(RequestTooLargeError):
-        _sent(FULL, custom)
+        _encode_and_decode(FULL, custom)
 
 
 def test_a_key_that_is_sent_can_be_read():
@@ -194,7 +194,7 @@ def test_a_key_that_is_sent_can_be_read():
     sent, refused = 0, 0
     for size in range(2500, 2700):
         try:
-            found = read_metadata(_sent(FULL, {"own": "x" * size}))
+            found = read_metadata(_encode_and_decode(FULL, {"own": "x" * size}))
         except RequestTooLargeError:
             refused += 1
             continue
@@ -254,9 +254,9 @@ def test_an_envelope_has_the_data_and_the_metadata():
 
 
 @given(json_values, metadata)
-def test_an_envelope_is_opened_as_it_was_closed(value: Any, told: Metadata):
+def test_an_envelope_is_opened_as_it_was_closed(value: Any, original: Metadata):
     """Data of any form, and all metadata."""
-    assert (value, told) == unwrap_envelope(json.loads(wrap_in_envelope(json.dumps(value).encode(), told)))
+    assert (value, original) == unwrap_envelope(json.loads(wrap_in_envelope(json.dumps(value).encode(), original)))
 
 
 PLAIN_EVENTS: list[Any] = [
@@ -319,7 +319,7 @@ def seen_handler(order: Order) -> Seen:
 
 
 class Queue:
-    """A transport that keeps what is sent and answers as Lambda does."""
+    """A transport that keeps what is sent and responds as Lambda does."""
 
     def __init__(self) -> None:
         self.sent: list[Invocation] = []
@@ -427,12 +427,12 @@ CONTROL = ["\n", "\r\nX-Evil: 1", "\x00", "\x1b[31m", "\x7f", "\x85", "\u2028", 
         ("baggage", "a=" + "1" * 8192),
     ],
 )
-@pytest.mark.parametrize("way", ["context", "envelope", "scope"])
-def test_what_comes_from_outside_is_bounded(way: str, name: str, text: str):
+@pytest.mark.parametrize("carrier", ["context", "envelope", "scope"])
+def test_what_comes_from_outside_is_bounded(carrier: str, name: str, text: str):
     """A value that no client of ours sends is ignored, and only that value: the call continues."""
-    said = {**_sent(FULL._replace(deadline_ms=None)), name: text}
+    custom = {**_encode_and_decode(FULL._replace(deadline_ms=None)), name: text}
     absent = {"lc-id": "r-1", "lc-depth": 0, "lc-attempt": 1}
-    seen = _seen_by(way, said)
+    seen = _read_through(carrier, custom)
     expected = {
         "lc-id": FULL.correlation_id,
         "lc-depth": 3,
@@ -449,7 +449,7 @@ def test_what_comes_from_outside_is_bounded(way: str, name: str, text: str):
     assert (left <= 2.5) if name != "lc-budget-ms" else (2.5 < left <= 60)
 
 
-def _seen_by(way: str, said: dict[str, str]) -> dict[str, Any]:
+def _read_through(carrier: str, custom: dict[str, str]) -> dict[str, Any]:
     """Return the metadata that a handler sees, sent in one of three forms."""
     seen: dict[str, Any] = {}
 
@@ -465,13 +465,13 @@ def _seen_by(way: str, said: dict[str, str]) -> dict[str, Any]:
         note()
 
     context = SimpleNamespace(aws_request_id="r-1", get_remaining_time_in_millis=lambda: 60_000)
-    if way == "context":
-        context.client_context = SimpleNamespace(custom=said)
+    if carrier == "context":
+        context.client_context = SimpleNamespace(custom=custom)
         handler(None, context)
-    elif way == "envelope":
-        handler({ENVELOPE: said, "data": None}, context)
+    elif carrier == "envelope":
+        handler({ENVELOPE: custom, "data": None}, context)
     else:
-        with invocation_scope(context, metadata=read_metadata(said)):
+        with invocation_scope(context, metadata=read_metadata(custom)):
             note()
     return seen
 
@@ -480,20 +480,20 @@ def _seen_by(way: str, said: dict[str, str]) -> dict[str, Any]:
 @pytest.mark.parametrize("name", sorted(FULL.texts()))
 def test_a_part_that_is_not_text_counts_as_absent(name: str, value: Any):
     """Of an envelope, whose JSON may hold anything."""
-    assert _seen_by("envelope", {**_sent(FULL), name: value})
+    assert _read_through("envelope", {**_encode_and_decode(FULL), name: value})
 
 
 def test_many_other_names_cost_nothing():
     """They are not looked at."""
     many: dict[str, Any] = {f"lc-{number}": "x" for number in range(100_000)}
 
-    assert _seen_by("envelope", {**many, **_sent(FULL)})["lc-idem"] == "order-17"
+    assert _read_through("envelope", {**many, **_encode_and_decode(FULL)})["lc-idem"] == "order-17"
 
 
 def test_what_is_refused_is_logged_without_its_text(caplog: pytest.LogCaptureFixture):
     """At the level DEBUG."""
     with caplog.at_level("DEBUG", logger="lambdachain"):
-        _seen_by("context", {**_sent(FULL), "lc-idem": "secret\n", "traceparent": "secret"})
+        _read_through("context", {**_encode_and_decode(FULL), "lc-idem": "secret\n", "traceparent": "secret"})
 
     assert "idempotency_key" in caplog.text
     assert "traceparent" in caplog.text
@@ -509,15 +509,15 @@ def test_a_key_with_control_characters_is_refused_where_it_is_given(control: str
     assert control not in str(refused.value)
 
 
-@given(metadata.filter(lambda told: not told.trace))
-def test_what_we_send_a_handler_takes(told: Metadata):
+@given(metadata.filter(lambda original: not original.trace))
+def test_what_we_send_a_handler_takes(original: Metadata):
     """The bounds are the same on both sides."""
-    key = told.idempotency_key
+    key = original.idempotency_key
     with suppress(InvalidRequestError):
         client = LambdaClient(Queue())
         client.call("f", 1, idempotency_key=key)
         sent = cast("Queue", client._invoker._transport).sent[0].client_context or ""
-        assert _seen_by("context", json.loads(base64.b64decode(sent))["custom"])["lc-idem"] == key
+        assert _read_through("context", json.loads(base64.b64decode(sent))["custom"])["lc-idem"] == key
 
 
 def test_a_call_is_never_enveloped():
@@ -567,7 +567,7 @@ class StrictDict(TypedDict):
     id: str
 
 
-def _handler_of(form: Any) -> RemoteHandler[Any, Any]:
+def _make_handler(form: Any) -> RemoteHandler[Any, Any]:
     def function(request: Any) -> Any:
         return request
 
@@ -578,14 +578,14 @@ def _handler_of(form: Any) -> RemoteHandler[Any, Any]:
 @pytest.mark.parametrize("form", [Strict, StrictDataclass, PlainDataclass, StrictDict])
 def test_headers_that_opentelemetry_injects_break_no_strict_model(form: Any):
     """Its botocore instrumentation adds them to the payload itself."""
-    assert {"id": "o-1"} == _handler_of(form)({"id": "o-1", "headers": INJECTED}, None)
+    assert {"id": "o-1"} == _make_handler(form)({"id": "o-1", "headers": INJECTED}, None)
 
 
 def test_a_model_that_declares_headers_keeps_them():
     """They are the caller's own there."""
     event = {"id": "o-1", "headers": INJECTED}
 
-    assert event == _handler_of(WithHeaders)(event, None)
+    assert event == _make_handler(WithHeaders)(event, None)
 
 
 def test_a_strict_model_refuses_everything_else():
@@ -596,5 +596,5 @@ def test_a_strict_model_refuses_everything_else():
         ({"headers": INJECTED}, {("id",), ("headers",)}),
     ):
         with pytest.raises(RequestRejectedError) as rejected:
-            _handler_of(Strict)(event, None)
+            _make_handler(Strict)(event, None)
         assert refused == {error["loc"] for error in rejected.value.errors}

@@ -65,7 +65,7 @@ def _use(recorder: Recorder, verb: str, **options: Any) -> tuple[Invocation, flo
     return recorder.sent[-1]
 
 
-def _refused(recorder: Recorder, error: type[Exception], verb: str = "call", **options: Any) -> str:
+def _get_rejection(recorder: Recorder, error: type[Exception], verb: str = "call", **options: Any) -> str:
     with pytest.raises(error) as caught:
         _use(recorder, verb, **options)
     assert [] == recorder.sent
@@ -79,7 +79,7 @@ def _refused(recorder: Recorder, error: type[Exception], verb: str = "call", **o
     return str(caught.value)
 
 
-def _sent_texts(invocation: Invocation) -> dict[str, str]:
+def _get_sent_texts(invocation: Invocation) -> dict[str, str]:
     """Read the texts of a client context but for our own."""
     texts = json.loads(base64.b64decode(invocation.client_context or "e30=")).get("custom", {})
     return {name: text for name, text in texts.items() if not name.startswith("lc-")}
@@ -105,7 +105,7 @@ def test_without_options_nothing_extra_is_sent(verb: str, recorder: Recorder) ->
 @pytest.mark.parametrize("verb", KINDS)
 def test_an_unknown_option_is_refused_by_name(verb: str, recorder: Recorder) -> None:
     """A misspelt option is not lost; the error lists those there are."""
-    message = _refused(recorder, ContractError, verb, time_out=3)
+    message = _get_rejection(recorder, ContractError, verb, time_out=3)
 
     assert "unknown option 'time_out'" in message
     assert "timeout, retry, idempotency_key, qualifier, tenant_id, durable_name, client_context, log_tail" in message
@@ -145,14 +145,14 @@ def test_a_timeout_is_seconds_or_a_timedelta(
 @pytest.mark.parametrize("timeout", [0, -1, -0.5, timedelta(0), timedelta(seconds=-1), -math.inf])
 def test_a_timeout_that_is_over_leaves_no_time_to_send(timeout: Any, verb: str, recorder: Recorder) -> None:
     """Zero and less is a deadline that has passed."""
-    assert "no time left to send it" in _refused(recorder, DeadlineExceededError, verb, timeout=timeout)
+    assert "no time left to send it" in _get_rejection(recorder, DeadlineExceededError, verb, timeout=timeout)
 
 
 @pytest.mark.parametrize("verb", KINDS)
 @pytest.mark.parametrize("timeout", [True, False, "3", math.nan, [3], object(), 1j])
 def test_a_timeout_that_is_no_time_is_refused(timeout: Any, verb: str, recorder: Recorder) -> None:
     """What cannot be seconds is a wrong request, not a passed deadline."""
-    assert "seconds or a timedelta" in _refused(recorder, InvalidRequestError, verb, timeout=timeout)
+    assert "seconds or a timedelta" in _get_rejection(recorder, InvalidRequestError, verb, timeout=timeout)
 
 
 @pytest.mark.parametrize("qualifier", ["live", "3", "$LATEST", "$LATEST.PUBLISHED", "q" * 128])
@@ -168,7 +168,7 @@ def test_a_qualifier_goes_out_as_it_is(qualifier: str, verb: str, recorder: Reco
 @pytest.mark.parametrize("verb", KINDS)
 def test_a_bad_qualifier_is_refused(qualifier: Any, verb: str, recorder: Recorder) -> None:
     """What Lambda refuses is not sent."""
-    assert "qualifier" in _refused(recorder, InvalidArnError, verb, qualifier=qualifier)
+    assert "qualifier" in _get_rejection(recorder, InvalidArnError, verb, qualifier=qualifier)
 
 
 _TEXTS: list[tuple[str, list[str], list[Any]]] = [
@@ -192,7 +192,7 @@ def test_good_texts_go_out_as_they_are(name: str, text: str, verb: str, recorder
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, _, bad in _TEXTS for text in bad])
 def test_bad_texts_are_refused(name: str, text: Any, verb: str, recorder: Recorder) -> None:
     """A value that Lambda's pattern refuses, or that is not text, is not sent; the error has the pattern."""
-    assert f"{name} must match" in _refused(recorder, InvalidRequestError, verb, **{name: text})
+    assert f"{name} must match" in _get_rejection(recorder, InvalidRequestError, verb, **{name: text})
 
 
 def test_a_client_context_goes_out_as_lambda_wants_it(recorder: Recorder) -> None:
@@ -201,7 +201,7 @@ def test_a_client_context_goes_out_as_lambda_wants_it(recorder: Recorder) -> Non
     invocation, _ = _use(recorder, "call", client_context=custom)
 
     assert invocation.client_context is not None
-    assert custom == _sent_texts(invocation)
+    assert custom == _get_sent_texts(invocation)
     assert "☃" not in repr(invocation)
     assert invocation.client_context not in repr(invocation)
 
@@ -221,7 +221,7 @@ def test_a_client_context_may_be_any_mapping_and_empty(recorder: Recorder) -> No
 
     sent = [_use(recorder, "call", client_context=custom)[0] for custom in (Custom(), {})]
 
-    assert [{"a": "1"}, {}] == [_sent_texts(invocation) for invocation in sent]
+    assert [{"a": "1"}, {}] == [_get_sent_texts(invocation) for invocation in sent]
 
 
 def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) -> None:
@@ -229,8 +229,8 @@ def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) 
     invocation, _ = _use(recorder, "call", client_context=_custom(2685))
 
     assert 3580 == len(invocation.client_context or "")
-    message = _refused(Recorder(), RequestTooLargeError, client_context=_custom(2686))
-    assert "client_context is 3,584 bytes in base64; Lambda takes at most 3,583" in message
+    message = _get_rejection(Recorder(), RequestTooLargeError, client_context=_custom(2686))
+    assert "client_context is 3,584 bytes in base64; Lambda accepts at most 3,583" in message
     assert "vvv" not in message
 
 
@@ -238,8 +238,8 @@ def test_a_client_context_is_measured_as_lambda_measures_it(recorder: Recorder) 
     "custom", [{"a": 1}, {1: "a"}, {"a": None}, {"a": {"b": SECRET}}, {SECRET: b""}, SECRET, [SECRET], 5]
 )
 def test_a_client_context_is_made_of_text(custom: Any, recorder: Recorder) -> None:
-    """Callees in Java and Go read only strings; other values are refused and not shown."""
-    message = _refused(recorder, InvalidRequestError, client_context=custom)
+    """Callees in Java and Go read only strings; other values are rejected and not shown."""
+    message = _get_rejection(recorder, InvalidRequestError, client_context=custom)
 
     assert "client_context must map str to str" in message
     assert SECRET not in message
@@ -247,7 +247,7 @@ def test_a_client_context_is_made_of_text(custom: Any, recorder: Recorder) -> No
 
 def test_a_client_context_with_an_event_is_refused(recorder: Recorder) -> None:
     """Lambda would drop it silently; the error says what to do."""
-    assert "put it into the payload" in _refused(recorder, InvalidRequestError, "fire", client_context={"a": "1"})
+    assert "put it into the payload" in _get_rejection(recorder, InvalidRequestError, "fire", client_context={"a": "1"})
 
 
 def test_a_permission_check_needs_no_client_context(recorder: Recorder) -> None:
@@ -262,7 +262,7 @@ def test_a_log_tail_comes_with_a_call_only(recorder: Recorder) -> None:
     assert _use(recorder, "call", log_tail=True)[0].log_tail is True
     assert _use(recorder, "call", log_tail=False)[0].log_tail is False
     assert _use(recorder, "fire", log_tail=False)[0].log_tail is False
-    assert "log_tail" in _refused(Recorder(), InvalidRequestError, "fire", log_tail=True)
+    assert "log_tail" in _get_rejection(Recorder(), InvalidRequestError, "fire", log_tail=True)
 
 
 @pytest.mark.parametrize("verb", KINDS)
@@ -273,7 +273,7 @@ def test_none_is_the_same_as_nothing(verb: str, recorder: Recorder) -> None:
 
     assert replace(without[0], client_context=None) == replace(with_nothing[0], client_context=None)
     assert without[1] is with_nothing[1] is None
-    assert {} == _sent_texts(with_nothing[0])
+    assert {} == _get_sent_texts(with_nothing[0])
 
 
 def test_the_client_s_timeout_is_for_calls_that_name_none(recorder: Recorder) -> None:

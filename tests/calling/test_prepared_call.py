@@ -50,7 +50,7 @@ def _prepare(
     return prepare(target, payload, kind, options, within=within, now=NOW)
 
 
-def _sent_metadata(call: PreparedCall, attempt: int = 1, left: float | None = None) -> dict[str, str]:
+def _get_sent_metadata(call: PreparedCall, attempt: int = 1, left: float | None = None) -> dict[str, str]:
     encoded = call.invocation_for_attempt(attempt, left).client_context
     assert encoded is not None
     custom: dict[str, str] = json.loads(base64.b64decode(encoded))["custom"]
@@ -93,7 +93,7 @@ def test_a_timeout_without_end_is_a_long_one(timeout: Any):
     call = _prepare(timeout=timeout)
 
     assert 86_400 < (call.time_left(NOW.monotonic) or 0) < 1e8
-    assert int(_sent_metadata(call, left=call.time_left(NOW.monotonic))["lc-budget-ms"]) > 0
+    assert int(_get_sent_metadata(call, left=call.time_left(NOW.monotonic))["lc-budget-ms"]) > 0
 
 
 def test_a_timeout_that_is_over_is_refused():
@@ -106,7 +106,7 @@ def test_a_timeout_that_is_over_is_refused():
 
 def test_the_first_call_begins_a_chain():
     """Outside any invocation: a correlation id of its own, depth 1."""
-    one, other = _sent_metadata(_prepare()), _sent_metadata(_prepare())
+    one, other = _get_sent_metadata(_prepare()), _get_sent_metadata(_prepare())
 
     assert "1" == one["lc-depth"]
     assert str(uuid.UUID(one["lc-id"])) == one["lc-id"] != other["lc-id"]
@@ -114,7 +114,7 @@ def test_the_first_call_begins_a_chain():
 
 def test_a_call_within_an_invocation_continues_its_chain():
     """The same correlation id, one deeper, the same trace."""
-    metadata = _sent_metadata(_prepare(within=_within(depth=4, trace=TRACE)))
+    metadata = _get_sent_metadata(_prepare(within=_within(depth=4, trace=TRACE)))
 
     assert ("c-0", "5") == (metadata["lc-id"], metadata["lc-depth"])
     assert TRACE == {name: metadata[name] for name in TRACE}
@@ -124,14 +124,14 @@ def test_a_key_is_the_calls_own():
     """The key of the invocation that makes the call names another thing, and goes no further."""
     within = _within(idempotency_key="mine")
 
-    assert "lc-idem" not in _sent_metadata(_prepare(within=within))
-    assert "theirs" == _sent_metadata(_prepare(within=within, idempotency_key="theirs"))["lc-idem"]
+    assert "lc-idem" not in _get_sent_metadata(_prepare(within=within))
+    assert "theirs" == _get_sent_metadata(_prepare(within=within, idempotency_key="theirs"))["lc-idem"]
 
 
 def test_each_attempt_has_its_own_budget():
     """A relative number, in milliseconds from when it is sent; the point in time stays."""
     call = _prepare(timeout=3, idempotency_key="k")
-    first, second = _sent_metadata(call, 1, 3.0), _sent_metadata(call, 2, 1.2345)
+    first, second = _get_sent_metadata(call, 1, 3.0), _get_sent_metadata(call, 2, 1.2345)
 
     assert ("3000", "1", "1234", "2") == (
         first["lc-budget-ms"],
@@ -145,7 +145,7 @@ def test_each_attempt_has_its_own_budget():
 
 def test_without_a_deadline_the_metadata_has_none():
     """The callee has its own."""
-    assert not {"lc-budget-ms", "lc-deadline-ms"} & _sent_metadata(_prepare()).keys()
+    assert not {"lc-budget-ms", "lc-deadline-ms"} & _get_sent_metadata(_prepare()).keys()
 
 
 @pytest.mark.parametrize("kind", [CALL, FIRE, CHECK])
@@ -167,7 +167,7 @@ def test_a_chain_that_is_too_long_ends_here(kind: InvocationType):
 def test_the_last_call_of_a_chain_is_sent():
     """The limit counts calls; it is below the 16 or so at which Lambda stops a chain."""
     assert DEPTH_LIMIT < 16
-    assert str(DEPTH_LIMIT) == _sent_metadata(_prepare(within=_within(depth=DEPTH_LIMIT - 1)))["lc-depth"]
+    assert str(DEPTH_LIMIT) == _get_sent_metadata(_prepare(within=_within(depth=DEPTH_LIMIT - 1)))["lc-depth"]
 
 
 def test_nothing_of_it_is_in_the_payload():
@@ -186,7 +186,7 @@ def test_events_and_checks_have_no_client_context(kind: InvocationType):
 
 def test_a_users_client_context_is_sent_with_the_metadata():
     """Under their own names, and over ours."""
-    metadata = _sent_metadata(_prepare(client_context={"shop": "berlin", "lc-id": "mine"}))
+    metadata = _get_sent_metadata(_prepare(client_context={"shop": "berlin", "lc-id": "mine"}))
 
     assert ("berlin", "mine", "1") == (metadata["shop"], metadata["lc-id"], metadata["lc-depth"])
 
@@ -203,7 +203,7 @@ def test_a_key_is_a_text_of_some_length(key: Any):
 @pytest.mark.parametrize("key", ["k", "k" * 255, "order/17 ü☃"])
 def test_any_text_is_a_key(key: str):
     """It comes as it went."""
-    assert key == _sent_metadata(_prepare(idempotency_key=key))["lc-idem"]
+    assert key == _get_sent_metadata(_prepare(idempotency_key=key))["lc-idem"]
 
 
 def test_a_key_that_cannot_reach_the_callee_is_refused():
@@ -263,7 +263,7 @@ def test_a_durable_name_is_lambdas_own():
     call = _prepare(durable_name="order-17")
 
     assert "order-17" == call.invocation.durable_name
-    assert "order-17" not in _sent_metadata(call).values()
+    assert "order-17" not in _get_sent_metadata(call).values()
 
 
 def test_the_policy_of_a_call():

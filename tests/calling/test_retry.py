@@ -56,7 +56,7 @@ def _throttled(retry_after: float | None = None) -> ThrottledError:
 @pytest.mark.parametrize("kind", [ServiceError, FunctionNotReadyError, ConnectError, CallTimeoutError])
 def test_what_the_service_asks_to_wait_counts_for_every_error(kind: type[CallError]):
     """Up to ``max_delay``; a tenacity object may wait longer."""
-    error = kind("later", retryable=True, asked_wait=7.0)
+    error = kind("later", retryable=True, requested_wait=7.0)
 
     assert pause_before_next(EXACT, error, 1, 0.0) == 7.0
     assert pause_before_next(RetryPolicy(max_delay=6.0), error, 1, 0.0) is None
@@ -252,18 +252,18 @@ def test_full_jitter_spreads_over_the_whole_pause():
 
 
 @pytest.mark.parametrize(
-    ("asked", "pause"), [(0.2, 1.0), (1.0, 1.0), (3.0, 3.0), (20.0, 20.0), (0.0, 1.0), (None, 1.0)]
+    ("retry_after", "pause"), [(0.2, 1.0), (1.0, 1.0), (3.0, 3.0), (20.0, 20.0), (0.0, 1.0), (None, 1.0)]
 )
-def test_a_hint_of_the_server_is_a_floor(asked: float | None, pause: float):
+def test_a_hint_of_the_server_is_a_floor(retry_after: float | None, pause: float):
     """It lengthens the pause and never shortens it."""
-    assert pause == pytest.approx(pause_before_next(EXACT, _throttled(asked), 1, 0.0))
+    assert pause == pytest.approx(pause_before_next(EXACT, _throttled(retry_after), 1, 0.0))
 
 
 @pytest.mark.parametrize("policy", [RetryPolicy(), RetryPolicy(initial_delay=tenacity.wait_fixed(1))], ids=repr)
-@pytest.mark.parametrize("asked", [20.001, 3600.0, math.inf])
-def test_a_hint_beyond_the_longest_pause_ends_the_retries(policy: RetryPolicy, asked: float):
+@pytest.mark.parametrize("retry_after", [20.001, 3600.0, math.inf])
+def test_a_hint_beyond_the_longest_pause_ends_the_retries(policy: RetryPolicy, retry_after: float):
     """A retry sooner than requested would be throttled again, with tenacity's pauses too."""
-    assert pause_before_next(policy, _throttled(asked), 1, 0.0) is None
+    assert pause_before_next(policy, _throttled(retry_after), 1, 0.0) is None
 
 
 @pytest.mark.parametrize(("attempt", "again"), [(1, True), (2, True), (3, False), (4, False)])

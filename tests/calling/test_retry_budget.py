@@ -27,7 +27,7 @@ class Scripted:
         self._lock = threading.Lock()
 
     def send(self, invocation: object, /, *, timeout: float | None) -> Outcome:
-        """Count and answer."""
+        """Count the request, and respond."""
         with self._lock:
             self.sent += 1
         return self.outcome

@@ -111,7 +111,7 @@ def test_without_region_or_credentials_no_request_is_sent(run: Run, write: Write
 
 
 def test_a_healthy_machine_is_status_0_and_plain_text(run: Run, no_configuration):
-    """In a pipe there are no colours; every line starts with its level."""
+    """In a pipe there are no colors; every line starts with its level."""
     ran = run("doctor", "--offline", **KEYS, **no_configuration)
 
     assert (ran.returncode, ran.stderr) == (0, "")

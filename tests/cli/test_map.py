@@ -183,7 +183,7 @@ def test_a_map_adapts_to_throttling(lambdachain: Run, lines: Any, fast_lambda: A
 
 
 def test_a_contract_types_each_line(lambdachain: Run, lines: Any, tmp_path: Path):
-    """And each answer."""
+    """And each response."""
     lines([{"n": 1}, {"n": 2}])
     right = lambdachain("contracts:echo", "in.jsonl", "-o", "out.jsonl")
     wrong = lambdachain("contracts:wrong", "in.jsonl", "-o", "wrong.jsonl")

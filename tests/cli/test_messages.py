@@ -1,4 +1,4 @@
-"""The output of ``serve`` for people: one line per message, whatever the names of functions, callers and errors."""
+"""The output of ``serve`` for people: one line per message, for any names of functions, callers and errors."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_an_invocation_is_one_short_line(invocation: LocalInvocation):
         assert len(text) < 3000
 
 
-def test_output_of_a_function_keeps_only_its_colours():
+def test_output_of_a_function_keeps_only_its_colors():
     """Other escape sequences are removed: the text may come from anybody."""
     text = to_text(Printed("f", "\x1b[31mred\x1b[0m \x1b]0;t\x07"), "12:00:00")
     assert text.endswith("\x1b[31mred\x1b[0m \\x1b]0;t\\x07")

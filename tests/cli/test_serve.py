@@ -250,7 +250,7 @@ def test_a_second_signal_exits_immediately(serve: Any, write: Any):
 
 
 def test_output_for_people(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
-    """A table, the variables to export, a line per call; functions' output with their names; no colours in a pipe."""
+    """A table, the variables to export, a line per call; functions' output with their names; no colors in a pipe."""
     write(SYSTEM)
     with subprocess.Popen(
         [*command, "serve", "--port", "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
@@ -343,7 +343,7 @@ def test_a_web_page_is_refused_and_reported(serve: Any, write: Any):
         200,
         403,
     ]
-    assert served.wait_for("notice")["text"].startswith("refused a request: its Host 'third.example:")
+    assert served.wait_for("notice")["text"].startswith("rejected a request: its Host 'third.example:")
     assert status(Origin="https://evil.example") == 403
 
 

@@ -1,4 +1,4 @@
-"""Policy, graph and doctor have colours on a terminal, but not in a pipe and not with ``NO_COLOR``."""
+"""Policy, graph and doctor have colors on a terminal, but not in a pipe and not with ``NO_COLOR``."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def run_on_terminal(arguments: list[str], directory: Path, environment: Mapping[
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])
-def test_a_terminal_gets_colours_and_a_pipe_gets_none(
+def test_a_terminal_gets_colors_and_a_pipe_gets_none(
     command: list[str],
     environment: dict[str, str],
     write: Callable[[Mapping[str, str]], Path],
@@ -48,10 +48,10 @@ def test_a_terminal_gets_colours_and_a_pipe_gets_none(
 ):
     """The text is the same."""
     directory = write(CODE)
-    coloured = run_on_terminal([*command, *arguments], directory, environment)
+    colored = run_on_terminal([*command, *arguments], directory, environment)
     plain = run_on_terminal([*command, *arguments], directory, {**environment, "NO_COLOR": "1"})
     piped = run(*arguments)
 
-    assert "\x1b[" in coloured
+    assert "\x1b[" in colored
     assert "\x1b" not in plain + piped.stdout + piped.stderr
     assert sorted(plain.splitlines()) == sorted((piped.stdout + piped.stderr).splitlines())

@@ -1,4 +1,4 @@
-"""Output on a real terminal: colours, indents, a progress bar, and Ctrl-C from the keyboard."""
+"""Output on a real terminal: colors, indents, a progress bar, and Ctrl-C from the keyboard."""
 
 from __future__ import annotations
 
@@ -88,17 +88,17 @@ def terminal(
         one.close()
 
 
-def test_a_response_is_indented_and_coloured(terminal: Any):
-    """Without colours if ``NO_COLOR`` is set."""
-    coloured, plain = terminal("call", "f", '{"a": [true]}'), terminal("call", "f", "1", NO_COLOR="1")
+def test_a_response_is_indented_and_colored(terminal: Any):
+    """Without colors if ``NO_COLOR`` is set."""
+    colored, plain = terminal("call", "f", '{"a": [true]}'), terminal("call", "f", "1", NO_COLOR="1")
 
-    assert [coloured.end(), plain.end()] == [0, 0]
-    assert '\x1b[34m"a"\x1b[0m: [\r\n      \x1b[35mtrue\x1b[0m\r\n' in coloured.shown
+    assert [colored.end(), plain.end()] == [0, 0]
+    assert '\x1b[34m"a"\x1b[0m: [\r\n      \x1b[35mtrue\x1b[0m\r\n' in colored.shown
     assert plain.shown.startswith('{\r\n  "got": 1\r\n}\r\nversion 3, ')
     assert "\x1b" not in plain.shown
 
 
-def test_a_failure_is_coloured(terminal: Any):
+def test_a_failure_is_colored(terminal: Any):
     """Its label."""
     failed = terminal("call", "f", '{"do": "fail"}')
 
@@ -134,7 +134,7 @@ def test_results_on_a_terminal_have_no_bar_between_them(terminal: Any, tmp_path:
 
 
 def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server: Any, tmp_path: Path):
-    """What was under way comes to its end; the next run tells what is done and draws what is left."""
+    """Calls in flight complete; the next run reports what is done and draws what remains."""
     (tmp_path / "in.jsonl").write_text("".join(f"{n}\n" for n in range(2000)))
     arguments = ("map", "f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20")
     first = terminal(*arguments)
@@ -168,7 +168,7 @@ def test_the_printed_script_completes_in_bash(command: list[str], environment: d
 
 
 def test_a_file_name_cannot_control_a_terminal(terminal: Any, tmp_path: Path):
-    """Whoever commits a file must not control the terminals of its readers."""
+    """The author of a file must not control the terminals of its readers."""
     code = "import boto3\nboto3.client('lambda').invoke(FunctionName='charge')\n"
     (tmp_path / "a\x1b]0;owned\x07b\x1b[2Jc.py").write_text(code)
     drawn = terminal("graph", ".")
@@ -185,7 +185,7 @@ class _Tty(StringIO):
 
 @pytest.mark.parametrize("kind", [_Tty, StringIO])
 def test_a_functions_log_cannot_control_a_terminal(kind: type[StringIO]):
-    """Its colours are kept; in a file the text is unchanged, but without colours."""
+    """Its colors are kept; in a file the text is unchanged, but without colors."""
     log = "START\n\x1b[31mred\x1b[0m\tx\n\x1b]52;c;b3duZWQ=\x07\x9b2J\u202e\nEND"
     file = kind()
     echo(log, file=file)

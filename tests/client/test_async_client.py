@@ -253,7 +253,7 @@ async def test_a_missing_qualifier_differs_from_a_missing_function() -> None:
 
 
 async def test_a_late_call_is_hedged() -> None:
-    """The first answer counts, and what is still under way is let go of."""
+    """The first response counts, and attempts still in flight are abandoned."""
 
     class Late(Scripted):
         async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as above
@@ -423,8 +423,8 @@ async def test_a_transport_that_blocks_has_threads(laboratory: Laboratory) -> No
     laboratory.settle(idle_too=True)
 
 
-async def test_a_call_in_a_thread_is_let_go_of_at_once() -> None:
-    """It ends by itself, and its answer is nobody's."""
+async def test_a_call_in_a_thread_is_abandoned_immediately() -> None:
+    """It ends by itself, and its response is discarded."""
     finish, ended = threading.Event(), threading.Event()
 
     class DeferredCall:
@@ -458,7 +458,7 @@ async def test_a_closed_client_raises() -> None:
     async with AsyncLambdaClient(transport) as client:
         await client.call(double, 21)
 
-    with pytest.raises(ConnectError, match="make a new one"):
+    with pytest.raises(ConnectError, match="create a new one"):
         await client.call(double, 21)
     assert 1 == transport.closed
 

@@ -1,4 +1,4 @@
-"""The client: what it sends where, and what it makes of the answer."""
+"""The client: what it sends where, and how it reads the response."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def _ok(payload: bytes = b'{"total": 5}', **parts: Any) -> Outcome:
     return Outcome(200, payload, **{"executed_version": "7", "request_id": "r-1", **parts})
 
 
-def _queued() -> Outcome:
+def _make_queued_outcome() -> Outcome:
     return Outcome(202, request_id="r-1")
 
 
@@ -106,7 +106,7 @@ def _address(invocation: Invocation) -> tuple[str, str | None]:
 
 
 def test_call_returns_the_typed_response() -> None:
-    """The payload goes out as JSON, the answer comes back as the model."""
+    """The payload goes out as JSON, the response comes back as the model."""
     line = Line(_ok())
 
     assert Placed(total=5) == LambdaClient(line).call(place, ORDER)
@@ -144,7 +144,7 @@ def test_a_result_does_not_show_its_value() -> None:
 
 def test_fire_returns_a_receipt() -> None:
     """The event is queued: an id and the attempt, no result."""
-    line = Line(_queued())
+    line = Line(_make_queued_outcome())
 
     receipt = LambdaClient(line).fire(place, ORDER)
 
@@ -174,7 +174,7 @@ def test_can_invoke_asks_and_sends_nothing() -> None:
     ],
 )
 def test_can_invoke_has_the_reason(answers: list[Outcome], options: Any, reason: PermissionReason) -> None:
-    """No is an answer: denied, no such function, or no such qualifier."""
+    """No is a result: denied, no such function, or no such qualifier."""
     permission = LambdaClient(Line(*answers)).can_invoke(place, **options)
 
     assert reason is permission.reason
@@ -218,7 +218,7 @@ def test_can_invoke_raises_if_lambda_does_not_decide(answer: Outcome | NoAnswerE
 )
 def test_an_address_goes_out_in_two_parts(target: Any, options: Any, address: tuple[str, str | None]) -> None:
     """The call's qualifier before the address's before the contract's; the name never carries it."""
-    line = Line(_queued())
+    line = Line(_make_queued_outcome())
 
     LambdaClient(line).fire(target, ORDER if isinstance(target, Contract) else {"a": 1}, **options)
 
@@ -238,7 +238,7 @@ def test_an_address_goes_out_in_two_parts(target: Any, options: Any, address: tu
 )
 def test_a_bound_address_takes_the_place_of_the_contract_s_name(function: Any, options: Any, address: Any) -> None:
     """``bind`` may have an address; qualifiers keep their precedence."""
-    line = Line(_ok(), _queued(), Outcome(204))
+    line = Line(_ok(), _make_queued_outcome(), Outcome(204))
     bound = LambdaClient(line).bind(live, function, **options)
 
     assert Placed(total=5) == bound.call(ORDER)
@@ -379,7 +379,9 @@ def test_with_options_lays_options_over_others() -> None:
     ]
 
 
-@pytest.mark.parametrize(("verb", "limit", "answer"), [("call", 6_291_456, _ok(b'""')), ("fire", 1_048_576, _queued())])
+@pytest.mark.parametrize(
+    ("verb", "limit", "answer"), [("call", 6_291_456, _ok(b'""')), ("fire", 1_048_576, _make_queued_outcome())]
+)
 def test_the_size_of_a_payload_is_checked_before_sending(verb: str, limit: int, answer: Outcome) -> None:
     """Up to Lambda's limit of encoded bytes it goes out, one byte more is refused here, without its content."""
     line = Line(answer, answer)
@@ -508,7 +510,7 @@ def test_a_transport_is_anything_with_two_methods() -> None:
 
 
 def test_nothing_secret_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """Payloads, answers and client context stay out of every log record."""
+    """Payloads, responses and client context stay out of every log record."""
     caplog.set_level(logging.DEBUG)
     line = Line(_ok(f'"{SECRET}"'.encode()), _ok(b"1"))
     client = LambdaClient(line)

@@ -36,7 +36,7 @@ def _method(path: str):
     return getattr(CLASSES[kind], name)
 
 
-def _described(path: str) -> dict[str, str]:
+def _get_described_arguments(path: str) -> dict[str, str]:
     """Return the arguments that a method's docstring lists, with their descriptions."""
     section = inspect.getdoc(_method(path)).partition("Args:\n")[2].partition("\nRaises:")[0]
     joined = re.sub(r"\n {8}", " ", section)
@@ -49,7 +49,7 @@ def test_every_option_is_described(path):
     kind = MapOptions if path.endswith("map") else CallOptions
     parameters = [name for name in inspect.signature(_method(path)).parameters if name not in ("self", "options")]
 
-    assert [*_described(path)] == [*parameters, *kind.__annotations__]
+    assert [*_get_described_arguments(path)] == [*parameters, *kind.__annotations__]
 
 
 @pytest.mark.parametrize("name", [*ONE_CALL, "stream", "map", "fire_map"])
@@ -57,7 +57,7 @@ def test_both_clients_describe_an_option_alike(name):
     """The text of one cannot change without the other."""
     options = MapOptions.__annotations__
     blocking, asynchronous = (
-        {option: text for option, text in _described(f"{kind}.{name}").items() if option in options}
+        {option: text for option, text in _get_described_arguments(f"{kind}.{name}").items() if option in options}
         for kind in ("LambdaClient", "AsyncLambdaClient")
     )
 
@@ -67,10 +67,12 @@ def test_both_clients_describe_an_option_alike(name):
 def test_binding_describes_options_as_a_call_does():
     """What ``bind`` and ``with_options`` keep is what ``call`` takes."""
     described = {
-        option: [_described(path)[option] for path in ("LambdaClient.bind", "RemoteFunction.with_options")]
+        option: [
+            _get_described_arguments(path)[option] for path in ("LambdaClient.bind", "RemoteFunction.with_options")
+        ]
         for option in CallOptions.__annotations__
     }
-    once = _described("LambdaClient.call")
+    once = _get_described_arguments("LambdaClient.call")
 
     assert described == {option: [once[option]] * 2 for option in described}
     assert {option: text for option, text in once.items() if option in described} == _listed_by_call_options()

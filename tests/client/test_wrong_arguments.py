@@ -1,4 +1,4 @@
-"""Wrong arguments are refused where they are passed; the error says what to pass instead."""
+"""Wrong arguments are rejected where they are passed; the error states what to pass instead."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_a_contract_is_frozen() -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
         contract.function = "other"  # type: ignore[misc]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        contract.colour = "blue"  # type: ignore[attr-defined]
+        contract.color = "blue"  # type: ignore[attr-defined]
 
 
 def test_the_repr_of_a_contract() -> None:
@@ -192,7 +192,7 @@ def test_a_function_may_be_named_in_any_form(function: str | FunctionArn, name: 
     ids=str,
 )
 def test_any_json_type_is_accepted(form: Any) -> None:
-    """Whatever pydantic can read from JSON and write as JSON can be a request or a response."""
+    """Anything that pydantic can read from JSON and write as JSON can be a request or a response."""
     contract = _contract(request=form, response=form)
 
     assert form is contract.request
@@ -295,7 +295,7 @@ def test_a_qualifier_is_given_once() -> None:
     ],
 )
 def test_invalid_addresses_are_refused(function: Any, qualifier: Any, part: str) -> None:
-    """Whatever Lambda does not accept as a function or qualifier is an InvalidArnError."""
+    """Anything that Lambda does not accept as a function or qualifier is an InvalidArnError."""
     with pytest.raises(InvalidArnError, match=part):
         _contract(function, qualifier=qualifier)
 

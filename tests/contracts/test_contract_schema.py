@@ -88,7 +88,7 @@ def test_what_lambdachain_callers_do_differently_is_added():
     )
 
 
-def _described(schema: Any) -> list[dict[str, Any]]:
+def _get_descriptions(schema: Any) -> list[dict[str, Any]]:
     several = [*schema["errors"].values(), *schema.get("errors_as_read", {}).values()]
     return [
         schema[key] for key in ("request", "response", "request_as_sent", "response_as_read") if key in schema
@@ -97,7 +97,7 @@ def _described(schema: Any) -> list[dict[str, Any]]:
 
 def test_every_schema_is_valid_and_self_contained():
     """Draft 2020-12, and every reference is resolved inside it."""
-    described = _described(CHARGE.schema())
+    described = _get_descriptions(CHARGE.schema())
 
     assert len(described) == 7
     for schema in described:
@@ -121,7 +121,7 @@ from typing import Literal
 from pydantic import BaseModel
 from lambdachain import Contract, RemoteError
 
-class Colour(StrEnum):
+class Color(StrEnum):
     red = "red"
     blue = "blue"
 
@@ -130,7 +130,7 @@ class Inner(BaseModel):
 
 class Item(BaseModel):
     tags: set[str] = {"x", "y", "z", "w"}
-    colours: frozenset[Colour] = frozenset(Colour)
+    colors: frozenset[Color] = frozenset(Color)
     inner: Inner = Inner()
     kind: Literal["a", "b", "c"] | dict[Literal["k", "l"], int] | None = None
 
@@ -146,7 +146,7 @@ print(json.dumps(Contract("f", request=Item, response=list[Item], errors=list(er
 
 
 def test_it_is_the_same_in_every_process():
-    """To the byte, whatever the order of sets."""
+    """To the byte, for any order of sets."""
     printed = {
         subprocess.run(
             [sys.executable, "-c", SCRIPT], env={"PYTHONHASHSEED": str(seed)}, capture_output=True, check=True

@@ -112,7 +112,7 @@ def test_mutable_defaults_are_not_shared() -> None:
     ("make", "words"),
     [
         (Declined, "reason: Field required"),  # type: ignore[call-arg]
-        (lambda: Declined(reason="x", colour="blue"), "has no field 'colour': it has reason, retry_after_days"),  # type: ignore[call-arg]
+        (lambda: Declined(reason="x", color="blue"), "has no field 'color': it has reason, retry_after_days"),  # type: ignore[call-arg]
         (lambda: Declined(reason=5), "reason: Input should be a valid string"),  # type: ignore[arg-type]
         (lambda: Declined(reason="x", retry_after_days="soon"), "retry_after_days: "),  # type: ignore[arg-type]
         (lambda: Bare(reason="x"), "has no field 'reason': it has no fields"),  # type: ignore[call-arg]
@@ -175,7 +175,7 @@ def test_a_field_named_like_an_attribute_of_pydantic_works_or_is_refused(name: s
 
 
 def test_a_field_of_a_union_type_keeps_the_python_value() -> None:
-    """The constructor takes Python values, whatever they become in JSON."""
+    """The constructor takes Python values, regardless of what they become in JSON."""
 
     class Odd(RemoteError):
         code: int | str
@@ -333,7 +333,7 @@ def test_changed_fields_are_sent() -> None:
 @settings(max_examples=100, deadline=None)
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.none() | st.integers())
 def test_any_field_value_round_trips(reason: str, days: int | None) -> None:
-    """Whatever the text, the error comes back equal."""
+    """For any text, the error comes back equal."""
     error = Declined(reason=reason, retry_after_days=days)
 
     assert error == _back(error)

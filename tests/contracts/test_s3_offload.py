@@ -141,7 +141,7 @@ def test_a_map_uses_the_bucket(s3: Any):
 
 
 def _by_threes(call: Callable[..., Any]) -> Callable[..., Any]:
-    """Let three calls through together."""
+    """Wait for three calls, and release them together."""
     together = threading.Barrier(3)
     return lambda *arguments: (together.wait(20), call(*arguments))[1]
 
@@ -220,7 +220,7 @@ def test_a_reference_for_a_caller_without_offload_is_a_response_error():
         LambdaClient().call(plain, "small")
 
 
-def _changed(s3: Any) -> Any:
+def _make_handler_of_changed_object(s3: Any) -> Any:
     """Create a handler that returns a reference to an object that was changed after it was written."""
 
     def handler(_event: Any, _context: Any) -> Any:
@@ -233,7 +233,10 @@ def _changed(s3: Any) -> Any:
 
 def test_a_changed_object_is_refused(s3: Any):
     """By its digest."""
-    with InProcessTransport({"echo": _changed(s3)}), pytest.raises(ResponseError, match="SHA-256 differs"):
+    with (
+        InProcessTransport({"echo": _make_handler_of_changed_object(s3)}),
+        pytest.raises(ResponseError, match="SHA-256 differs"),
+    ):
         LambdaClient().call(echo, "small")
 
 

@@ -101,7 +101,7 @@ def test_a_clock_frozen_by_a_test_does_not_end_the_invocation(monkeypatch: pytes
 
 
 def test_a_handler_may_freeze_the_clock(monkeypatch: pytest.MonkeyPatch):
-    """Its own time does not run out by that, nor that of the functions it calls."""
+    """This uses up neither its own time nor that of the functions it calls."""
 
     def inner(event: Any, context: Any) -> Any:
         return context.get_remaining_time_in_millis() > 0

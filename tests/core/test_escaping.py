@@ -42,7 +42,7 @@ def errors_of_every_class() -> list[lc.CallError]:
 
 @pytest.mark.parametrize("error", errors_of_every_class(), ids=lambda error: type(error).__name__)
 def test_str_of_an_error_is_one_escaped_line(error: lc.CallError):
-    """Whatever its parts are; the attributes keep them unchanged."""
+    """For any parts; the attributes keep them unchanged."""
     assert is_escaped(str(error))
     assert "a\\x00b\\x1b[2Jc\\r\\n::error::d\\x85e\\u2028f\\u202eg\\ud800h\\x9b31m" in str(error)
     assert error.args == (NASTY,)

@@ -78,7 +78,7 @@ def _first(data: bytes) -> EventStreamMessage | None:
     return reader.next()
 
 
-def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
+def _split_at(data: bytes, cuts: list[int]) -> list[bytes]:
     places = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     return [data[begin:end] for begin, end in pairwise(places)]
 
@@ -87,7 +87,7 @@ def _cut(data: bytes, cuts: list[int]) -> list[bytes]:
 def test_encoded_messages_are_read_by_both_however_they_are_split(sent: list[Any], cuts: list[int]):
     """Our encoder, our reader and botocore's reader agree."""
     data = b"".join(encode_message(headers, payload) for headers, payload in sent)
-    pieces = _cut(data, cuts)
+    pieces = _split_at(data, cuts)
 
     assert (
         _read_by_us(*pieces)
@@ -99,7 +99,7 @@ def test_encoded_messages_are_read_by_both_however_they_are_split(sent: list[Any
 @given(event_type=texts, content_type=texts, payload=st.binary(max_size=300))
 @example(event_type="PayloadChunk", content_type="text/plain; name=café", payload=b"x")
 def test_an_event_of_the_local_api_is_read_by_both(event_type: str, content_type: str, payload: bytes):
-    """Lengths count bytes, not characters: botocore reads the same headers, whatever characters they have."""
+    """Lengths count bytes, not characters: botocore reads the same headers, with any characters."""
     headers = {":event-type": event_type, ":content-type": content_type, ":message-type": "event"}
     data = encode_event(event_type, content_type, payload)
 

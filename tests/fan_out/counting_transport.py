@@ -1,4 +1,4 @@
-"""A transport that counts the calls in flight, throttles beyond a capacity, and answers in any order."""
+"""A transport that counts the calls in flight, throttles beyond a capacity, and responds in any order."""
 
 from __future__ import annotations
 

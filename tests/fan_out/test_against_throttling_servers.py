@@ -69,7 +69,7 @@ def _no_thread_is_left() -> Iterator[None]:
 
 @pytest.mark.parametrize("capacity", [3, 24])
 def test_the_capacity_of_a_server_is_found(mapped: Map, capacity: int):
-    """The concurrency stays close to it, never collapses, and every payload is answered once."""
+    """The concurrency stays close to it, never collapses, and every payload gets one response."""
     # It takes 240 calls a second: no more than a busy machine makes over boto3, or the capacity would never be met.
     with ThrottlingServer(capacity=capacity, delay=capacity / 240) as server:
         results = mapped(server.url, range(900), max_concurrency=150)

@@ -30,7 +30,7 @@ def _round(limit: ConcurrencyLimit, *, capacity: int = 1_000_000, now: float = 0
 
 
 def test_it_starts_low():
-    """A function of which nothing is known gets few calls."""
+    """A function that nothing is known about gets few calls."""
     assert len(_acquire_all(ConcurrencyLimit())) == INITIAL
 
 
@@ -146,7 +146,7 @@ def test_other_failures_do_not_change_the_limit():
 
 @given(st.lists(st.sampled_from(["acquire", "ok", "throttle", "release"]), max_size=300))
 def test_the_limit_is_at_least_one_and_the_count_is_right(events: list[str]):
-    """Whatever happens: in flight is what acquired a permit and has not ended."""
+    """In any sequence: in flight is what acquired a permit and has not ended."""
     limit, permits = ConcurrencyLimit(), list[Permit]()
     for event in events:
         if event == "acquire":

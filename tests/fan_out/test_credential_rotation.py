@@ -45,7 +45,7 @@ class RotatingServer(ThrottlingServer):
             return await super().respond(head, body)
         self.refused += 1
         self._to_come.add(body)
-        await asyncio.sleep(0.05)  # those in flight are refused together
+        await asyncio.sleep(0.05)  # those in flight are rejected together
         return _EXPIRED
 
     def fetch(self) -> dict[str, str]:

@@ -275,7 +275,7 @@ echo = Contract("echo", request=int, response=int)
 
 
 def test_closing_a_client_during_a_map_completes_calls_in_flight():
-    """Others are refused, and no thread is left."""
+    """Others are rejected, and no thread is left."""
     with ThrottlingServer(delay=0.05) as server:
         client = LambdaClient(HttpTransport(endpoint_url=server.url), retry=RetryPolicy.never())
         results = client.map(echo, range(100), max_concurrency=8, return_exceptions=True)
@@ -322,7 +322,7 @@ def test_a_map_that_is_collected_in_its_own_loop_does_not_deadlock():
     with ThrottlingServer(delay=0.05) as server, LambdaClient(HttpTransport(endpoint_url=server.url)) as client:
         results = client.map(echo, range(1000), max_concurrency=8)
         next(results)
-        side: Any = client._invoker._side
+        side: Any = client._invoker._map_loop
         dropped = threading.Event()
         side.loop.call_soon_threadsafe(lambda: (results.close(), dropped.set()))
 

@@ -208,7 +208,7 @@ def test_the_first_error_ends_a_map():
 
 
 def test_errors_are_results_with_return_exceptions():
-    """One for each payload, in its place, retried as the policy says."""
+    """One for each payload, in order, retried as the policy defines."""
     counter = CountingTransport()
     counter.reply = lambda n: answer(n) if n % 3 else Outcome(500, error_code="ServiceException")
     results = list(_client(counter).map(double, range(9), return_exceptions=True))
@@ -488,7 +488,7 @@ def test_map_of_a_plain_name_sends_json():
 
 
 class Trivial:
-    """Answers at once."""
+    """Responds immediately."""
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Return the payload."""

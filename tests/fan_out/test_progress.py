@@ -23,7 +23,7 @@ class Terminal(io.StringIO):
         return True
 
 
-def _drawn(file: io.StringIO, payloads: Any) -> str:
+def _draw_bar(file: io.StringIO, payloads: Any) -> str:
     with StubTransport() as stub:
         stub.on(double).runs(lambda number: number)
         list(LambdaClient().map(double, payloads, on_progress=progress.bar("doubling", file=file)))
@@ -37,7 +37,7 @@ def test_a_bar_is_drawn_on_a_terminal(library: str, counted: bool, monkeypatch: 
     if find_spec(library) is None:
         pytest.skip(f"{library} is not installed")
     monkeypatch.setattr(progress, "find_spec", lambda name: find_spec(name) if name == library else None)
-    drawn = _drawn(Terminal(), range(25) if counted else iter(range(25)))
+    drawn = _draw_bar(Terminal(), range(25) if counted else iter(range(25)))
 
     assert "doubling" in drawn
     assert "25" in drawn or "100%" in drawn
@@ -47,12 +47,12 @@ def test_without_tqdm_and_rich_nothing_is_drawn(monkeypatch: pytest.MonkeyPatch)
     """And nothing fails."""
     monkeypatch.setattr(progress, "find_spec", lambda _: None)
 
-    assert _drawn(Terminal(), range(5)) == ""
+    assert _draw_bar(Terminal(), range(5)) == ""
 
 
 def test_without_a_terminal_nothing_is_drawn_or_imported():
     """As in Lambda."""
     before = {"tqdm", "rich"} & set(sys.modules)
 
-    assert _drawn(io.StringIO(), range(5)) == ""
+    assert _draw_bar(io.StringIO(), range(5)) == ""
     assert {"tqdm", "rich"} & set(sys.modules) == before

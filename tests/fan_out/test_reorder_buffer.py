@@ -10,7 +10,7 @@ from lambdachain._fan_out.reorder_buffer import ReorderBuffer
 
 @given(st.permutations(range(20)))
 def test_an_ordered_buffer_yields_the_order_of_the_payloads(order: list[int]):
-    """Whatever comes first, 0, 1, 2 are yielded, and none too early."""
+    """In any order of completion, 0, 1, 2 are yielded, each not too early."""
     buffer, yielded = ReorderBuffer[int](ordered=True), list[int]()
     for number in order:
         buffer.put(number, number)

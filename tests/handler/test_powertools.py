@@ -1,4 +1,4 @@
-"""Powertools' decorators stand on either side of ``remote``: validated request, context passed, right answer."""
+"""Powertools' decorators stand on either side of ``remote``: validated request, context passed, right response."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ place = Contract("orders-place", request=Order, response=Placed, errors=[Decline
 
 
 @lambda_handler_decorator
-def _noted(handler: Handler, event: Any, context: Any, seen: list[Any]) -> Any:
+def _record_and_call(handler: Handler, event: Any, context: Any, seen: list[Any]) -> Any:
     seen.append(event)
     answer = handler(event, context)
     seen.append(answer)
@@ -109,7 +109,7 @@ def decorators(traces: Traces) -> dict[str, Callable[[Handler], Handler]]:
         "logger": lambda handler: logger.inject_lambda_context(handler, clear_state=True),
         "tracer": tracer.capture_lambda_handler,
         "metrics": counted,
-        "middleware": lambda handler: _noted(handler, seen=[]),
+        "middleware": lambda handler: _record_and_call(handler, seen=[]),
         "parser": lambda handler: event_parser(handler, model=Order),
     }
 
@@ -124,7 +124,7 @@ def decorators(traces: Traces) -> dict[str, Callable[[Handler], Handler]]:
     ],
 )
 def test_a_decorator_on_either_side(name: str, side: str, decorators: dict[str, Callable[[Handler], Handler]]) -> None:
-    """The request arrives as the model, the context as Lambda's, and the answer leaves as JSON values."""
+    """The request arrives as the model, the context as Lambda's, and the response leaves as JSON values."""
     around = decorators[name]
     inner: Handler = around(_place) if side in ("below", "both") else _place
     handler: Handler = remote(place)(inner)
@@ -178,7 +178,7 @@ def test_the_logger_above_sees_the_event_and_the_context() -> None:
 def test_the_tracer_names_the_function(
     side: str, traces: Traces, decorators: dict[str, Callable[[Handler], Handler]]
 ) -> None:
-    """A subsegment is called after the handler's own function, and has its answer, on whichever side."""
+    """A subsegment is called after the handler's own function, and has its response, on either side."""
     trace = decorators["tracer"]
     handler = trace(remote(place)(_place)) if side == "above" else remote(place)(trace(_place))
 
@@ -194,7 +194,7 @@ def test_the_middleware_below_sees_the_model() -> None:
     seen: list[Any] = []
 
     @remote(place)
-    @_noted(seen=seen)
+    @_record_and_call(seen=seen)
     def handler(order: Order, context: Any) -> Placed:
         return _place(order, context)
 

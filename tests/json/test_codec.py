@@ -38,7 +38,7 @@ SECRET = "canary-4111"
 often = settings(max_examples=150, deadline=None)
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "red"
     BLUE = "blue"
 
@@ -84,7 +84,7 @@ class Everything(BaseModel):
     amount: Decimal
     key: UUID
     blob: bytes
-    colour: Colour
+    color: Color
     size: Size
     ratio: float
     inner: Inner
@@ -181,7 +181,7 @@ _fields: dict[str, st.SearchStrategy[Any]] = {
     "amount": _decimals,
     "key": st.uuids(),
     "blob": _texts.map(str.encode),
-    "colour": st.sampled_from(Colour),
+    "color": st.sampled_from(Color),
     "size": st.sampled_from(Size),
     "ratio": _floats,
     "inner": _inners,
@@ -204,7 +204,7 @@ _fields: dict[str, st.SearchStrategy[Any]] = {
 }
 
 
-def _refused(act: Any, *arguments: Any) -> PayloadValidationError:
+def _get_rejection(act: Any, *arguments: Any) -> PayloadValidationError:
     with pytest.raises(PayloadValidationError) as caught:
         act(*arguments)
     error = caught.value
@@ -299,8 +299,8 @@ _FORMS: list[Any] = [
     Annotated[dt.date, Field(strict=True)],
     Annotated[tuple[int, ...], Field(strict=True)],
     StrictEverything,
-    Colour | str,
-    Size | Colour | None,
+    Color | str,
+    Size | Color | None,
     Base64,
     Base64 | str,
     JsonValue,
@@ -400,7 +400,7 @@ def test_requests_are_validated_strictly(form: Any, value: object, loc: tuple[st
     if loc is None:
         assert b"more" not in codec_for(form).encode(value)
     else:
-        assert [loc] == _locs(_refused(codec_for(form).encode, value))
+        assert [loc] == _locs(_get_rejection(codec_for(form).encode, value))
 
 
 @pytest.mark.parametrize("form", [Order, ClosedOrder, OpenOrder])
@@ -410,7 +410,10 @@ def test_unknown_fields_are_handled_as_the_model_configures(form: type[Order]) -
     wire = json.dumps(data).encode()
 
     if form is ClosedOrder:
-        for error in (_refused(codec_for(form).decode, wire), _refused(codec_for(form).validate_event, data)):
+        for error in (
+            _get_rejection(codec_for(form).decode, wire),
+            _get_rejection(codec_for(form).validate_event, data),
+        ):
             assert [("new",)] == _locs(error)
             assert "extra_forbidden" == error.details[0]["type"]
     else:
@@ -451,9 +454,9 @@ def test_responses_are_validated_leniently() -> None:
     ],
 )
 def test_nan_and_infinity_are_not_encoded(form: Any, wrap: Any, loc: Any, number: float) -> None:
-    """They become neither null nor text that no parser reads: they are refused, with their location."""
+    """They become neither null nor text that no parser reads: they are rejected, with their location."""
     for way in (codec_for(form).encode, codec_for(form).dump):
-        error = _refused(way, wrap(number))
+        error = _get_rejection(way, wrap(number))
         assert [loc] == _locs(error)
         assert "finite_number" == error.details[0]["type"]
 
@@ -467,7 +470,7 @@ def test_nan_in_a_dataclass_is_refused() -> None:
         note: str | None = None
 
     assert b'{"value":1.5,"note":null}' == codec_for(Measure).encode(Measure(1.5))
-    assert [("value",)] == _locs(_refused(codec_for(Measure).encode, Measure(NAN)))
+    assert [("value",)] == _locs(_get_rejection(codec_for(Measure).encode, Measure(NAN)))
 
 
 @pytest.mark.parametrize("number", [NAN, math.inf, -math.inf])
@@ -506,7 +509,7 @@ def test_none_is_not_mistaken_for_nan() -> None:
 
 
 def test_strings_that_contain_nan_are_valid() -> None:
-    """Only numbers are checked, whatever the strings contain."""
+    """Only numbers are checked, regardless of what strings contain."""
     value = Reading(name="NaN null Infinity", value=1.5)
 
     assert value == codec_for(Reading).decode(codec_for(Reading).encode(value))
@@ -516,16 +519,16 @@ def test_strings_that_contain_nan_are_valid() -> None:
 @pytest.mark.parametrize("form", [Reading, Any, JsonValue])
 def test_nan_in_a_response_is_refused(form: Any, literal: bytes) -> None:
     """NaN is not JSON, so a response that has it is not decoded."""
-    error = _refused(codec_for(form).decode, b'{"value":' + literal + b"}")
+    error = _get_rejection(codec_for(form).decode, b'{"value":' + literal + b"}")
 
     assert "json_invalid" == error.details[0]["type"]
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b'{"order_id": "o"', b"\xff\xfe", b"null null", b"'a'", b"<html>"])
 def test_invalid_json_is_refused(data: bytes) -> None:
-    """A truncated or foreign body is an error of the whole value, whatever the type."""
+    """A truncated or foreign body is an error of the whole value, for every type."""
     for form in (Order, Any, JsonValue, None):
-        assert "json_invalid" == _refused(codec_for(form).decode, data).details[0]["type"]
+        assert "json_invalid" == _get_rejection(codec_for(form).decode, data).details[0]["type"]
 
 
 def _mutated(**changes: object) -> Order:
@@ -549,7 +552,7 @@ def _mutated(**changes: object) -> Order:
 )
 def test_invalid_values_in_unvalidated_models_are_refused(value: Order, loc: tuple[str | int, ...]) -> None:
     """Assignment and ``model_construct`` skip validation; what they let in is not sent, and the location is named."""
-    error = _refused(codec_for(Order).encode, value)
+    error = _get_rejection(codec_for(Order).encode, value)
 
     assert [loc] == _locs(error)
     assert SECRET not in f"{error} {error!r} {error.details}"
@@ -567,7 +570,7 @@ def test_missing_fields_in_unvalidated_models_are_refused(value: Order, loc: tup
     """The serializer of pydantic does not notice that a field is None or missing; the reader would."""
     written = codec_for(Order).encode(value)
 
-    assert [loc] == _locs(_refused(codec_for(Order).decode, written))
+    assert [loc] == _locs(_get_rejection(codec_for(Order).decode, written))
 
 
 def _cycle() -> list[object]:
@@ -609,7 +612,7 @@ def test_values_that_cannot_be_serialized_are_refused(form: Any, value: object, 
     payload: Any = Reading(extra=value) if form is Reading else [value] if form == list[Any] else value
 
     for way in (codec_for(form).encode, codec_for(form).dump):
-        error = _refused(way, payload)
+        error = _get_rejection(way, payload)
 
         assert SECRET not in f"{error} {error!r} {error.details}"
         assert form is JsonValue or word in str(error)
@@ -654,7 +657,7 @@ def test_validator_messages_that_repeat_the_input_are_redacted() -> None:
         (codec_for(Watched).validate_event, event),
         (codec_for(Watched).decode, json.dumps(event).encode()),
     ):
-        error = _refused(way, data)
+        error = _get_rejection(way, data)
         messages = {detail["loc"]: detail["msg"] for detail in error.details}
         assert SECRET not in str(messages)
         assert "a card has 16 digits" in messages["plain",]
@@ -665,8 +668,8 @@ def test_redaction_of_a_cyclic_input_ends() -> None:
     """The search for the input in a message ends, even if the input contains itself."""
     form = Annotated[list[Any], BeforeValidator(lambda _: _reject(f"no {SECRET}"))]
 
-    assert "withheld" in str(_refused(codec_for(form).encode, _cycle()))
-    assert "no canary" in str(_refused(codec_for(form).encode, _deep(5000)))
+    assert "withheld" in str(_get_rejection(codec_for(form).encode, _cycle()))
+    assert "no canary" in str(_get_rejection(codec_for(form).encode, _deep(5000)))
 
 
 def test_a_type_error_in_a_user_s_validator_passes_unchanged() -> None:
@@ -703,7 +706,7 @@ def test_keys_of_mappings_are_masked() -> None:
     }
 
     for way, data in ((codec_for(Keyed).validate_event, event), (codec_for(Keyed).decode, json.dumps(event).encode())):
-        error = _refused(way, data)
+        error = _get_rejection(way, data)
         assert expected == set(_locs(error))
         assert SECRET not in f"{error} {error.details}"
 
@@ -711,21 +714,21 @@ def test_keys_of_mappings_are_masked() -> None:
 @pytest.mark.parametrize("key", [dt.date(2020, 1, 1), UUID(int=4111), (SECRET, 1), SECRET.encode(), 4111, True, None])
 def test_keys_that_are_not_strings_are_masked(key: object) -> None:
     """In a Python value, a key may be any object; pydantic would show its repr."""
-    error = _refused(codec_for(dict[Any, int]).encode, {key: "x"})
+    error = _get_rejection(codec_for(dict[Any, int]).encode, {key: "x"})
 
     assert [("*",)] == _locs(error)
 
 
 def test_a_field_name_that_is_also_a_key_is_not_masked() -> None:
     """Aliases count as names of fields."""
-    error = _refused(codec_for(Order).validate_event, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
+    error = _get_rejection(codec_for(Order).validate_event, {"order_id": "o", "cents": 1, "items": [{"theValue": "x"}]})
 
     assert [("items", 0, "theValue")] == _locs(error)
 
 
 def test_the_number_of_details_is_limited() -> None:
     """A list with thousands of errors reports the first few."""
-    error = _refused(codec_for(list[int]).validate_event, ["x"] * 5000)
+    error = _get_rejection(codec_for(list[int]).validate_event, ["x"] * 5000)
 
     assert 50 == len(error.details)
     assert "and 45 more" in str(error)
@@ -734,7 +737,7 @@ def test_the_number_of_details_is_limited() -> None:
 @pytest.mark.parametrize("event", [object(), {1, 2}, {"a": object()}])
 def test_an_event_that_is_not_json_is_refused(event: object) -> None:
     """A handler that is called by hand with Python objects raises a validation error, and does not crash."""
-    _refused(codec_for(int | str).validate_event, event)
+    _get_rejection(codec_for(int | str).validate_event, event)
 
 
 def test_an_event_may_be_a_model_already() -> None:
@@ -804,13 +807,13 @@ _parcels = st.builds(
 @often
 @given(st.tuples(st.just(Parcel), _parcels) | st.tuples(st.just(PricedConstants), _priced[1]))
 def test_nan_is_found_by_the_key_of_its_field(given: tuple[Any, Any]) -> None:
-    """Wherever it is, and whatever strings, keys and Nones look like it; valid values are sent."""
+    """In any place, and next to strings, keys and Nones that look like it; valid values are sent."""
     form, value = given
     meant = TypeAdapter(form).dump_python(value, by_alias=True)
     if _is_finite(meant):
         assert meant == json.loads(codec_for(form).encode(value))
     else:
-        assert "finite_number" == _refused(codec_for(form).encode, value).details[0]["type"]
+        assert "finite_number" == _get_rejection(codec_for(form).encode, value).details[0]["type"]
 
 
 def _is_finite(value: object) -> bool:
@@ -833,12 +836,12 @@ def test_nan_in_a_polymorphic_subclass_is_refused() -> None:
 
     written = json.loads(TypeAdapter(Base).dump_json(Sub(ratio=0.5)))
     if "ratio" not in written:
-        assert "SerializeAsAny[Base]" in str(_refused(codec_for(Base).encode, Sub(ratio=0.5)))
+        assert "SerializeAsAny[Base]" in str(_get_rejection(codec_for(Base).encode, Sub(ratio=0.5)))
         return
 
     assert written == json.loads(codec_for(Base).encode(Sub(ratio=0.5)))
-    assert "finite_number" == _refused(codec_for(Base).encode, Sub(ratio=NAN)).details[0]["type"]
-    assert "finite_number" == _refused(codec_for(Base).dump, Sub(ratio=NAN)).details[0]["type"]
+    assert "finite_number" == _get_rejection(codec_for(Base).encode, Sub(ratio=NAN)).details[0]["type"]
+    assert "finite_number" == _get_rejection(codec_for(Base).dump, Sub(ratio=NAN)).details[0]["type"]
 
 
 @pytest.mark.parametrize("number", [None, 1.5, NAN])
@@ -853,9 +856,9 @@ def test_nan_in_a_polymorphic_subclass_is_refused() -> None:
     ],
 )
 def test_nan_among_nones_is_refused(form: Any, wrap: Any, number: float | None) -> None:
-    """Both are ``null`` in JSON: a NaN is refused, however many Nones there are, and a None is not."""
+    """Both are ``null`` in JSON: a NaN is rejected, however many Nones there are, and a None is not."""
     if number is NAN:
-        assert "finite_number" == _refused(codec_for(form).encode, wrap(number)).details[0]["type"]
+        assert "finite_number" == _get_rejection(codec_for(form).encode, wrap(number)).details[0]["type"]
     else:
         assert json.loads(codec_for(form).encode(wrap(number))) == codec_for(form).dump(wrap(number))
 

@@ -1,4 +1,4 @@
-"""Numbers beyond the range of a float are valid JSON that Python reads as infinity; they are refused like NaN."""
+"""Numbers beyond the range of a float are valid JSON that Python reads as infinity; they are rejected like NaN."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Slotted:
 
 
 class Pair(NamedTuple):
-    """A number beside a name."""
+    """A number next to a name."""
 
     name: str
     value: float
@@ -82,7 +82,7 @@ UNTYPED: list[tuple[Any, str, tuple[str | int, ...]]] = [
 @pytest.mark.parametrize("number", HUGE)
 @pytest.mark.parametrize(("form", "text", "loc"), FORMS)
 def test_a_typed_float_that_overflows_is_refused(form: Any, text: str, loc: tuple[str | int, ...], number: str):
-    """Whatever the type; the location is named, and keys are masked."""
+    """For every type; the location is named, and keys are masked."""
     with pytest.raises(PayloadValidationError) as failed:
         codec_for(form).decode(text.format(number).encode())
 

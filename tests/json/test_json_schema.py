@@ -1,4 +1,4 @@
-"""The JSON Schema of a type describes what is written and read, and x-lambdachain has what JSON Schema cannot say."""
+"""The JSON Schema of a type describes what is written and read, and x-lambdachain has what it cannot express."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def read(form: Any) -> dict[str, Any]:
     return generate_json_schema(Codec(form).schema, "validation")
 
 
-def sent(form: Any) -> dict[str, Any]:
+def generate_written_schema(form: Any) -> dict[str, Any]:
     """Return the schema of what is written."""
     return generate_json_schema(Codec(form).schema, "serialization")
 
@@ -59,7 +59,9 @@ def unread(writer: Any, reader: Any) -> list[tuple[str, str]]:
     """Find what may not be read, as locations and kinds."""
     return [
         (gap.path, gap.reason.name)
-        for gap in find_incompatibilities(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
+        for gap in find_incompatibilities(
+            SchemaNode.root(generate_written_schema(writer)), SchemaNode.root(read(reader)), "it"
+        )
     ]
 
 
@@ -68,7 +70,7 @@ def unread(writer: Any, reader: Any) -> list[tuple[str, str]]:
 def test_what_is_written_is_valid_against_the_schema(pair: Pair):
     """By an independent validator; the schemas themselves are valid: draft 2020-12."""
     for shape in pair:
-        schema = sent(shape.form)
+        schema = generate_written_schema(shape.form)
         refused = [text for text in write_values(shape) if not Draft202012Validator(schema).is_valid(json.loads(text))]
 
         Draft202012Validator.check_schema(schema)
@@ -175,7 +177,10 @@ def test_limits_of_a_decimal_apply_to_strings_and_numbers():
 
 def test_a_duration_written_in_another_unit_is_not_what_is_read():
     """Seconds as a number, while the reader accepts ISO 8601 unless it is configured."""
-    assert sent(Tidy)["properties"]["span"] == {"type": "number", EXTENSION_KEYWORD: {"unit": "seconds"}}
+    assert generate_written_schema(Tidy)["properties"]["span"] == {
+        "type": "number",
+        EXTENSION_KEYWORD: {"unit": "seconds"},
+    }
 
 
 def test_a_field_with_a_default_is_always_written():
@@ -184,7 +189,7 @@ def test_a_field_with_a_default_is_always_written():
     class Item(BaseModel):
         a: int = 1
 
-    assert sent(Item)["required"] == ["a"]
+    assert generate_written_schema(Item)["required"] == ["a"]
     assert "required" not in read(Item)
 
 
@@ -199,12 +204,12 @@ def test_computed_fields_are_written_and_excluded_ones_are_not():
         def twice(self) -> int:
             return 2 * self.a
 
-    assert list(sent(Item)["properties"]) == ["twice"]
+    assert list(generate_written_schema(Item)["properties"]) == ["twice"]
     assert list(read(Item)["properties"]) == ["a"]
 
 
 def test_fields_have_no_titles():
-    """Models do: a title tells one from another."""
+    """Models do: a title distinguishes them."""
     assert read(Base) == {
         "properties": {"a": {"type": "integer"}},
         "required": ["a"],
@@ -224,9 +229,9 @@ def test_the_output_of_a_user_s_serializer_is_opaque():
             return {"a": self.a}
 
     lost = Annotated[int, PlainSerializer(made_somehow)]
-    assert sent(lost) == {EXTENSION_KEYWORD: {"opaque": "made_somehow"}}
+    assert generate_written_schema(lost) == {EXTENSION_KEYWORD: {"opaque": "made_somehow"}}
     assert unread(lost, int) == [("it", "OPAQUE_WRITER")]
-    assert sent(Told) == {"additionalProperties": {"type": "integer"}, "type": "object"}
+    assert generate_written_schema(Told) == {"additionalProperties": {"type": "integer"}, "type": "object"}
 
 
 def test_a_type_that_only_a_user_s_function_reads_is_opaque():
@@ -272,7 +277,7 @@ ALIKE: list[Any] = [
 
 @pytest.mark.parametrize("form", ALIKE, ids=repr)
 def test_a_type_reads_what_it_writes(form: Any):
-    """Whatever the release of pydantic calls it, and whichever functions take part."""
+    """Regardless of its name in a release of pydantic, and for any combination of functions."""
     assert unread(form, form) == []
 
 
@@ -332,7 +337,9 @@ UNSURE: list[tuple[Any, Any]] = [
 @pytest.mark.parametrize(("writer", "reader"), UNSURE, ids=repr)
 def test_an_uncertain_incompatibility_is_marked_as_such(writer: Any, reader: Any):
     """It is found, but cannot be determined."""
-    found = find_incompatibilities(SchemaNode.root(sent(writer)), SchemaNode.root(read(reader)), "it")
+    found = find_incompatibilities(
+        SchemaNode.root(generate_written_schema(writer)), SchemaNode.root(read(reader)), "it"
+    )
 
     assert [gap.certain for gap in found] == [False]
 

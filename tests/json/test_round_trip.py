@@ -49,7 +49,7 @@ from lambdachain.testing import InProcessTransport, StubTransport
 HIDDEN = "tr0ub4dor"
 
 
-def declared(form: Any) -> Contract[Any, Any]:
+def declare(form: Any) -> Contract[Any, Any]:
     """Declare a contract with *form* in both directions."""
     return Contract("orders", request=form, response=form)
 
@@ -101,8 +101,8 @@ class Settings(TypedDict):
 )
 def test_a_secret_in_a_declared_type_is_refused(form: Any) -> None:
     """Wherever it is, with a remedy."""
-    with pytest.raises(ContractError, match="written as asterisks: give it a serializer that writes its value"):
-        declared(form)
+    with pytest.raises(ContractError, match="written as asterisks: add a serializer that writes its value"):
+        declare(form)
 
 
 def _plain(secret: Any) -> str:
@@ -148,7 +148,7 @@ class ByWrappedModel(BaseModel):
 )
 def test_a_secret_with_a_serializer_is_sent(form: Any, value: Any) -> None:
     """For a field, with ``Annotated`` or in a model: it is intended."""
-    declared(form)
+    declare(form)
     codec = codec_for(form)
 
     assert HIDDEN.encode() in codec.encode(value)
@@ -310,11 +310,11 @@ def test_types_that_do_not_round_trip_are_refused_and_no_others(form: Any, value
         comes_back = False
 
     if comes_back:
-        declared(form)
+        declare(form)
         assert made == codec_for(form).decode(codec_for(form).encode(made))
     else:
         with pytest.raises(ContractError, match="does not round-trip through JSON"):
-            declared(form)
+            declare(form)
 
 
 def test_a_serializer_that_the_type_does_not_read_is_found_at_the_first_value() -> None:
@@ -345,7 +345,7 @@ class EitherWay(BaseModel):
 
 def test_each_value_is_decoded_if_its_parts_decide() -> None:
     """That one value round-trips shows nothing about the next."""
-    declared(EitherWay)
+    declare(EitherWay)
     codec = codec_for(EitherWay)
 
     assert b'{"ways":[1]}' == codec.encode(EitherWay(ways=[1]))

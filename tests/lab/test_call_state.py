@@ -91,7 +91,7 @@ REPLIES: tuple[tuple[Reply, bool], ...] = (
 )
 
 
-def _planned(
+def _prepare(
     policy: RetryPolicy, *, idempotent: bool = False, timeout: float | None = None, name: str = "f"
 ) -> PreparedCall:
     contract = Contract[Any, Any](name, request=Any, response=Any, idempotent=idempotent)
@@ -159,7 +159,7 @@ def test_any_call(events: list[Event], attempts: int, delay: float, idempotent: 
     """With any replies and clocks: no double run, no attempt too many or too late, no wrong ``execution``."""
     policy = RetryPolicy(max_attempts=attempts, initial_delay=delay, budget=None)
 
-    trip = _travel(_planned(policy, idempotent=idempotent, timeout=timeout), events)
+    trip = _travel(_prepare(policy, idempotent=idempotent, timeout=timeout), events)
 
     met = [events[min(n, len(events) - 1)] for n in range(len(trip.began))]
     deadline = BEGINNING + (float("inf") if timeout is None else timeout)
@@ -175,7 +175,7 @@ def test_any_call(events: list[Event], attempts: int, delay: float, idempotent: 
 
 def test_attempts_are_numbered() -> None:
     """Each attempt has its own number and the time that is left."""
-    call = _planned(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
+    call = _prepare(RetryPolicy(max_attempts=3, initial_delay=1.0, jitter="none", budget=None), timeout=60)
     state = CallState(call, BEGINNING)
 
     texts = []
@@ -191,7 +191,7 @@ def test_attempts_are_numbered() -> None:
 
 def test_default_delays_of_a_broken_connection() -> None:
     """The default waits up to 50 ms before the second attempt, and up to 100 ms before the third."""
-    trips = [_travel(_planned(RetryPolicy(budget=None)), [Event(REFUSED, False, 0.0)]) for _ in range(200)]
+    trips = [_travel(_prepare(RetryPolicy(budget=None)), [Event(REFUSED, False, 0.0)]) for _ in range(200)]
 
     first = [trip.slept_until[0] - BEGINNING for trip in trips]
     second = [trip.slept_until[1] - trip.slept_until[0] for trip in trips]
@@ -202,7 +202,7 @@ def test_default_delays_of_a_broken_connection() -> None:
 @pytest.mark.parametrize(("reply", "error"), [(THROTTLED, ThrottledError), (NOT_READY, FunctionNotReadyError)])
 def test_default_delays_of_missing_capacity(reply: Outcome, error: type[CallError]) -> None:
     """Without capacity, the default waits up to 1 s, then up to 2 s."""
-    trips = [_travel(_planned(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
+    trips = [_travel(_prepare(RetryPolicy(budget=None)), [Event(reply, False, 0.0)]) for _ in range(200)]
 
     assert {error} == {type(trip.end) for trip in trips}
     first = [trip.slept_until[0] - BEGINNING for trip in trips]
@@ -214,7 +214,7 @@ def test_delays_without_jitter_double() -> None:
     """Without jitter each delay is twice the one before, up to ``max_delay``."""
     policy = RetryPolicy(max_attempts=7, initial_delay=0.5, max_delay=3.0, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy), [Event(REFUSED, False, 0.0)])
+    trip = _travel(_prepare(policy), [Event(REFUSED, False, 0.0)])
 
     pauses = [end - start for start, end in zip([BEGINNING, *trip.slept_until[:-1]], trip.slept_until, strict=True)]
     assert [0.5, 1.0, 2.0, 3.0, 3.0, 3.0] == pauses
@@ -233,7 +233,7 @@ def test_pause_that_would_end_at_the_deadline() -> None:
     """A pause that would end after the deadline is not made: the call fails, with the last failure as its cause."""
     policy = RetryPolicy(initial_delay=1.0, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
+    trip = _travel(_prepare(policy, timeout=2.5), [Event(REFUSED, False, 0.5)])
 
     assert isinstance(trip.end, DeadlineExceededError)
     assert [BEGINNING, BEGINNING + 1.5] == trip.began
@@ -245,7 +245,7 @@ def test_oversleeping() -> None:
     """After a sleep past the deadline, nothing is sent."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
+    trip = _travel(_prepare(policy, timeout=2.0), [Event(REFUSED, False, 0.1, overslept=5.0)])
 
     assert isinstance(trip.end, DeadlineExceededError)
     assert [BEGINNING] == trip.began
@@ -255,7 +255,7 @@ def test_oversleeping_in_doubt() -> None:
     """After a sleep past the deadline, it is still unknown whether the first attempt ran."""
     policy = RetryPolicy(initial_delay=0.1, jitter="none", budget=None)
 
-    trip = _travel(_planned(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
+    trip = _travel(_prepare(policy, idempotent=True, timeout=2.0), [Event(BROKEN, True, 0.1, overslept=5.0)])
 
     assert isinstance(trip.end, ServiceError)
     assert trip.end.execution is Execution.UNKNOWN
@@ -264,7 +264,7 @@ def test_oversleeping_in_doubt() -> None:
 def test_budget_runs_out() -> None:
     """A function that only fails soon gets no retries, and gets them again after enough successes."""
     budget = RetryBudget(max_tokens=10, token_ratio=0.5)
-    call = _planned(RetryPolicy(initial_delay=0.0, budget=budget), name="budget-runs-out")
+    call = _prepare(RetryPolicy(initial_delay=0.0, budget=budget), name="budget-runs-out")
     down = [Event(REFUSED, False, 0.0)]
 
     attempts = [len(_travel(call, down).began) for _ in range(20)]

@@ -287,7 +287,7 @@ def test_end_of_one_call_never_affects_another(laboratory: Laboratory, client: L
                 failures.append(exc)
 
     def hasty() -> None:
-        # The answers come around the deadline: some calls end as their connection goes back to the pool.
+        # The responses come around the deadline: some calls end as their connection goes back to the pool.
         for turn in range(40):
             try:
                 client.call(PLAIN, 0.01 + turn % 8 * 0.001, timeout=0.015)

@@ -80,7 +80,7 @@ def _ours(url: str) -> Any:
     return BotoTransport(endpoint_url=url)
 
 
-def _given_client(url: str) -> Any:
+def _passed_client(url: str) -> Any:
     return BotoTransport(boto3.client("lambda", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})))
 
 
@@ -95,7 +95,7 @@ def echoing(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    "make", [_ours, _given_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
+    "make", [_ours, _passed_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
 def test_parent_and_children_call_concurrently(echoing: Laboratory, make: Callable[[str], Any]) -> None:
     """Each gets its own responses, over several rounds of forks."""
@@ -323,7 +323,7 @@ def test_a_fork_during_an_async_stream(echoing: Laboratory, over: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "make", [_ours, _given_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
+    "make", [_ours, _passed_client, lambda url: HttpTransport(endpoint_url=url)], ids=["ours", "given", "http"]
 )
 def test_a_fork_while_another_thread_calls(echoing: Laboratory, make: Callable[[str], Any]) -> None:
     """The call in flight continues in the parent, and its connection does not exist in the child."""
@@ -384,8 +384,8 @@ def _credentials(connection: Connection) -> None:
     request = connection.read_request()
     asked_by = request.headers["authorization"]
     expiry = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 300))
-    said = {"AccessKeyId": asked_by, "SecretAccessKey": "s", "Token": "t", "Expiration": expiry}
-    connection.send(http_response("200 OK", json.dumps(said).encode()))
+    keys = {"AccessKeyId": asked_by, "SecretAccessKey": "s", "Token": "t", "Expiration": expiry}
+    connection.send(http_response("200 OK", json.dumps(keys).encode()))
 
 
 @pytest.fixture

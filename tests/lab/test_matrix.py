@@ -304,7 +304,7 @@ class Case(NamedTuple):
     def execution(self) -> Execution:
         if self.way != "can_invoke":
             return self.row.verdict.execution
-        # What answers a dry run as it answers a call may have run the function.
+        # A server that responds to a dry run as to a call may have run the function.
         return Execution.UNKNOWN if self.row.verdict is CUT_SHORT else Execution.NOT_EXECUTED
 
 

@@ -214,7 +214,7 @@ def test_an_invalid_or_past_retry_after_is_ignored(laboratory: Laboratory, clien
 
 @pytest.mark.parametrize("later", [THROTTLE, DENIAL, faults.CONNECTION_FAULTS[0]], ids=lambda fault: fault.name)
 def test_doubt_outlives_later_attempts(laboratory: Laboratory, client: LambdaClient, later: Fault) -> None:
-    """If the first attempt may have run, the call may have run, whatever the later ones report."""
+    """If the first attempt may have run, the call may have run, regardless of what later ones report."""
     laboratory.play(BROKEN, later)
 
     with pytest.raises(OutcomeUnknownError) as caught:

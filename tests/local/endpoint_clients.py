@@ -64,7 +64,7 @@ class Boto3:
             said = refused.response
             status = said["ResponseMetadata"]["HTTPStatusCode"]
             return Answer(status, said["Error"]["Code"], said["Error"]["Message"], said.get("Reason"))
-        return _answered(response, response["Payload"].read())
+        return _to_answer(response, response["Payload"].read())
 
     def reports(self, answer: Answer) -> Answer:
         """Return what this client reports of a response."""
@@ -95,7 +95,7 @@ class AwsCli:
             assert error, response
             return Answer(refused=error[1], message=error[2])
         assert not response["complained"]
-        return _answered(json.loads(response["printed"]), self._out.read_bytes())
+        return _to_answer(json.loads(response["printed"]), self._out.read_bytes())
 
     def _arguments(self, options: Mapping[str, Any]) -> Sequence[str]:
         arguments: list[str] = []
@@ -107,7 +107,7 @@ class AwsCli:
         return arguments
 
     def reports(self, answer: Answer) -> Answer:
-        """Return what this client reports of a response: of a refusal, neither status nor reason."""
+        """Return what this client reports of a response: of a rejection, neither status nor reason."""
         return replace(answer, status=None, reason=None) if answer.refused else answer
 
     def close(self) -> None:
@@ -137,7 +137,7 @@ class JavaScript:
         if refused := response.get("refused"):
             status = response["$metadata"]["httpStatusCode"]
             return Answer(status, refused["name"], refused["message"], refused.get("Reason"))
-        return _answered(response, response.get("Payload") or b"")
+        return _to_answer(response, response.get("Payload") or b"")
 
     def reports(self, answer: Answer) -> Answer:
         """Return what this client reports of a response."""
@@ -178,11 +178,11 @@ class Lines:
         return json.loads(answer)
 
     def close(self) -> None:
-        """Let it exit."""
+        """End the process."""
         self._process.communicate()
 
 
-def _answered(response: Mapping[str, Any], payload: bytes) -> Answer:
+def _to_answer(response: Mapping[str, Any], payload: bytes) -> Answer:
     log = response.get("LogResult")
     return Answer(
         status=response["StatusCode"],

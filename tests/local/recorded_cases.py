@@ -256,7 +256,7 @@ REFUSED = [
             "message": "The invoked function is not enabled with tenancy configuration. "
             "Remove the tenant ID from your request and try again.",
         },
-        id="tenant where none is wanted",
+        id="tenant where it must not be there",
     ),
     pytest.param(
         {"FunctionName": "parked"},

@@ -85,15 +85,15 @@ def test_before_delivery(now, reserved, condition):
     )
 
 
-def record(condition=Condition.SUCCESS, answer=None, runs=1, arn=ARN):
+def record(condition=Condition.SUCCESS, response=None, runs=1, arn=ARN):
     """Create the record of an event."""
     delivery = Delivery("id-1", arn, "Root=1", b'{"order": 1}')
-    return InvocationRecord(delivery, condition, runs, answer, ended_at=1_700_000_000.123)
+    return InvocationRecord(delivery, condition, runs, response, ended_at=1_700_000_000.123)
 
 
 def test_record_of_a_success():
     """The record of a success has the fields of the recorded one."""
-    written = record(answer=LastResponse(200, b'{"ok": true}', "$LATEST")).destination()
+    written = record(response=LastResponse(200, b'{"ok": true}', "$LATEST")).destination()
 
     assert {
         "version": "1.0",
@@ -112,8 +112,8 @@ def test_record_of_a_success():
 
 def test_record_of_a_failure():
     """The record of a failure has the function's error; an alias is named as it was called."""
-    answer = LastResponse(200, b'{"errorType": "KeyError"}', "2", failed=True)
-    written = record(Condition.RETRIES_EXHAUSTED, answer, runs=3, arn=f"{ARN}:live").destination()
+    response = LastResponse(200, b'{"errorType": "KeyError"}', "2", failed=True)
+    written = record(Condition.RETRIES_EXHAUSTED, response, runs=3, arn=f"{ARN}:live").destination()
 
     assert {"statusCode": 200, "executedVersion": "2", "functionError": "Unhandled"} == written["responseContext"]
     assert ({"errorType": "KeyError"}, f"{ARN}:live", 3) == (
@@ -141,7 +141,7 @@ def test_bus_entry():
 
 
 @pytest.mark.parametrize(
-    ("answer", "code", "message"),
+    ("response", "code", "message"),
     [
         pytest.param(LastResponse(200, b'{"errorMessage": "boom"}', failed=True), "200", "boom", id="function error"),
         pytest.param(LastResponse(200, b'{"errorMessage": "%s"}' % (b"x" * 2000)), "200", "x" * 1024, id="long"),
@@ -150,13 +150,13 @@ def test_bus_entry():
         pytest.param(None, "429", "Rate Exceeded.", id="throttled"),
     ],
 )
-def test_dead_letter_attributes(answer, code, message):
+def test_dead_letter_attributes(response, code, message):
     """A dead letter has the request id, the status, and the first kilobyte of the error message (recorded)."""
     assert {
         "RequestID": {"DataType": "String", "StringValue": "id-1"},
         "ErrorCode": {"DataType": "Number", "StringValue": code},
         "ErrorMessage": {"DataType": "String", "StringValue": message},
-    } == record(Condition.RETRIES_EXHAUSTED, answer).dead_letter_attributes()
+    } == record(Condition.RETRIES_EXHAUSTED, response).dead_letter_attributes()
 
 
 @pytest.mark.parametrize(

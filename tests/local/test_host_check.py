@@ -191,10 +191,10 @@ def test_a_web_page_runs_nothing(serving, tmp_path, caplog, path, fields):
     assert not trace.exists()
     assert headers["x-amzn-errortype"] == "AccessDeniedException"
     assert not any(name.startswith("access-control-") for name in headers)
-    assert "was refused" in json.loads(body)["Message"]
+    assert "was rejected" in json.loads(body)["Message"]
     lines = [record.getMessage() for record in caplog.records if record.name == "lambdachain.local"]
     assert len(lines) == 1
-    assert lines[0].startswith("refused a request: ")
+    assert lines[0].startswith("rejected a request: ")
     assert str(trace) not in lines[0]
 
 

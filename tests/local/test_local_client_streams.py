@@ -116,7 +116,7 @@ def test_a_failure_in_mid_stream_has_the_parts_before_it(client: LambdaClient):
     )
 
     assert came == [b"one, "]
-    assert (error.error_type, error.error_message) == ("TypeError", "amid the stream")
+    assert (error.error_type, error.error_message) == ("TypeError", "in the middle of the stream")
     assert (error.received_bytes, error.execution) == (5, Execution.EXECUTED)
 
 

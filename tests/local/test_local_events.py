@@ -298,7 +298,7 @@ BAD = [
 
 @pytest.mark.parametrize(("fields", "message"), BAD)
 def test_bad_settings(fields, message):
-    """Settings that Lambda would refuse are refused when they are declared."""
+    """Settings that Lambda would reject are rejected when they are declared."""
     with pytest.raises(ValueError) as caught:
         EventConfig(**fields)
 

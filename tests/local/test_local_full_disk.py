@@ -1,4 +1,4 @@
-"""A full disk: events that cannot be stored are refused, and everything resumes once there is space."""
+"""A full disk: events that cannot be stored are rejected, and everything resumes once there is space."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def _run(request, tmp_path):
     return run
 
 
-def is_refusal(answer):
+def is_rejection(answer):
     """Check whether a response says that Lambda did not accept the event."""
     status, error_type, body = answer
     return (status, error_type, json.loads(body)["Type"]) == (500, "ServiceException", "Service")
@@ -169,7 +169,7 @@ def test_events_while_the_disk_is_full(run):
     reported = run(REFUSED)
 
     assert [202, None, ""] == reported["before"] == reported["after"]
-    assert is_refusal(reported["refused"])
+    assert is_rejection(reported["refused"])
     assert 200 == reported["sync"]
     assert 1 == sum("cannot keep events in" in line for line in reported["logged"])
     assert 1 == sum("the event queue can be written again" in line for line in reported["logged"])
@@ -186,8 +186,8 @@ def test_an_event_that_ends_while_the_disk_is_full(run):
 
 
 def test_a_queue_that_was_deleted(run):
-    """SQLite would keep the events in a file without a name, lost with the process: they are refused."""
+    """SQLite would keep the events in a file without a name, lost with the process: they are rejected."""
     reported = run(GONE)
 
-    assert is_refusal(reported["refused"])
+    assert is_rejection(reported["refused"])
     assert any("the file was deleted or replaced" in line for line in reported["logged"])

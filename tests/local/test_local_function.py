@@ -164,7 +164,7 @@ def test_no_functions():
 
 
 def test_name_twice(tmp_path):
-    """Two functions of the same name are refused."""
+    """Two functions of the same name are rejected."""
     function = LocalFunction("orders", "app.handler", directory=tmp_path)
     with pytest.raises(ValueError) as caught:
         LocalEndpoint([function, function])

@@ -10,7 +10,7 @@ import pytest
 
 from lambdachain.local import LocalEndpoint, LocalFunction
 
-pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not tell memory")
+pytestmark = pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="the system does not report memory")
 
 
 @pytest.fixture(scope="module")

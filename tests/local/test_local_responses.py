@@ -49,7 +49,7 @@ def test_refusal_on_the_wire(post, function, body):
 
 
 def test_client_that_waits_before_it_sends_the_payload(endpoint):
-    """``Expect: 100-continue``, which curl sends for large payloads, is answered before the payload arrives."""
+    """``Expect: 100-continue``, which curl sends for large payloads, gets its response before the payload arrives."""
     address = urlsplit(endpoint.url)
     head = (
         "POST /2015-03-31/functions/echo/invocations HTTP/1.1\r\nHost: localhost\r\n"
@@ -70,7 +70,7 @@ def test_client_that_waits_before_it_sends_the_payload(endpoint):
     ["/", "/2015-03-31/functions", "/2015-03-31/functions/a/b/invocations", "/2014-11-13/functions/a/invoke-async"],
 )
 def test_other_operations(post, path):
-    """Any other operation than Invoke is answered with a list of what exists."""
+    """The response to any operation that is not served lists those that are."""
     reply = post("", path=path)
 
     assert (404, "UnknownOperationException") == (reply.status, reply.headers["x-amzn-errortype"])

@@ -100,7 +100,7 @@ def test_error_in_mid_stream(stream):
 
     assert [b"one, "] == payloads
     assert "Unhandled" == complete["ErrorCode"]
-    assert {"errorType": "TypeError", "errorMessage": "amid the stream", "trace": []} == json.loads(
+    assert {"errorType": "TypeError", "errorMessage": "in the middle of the stream", "trace": []} == json.loads(
         complete["ErrorDetails"]
     )
 
@@ -144,7 +144,7 @@ def test_large_stream(stream):
 
 
 def test_function_that_does_not_stream(stream):
-    """A response that is returned at once arrives as one part."""
+    """A response that is returned as a whole arrives as one chunk."""
     _, payloads, complete = stream("echo", {"order": 1})
 
     assert ([{"order": 1}], {}) == ([json.loads(payload) for payload in payloads], complete)

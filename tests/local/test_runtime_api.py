@@ -173,7 +173,7 @@ def test_a_stray_poll_takes_no_invocation(serve, caplog, runtime):
     assert {report["pid"] for report in after} == {warm["pid"]}
     lines = [record.getMessage() for record in caplog.records if record.name == "lambdachain.local"]
     assert lines == [
-        f"refused a request to the Runtime API of {runtime}: it comes from a process outside the sandbox"
+        f"rejected a request to the Runtime API of {runtime}: it comes from a process outside the sandbox"
     ] * len(tried)
 
 

@@ -50,7 +50,7 @@ MUTATIONS: Final = [
         "a request's field may be left out", "quantity: int = Field(gt=0)", "quantity: int = Field(gt=0, default=1)"
     ),
     Mutation("money is a float", "    amount: Decimal", "    amount: float"),
-    Mutation("an answer's field is gone", "    transaction_id: UUID\n", ""),
+    Mutation("a field of the response is gone", "    transaction_id: UUID\n", ""),
     Mutation("an answer's field has another type", "    transaction_id: UUID\n", "    transaction_id: int\n"),
     Mutation("an error is no longer declared", ", errors=[OutOfStock])", ")"),
     Mutation("an error's field is renamed", "    available: int", "    left: int"),

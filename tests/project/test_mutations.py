@@ -1,4 +1,4 @@
-"""The tests of an example, written as our pages say, fail whatever is broken in its contract."""
+"""The tests of an example, written as our pages describe, fail for every defect in its contract."""
 
 from __future__ import annotations
 

@@ -78,7 +78,7 @@ for module, name in {names!r}:
 
 
 def test_type_hints_are_found():
-    """Whatever was imported before: pydantic, cattrs and typeguard read annotations like that."""
+    """Regardless of what was imported before: pydantic, cattrs and typeguard read annotations like that."""
     names = [(module, name) for name, (module, _) in PUBLIC.items() if name not in DEFERRED]
 
     subprocess.run([sys.executable, "-c", _HINTS.format(names=names)], check=True)

@@ -27,12 +27,12 @@ class Reported(NamedTuple):
     text: str
 
 
-def _marked(checker: str) -> dict[int, set[str]]:
+def _find_marked_lines(checker: str) -> dict[int, set[str]]:
     lines = enumerate(ERRORS.read_text().splitlines(), start=1)
     return {number: set(mark[checker].split(",")) for number, line in lines if (mark := MARK.search(line))}
 
 
-def _explained(checker: str) -> dict[int, str]:
+def _find_explanation(checker: str) -> dict[int, str]:
     """Return what a checker must say about a line: the comments above it have it."""
     explanations = dict[int, str]()
     text = ""
@@ -69,7 +69,7 @@ def _pyright() -> dict[int, list[Reported]]:
 @pytest.mark.parametrize(("checker", "run"), [("mypy", _mypy), ("pyright", _pyright)], ids=["mypy", "pyright"])
 def test_every_mistake_is_rejected(checker, run):
     """Each marked line is rejected with one of its codes and with the words above it, and no other line is."""
-    marked, explained = _marked(checker), _explained(checker)
+    marked, explained = _find_marked_lines(checker), _find_explanation(checker)
     found = run()
 
     assert len(marked) > 40

@@ -88,7 +88,7 @@ def respond(to_response: Callable[[Request], bytes]) -> Callable[[Connection], N
 
 
 def trickle(prompt: bytes, slowly: bytes) -> Callable[[Connection], None]:
-    """Read the request, send *prompt* at once and *slowly* byte by byte, and then hang."""
+    """Read the request, send *prompt* immediately and *slowly* byte by byte, and then hang."""
 
     def act(connection: Connection) -> None:
         connection.read_request()
@@ -120,7 +120,7 @@ def greet_without_tls(connection: Connection) -> None:
     connection.close()
 
 
-def _cut(name: str, data: bytes, end: Callable[[Connection], object] = close) -> Fault:
+def _cut_response(name: str, data: bytes, end: Callable[[Connection], object] = close) -> Fault:
     return Fault(name, send(data, then=end), runs=True)
 
 
@@ -137,49 +137,57 @@ CONNECTION_FAULTS: Final = (
     Fault("reset in the request", read_some_and_reset),
     Fault("closed in the request", read_some_and_close),
     Fault("reset after the request", read_and_reset, runs=True),
-    _cut("closed after the request", b""),
-    _cut("garbage instead of a response", b"\x00\xfe\xff not HTTP at all\r\n\r\n"),
-    _cut("status line cut", b"HTTP/1."),
-    _cut("status cut", b"HTTP/1.1 20"),
-    _cut("endless header", b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nX-Big: " + b"a" * 70_000),
+    _cut_response("closed after the request", b""),
+    _cut_response("garbage instead of a response", b"\x00\xfe\xff not HTTP at all\r\n\r\n"),
+    _cut_response("status line cut", b"HTTP/1."),
+    _cut_response("status cut", b"HTTP/1.1 20"),
+    _cut_response("endless header", b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nX-Big: " + b"a" * 70_000),
 )
 
 HEADER_FAULTS: Final = (
-    _cut("headers cut before the version", b"HTTP/1.1 200 OK\r\nX-Amz-Exec"),
-    _cut("headers cut after the version", b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Len"),
+    _cut_response("headers cut before the version", b"HTTP/1.1 200 OK\r\nX-Amz-Exec"),
+    _cut_response("headers cut after the version", b"HTTP/1.1 200 OK\r\nX-Amz-Executed-Version: 1\r\nContent-Len"),
     Fault("no executed version", send(http_response("200 OK", RESULT)), runs=True),
     Fault("empty payload", send(http_response("200 OK", b"", _VERSION)), runs=True),
 )
 
 BODY_FAULTS: Final = (
-    _cut("no length, and cut", http_response("200 OK", RESULT[:7], {**_VERSION, "Content-Length": None})),
-    _cut("no length, and whole", http_response("200 OK", RESULT, {**_VERSION, "Content-Length": None})),
-    _cut("body cut", http_response("200 OK", RESULT[:5], {**_VERSION, "Content-Length": "19"})),
-    _cut(
+    _cut_response("no length, and cut", http_response("200 OK", RESULT[:7], {**_VERSION, "Content-Length": None})),
+    _cut_response("no length, and whole", http_response("200 OK", RESULT, {**_VERSION, "Content-Length": None})),
+    _cut_response("body cut", http_response("200 OK", RESULT[:5], {**_VERSION, "Content-Length": "19"})),
+    _cut_response(
         "chunked body cut",
         http_response("200 OK", b"5\r\n" + RESULT[:5], _CHUNKED),
     ),
-    _cut(
+    _cut_response(
         "bad chunk size",
         http_response("200 OK", b"zz\r\n" + RESULT, _CHUNKED),
     ),
-    _cut("Content-Length is not a number", http_response("200 OK", RESULT, {**_VERSION, "Content-Length": "nineteen"})),
+    _cut_response(
+        "Content-Length is not a number", http_response("200 OK", RESULT, {**_VERSION, "Content-Length": "nineteen"})
+    ),
 )
 
 # A reset discards what the client has not read yet, so the client sees half a response, or nothing of it.
-BODY_RESET: Final = _cut("body reset", http_response("200 OK", RESULT[:5], {**_VERSION, "Content-Length": "19"}), reset)
+BODY_RESET: Final = _cut_response(
+    "body reset", http_response("200 OK", RESULT[:5], {**_VERSION, "Content-Length": "19"}), reset
+)
 
 # Nothing shows that these come from Lambda, so whether the function ran is unknown.
 _PORTAL: Final = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n"
 UNIDENTIFIED_RESPONSES: Final = (
-    _cut("200 without headers or body", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
-    _cut("page of a captive portal", _PORTAL + b"Content-Length: 18\r\nConnection: close\r\n\r\n<html>hello</html>"),
-    _cut("page of a captive portal, no length", _PORTAL + b"Connection: close\r\n\r\n<html>hello</html>"),
+    _cut_response("200 without headers or body", b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    _cut_response(
+        "page of a captive portal", _PORTAL + b"Content-Length: 18\r\nConnection: close\r\n\r\n<html>hello</html>"
+    ),
+    _cut_response("page of a captive portal, no length", _PORTAL + b"Connection: close\r\n\r\n<html>hello</html>"),
 )
 
 UNUSABLE_RESPONSES: Final = (
-    _cut("gzip garbage", http_response("200 OK", b"\x1f\x8b garbage", {**_VERSION, "Content-Encoding": "gzip"})),
-    _cut("length too short", http_response("200 OK", RESULT, {**_VERSION, "Content-Length": "7"})),
+    _cut_response(
+        "gzip garbage", http_response("200 OK", b"\x1f\x8b garbage", {**_VERSION, "Content-Encoding": "gzip"})
+    ),
+    _cut_response("length too short", http_response("200 OK", RESULT, {**_VERSION, "Content-Length": "7"})),
     Fault("not JSON", send(http_response("200 OK", b"<html>hello</html>", _VERSION)), runs=True),
     Fault("not UTF-8", send(http_response("200 OK", b'"\xff\xfe"', _VERSION)), runs=True),
     Fault("another schema", send(http_response("200 OK", b'{"charge":1}', _VERSION)), runs=True),

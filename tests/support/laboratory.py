@@ -152,7 +152,7 @@ class Connection:
 
     def reset(self) -> None:
         """Close with a RST."""
-        # A linger time of zero makes close() send a RST at once instead of a FIN.
+        # A linger time of zero makes close() send a RST immediately instead of a FIN.
         self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.close()
 

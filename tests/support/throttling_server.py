@@ -53,7 +53,7 @@ class ThrottlingServer:
     async def respond(self, head: bytes, body: bytes) -> bytes | None:
         """Return the response to a request; ``None`` closes the connection."""
         if self._running >= self.capacity:
-            # Lambda throttles at once and queues nothing.
+            # Lambda throttles immediately and queues nothing.
             self.throttled += 1
             return _THROTTLED
         self._running += 1

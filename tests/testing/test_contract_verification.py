@@ -142,7 +142,7 @@ def test_a_request_that_the_handler_rejects_is_listed():
         return Placed(text=json.dumps(order))
 
     with pytest.raises(
-        UnfulfilledContractError, match="the function refused the request: \\*: Input should be a valid integer"
+        UnfulfilledContractError, match="the function rejected the request: \\*: Input should be a valid integer"
     ):
         assert_handler_fulfils(place, handler, requests=[ONE])
 

@@ -40,7 +40,7 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
-from lambdachain._lambda_api.responses import RefusedError
+from lambdachain._lambda_api.responses import ApiError
 from lambdachain._transports.transport_override import transport_override
 from lambdachain.testing import LambdaContext, StubError, _in_process_functions
 
@@ -241,9 +241,9 @@ def test_many_threads_call_concurrently():
         return event * 2
 
     with InProcessTransport({"meet": meet}) as system, ThreadPoolExecutor(8) as pool:
-        answers = list(pool.map(lambda number: client.call("meet", number), range(8)))
+        responses = list(pool.map(lambda number: client.call("meet", number), range(8)))
 
-    assert answers == [number * 2 for number in range(8)]
+    assert responses == [number * 2 for number in range(8)]
     assert sorted((call.request, call.response) for call in system.calls) == [(n, n * 2) for n in range(8)]
 
 
@@ -307,10 +307,10 @@ def test_the_context_describes_the_function_and_the_call():
     """Its name, version, ARN and memory."""
     with InProcessTransport({"describe": describe}, memory=256) as system:
         system.add("big", describe, memory=1024)
-        answers = [client.call(name, None) for name in ("describe", "big")]
+        responses = [client.call(name, None) for name in ("describe", "big")]
 
     arn = "arn:aws:lambda:us-east-1:123456789012:function:"
-    assert answers == [["describe", "$LATEST", f"{arn}describe", "256"], ["big", "$LATEST", f"{arn}big", "1024"]]
+    assert responses == [["describe", "$LATEST", f"{arn}describe", "256"], ["big", "$LATEST", f"{arn}big", "1024"]]
 
 
 @pytest.mark.parametrize(
@@ -576,7 +576,7 @@ def test_a_concurrency_slot_is_released_at_the_timeout_of_its_function():
     release = quota.acquire(60, waits=True)
     release_late()
 
-    with pytest.raises(RefusedError):
+    with pytest.raises(ApiError):
         quota.acquire(60, waits=False)
     release()
     quota.acquire(60, waits=False)

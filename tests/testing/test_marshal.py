@@ -28,7 +28,7 @@ class Point(NamedTuple):
     y: Any
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "red"
 
 
@@ -86,7 +86,7 @@ scalars = (
     | texts
     | texts.map(Word)
     | st.binary(max_size=8)
-    | st.sampled_from([Level.HIGH, Colour.RED])
+    | st.sampled_from([Level.HIGH, Color.RED])
 )
 odd = st.sampled_from([dt.date(2026, 1, 2), uuid.UUID(int=7), {1}, Fraction(1, 2), Plain(), Callables(), 1j, range(3)])
 keys = (
@@ -98,7 +98,7 @@ keys = (
     | st.binary(max_size=4)
     | st.decimals(allow_nan=False)
 )
-keys |= texts.map(Word) | st.integers().map(Count) | st.sampled_from([Level.HIGH, Colour.RED, (1,)])
+keys |= texts.map(Word) | st.integers().map(Count) | st.sampled_from([Level.HIGH, Color.RED, (1,)])
 
 
 def containers(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:

@@ -41,7 +41,7 @@ def handler(cents: int) -> str:
 
 
 def careful(cents: int) -> str | None:
-    """Bear every failure, as a handler should not."""
+    """Ignore every failure, as a handler should not."""
     try:
         return handler.local(cents)
     except Exception:

@@ -1,4 +1,4 @@
-"""Every transport reads the same in a response, whatever it is."""
+"""Every transport reads a response in the same way."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_both_transports_read_the_same(
         connection.read_request()
         connection.send(answer)
 
-    laboratory.play(Fault("as told", act))
+    laboratory.play(Fault("as configured", act))
     over_boto3, over_http = (transport.send(Invocation("f"), timeout=10) for transport in transports)
 
     assert over_boto3 == over_http

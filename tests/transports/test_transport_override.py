@@ -50,7 +50,7 @@ class ConstantTransport:
     ],
 )
 def test_an_override_receives_calls_to_aws(call: Callable[[], int]):
-    """Whoever created the client, and when."""
+    """Regardless of who created the client, and when."""
     with override_transport(ConstantTransport(b"7")):
         assert call() == 7
 
@@ -76,7 +76,7 @@ def test_an_override_holds_in_threads():
 
 
 def test_the_innermost_override_takes_precedence():
-    """A nested override takes precedence; after its end there is none."""
+    """A nested override takes precedence; after its end, no override is left."""
     with override_transport(ConstantTransport(b"1")):
         with override_transport(ConstantTransport(b"2")):
             assert double.call(0) == 2

@@ -28,7 +28,7 @@ def over() -> str:
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test start without a default session, as a new process does."""
+    """Start each test without a default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 

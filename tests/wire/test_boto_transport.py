@@ -32,7 +32,7 @@ ARN = "arn:aws:lambda:ap-southeast-2:123456789012:function:billing"
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test start without a default session, as a new process does."""
+    """Start each test without a default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
@@ -323,7 +323,7 @@ def interrupting() -> Iterator[Callable[[type[BaseException]], Callable[[], None
 @pytest.mark.parametrize(
     "sent",
     [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n1", b"HTTP/1.1 500 X\r\nContent-Length: 9\r\n\r\n{"],
-    ids=["no answer", "half an answer", "half an error"],
+    ids=["no response", "half a response", "half an error"],
 )
 def test_an_exception_of_a_framework_during_a_call_is_raised_unchanged(
     *, error: type[BaseException], sent: bytes, interrupting: Any, server: Any, client: LambdaClient

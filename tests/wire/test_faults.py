@@ -49,12 +49,12 @@ def summary(error: lc.CallError) -> tuple[type, Execution, bool, int]:
 
 
 def on_accept(act: str) -> Script:
-    """Do *act* as soon as the connection is accepted."""
+    """Run *act* as soon as the connection is accepted."""
     return lambda connection: getattr(connection, act)()
 
 
 def mid_request(act: str) -> Script:
-    """Do *act* when a part of the request has arrived."""
+    """Run *act* when a part of the request has arrived."""
 
     def script(connection: Any) -> None:
         connection.read(100)
@@ -75,8 +75,8 @@ def after_request(*sent: bytes, then: str = "close") -> Script:
     return script
 
 
-def known_by_status(script: Script, *verdict: object) -> Script:
-    """Set the result over HttpTransport: a complete status line tells it that the function ran."""
+def set_http_result(script: Script, *verdict: object) -> Script:
+    """Set the result over HttpTransport: a complete status line shows that the function ran."""
     script.on_http = verdict  # type: ignore[attr-defined]
     return script
 
@@ -86,7 +86,7 @@ def verdict(script: Script, over: str, *otherwise: Any) -> tuple[Any, ...]:
     return getattr(script, "on_http", otherwise) if over.endswith("http") else otherwise
 
 
-# Error, execution, and whether a call by an idempotent contract may be repeated: an answer that came whole and does
+# Error, execution, and whether a call by an idempotent contract may be repeated: a response that came whole and does
 # not fit would not fit the next time either.
 LOST = lc.ConnectionLostError, UNKNOWN, True
 UNUSABLE = lc.ResponseError, RAN, True
@@ -103,12 +103,12 @@ FAULTS = [
     pytest.param(after_request(b"\x00\xff garbage\r\n\r\n"), *LOST, id="garbage instead of a status line"),
     pytest.param(after_request(b"HTTP/1.1 twohundred OK\r\n\r\n"), *LOST, id="a status that is not a number"),
     pytest.param(
-        known_by_status(after_request(HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n"), *UNUSABLE),
+        set_http_result(after_request(HEAD + b"X: " + b"x" * 70_000 + b"\r\n\r\n"), *UNUSABLE),
         *LOST,
         id="a header that is too long",
     ),
     pytest.param(
-        known_by_status(after_request(HEAD + b"X: x\r\n" * 200 + b"\r\n"), *UNUSABLE),
+        set_http_result(after_request(HEAD + b"X: x\r\n" * 200 + b"\r\n"), *UNUSABLE),
         *LOST,
         id="too many headers",
     ),
@@ -166,7 +166,7 @@ LATE = [
     pytest.param(on_accept("hang"), TOO_LATE, UNKNOWN, id="nothing is read"),
     pytest.param(after_request(then="hang"), TOO_LATE, UNKNOWN, id="no answer"),
     pytest.param(
-        known_by_status(after_request(HEAD[:40], then="hang"), TOO_LATE, RAN), TOO_LATE, UNKNOWN, id="half the headers"
+        set_http_result(after_request(HEAD[:40], then="hang"), TOO_LATE, RAN), TOO_LATE, UNKNOWN, id="half the headers"
     ),
     pytest.param(after_request(HEAD + b"Content-Length: 20\r\n\r\n", then="hang"), TOO_LATE, RAN, id="only headers"),
     pytest.param(after_request(SUCCESS[:-5], then="hang"), TOO_LATE, RAN, id="half the body"),

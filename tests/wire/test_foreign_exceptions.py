@@ -43,7 +43,7 @@ URLS = {
 }
 
 
-def refused(client: LambdaClient) -> lc.CallError:
+def get_call_error(client: LambdaClient) -> lc.CallError:
     """Call, and return the error."""
     with pytest.raises(lc.CallError) as caught:
         client.call("billing", 1)
@@ -55,7 +55,7 @@ def test_an_invalid_region_is_rejected(*, region: Any, server: Any, connect: Any
     """It is part of a header, and could start another one."""
     server.respond(http_response("200 OK", b"7", VERSION))
 
-    error = refused(connect(region=region))
+    error = get_call_error(connect(region=region))
 
     assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
     assert "region" in str(error)
@@ -71,7 +71,7 @@ def test_an_invalid_region_in_the_environment_is_rejected(
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-west-1\r\nX-Evil: 1")
     server.respond(http_response("200 OK", b"7", VERSION))
 
-    assert lc.ConnectError is type(refused(connect()))
+    assert lc.ConnectError is type(get_call_error(connect()))
     assert server.requests == []
 
 
@@ -100,7 +100,7 @@ def test_an_invalid_url_is_rejected(
         transport = make_transport(region="eu-west-1")
 
     with client_over(transport, retry=RetryPolicy.never()) as client:
-        error = refused(client)
+        error = get_call_error(client)
 
     assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
     assert server.requests == []
@@ -125,7 +125,7 @@ def test_tls_may_raise_anything(
     server.play(lambda connection: connection.hang())
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", broken)
 
-    error = refused(connect(endpoint_url=server.url.replace("http:", "https:")))
+    error = get_call_error(connect(endpoint_url=server.url.replace("http:", "https:")))
 
     assert (lc.ConnectError, Execution.NOT_EXECUTED) == (type(error), error.execution)
     assert kind.__name__ in str(error)
@@ -142,24 +142,24 @@ def test_the_host_name_is_an_ascii_str(*, server: Any, connect: Any, monkeypatch
 
     server.play(lambda connection: connection.hang())
     monkeypatch.setattr(ssl.SSLContext, "wrap_socket", wrap_socket)
-    refused(connect(endpoint_url=server.url.replace("http:", "https:")))
+    get_call_error(connect(endpoint_url=server.url.replace("http:", "https:")))
 
     assert [True, b"127.0.0.1", "127.0.0.1"] == seen
 
 
-@pytest.fixture(name="given_client")
-def _given_client(server: Any) -> Iterator[Any]:
+@pytest.fixture(name="passed_client")
+def _passed_client(server: Any) -> Iterator[Any]:
     made = boto3.client("lambda", region_name="eu-west-1", endpoint_url=server.url, config=ONCE)
     yield made
     made.close()
 
 
-def _over(given_client: Any) -> LambdaClient:
-    return LambdaClient(BotoTransport(given_client), retry=RetryPolicy.never())
+def _over(passed_client: Any) -> LambdaClient:
+    return LambdaClient(BotoTransport(passed_client), retry=RetryPolicy.never())
 
 
 def test_botocore_may_raise_anything_before_it_sends(
-    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], passed_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing ran, and a retry would not help."""
 
@@ -168,14 +168,14 @@ def test_botocore_may_raise_anything_before_it_sends(
 
     monkeypatch.setattr("botocore.endpoint.create_request_object", broken)
 
-    error = refused(_over(given_client))
+    error = get_call_error(_over(passed_client))
 
     assert (lc.ConnectError, Execution.NOT_EXECUTED, False) == (type(error), error.execution, error.retryable)
     assert server.requests == []
 
 
 def test_botocore_may_raise_anything_after_it_has_sent(
-    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], passed_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function may have run."""
 
@@ -185,14 +185,14 @@ def test_botocore_may_raise_anything_after_it_has_sent(
     server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.parsers.ResponseParser.parse", broken)
 
-    error = refused(_over(given_client))
+    error = get_call_error(_over(passed_client))
 
     assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
     assert len(server.requests) == 1
 
 
 def test_reading_a_body_may_raise_anything(
-    *, kind: type[Exception], given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    *, kind: type[Exception], passed_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The function ran, and its response cannot be used."""
 
@@ -202,13 +202,13 @@ def test_reading_a_body_may_raise_anything(
     server.respond(http_response("200 OK", b"7", VERSION))
     monkeypatch.setattr("botocore.response.StreamingBody.read", broken)
 
-    error = refused(_over(given_client))
+    error = get_call_error(_over(passed_client))
 
     assert (lc.ResponseError, Execution.EXECUTED) == (type(error), error.execution)
 
 
 def test_an_exception_of_an_event_hook_passes_unchanged(
-    *, kind: type[Exception], given_client: Any, server: Any
+    *, kind: type[Exception], passed_client: Any, server: Any
 ) -> None:
     """It belongs to the program, of any class."""
 
@@ -216,10 +216,10 @@ def test_an_exception_of_an_event_hook_passes_unchanged(
         raise kind("the program's own")
 
     for event in ("provide-client-params.lambda.Invoke", "before-sign.lambda.Invoke", "before-send.lambda.Invoke"):
-        given_client.meta.events.register(event, handler)
+        passed_client.meta.events.register(event, handler)
         with pytest.raises(kind, match="the program's own"):
-            _over(given_client).call("billing", 1)
-        given_client.meta.events.unregister(event, handler)
+            _over(passed_client).call("billing", 1)
+        passed_client.meta.events.unregister(event, handler)
 
     assert server.requests == []
 
@@ -245,34 +245,36 @@ def test_an_exception_of_an_event_hook_passes_unchanged_over_aiobotocore(
 
 @pytest.mark.parametrize("response", [{}, {"Payload": b"7"}, {"ExecutedVersion": "1"}])
 @pytest.mark.parametrize("send", ["call", "fire", "can_invoke"])
-def test_a_response_without_a_status_leaves_doubt(*, response: Any, send: str, given_client: Any) -> None:
+def test_a_response_without_a_status_leaves_doubt(*, response: Any, send: str, passed_client: Any) -> None:
     """A stub or a wrapper of a client may omit it."""
-    with Stubber(given_client) as stubber:
+    with Stubber(passed_client) as stubber:
         stubber.add_response("invoke", response)
         with pytest.raises(lc.ResponseError, match="status") as caught:
-            getattr(_over(given_client), send)("billing", *([] if send == "can_invoke" else [1]))
+            getattr(_over(passed_client), send)("billing", *([] if send == "can_invoke" else [1]))
 
     assert Execution.UNKNOWN is caught.value.execution
 
 
-def test_a_client_that_returns_nothing_is_a_lost_connection(given_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_returns_nothing_is_a_lost_connection(
+    passed_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The outcome is unknown."""
-    monkeypatch.setattr(given_client, "_make_api_call", lambda *_: None)
+    monkeypatch.setattr(passed_client, "_make_api_call", lambda *_: None)
 
-    error = refused(_over(given_client))
+    error = get_call_error(_over(passed_client))
 
     assert (lc.ConnectionLostError, Execution.UNKNOWN) == (type(error), error.execution)
 
 
-def test_an_invalid_header_of_an_event_hook_is_rejected_and_not_quoted(given_client: Any, server: Any) -> None:
+def test_an_invalid_header_of_an_event_hook_is_rejected_and_not_quoted(passed_client: Any, server: Any) -> None:
     """It could become two headers."""
 
     def spoil(request: Any, **_: object) -> None:
         request.headers["X-Spoiled"] = "secret-canary\r\nX-Evil: 1"
 
-    given_client.meta.events.register("before-sign.lambda.Invoke", spoil)
+    passed_client.meta.events.register("before-sign.lambda.Invoke", spoil)
 
-    error = refused(_over(given_client))
+    error = get_call_error(_over(passed_client))
 
     assert (Execution.NOT_EXECUTED, False) == (error.execution, error.retryable)
     assert "canary" not in f"{error} {error!r} {error.__cause__!r}"
@@ -338,7 +340,7 @@ def test_an_earlier_exception_of_a_signal_handler_is_not_raised(server: Any, cli
         signal.raise_signal(signal.SIGUSR1)
     except TimeoutError:
         server.play(lambda connection: connection.read_request())
-        assert isinstance(refused(client), lc.ConnectionLostError)
+        assert isinstance(get_call_error(client), lc.ConnectionLostError)
     else:
         pytest.fail("nothing was raised")
     finally:
@@ -357,15 +359,15 @@ def test_an_earlier_exception_of_a_signal_handler_is_not_raised(server: Any, cli
     ],
     ids=str,
 )
-def test_a_client_may_return_anything(response: Any, given_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_may_return_anything(response: Any, passed_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """An unusable response is an error."""
-    monkeypatch.setattr(given_client, "_make_api_call", lambda *_: response)
+    monkeypatch.setattr(passed_client, "_make_api_call", lambda *_: response)
 
-    assert isinstance(refused(_over(given_client)), lc.ResponseError)
+    assert isinstance(get_call_error(_over(passed_client)), lc.ResponseError)
 
 
 def test_a_password_of_the_endpoint_is_in_no_traceback(connect: Any, server: Any) -> None:
     """Not in the exception of botocore that caused the error either."""
-    error = refused(connect(endpoint_url="http://user:secret-canary@127.0.0.1:9"))
+    error = get_call_error(connect(endpoint_url="http://user:secret-canary@127.0.0.1:9"))
 
     assert "canary" not in "".join(traceback.format_exception(error))

@@ -121,7 +121,7 @@ RUNTIMES = [
     pytest.param(
         rb'{"errorType":"handled","errorMessage":"callback called with Error argument, but there was a problem"}',
         Failing(lc.FunctionError, "handled", "callback called with Error argument, but there was a problem"),
-        id="nodejs, an error that does not serialise",
+        id="nodejs, an error that does not serialize",
     ),
     pytest.param(
         rb'{"errorMessage":"Error: some_error_msg","errorType":"java.lang.RuntimeException","stackTrace":'

@@ -49,7 +49,7 @@ def complete(**members: str) -> bytes:
     return chunk(encode_message(headers, json.dumps(members).encode()))
 
 
-def failed(error_type: str, message: str) -> bytes:
+def encode_failure(error_type: str, message: str) -> bytes:
     """Encode the last event of a function that fails."""
     details = json.dumps({"errorType": error_type, "errorMessage": message, "trace": ["at handler"]})
     return complete(ErrorCode="Unhandled", ErrorDetails=details)
@@ -168,7 +168,7 @@ def test_unknown_events_are_skipped(server: Any, client: LambdaClient, over: str
 
 def test_a_failure_in_a_stream_is_a_function_error(server: Any, client: LambdaClient):
     """With the callee's details and the number of bytes received; it is not retried."""
-    server.respond(HEAD + piece(b"12345") + failed("KeyError", "id") + LAST)
+    server.respond(HEAD + piece(b"12345") + encode_failure("KeyError", "id") + LAST)
     came, error = fail(client, retry=RetryPolicy(initial_delay=0))
 
     assert came == [b"12345"]
@@ -180,7 +180,7 @@ def test_a_failure_in_a_stream_is_a_function_error(server: Any, client: LambdaCl
 
 def test_a_declared_error_in_a_stream_is_raised_as_its_class(server: Any, client: LambdaClient):
     """As in a call."""
-    server.respond(HEAD + piece(b"1") + failed("Declined", '{"reason": "limit"}') + LAST)
+    server.respond(HEAD + piece(b"1") + encode_failure("Declined", '{"reason": "limit"}') + LAST)
 
     assert fail(client) == ([b"1"], Declined(reason="limit"))
 

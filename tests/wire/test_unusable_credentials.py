@@ -289,8 +289,8 @@ def test_the_doctor_needs_no_network_for_dates_in_the_environment() -> None:
     assert [("credentials", True)] == [(finding.subject, "expired" in finding.text) for finding in findings]
 
 
-@pytest.fixture(name="given_client")
-def _given_client(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+@pytest.fixture(name="passed_client")
+def _passed_client(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """A user's client, with retries off."""
     for name, value in KEYS.items():
         monkeypatch.setenv(name, value)
@@ -301,13 +301,13 @@ def _given_client(server: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]
 
 
 def test_the_credentials_of_a_given_client_are_checked(
-    given_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
+    passed_client: Any, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """They are read inside botocore's own call."""
-    monkeypatch.setattr(given_client._request_signer, "_credentials", Vault(VaultError(CANARY)))
+    monkeypatch.setattr(passed_client._request_signer, "_credentials", Vault(VaultError(CANARY)))
 
     with pytest.raises(lc.CallError, match="VaultError") as caught:
-        LambdaClient(BotoTransport(given_client), retry=RetryPolicy.never()).call("billing", 1)
+        LambdaClient(BotoTransport(passed_client), retry=RetryPolicy.never()).call("billing", 1)
 
     assert_is_credentials_error(caught.value)
     assert server.requests == []

@@ -92,9 +92,7 @@ class PendingAttempt:
             ContractError: A hook has called ``proceed()`` twice.
         """
         if self._begun:
-            raise ContractError(
-                "a hook may call proceed() once per attempt: RetryPolicy decides what is safe to send again"
-            )
+            raise ContractError("a hook may call proceed() once per attempt: RetryPolicy decides what is safe to retry")
         self._begun = True
 
     def raise_for_failure(self, reply: Reply) -> Outcome:
@@ -127,7 +125,7 @@ class AttemptRunner(PendingAttempt):
 
 
 class CallState:
-    """The state of one call over its attempts: may it be sent, did it succeed, may it be sent again, and when.
+    """The state of one call over its attempts: may it be sent, did it succeed, may it be retried, and when.
 
     Times are arguments, in seconds of a monotonic clock: nothing here reads a clock, sleeps or sends.
     """
@@ -161,7 +159,7 @@ class CallState:
         """Check whether a duplicate may be sent while others are in flight: by number, budget and time."""
         limit = self._call.policy.max_attempts
         left = self._call.time_left(now)
-        # A tenacity stop_* object is asked about a failure, and there is none yet: it never allows a hedge.
+        # A tenacity stop_* object decides about a failure. No attempt has failed yet, so it never allows a hedge.
         within = isinstance(limit, int) and self._started < limit
         return within and (self._bucket is None or self._bucket.is_open) and (left is None or left > 0)
 
@@ -211,19 +209,19 @@ class CallState:
         # Only failures that could be retried cost a token: the budget limits retries, not calls.
         counts = (error.retryable or pause is not None) and counts_against_budget(error)
         allowed = self._bucket is None or not counts or self._bucket.record_failure()
-        # The token is withdrawn above in any case: the failure of a last attempt says as much about the callee.
-        if pause is None or not allowed or self._are_credentials_refused_again(error, attempt.reply):
+        # The token is withdrawn above in any case: a failed last attempt, too, is a sign of the callee's state.
+        if pause is None or not allowed or self._are_credentials_rejected_again(error, attempt.reply):
             self._raise(error, now)
         left = self._call.time_left(now)
         if left is not None and pause >= left:
             self._raise(_no_time_to_retry(error), now)
         return pause
 
-    def _are_credentials_refused_again(self, error: CallError, reply: Reply | None) -> bool:
-        """Check whether the same credentials are refused for the second time: then refreshing them does not help.
+    def _are_credentials_rejected_again(self, error: CallError, reply: Reply | None) -> bool:
+        """Check whether the same credentials are rejected for the second time: then refreshing them does not help.
 
-        A request may have been signed just before they were replaced, so one refusal is not enough. Unknown keys count
-        as the same.
+        A request may have been signed just before they were replaced, so one rejection is not enough. Unknown keys
+        count as the same.
         """
         if not isinstance(error, CredentialsError):
             return False

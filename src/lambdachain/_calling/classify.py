@@ -94,7 +94,7 @@ def _make_service_error(invocation: Invocation, outcome: Outcome, semantics: Cal
     rule = find_rule(outcome.error_code, outcome.status)
     facts = _facts_for(invocation, rule, outcome.request_id, semantics)
     message = _service_message(outcome)
-    facts["asked_wait"] = outcome.retry_after
+    facts["requested_wait"] = outcome.retry_after
     if issubclass(rule.error, ThrottledError):
         return rule.error(message, reason=outcome.error_reason, retry_after=outcome.retry_after, **facts)
     return rule.error(message, **facts)
@@ -149,7 +149,7 @@ def _make_rejection(report: _Report, facts: FunctionErrorFacts) -> RequestReject
     if details is None:
         return None
     return RequestRejectedError(
-        _truncate(f"the function refused the request: {describe_details(details)}"), errors=details, **facts
+        _truncate(f"the function rejected the request: {describe_details(details)}"), errors=details, **facts
     )
 
 

@@ -32,7 +32,7 @@ from lambdachain._core.errors import (
 
 
 class Retryability(Enum):
-    """When the call may be sent again."""
+    """When the call may be retried."""
 
     SAFE = "always: the function did not run"
     REFRESH = "once, with fresh credentials"
@@ -157,7 +157,7 @@ def rule_for_service_error(code: str | None, status: int) -> ErrorRule:
     return known or (_MAY_HAVE_RUN if status >= 500 else _REFUSED)
 
 
-# With these statuses, a proxy refuses a request without forwarding it, so the function did not run.
+# With these statuses, a proxy rejects a request without forwarding it, so the function did not run.
 _NOT_FORWARDED: Final = (407, 413, 429)
 
 

@@ -30,7 +30,7 @@ class CallOptions(TypedDict, total=False):
     ``tenant_id``: The tenant, for a function with tenant isolation.
     ``durable_name``: The name of a durable execution, which Lambda runs only once.
     ``client_context``: Texts for the callee's ``context.client_context.custom``.
-    ``log_tail``: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+    ``log_tail``: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
     """
 
     timeout: float | timedelta | None
@@ -243,7 +243,7 @@ def wants_log_tail(wanted: bool, kind: InvocationType, function: str) -> bool:  
 
 
 def validate_name(name: str, text: str | None, function: str) -> str | None:
-    """Return a tenant id or durable name; raise for one that Lambda would refuse."""
+    """Return a tenant id or durable name; raise for one that Lambda would reject."""
     if text is None:
         return None
     pattern = {"tenant_id": _TENANT_ID, "durable_name": _DURABLE_NAME}[name]

@@ -46,7 +46,7 @@ _VERBS: Final = {InvocationType.REQUEST_RESPONSE: "call", InvocationType.EVENT: 
 
 
 StorePayload = Callable[["S3Offload", bytes], dict[str, Any]]
-"""Store a payload in S3; return the reference that is sent in its place."""
+"""Store a payload in S3; return the reference that is sent instead."""
 
 
 class Moment(NamedTuple):
@@ -63,7 +63,7 @@ class PreparedCall(NamedTuple):
         target: The contract and the address.
         kind: How the function is invoked.
         payload: The event as JSON.
-        policy: When it may be sent again.
+        policy: When it may be retried.
         deadline: The end, by the monotonic clock; ``None`` for as long as a function may run.
         metadata: What the ClientContext carries, except what differs between attempts; ``None`` if it is not sent.
         custom: The user's own texts for the ClientContext.
@@ -236,7 +236,7 @@ def _encode(target: Target, payload: object) -> bytes:
         if isinstance(payload, JsonText):
             return bytes(payload)
         if isinstance(target.contract, PlainContract):
-            _refuse_json_text(payload, target.address)
+            _reject_json_text(payload, target.address)
     request = target.contract.request
     try:
         return codec_for(request).encode(payload)
@@ -246,7 +246,7 @@ def _encode(target: Target, payload: object) -> bytes:
     raise error
 
 
-def _refuse_json_text(payload: object, function: str) -> None:
+def _reject_json_text(payload: object, function: str) -> None:
     """Raise for bytes, and text that is JSON, as boto3 takes it: here the function would receive a string."""
     exception = "a Contract with request=str sends text as it is"
     if not isinstance(payload, str):

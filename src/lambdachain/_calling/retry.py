@@ -1,4 +1,4 @@
-"""Whether a failed call may be sent again, and when: pure decisions over values."""
+"""Whether a failed call may be retried, and when: pure decisions over values."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def safe_to_retry(error: CallError) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """When a failed call is sent again.
+    """When a failed call is retried.
 
     By default, a call that provably did not run is retried; one that may have run is retried only if the contract is
     ``idempotent`` or the call has an ``idempotency_key`` or ``durable_name``; one that ran is not. A retry must also be
@@ -108,7 +108,7 @@ class RetryPolicy:
 
 
 def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elapsed: float) -> float | None:
-    """Return the seconds to wait before attempt number *attempt* + 1; ``None`` if there must be none.
+    """Return the seconds to wait before attempt number *attempt* + 1; ``None`` if it must not be sent.
 
     Args:
         policy: The policy of the call.
@@ -132,8 +132,8 @@ def pause_before_next(policy: RetryPolicy, error: CallError, attempt: int, elaps
 def counts_against_budget(error: CallError) -> bool:
     """Check whether a failure is the callee's, or Lambda's: only then does it cost a token.
 
-    Failures of the caller (credentials, permissions, configuration, request, deadline) say nothing about the callee. A
-    failed connection does, unless a setting is wrong, which no retry can repair.
+    Failures of the caller (credentials, permissions, configuration, request, deadline) are no sign of the callee's
+    state. A failed connection is, unless a setting is wrong, which no retry can repair.
     """
     return isinstance(error, _FAILURES_OF_CALLEE) or (isinstance(error, ConnectError) and error.retryable)
 

@@ -32,14 +32,14 @@ def find_flaw(kind: InvocationType, outcome: Outcome) -> str | None:
     """Describe why a response that reports no error cannot be trusted; ``None`` if it can."""
     expected = _STATUS[kind]
     if outcome.status != expected:
-        return f"status {outcome.status} where Lambda answers {kind} with {expected}"
+        return f"status {outcome.status} where Lambda responds to {kind} with {expected}"
     if not outcome.from_lambda:
         return _NOT_FROM_LAMBDA
     if kind is not InvocationType.REQUEST_RESPONSE:
         return None
     if outcome.executed_version is None:
         return "the response has no X-Amz-Executed-Version: it was cut short, or does not come from Lambda"
-    # Even a function that returns nothing is answered with four bytes, null.
+    # Even for a function that returns nothing, Lambda sends four bytes: null.
     if not outcome.payload:
         return "the response is empty, where Lambda sends at least null: it was cut short"
     return None if outcome.complete else _UNKNOWN_LENGTH

@@ -42,8 +42,8 @@ def contract_for(target: object, response: object = UNSET) -> Contract[Any, Any]
     if isinstance(target, Address):
         from pydantic import JsonValue
 
-        answers: Any = JsonValue if response is UNSET else response
-        return PlainContract(target, request=Any, response=answers)
+        response_type: Any = JsonValue if response is UNSET else response
+        return PlainContract(target, request=Any, response=response_type)
     contract = getattr(target, "contract", None)
     if not isinstance(contract, Contract):
         raise ContractError(

@@ -18,11 +18,11 @@ from lambdachain._transports.default import default_async_transport
 
 from .base_invoker import (
     BaseInvoker,
-    Refusal,
+    Rejection,
     target_without_qualifier,
     to_permission,
     to_receipt,
-    to_refusal,
+    to_rejection,
     to_result,
 )
 
@@ -48,9 +48,9 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
 
     async def can_invoke(self, target: Target, options: CallOptions) -> Permission:
         """Check whether Lambda would allow the call."""
-        refusal = await self._find_refusal(target, options)
-        by_name = target_without_qualifier(target, refusal)
-        return to_permission(refusal, without_qualifier=by_name is not None and await self._exists(by_name, options))
+        rejection = await self._find_rejection(target, options)
+        by_name = target_without_qualifier(target, rejection)
+        return to_permission(rejection, without_qualifier=by_name is not None and await self._exists(by_name, options))
 
     async def prepare_async(
         self, target: Target, payload: object, kind: InvocationType, options: CallOptions
@@ -65,16 +65,17 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
         if transport is not None:
             await transport.close()
 
-    async def _find_refusal(self, target: Target, options: CallOptions) -> Refusal | None:
+    async def _find_rejection(self, target: Target, options: CallOptions) -> Rejection | None:
         try:
             await self._send(target, None, InvocationType.DRY_RUN, options)
         except CallError as exc:
-            return to_refusal(exc)
+            return to_rejection(exc)
         return None
 
     async def _exists(self, target: Target, options: CallOptions) -> bool:
         try:
             await self._send(target, None, InvocationType.DRY_RUN, options)
+        # Also for a throttle or a lost connection; see Invoker._exists.
         except CallError:
             return False
         return True
@@ -83,6 +84,7 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
         self, target: Target, payload: object, kind: InvocationType, options: CallOptions
     ) -> tuple[PreparedCall, CallResponse]:
         call = await self.prepare_async(target, payload, kind, options)
+        # Hedging takes tasks here, not threads, so its code is small enough to live in async_attempts.
         send = send_with_retries if call.hedge_after is None else send_hedged
         return call, await send(self.transport_for(target), call, self.hooks)
 
@@ -90,4 +92,5 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
         return default_async_transport()
 
     def _adapt_override(self, substitute: Transport) -> AsyncTransport:
+        # The transports of tests block, for clients of both kinds.
         return to_async_transport(substitute)

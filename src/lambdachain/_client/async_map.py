@@ -21,6 +21,7 @@ def run_map(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, 
     """
     check_payloads(payloads, asynchronous=True)
 
+    # Called by the first step of the generator: the timeout of a map runs from its first result.
     def create_parts() -> MapParts:
         transport = map_request.invoker.transport_for(map_request.target)
         scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))

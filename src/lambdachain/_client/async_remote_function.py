@@ -134,8 +134,9 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
+        # Only the new options: the others were checked when they were bound.
         check_bound(options)
         return AsyncRemoteFunction(self._invoker, self.contract, self._function, {**self._options, **options})
 

@@ -27,6 +27,7 @@ def stream_response(
     Raises:
         InvalidRequestError: A stream does not have one of the options.
     """
+    # Not in the generator, which would raise only when the first chunk is requested.
     check_options(options, target.address)
     return _stream(invoker, target, payload, options)
 
@@ -46,6 +47,7 @@ async def _stream(
                 yield chunk
             try:
                 chunk = await transport.read()
+            # Not retried: the consumer has seen the chunks before, and a second run may send others.
             except NoAnswerError as exc:
                 raise progress.error_for_break(exc) from exc.__cause__
         progress.finish(chunk)
@@ -62,6 +64,7 @@ class AsyncStreamTransport:
         self._transport = transport
         self._opened: AsyncResponseStream | None = None
         self._process = os.getpid()
+        # send_with_retries() sleeps by itself over a transport without this method.
         pause = getattr(transport, "pause", None)
         if pause is not None:
             self.pause = pause
@@ -75,6 +78,7 @@ class AsyncStreamTransport:
             return stream.outcome
         try:
             self.first = await stream.read()
+        # Also for a cancellation: an open stream would keep its connection out of the pool.
         except BaseException:
             self.release()
             raise
@@ -113,4 +117,5 @@ async def decode_chunks(chunks: AsyncGenerator[bytes, None], function: str) -> A
         return
     finally:
         await chunks.aclose()
+    # After the block: the UnicodeDecodeError, which holds bytes of the response, must not become its context.
     raise failure

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 H = TypeVar("H")
 
-Refusal = AccessDeniedError | FunctionNotFoundError
+Rejection = AccessDeniedError | FunctionNotFoundError
 
 
 class BaseInvoker(Generic[T, H]):
@@ -47,6 +47,7 @@ class BaseInvoker(Generic[T, H]):
         self._defaults = defaults
         self._resolve = resolve
         self.hooks = tuple(hooks)
+        # By address. Kept here, so that a map begins with what the map before it has found.
         self.concurrency_limits: dict[str, ConcurrencyLimit] = {}
         self._lock = lock_for(self)
         self._closed = False
@@ -70,13 +71,16 @@ class BaseInvoker(Generic[T, H]):
         """Find the contract and the address of a target; see ``contract_for`` and ``locate``."""
         # Unpack[CallOptions] is only for type checkers: at run time, **options accepts any keyword.
         check_names(options)
+        # Only a contract's own name is resolved; an address in the call is the deployed one already.
         address = target if isinstance(target, Address) else function
         return locate(contract_for(target, response), address, options.get("qualifier"), self._resolve)
 
     def prepare(self, target: Target, payload: object, kind: InvocationType, options: CallOptions) -> PreparedCall:
         """Validate and encode a call, with this client's defaults; see ``prepared_call.prepare``."""
         now = Moment(clock.monotonic(), clock.epoch())
+        # prepare() does no I/O itself; what stores a large payload is passed in.
         store = None if target.contract.offload is None else partial(self._offload_payload, target)
+        # An option of the call wins even if it is None: timeout=None lifts the timeout of the client.
         merged: CallOptions = {**self._defaults, **options}
         return prepare(target, payload, kind, merged, within=current_invocation(), now=now, store=store)
 
@@ -85,6 +89,7 @@ class BaseInvoker(Generic[T, H]):
         from lambdachain._contracts.s3_offload import put_payload
 
         transport = self.transport_for(target)
+        # Before the upload: a call that a test blocks must not leave an object in a bucket on AWS.
         if network_guard.closed:
             address = parse_target(target.function)
             region = address.region if isinstance(address, FunctionArn) else None
@@ -96,7 +101,7 @@ class BaseInvoker(Generic[T, H]):
         return options["timeout"] if "timeout" in options else self._defaults.get("timeout")
 
     def transport_for(self, target: Target) -> T:
-        """Return this client's transport, or a test's in its place.
+        """Return this client's transport, or the test's transport that overrides it.
 
         Raises:
             ConnectError: The client is closed.
@@ -104,7 +109,7 @@ class BaseInvoker(Generic[T, H]):
         # Under the lock: two threads that make the first calls must not make two transports.
         with self._lock:
             if self._closed:
-                raise ConnectError("the client is closed: make a new one", function=target.address)
+                raise ConnectError("the client is closed: create a new one", function=target.address)
             # Looked up for each call: a module-level client is older than the test that overrides its transport. One
             # that would not reach AWS, such as a transport of the user's, is not replaced.
             substitute = transport_override()
@@ -147,35 +152,36 @@ def to_receipt(response: CallResponse) -> Receipt:
     return Receipt(response.outcome.request_id, response.attempts)
 
 
-def to_refusal(error: CallError) -> Refusal:
-    """Return the failure of a dry run if it answers the question whether the call is allowed.
+def to_rejection(error: CallError) -> Rejection:
+    """Return the failure of a dry run if it decides whether the call is allowed.
 
     Raises:
         CallError: It does not: throttled, no credentials, network trouble.
     """
+    # A CredentialsError is an AccessDeniedError, but about the caller's keys, which decide nothing about permission.
     if isinstance(error, AccessDeniedError | FunctionNotFoundError) and not isinstance(error, CredentialsError):
         return error
     raise error
 
 
-def target_without_qualifier(target: Target, refusal: Refusal | None) -> Target | None:
+def target_without_qualifier(target: Target, rejection: Rejection | None) -> Target | None:
     """Return the target of a second dry run; ``None`` if the first has decided.
 
     Lambda has the same message for a missing qualifier and for a missing function: only a request without the qualifier
     finds out which it is.
     """
-    is_missing = isinstance(refusal, FunctionNotFoundError) and target.qualifier is not None
+    is_missing = isinstance(rejection, FunctionNotFoundError) and target.qualifier is not None
     return Target(target.contract, target.function, None) if is_missing else None
 
 
-def to_permission(refusal: Refusal | None, *, without_qualifier: bool) -> Permission:
+def to_permission(rejection: Rejection | None, *, without_qualifier: bool) -> Permission:
     """Return the result of a dry run; *without_qualifier* is whether the function exists without its qualifier."""
     from lambdachain._core.receipts import Permission, PermissionReason
 
-    if refusal is None:
+    if rejection is None:
         return Permission(allowed=True, reason=PermissionReason.ALLOWED)
-    if isinstance(refusal, AccessDeniedError):
+    if isinstance(rejection, AccessDeniedError):
         reason = PermissionReason.DENIED
     else:
         reason = PermissionReason.NO_SUCH_QUALIFIER if without_qualifier else PermissionReason.NO_SUCH_FUNCTION
-    return Permission(allowed=False, reason=reason, message=str(refusal.args[0]))
+    return Permission(allowed=False, reason=reason, message=str(rejection.args[0]))

@@ -35,7 +35,7 @@ T = TypeVar("T")
 class LambdaClient:
     """Call functions: wait for the response, fire and forget, or only check whether it is allowed.
 
-    Thread-safe. Make one at module scope and keep it: it connects with the first call, and keeps its connections. It
+    Thread-safe. Create one at module scope and keep it: it connects with the first call, and keeps its connections. It
     retries a call only where that cannot run the function twice against its contract; botocore's own retries are off.
 
     Args:
@@ -43,7 +43,7 @@ class LambdaClient:
             ``LAMBDACHAIN_TRANSPORT`` (``http`` or ``boto``) overrides that, and a test's ``lambda_stub`` replaces both.
         timeout: Seconds, or a ``timedelta``, for each call that sets no timeout of its own, all attempts included; by
             default, as long as a function may run. Inside an invocation, no call outlives it in any case.
-        retry: When a failed call is sent again: a ``RetryPolicy``, or ``RetryPolicy.never()``.
+        retry: When a failed call is retried: a ``RetryPolicy``, or ``RetryPolicy.never()``.
         resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
         hooks: Functions around every attempt, the first one outermost: a circuit breaker, a tracer; see ``Hook``.
 
@@ -87,7 +87,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
 
         Raises:
             NotInvokedError: The function did not run; the subclass is the reason.
@@ -131,7 +131,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         located = self._invoker.locate(target, options, response=response)
         return self._invoker.invoke(located, payload, options)
@@ -150,8 +150,8 @@ class LambdaClient:
             qualifier: A version or alias, in place of the contract's.
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
-            client_context: Refused: Lambda delivers it with a call only.
-            log_tail: Refused: Lambda returns the log with a call only.
+            client_context: Rejected: Lambda delivers it with a call only.
+            log_tail: Rejected: Lambda returns the log with a call only.
 
         Raises:
             NotInvokedError: The event was not queued.
@@ -260,12 +260,12 @@ class LambdaClient:
             return_exceptions: Yield a ``CallError`` in place of a response; by default, the first one ends the map.
             timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
             retry: A ``RetryPolicy``, in place of the client's.
-            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            idempotency_key: Rejected, as is ``durable_name``: with one for all payloads, only the first would run.
             qualifier: A version or alias, in place of the contract's.
             tenant_id: The tenant, for a function with tenant isolation.
-            durable_name: Refused.
+            durable_name: Rejected.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            log_tail: Request the last 4 KB of the log of a call that fails.
             max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
@@ -313,12 +313,12 @@ class LambdaClient:
             return_exceptions: As for ``map``.
             timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
             retry: A ``RetryPolicy``, in place of the client's.
-            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            idempotency_key: Rejected, as is ``durable_name``: with one for all payloads, only the first would run.
             qualifier: A version or alias, in place of the contract's.
             tenant_id: The tenant, for a function with tenant isolation.
-            durable_name: Refused.
-            client_context: Refused, as is ``log_tail``: Lambda has them with a call only.
-            log_tail: Refused.
+            durable_name: Rejected.
+            client_context: Rejected, as is ``log_tail``: Lambda has them with a call only.
+            log_tail: Rejected.
             max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
@@ -370,9 +370,9 @@ class LambdaClient:
             idempotency_key: Lets the callee recognize a repetition; a call that may have run is then retried, too.
             qualifier: A version or alias, in place of the contract's.
             tenant_id: The tenant, for a function with tenant isolation.
-            durable_name: Refused: Lambda has no durable executions that stream.
+            durable_name: Rejected: Lambda has no durable executions that stream.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``FunctionError``.
 
         Raises:
             CallError: As for ``call``; ``ResponseError`` where the stream breaks off.
@@ -424,7 +424,7 @@ class LambdaClient:
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")

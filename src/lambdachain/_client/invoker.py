@@ -17,11 +17,11 @@ from lambdachain._transports.default import default_transport
 
 from .base_invoker import (
     BaseInvoker,
-    Refusal,
+    Rejection,
     target_without_qualifier,
     to_permission,
     to_receipt,
-    to_refusal,
+    to_rejection,
     to_result,
 )
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 class Invoker(BaseInvoker[Transport, Hook]):
     """Send calls, untyped; ``LambdaClient`` and ``RemoteFunction`` are its typed faces."""
 
-    _side: BackgroundLoop | None = None
+    _map_loop: BackgroundLoop | None = None
 
     def invoke(self, target: Target, payload: object, options: CallOptions) -> InvokeResult[Any]:
         """Run the function and return its response."""
@@ -47,37 +47,40 @@ class Invoker(BaseInvoker[Transport, Hook]):
 
     def can_invoke(self, target: Target, options: CallOptions) -> Permission:
         """Check whether Lambda would allow the call."""
-        refusal = self._find_refusal(target, options)
-        by_name = target_without_qualifier(target, refusal)
-        return to_permission(refusal, without_qualifier=by_name is not None and self._exists(by_name, options))
+        rejection = self._find_rejection(target, options)
+        by_name = target_without_qualifier(target, rejection)
+        return to_permission(rejection, without_qualifier=by_name is not None and self._exists(by_name, options))
 
     def close(self) -> None:
         """Close the transport; later calls raise."""
         transport = self._mark_closed()
         if transport is not None:
             transport.close()
-        if self._side is not None:
-            self._side.close()
+        # The loop sends over a transport of its own, which closing this one does not reach.
+        if self._map_loop is not None:
+            self._map_loop.close()
 
     def background_loop(self, transport: HttpTransport) -> BackgroundLoop:
         """Return the event loop that runs the maps over *transport*; it is started once."""
         from lambdachain._fan_out.loop_executors import BackgroundLoop
 
         with self._lock:
-            if self._side is None or not self._side.is_usable:
-                self._side = BackgroundLoop(transport)
-            return self._side
+            # In a forked process the object exists, but its thread does not.
+            if self._map_loop is None or not self._map_loop.is_usable:
+                self._map_loop = BackgroundLoop(transport)
+            return self._map_loop
 
-    def _find_refusal(self, target: Target, options: CallOptions) -> Refusal | None:
+    def _find_rejection(self, target: Target, options: CallOptions) -> Rejection | None:
         try:
             self._send(target, None, InvocationType.DRY_RUN, options)
         except CallError as exc:
-            return to_refusal(exc)
+            return to_rejection(exc)
         return None
 
     def _exists(self, target: Target, options: CallOptions) -> bool:
         try:
             self._send(target, None, InvocationType.DRY_RUN, options)
+        # Also for a throttle or a lost connection: without proof of the function, the first response stands.
         except CallError:
             return False
         return True
@@ -88,6 +91,7 @@ class Invoker(BaseInvoker[Transport, Hook]):
         call = self.prepare(target, payload, kind, options)
         if call.hedge_after is None:
             return call, send_with_retries(self.transport_for(target), call, self.hooks)
+        # Imported here: only calls with hedge_after need threads and a queue.
         from lambdachain._calling.hedging import send_hedged
 
         return call, send_hedged(self.transport_for(target), call, self.hooks)

@@ -50,11 +50,11 @@ class MapRequest(NamedTuple):
     kind: InvocationType
     options: CallOptions
     settings: MapSettings
-    at_once: bool = False
+    prepares_late: bool = False
 
     def for_transport(self, transport: object) -> MapRequest:
         """Return the map as *transport* needs it: if that responds immediately, calls are prepared when they run."""
-        return self._replace(at_once=True) if responds_immediately(transport) else self
+        return self._replace(prepares_late=True) if responds_immediately(transport) else self
 
     def make_scheduler(self, payloads: object, connections: int) -> MapScheduler:
         """Return a scheduler for the map, whose timeout runs from now."""
@@ -62,6 +62,7 @@ class MapRequest(NamedTuple):
             concurrency_limit_for(self.invoker.concurrency_limits, self.target.address),
             self.settings,
             max_connections=connections,
+            # A generator has no length, and counting its payloads would consume it.
             total=len(payloads) if isinstance(payloads, Sized) else None,
             deadline=_deadline(self.settings.timeout),
             read=_DECODERS[self.kind],
@@ -79,10 +80,11 @@ class MapRequest(NamedTuple):
                 late = "no time left to send it: the timeout of the map is over"
                 raise DeadlineExceededError(late, function=self.target.address)
             own = to_seconds(self.invoker.timeout_for(options), self.target.address)
+            # A copy: all payloads share the options.
             options = options.copy()
             options["timeout"] = left if own is None else min(left, own)
         # Storing a payload in S3 takes time, so the worker that sends the call does it, not the consumer's thread.
-        if self.at_once or self.target.contract.offload is not None:
+        if self.prepares_late or self.target.contract.offload is not None:
             return DeferredCall(
                 partial(self.invoker.prepare, self.target, payload, self.kind, options), _DECODERS[self.kind]
             )
@@ -105,6 +107,7 @@ def map_request(
         InvalidArnError: As ``LambdaClient.call``.
         DeadlineExceededError: The timeout leaves no time.
     """
+    # The timeout of a client's map is the whole map's, so it is in neither part.
     per_call, own = split_options(options)
     check_call_options(per_call)
     located = invoker.locate(target, per_call, response=response)
@@ -127,6 +130,7 @@ def bound_map_request(
         ContractError: An option is not valid.
     """
     check_call_options(options)
+    # No timeout for the map itself: the one that a function was bound with is for each call.
     return MapRequest(invoker, target, kind, options, settings_for(own, None, return_exceptions=return_exceptions))
 
 
@@ -167,6 +171,8 @@ def _executor(invoker: BaseInvoker[Any, Any], transport: Transport, payloads: ob
     """
     if responds_immediately(transport):
         return InlineExecutor(transport, invoker.hooks)
+    # A loop cannot wait for hooks, which block, and on Windows it cannot watch the sockets of an AsyncHttpTransport.
+    # Only an HttpTransport has copy_as(), which creates its async counterpart.
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
     if not hasattr(transport, "copy_as") or invoker.hooks or few or sys.platform == "win32":
         return ThreadExecutor(transport, invoker.hooks)

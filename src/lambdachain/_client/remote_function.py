@@ -93,6 +93,7 @@ class RemoteFunction(Generic[Req, Resp]):
     def stream(self, payload: Req, /, *, text: Literal[True]) -> Generator[str]: ...
     def stream(self, payload: Req, /, *, text: bool = False) -> Generator[bytes] | Generator[str]:
         """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
+        # Imported here, as map is below: a function that is only called pays for neither at its cold start.
         from .stream import decode_chunks, stream_response
 
         target = self._target()
@@ -114,8 +115,9 @@ class RemoteFunction(Generic[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
+        # Only the new options: the others were checked when they were bound.
         check_bound(options)
         return RemoteFunction(self._invoker, self.contract, self._function, {**self._options, **options})
 

@@ -36,6 +36,7 @@ def stream_response(
     Raises:
         InvalidRequestError: A stream does not have one of the options.
     """
+    # Not in the generator, which would raise only when the first chunk is requested.
     check_options(options, target.address)
     return _stream(invoker, target, payload, options)
 
@@ -100,6 +101,7 @@ class StreamTransport:
             return stream.outcome
         try:
             self.first = stream.read()
+        # Also for a KeyboardInterrupt: an open stream would keep its connection out of the pool.
         except BaseException:
             self.release()
             raise
@@ -142,6 +144,7 @@ _never_closed: Final[list[object]] = []
 
 def is_failure(outcome: Outcome) -> bool:
     """Check whether there is no stream to read: the service failed, or the function, or Lambda did not respond."""
+    # From 300 on: redirects are not followed, so there is no stream behind one either.
     return outcome.status >= 300 or outcome.function_error is not None or not outcome.from_lambda
 
 
@@ -191,6 +194,7 @@ class StreamProgress:
             raise self._with_progress(error)
 
     def _with_progress(self, error: CallError) -> CallError:
+        # The attempt was recorded as a success when its first chunk arrived.
         *before, last = self._response.attempts
         error.attempts = (*before, last._replace(error=type(error).__name__))
         error.elapsed = round(clock.monotonic() - self._began, 6)
@@ -206,6 +210,7 @@ def _to_error_payload(end: StreamEnd) -> bytes:
     try:
         report: Any = json.loads(details)
         if isinstance(report, dict):
+            # The report's own errorType wins: it is the exception's class, where the code may be Lambda's.
             return json.dumps({"errorType": end.error_code, **report}).encode()
     except (ValueError, RecursionError):
         pass
@@ -230,5 +235,7 @@ def decode_chunks(chunks: Generator[bytes, None, None], function: str) -> Genera
     else:
         return
     finally:
+        # The stream has to be closed here: a generator that wraps another one does not close it.
         chunks.close()
+    # After the block, because the context of an exception is kept: a UnicodeDecodeError holds the response's bytes.
     raise failure

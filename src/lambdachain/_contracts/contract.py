@@ -55,13 +55,13 @@ class Contract(HasContract[Req, Resp]):
             ``retryable``.
         qualifier: The version or alias that is called; ``None`` for the unpublished version.
         offload: The S3 bucket that payloads too large for Lambda go through, an ``S3Offload`` that both sides have;
-            ``None`` to refuse such payloads.
+            ``None`` to reject such payloads.
         envelope: Whether ``fire`` sends events in an envelope that carries metadata, including the idempotency key.
             Only for callees whose handlers are made by ``remote``.
 
     Raises:
         ContractError: A type cannot be serialized as JSON, an error is not a subclass of ``RemoteError``, or the
-            qualifier is given twice.
+            qualifier is passed twice.
         InvalidArnError: *function* or *qualifier* is not a name that Lambda accepts.
     """
 
@@ -123,7 +123,7 @@ class Contract(HasContract[Req, Resp]):
             _check_type(role, annotation)
             check_json_type(annotation, role)
         values = (name, request, response, _to_error_classes(errors), idempotent, qualifier, envelope, offload)
-        # A generated __init__ could not have the overloads by which type checkers infer Req and Resp.
+        # A generated __init__ could not have the overloads from which type checkers infer Req and Resp.
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
             object.__setattr__(self, field, value)
 
@@ -160,14 +160,14 @@ class PlainContract(Contract[Any, Any]):
 
 
 def split_qualifier(function: Address, qualifier: str | None, error: type[Exception]) -> tuple[str, str | None]:
-    """Split an address into the function and its qualifier, which may be given in it or beside it, but not twice."""
+    """Split an address into the function and its qualifier, which may be passed in it or separately, but not twice."""
     if qualifier is None and isinstance(function, str):
         return _split_text(function)
     target = function if isinstance(function, FunctionArn | FunctionName) else parse_target(function)
     if qualifier is None:
         return str(target.without_qualifier()), target.qualifier
     if target.qualifier is not None:
-        raise error(f"{target} already has a qualifier, and qualifier={qualifier!r} is given, too: remove one of them")
+        raise error(f"{target} already has a qualifier, and qualifier={qualifier!r} is passed, too: remove one of them")
     return str(target), Qualifier(qualifier)
 
 
@@ -192,7 +192,7 @@ _VALUE_TYPES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, Func
 
 
 def _check_type(role: str, annotation: Any) -> None:
-    """Check that a type is given, and not a value such as an instance of a model."""
+    """Check that an argument is a type, and not a value such as an instance of a model."""
     kind = cast("Any", type(annotation))
     is_handler = isinstance(annotation, HasContract) and not isinstance(annotation, Contract)
     if is_handler or kind in _VALUE_TYPES:
@@ -220,8 +220,8 @@ def _to_error_classes(errors: Any) -> tuple[type[RemoteError], ...]:
     classes: tuple[Any, ...] = tuple(errors)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
     for error in classes:
         if RemoteError not in getattr(error, "__mro__", ()):
-            given = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
-            raise ContractError(f"errors: {given} is not a subclass of RemoteError")
+            described = repr(error) if isinstance(error, type) else f"an instance of {_class_name(error)}"
+            raise ContractError(f"errors: {described} is not a subclass of RemoteError")
     names = [error.__name__ for error in classes]
     twice = {name for name in names if names.count(name) > 1}
     if twice:

@@ -60,6 +60,7 @@ class RemoteError(FunctionError):
             decoded = codec_for(fields_class_for(cls)).decode(wire.encode())
         except (PayloadValidationError, UnicodeEncodeError):
             return None
+        # Not cls(...): the fields are decoded already, and the facts of the call go to FunctionError.
         error = cls.__new__(cls)
         FunctionError.__init__(error, **facts)
         error.__dict__.update(_to_fields(decoded))

@@ -38,7 +38,7 @@ class S3Offload:
     Both sides have it in their contract, and need permission for the bucket: ``s3:PutObject``, ``s3:PutObjectTagging``
     and ``s3:GetObject``. Each object is tagged ``lambdachain=offload``, for a lifecycle rule that deletes it:
     lambdachain does not. A payload that is read is checked against its size and SHA-256. The maximum is 256 MiB: a
-    reference that claims more is refused before anything is downloaded.
+    reference that claims more is rejected before anything is downloaded.
 
     >>> S3Offload("orders-payloads", threshold=1_000_000)
     S3Offload(bucket='orders-payloads', threshold=1000000, prefix='lambdachain/', region=None, endpoint_url=None)
@@ -71,6 +71,7 @@ class S3Offload:
         for name in ("region", "endpoint_url"):
             if not isinstance(getattr(self, name), str | None):
                 raise ContractError(f"offload: {name} must be text, not {type(getattr(self, name)).__name__}")
+        # Not isinstance(): True is an int, too.
         if type(threshold) is not int:
             raise ContractError(f"offload: threshold must be a number of bytes, not {type(threshold).__name__}")
         if not 0 <= self.threshold <= _MAX_THRESHOLD:
@@ -87,7 +88,7 @@ class S3Offload:
         return size > (min(self.threshold, _EVENT_THRESHOLD) if event else self.threshold)
 
     def put(self, data: bytes) -> dict[str, Any]:
-        """Write a payload to the bucket, and return the reference to send in its place.
+        """Write a payload to the bucket, and return the reference to send instead.
 
         Raises:
             OffloadError: S3 does not accept it, or it is larger than the maximum.
@@ -100,7 +101,7 @@ class S3Offload:
         return reference
 
     def reference_to(self, data: bytes) -> tuple[dict[str, Any], str]:
-        """Return the reference to send in the place of a payload, and the new key that is in it.
+        """Return the reference to send instead of a payload, and the new key that is in it.
 
         Raises:
             OffloadError: The payload is larger than the maximum.
@@ -192,6 +193,7 @@ def _read_object(found: Mapping[str, Any], expected_size: int | None) -> bytes:
         if expected_size is not None and size != expected_size:
             raise OffloadError(_MISMATCH)
         _check_loadable(size)
+        # One byte more than stated: a longer body then fails the check of its SHA-256.
         return bytes(body.read(size + 1))
     finally:
         body.close()
@@ -214,7 +216,7 @@ class OffloadMemory:
         return not (self._yields_to_s3 and offload.is_simulated)
 
     def put(self, offload: S3Offload, data: bytes) -> dict[str, Any]:
-        """Store a payload, and return the reference to send in its place."""
+        """Store a payload, and return the reference to send instead."""
         reference, key = offload.reference_to(data)
         self._payloads[key] = data
         return reference
@@ -240,6 +242,7 @@ def put_payload(offload: S3Offload, data: bytes, transport: object) -> dict[str,
 
 
 def _find_in_memory(key: str) -> bytes | None:
+    # A copy: another thread may create a transport meanwhile.
     return next((data for memory in tuple(_memories) if (data := memory.get(key)) is not None), None)
 
 

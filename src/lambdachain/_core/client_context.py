@@ -22,7 +22,7 @@ _json: Final = json.JSONEncoder(separators=(",", ":")).encode
 def encode_client_context(metadata: Metadata, custom: Mapping[str, str], function: str) -> str:
     """Encode metadata and the user's own strings as Lambda's ClientContext: JSON in base64.
 
-    The user's strings are never dropped or replaced, nor is the idempotency key; where the 3,583 bytes are not enough,
+    The user's strings and the idempotency key are never dropped or replaced; where the 3,583 bytes are not enough,
     other metadata is dropped, in the order of ``DROPPED_FIRST``.
 
     Raises:
@@ -39,7 +39,7 @@ def encode_client_context(metadata: Metadata, custom: Mapping[str, str], functio
         if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
             return encoded
     raise RequestTooLargeError(
-        f"client_context is {len(encoded):,} bytes in base64; Lambda takes at most {MAX_CLIENT_CONTEXT_BYTES:,}",
+        f"client_context is {len(encoded):,} bytes in base64; Lambda accepts at most {MAX_CLIENT_CONTEXT_BYTES:,}",
         function=function,
     )
 
@@ -58,7 +58,7 @@ def add_trace(encoded: str | None, injected: Mapping[str, str], passed_on: Mappi
     custom = context.get("custom", {}) if is_mapping(context) else None
     if not is_mapping(custom):
         return None
-    # A trace is replaced as a whole: a tracestate of one trace means nothing beside the traceparent of another.
+    # A trace is replaced as a whole: a tracestate of one trace means nothing next to the traceparent of another.
     theirs = custom.get("traceparent")
     is_users = theirs is not None and theirs != passed_on.get("traceparent")
     added = {name: text for name, text in injected.items() if name in TRACE_NAMES or name not in custom}
@@ -81,8 +81,8 @@ def wrap_in_envelope(data: bytes, metadata: Metadata) -> bytes:
 
     Lambda passes no ClientContext with an event.
     """
-    told = _json(metadata.texts()).encode()
-    return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), told, data)
+    metadata_json = _json(metadata.texts()).encode()
+    return b'{"%b":%b,"data":%b}' % (ENVELOPE.encode(), metadata_json, data)
 
 
 def unwrap_envelope(event: Any) -> tuple[Any, Metadata | None]:

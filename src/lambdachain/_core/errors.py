@@ -115,7 +115,7 @@ class CallFacts(TypedDict, total=False):
     request_id: str | None
     execution: Execution
     retryable: bool
-    asked_wait: float | None
+    requested_wait: float | None
 
 
 class FunctionErrorFacts(CallFacts, total=False):
@@ -138,7 +138,7 @@ class CallError(LambdaChainError):
         request_id: Lambda's id of the (last) request, to search the logs for; ``None`` without a response.
         attempts: A record of each request that was sent.
         execution: Whether the function ran.
-        retryable: Whether the same call may be sent again without running the function twice against its contract.
+        retryable: Whether the call may be retried without running the function twice against its contract.
         elapsed: Seconds that the whole call took.
         received_bytes: Bytes of a streamed response that were received before it failed; 0 for a call.
     """
@@ -154,7 +154,7 @@ class CallError(LambdaChainError):
         self.execution = facts.get("execution") or self._execution
         self.retryable = facts.get("retryable", False)
         self.elapsed = 0.0
-        self._asked_wait = facts.get("asked_wait")
+        self._requested_wait = facts.get("requested_wait")
 
     def __str__(self) -> str:
         return format_error(self, str(self.args[0]) if self.args else "")
@@ -177,8 +177,8 @@ def format_error(error: CallError, message: str) -> str:
 
 
 def requested_wait(error: CallError) -> float | None:
-    """Return how many seconds the service asks to wait before a retry; ``None`` if it does not say."""
-    return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_asked_wait")
+    """Return how many seconds the service asks to wait before a retry; ``None`` if it does not state a time."""
+    return error.retry_after if isinstance(error, ThrottledError) else vars(error).get("_requested_wait")
 
 
 class NotInvokedError(CallError):
@@ -192,7 +192,7 @@ class ThrottledError(NotInvokedError):
 
     Attributes:
         reason: Lambda's name of the limit, such as ``"ConcurrentInvocationLimitExceeded"``; ``None`` if it sent none.
-        retry_after: Seconds that Lambda asks to wait; ``None`` if it does not say.
+        retry_after: Seconds that Lambda asks to wait; ``None`` if it does not state a time.
     """
 
     def __init__(

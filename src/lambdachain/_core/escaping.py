@@ -1,4 +1,4 @@
-"""Escape untrusted text for display: what a callee or a file says must not control a terminal or end a log's line."""
+"""Escape untrusted text for display: the text of a callee or a file must not control a terminal or end a log's line."""
 
 from __future__ import annotations
 

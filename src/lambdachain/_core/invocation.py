@@ -60,7 +60,7 @@ class Invocation:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """Lambda's response to Invoke, whatever its status: a field for each part of it.
+    """Lambda's response to Invoke, of any status: a field for each part of it.
 
     Attributes:
         status: The HTTP status.
@@ -141,7 +141,7 @@ class Transport(Protocol):
     """Carries invocations. It neither retries nor classifies, so that every transport leads to the same errors."""
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Send *invocation* once and return the response, whatever its status.
+        """Send *invocation* once and return the response, of any status.
 
         Args:
             invocation: The request.
@@ -161,7 +161,7 @@ class AsyncTransport(Protocol):
     """The same as ``Transport``, for event loops; one object may serve several loops."""
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
-        """Send *invocation* once and return the response, whatever its status; see ``Transport.send``.
+        """Send *invocation* once and return the response, of any status; see ``Transport.send``.
 
         If cancelled, it closes the connection that the request is on, and the cancellation passes unchanged.
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 @lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
-    """Check whether *host* is this machine, whatever a name server says: an address of the loopback network, or a name
+    """Check whether *host* is this machine, without a name server: an address of the loopback network, or a name
     reserved for it (RFC 6761).
 
     Forms of an address that only some resolvers understand, such as ``127.1`` or ``2130706433``, are not.

@@ -30,8 +30,8 @@ DROPPED_FIRST: Final = (
     "lc-depth",
 )
 
-# Limits of what is accepted, whoever sent it. Lambda's own loop detection ends a chain after about 16 invocations; this
-# limit is lower, because its error says who called whom.
+# Limits of what is accepted from any sender. Lambda's own loop detection ends a chain after about 16 invocations; this
+# limit is lower, because its error lists who called whom.
 MAX_DEPTH: Final = 12
 MAX_ID_CHARACTERS: Final = 255
 # More seconds than any call can take, and still accepted by every clock and socket.

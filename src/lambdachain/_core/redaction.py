@@ -33,7 +33,7 @@ def redact_url(url: str | None) -> str | None:
         return None
     front, mark, query = url.partition("?")
     host = front.rpartition("@")[2]
-    # Without "://" it is no URL that a client accepts, but it may still be one with a password, mistyped.
+    # Without "://" it is not a URL that a client accepts, but it may still be one with a password, mistyped.
     front = redact_passwords(front) if "://" in front or host == front else f"***@{host}"
     return front + mark + _QUERY_VALUE.sub("***", query)
 

@@ -1,1 +1,1 @@
-"""Many calls at once, blocking and async: a scheduler, an adaptive concurrency limit, executors, and result order."""
+"""Many concurrent calls, blocking and async: a scheduler, an adaptive concurrency limit, executors, result order."""

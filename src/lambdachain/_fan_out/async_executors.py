@@ -65,13 +65,13 @@ class TaskExecutor:
     async def _run_deferred(self, job: Job) -> CallResponse | MapResult:
         """Run a deferred call. Preparing and decoding it may wait for S3, so each runs in a thread.
 
-        Over a test's transport that answers at once, neither does: jobs run one after the other, in order.
+        Over a test's transport that responds immediately, neither does: jobs run one after the other, in order.
         """
         if responds_immediately(self._transport):
             return job.read(await self._send(job))
         await in_thread(lambda: job.call)
-        answer = await self._send(job)
-        return await in_thread(lambda: job.read(answer))
+        response = await self._send(job)
+        return await in_thread(lambda: job.read(response))
 
     def _finish(self, finished: FinishedJob) -> None:
         self._tasks.pop(finished.job, None)

@@ -2,7 +2,7 @@
 
 After RFC 5681, with throttles as lost packets. As long as nothing was throttled, the limit doubles with each round of
 successes. From the first throttle on, it grows by a fixed step each round, and a throttle halves it, at most once a
-round. Calls that were in flight already when it was halved say nothing new, regardless of their result.
+round. Calls that were in flight already when it was halved reveal nothing new, regardless of their result.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from lambdachain._core.fork_hooks import register_fork_hooks
 INITIAL: Final = 10
 # Rounds that it takes to grow from half of a limit that was too high back to that limit.
 _ROUNDS_BACK: Final = 8
-# A limit of 1 cannot be halved: a throttle is then answered with a pause, in seconds.
+# A limit of 1 cannot be halved: a throttle then causes a pause, in seconds.
 _FIRST_PAUSE: Final = 0.01
 _LONGEST_PAUSE: Final = 1.0
 
@@ -114,7 +114,7 @@ class ConcurrencyLimit:
                 self._peak = int(self._limit)
 
     def release(self, _permit: Permit) -> None:
-        """Record the end of a call that says nothing about capacity: it failed in another way, or was not sent."""
+        """Record the end of a call that reveals nothing about capacity: it failed in another way, or was not sent."""
         with self._lock:
             self._in_flight -= 1
 

@@ -114,7 +114,7 @@ class ThreadExecutor:
 
 
 class InlineExecutor:
-    """Runs jobs in the consumer's thread, over a transport that answers at once: calls keep the order of the payloads.
+    """Runs jobs in the consumer's thread, over a transport that responds immediately: calls are in payload order.
 
     Args:
         transport: The transport.

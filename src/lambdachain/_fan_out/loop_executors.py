@@ -67,7 +67,7 @@ class BackgroundLoop:
             self._stop()
 
     def close(self) -> None:
-        """Refuse later calls; end the loop, its connections and its thread once no call is in flight."""
+        """Reject later calls; end the loop, its connections and its thread once no call is in flight."""
         if not self.is_usable:
             return
         with self._lock:

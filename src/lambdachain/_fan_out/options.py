@@ -52,8 +52,8 @@ class MapMethodOptions(TypedDict, total=False):
 class MapOptions(CallOptions, MapMethodOptions, total=False):
     """The options of a client's ``map`` and ``fire_map``: see ``MapMethodOptions``, and ``CallOptions`` for each call.
 
-    ``timeout`` applies to the whole map, from the first result that is asked for; the timeout of the client, or of a
-    bound function, applies to each call. ``idempotency_key`` and ``durable_name`` are for one call, and are refused.
+    ``timeout`` applies to the whole map, from the first result that is requested; the timeout of the client, or of a
+    bound function, applies to each call. ``idempotency_key`` and ``durable_name`` are for one call, and are rejected.
     """
 
 
@@ -98,7 +98,7 @@ def split_options(options: MapOptions) -> tuple[CallOptions, MapMethodOptions]:
 
 
 def check_call_options(options: CallOptions) -> None:
-    """Check that there is no option that is for a single call only.
+    """Raise for an option that is for a single call only.
 
     Raises:
         ContractError: There is one.

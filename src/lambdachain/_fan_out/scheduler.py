@@ -42,7 +42,7 @@ class DeferredCall(NamedTuple):
 
 
 class Job:
-    """A payload that is to be sent, or in flight."""
+    """A payload that is waiting to be sent, or in flight."""
 
     __slots__ = ("_call", "deferred", "number", "permit")
 
@@ -60,9 +60,9 @@ class Job:
             self._call = self.deferred.prepare()
         return self._call
 
-    def read(self, answer: CallResponse) -> CallResponse | MapResult:
+    def read(self, response: CallResponse) -> CallResponse | MapResult:
         """Decode the response of a deferred call; return any other unchanged."""
-        return answer if self.deferred is None else MapResult(self.deferred.read(self.call, answer))
+        return response if self.deferred is None else MapResult(self.deferred.read(self.call, response))
 
 
 class FinishedJob(NamedTuple):
@@ -73,20 +73,20 @@ class FinishedJob(NamedTuple):
 
 
 class RequeuedError(Exception):
-    """A throttle that the map handles by sending the payload again once there is capacity.
+    """A throttle that the map handles by requeuing the payload until there is capacity.
 
     The hooks of a client see it, since they run around each attempt.
     """
 
     def __init__(self, retry_after: float | None) -> None:
-        super().__init__("throttled; the map will send it again")
+        super().__init__("throttled; the map requeues it")
         self.retry_after = retry_after
 
 
 class RequeuePolicy:
     """Decides whether a throttled job is requeued: if it was its first attempt, and not the only call in flight.
 
-    A first attempt that is throttled says that the map is too fast, which is for the ``ConcurrencyLimit``. A retry or a
+    A first attempt that is throttled means that the map is too fast: the ``ConcurrencyLimit`` adapts. A retry or a
     hedge belongs to a call that was sent before, so its throttles are left to the retry policy. So are those of a call
     with nothing else in flight: slowing down would not help it.
     """
@@ -101,7 +101,7 @@ class RequeuePolicy:
         self._sent += 1
 
     def check(self, outcome: Outcome) -> Outcome:
-        """Return *outcome*, unless the job is to be requeued.
+        """Return *outcome*, unless the job must be requeued.
 
         Raises:
             RequeuedError: It is.
@@ -262,9 +262,9 @@ class MapScheduler:
         """
         return bool(self._requeued) or (self._has_source and self._started - self._yielded < 2 * self._max_in_flight)
 
-    def _decode(self, job: Job, answer: CallResponse) -> MapResult | Exception:
+    def _decode(self, job: Job, response: CallResponse) -> MapResult | Exception:
         try:
-            return MapResult(self._read(job.call, answer))
+            return MapResult(self._read(job.call, response))
         except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
             return exc
 
@@ -283,7 +283,7 @@ class MapScheduler:
 def _record_end(
     concurrency_limit: ConcurrencyLimit, permit: Permit, result: CallResponse | MapResult | BaseException, now: float
 ) -> None:
-    """Record what the end of a call says about capacity: if the function ran, there was some."""
+    """Record what the end of a call reveals about capacity: if the function ran, there was some."""
     if isinstance(result, ThrottledError):
         concurrency_limit.record_throttle(permit, now, result.retry_after)
     elif isinstance(result, CallResponse | MapResult | FunctionError | ResponseError):

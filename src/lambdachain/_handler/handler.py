@@ -133,7 +133,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         return self._bind(options).call(payload)
 
@@ -149,7 +149,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         return self._bind(options).invoke(payload)
 
@@ -164,8 +164,8 @@ class RemoteHandler(HasContract[Req, Resp]):
             qualifier: A version or alias, in place of the contract's.
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
-            client_context: Refused: Lambda delivers it with a call only.
-            log_tail: Refused: Lambda returns the log with a call only.
+            client_context: Rejected: Lambda delivers it with a call only.
+            log_tail: Rejected: Lambda returns the log with a call only.
         """
         return self._bind(options).fire(payload)
 
@@ -187,12 +187,12 @@ class RemoteHandler(HasContract[Req, Resp]):
             return_exceptions: Yield a ``CallError`` in place of a response; by default, the first one ends the map.
             timeout: Seconds, or a ``timedelta``, for the whole map, from the first result that is requested.
             retry: A ``RetryPolicy``, in place of the default one.
-            idempotency_key: Refused, as is ``durable_name``: with one for all payloads, only the first would run.
+            idempotency_key: Rejected, as is ``durable_name``: with one for all payloads, only the first would run.
             qualifier: A version or alias, in place of the contract's.
             tenant_id: The tenant, for a function with tenant isolation.
-            durable_name: Refused.
+            durable_name: Rejected.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the log of a call that fails.
+            log_tail: Request the last 4 KB of the log of a call that fails.
             max_concurrency: The limit of calls in flight, however many Lambda would accept; 100 by default.
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
@@ -230,7 +230,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             tenant_id: The tenant, for a function with tenant isolation.
             durable_name: The name of a durable execution, which Lambda runs only once.
             client_context: Texts for the callee's ``context.client_context.custom``.
-            log_tail: Ask for the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
+            log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         check_bound(options, function)
         return self._bind(options, function)
@@ -261,7 +261,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             rejected = RequestRejectedError(errors=exc.details)
         else:
             return request
-        # OpenTelemetry's botocore instrumentation adds "headers" to the payload, which a strict model refuses. Only
+        # OpenTelemetry's botocore instrumentation adds "headers" to the payload, which a strict model rejects. Only
         # then
         # it is removed: a model may have a field of that name.
         if stored is None and _is_injected(rejected.errors):
@@ -397,7 +397,7 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
 
 
 def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
-    """Check whether a strict model refused only ``headers``."""
+    """Check whether a strict model rejected only ``headers``."""
     return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNEXPECTED_FIELD_RULES
 
 

@@ -1,1 +1,1 @@
-"""JSON: a value to bytes and back, what a schema says of it, and what does not fit."""
+"""JSON: a value to bytes and back, its schema, and errors for what does not fit."""

@@ -1,7 +1,7 @@
 """Encode and decode payloads: from a value to JSON bytes and back, directly through pydantic-core.
 
 The only module that validates or serializes payloads. A value that does not fit its type raises
-``PayloadValidationError``, which says where and why and never holds the value; callers translate it into an error of
+``PayloadValidationError``, which states where and why, and never holds the value; callers translate it into an error of
 the call. Secrets are in ``secret_masking``, what an error may quote of a payload in ``payload_validation``.
 """
 
@@ -46,7 +46,7 @@ def codec_for(annotation: object) -> Codec:
     try:
         # date | str and str | date are equal and hash alike, but pydantic tries their members in order: the repr
         # keeps their cache entries apart.
-        return _cached_codec(annotation, "" if isinstance(annotation, type) else repr(annotation))
+        return _get_codec(annotation, "" if isinstance(annotation, type) else repr(annotation))
     except TypeError as exc:
         if isinstance(exc, ContractError):  # it is a TypeError, too, but says that the type cannot be built
             raise
@@ -344,7 +344,7 @@ class Codec:
 
 
 @lru_cache(maxsize=1024)
-def _cached_codec(annotation: object, _order: str) -> Codec:
+def _get_codec(annotation: object, _order: str) -> Codec:
     return Codec(annotation)
 
 

@@ -250,7 +250,7 @@ def _find_not_json(node: Schema, kind: str, serialization: Any, *, by_user: bool
         yield f"an instance of {_get_class_name(node)}"
     elif not by_user and serialization and _masks_secret(serialization):
         secret = _get_secret_type_name(node)
-        yield f"{secret}, which is written as asterisks: give it a serializer that writes its value"
+        yield f"{secret}, which is written as asterisks: add a serializer that writes its value"
 
 
 def _masks_secret(serialization: Schema) -> bool:

@@ -36,7 +36,7 @@ def explain_encoding_error(exc: ValueError, value: object, built: CompiledType) 
 
 
 def _revalidate(value: object, built: CompiledType) -> list[ErrorDetail]:
-    """Validate an object that was made without validation: pydantic's serializer does not say where it is wrong.
+    """Validate an object that was made without validation: pydantic's serializer does not report where it is wrong.
 
     The first pass finds values of a wrong type, the second those whose JSON is not read as the type.
     """

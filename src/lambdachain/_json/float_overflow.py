@@ -23,7 +23,7 @@ _MSG: Final = "The number is beyond the range of a float, and would be read as i
 def find_overflows(value: object, data: bytes, schema: object) -> list[ErrorDetail]:
     """Return an error for each number in *data* that has become infinity in *value*, which was decoded from it.
 
-    The string ``"Infinity"`` is no overflow, and a type that holds the number exactly (``Decimal``) has lost nothing.
+    The string ``"Infinity"`` is not an overflow, and a type that holds the number exactly (``Decimal``) loses nothing.
     """
     if not _has_infinity(value):
         return []

@@ -1,4 +1,4 @@
-"""Pause the garbage collector while a large payload is decoded: it would walk all new objects, and none is garbage yet.
+"""Pause the garbage collector while a large payload is decoded: it would walk new objects and free none.
 
 Walking them is a third to a half of the cost of decoding a megabyte.
 """

@@ -1,4 +1,4 @@
-"""Generate the JSON Schema of a type, with what JSON Schema cannot say under the keyword ``x-lambdachain``.
+"""Generate the JSON Schema of a type, with what JSON Schema cannot express under the keyword ``x-lambdachain``.
 
 pydantic's schema describes what a value looks like. Whether one side can read what the other writes depends on more,
 which ``schema_extensions`` adds.
@@ -24,7 +24,7 @@ JsonSchema = dict[str, Any]
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 EXTENSION_KEYWORD: Final = "x-lambdachain"
-"""The keyword under which a schema has what JSON Schema cannot say."""
+"""The keyword under which a schema has what JSON Schema cannot express."""
 
 _DICTS: Final = frozenset({"dict", "frozendict", "ordered-dict", "counter"})
 _URLS: Final = frozenset({"url", "multi-host-url"})
@@ -176,7 +176,7 @@ def _allow_subclass_fields(described: JsonSchema) -> JsonSchema:
 
 
 def _describe_decimal(described: JsonSchema, kind: str, extensions: Schema) -> JsonSchema:
-    """Mark a decimal as such, whether it is a string or a number, and give both the same limits."""
+    """Mark a decimal as such, whether it is a string or a number, and set the same limits for both."""
     if "anyOf" in described:
         return {**described, "anyOf": [_describe_decimal(option, kind, extensions) for option in described["anyOf"]]}
     is_text = described["type"] == "string"

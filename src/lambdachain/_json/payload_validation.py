@@ -40,7 +40,7 @@ _USER_WORDED_RULES: Final = frozenset({"value_error", "assertion_error", "union_
 
 
 class PayloadValidationError(Exception):
-    """A value does not fit its declared type. ``details`` say where and why, never what the value is."""
+    """A value does not fit its declared type. ``details`` state where and why, never the value."""
 
     def __init__(self, details: Sequence[ErrorDetail]) -> None:
         super().__init__(describe_details(details))

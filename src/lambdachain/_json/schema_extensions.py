@@ -1,4 +1,4 @@
-"""The contents of ``x-lambdachain`` in a JSON Schema: what decides whether a value is read and JSON Schema cannot say.
+"""The contents of ``x-lambdachain`` in a JSON Schema: rules for values that it cannot express.
 
 The names that a field is looked up by, the bounds of decimals and dates, the user's functions that may reject a value.
 Pure functions over pydantic's core schemas.
@@ -32,7 +32,7 @@ _OWN_READERS: Final = frozenset({"pydantic", "pydantic_core", "collections", "ip
 
 
 def iter_extensions(node: Schema, config: Schema, mode: Mode) -> Iterator[tuple[str, Any]]:
-    """Yield what the JSON Schema of one node cannot say, as names and values under ``x-lambdachain``.
+    """Yield what the JSON Schema of one node cannot express, as names and values under ``x-lambdachain``.
 
     Args:
         node: A core schema.

@@ -1,6 +1,6 @@
-"""Secrets (``SecretStr``, ``SecretBytes``, ``Secret[...]``) in payloads: refused, since pydantic masks them in JSON.
+"""Secrets (``SecretStr``, ``SecretBytes``, ``Secret[...]``) in payloads: rejected, since pydantic masks them in JSON.
 
-Three modules keep secrets out of payloads and errors. ``core_schema.inspect_schema`` refuses a type that declares a
+Three modules keep secrets out of payloads and errors. ``core_schema.inspect_schema`` rejects a type that declares a
 secret, when the contract is made. Here, a secret is found in a value whose type does not declare one (``Any``, a field
 of a user's serializer). ``payload_validation`` redacts error messages, which must not repeat any input.
 """
@@ -21,7 +21,7 @@ def find_masked_secrets(value: object, data: bytes) -> list[ErrorDetail]:
     # The bytes are searched first: walking the value is slow, and asterisks are rare.
     if _MASK not in data or not _has_secret(value):
         return []
-    msg = "A secret is written as asterisks: pass what get_secret_value() returns, or give it a serializer"
+    msg = "A secret is written as asterisks: pass what get_secret_value() returns, or add a serializer"
     return [ErrorDetail(loc=(), type="not_json", msg=msg)]
 
 

@@ -16,7 +16,7 @@ from typing import Final
 from lambdachain._core.arn import FunctionArn
 from lambdachain._core.errors import InvalidArnError
 
-from . import responses as answers
+from . import responses
 from .aws_location import LATEST, AwsLocation
 from .responses import Violation
 
@@ -82,22 +82,22 @@ def resolve_function(
         action: The request's IAM action.
 
     Raises:
-        RefusedError: There is no such function.
+        ApiError: There is no such function.
     """
     found = _FUNCTION_CONSTRAINT.regex.fullmatch(function)
     violations = list(address_violations(function, qualifier))
     if violations or found is None:
-        raise answers.constraints_violated(violations)
+        raise responses.constraints_violated(violations)
     region, account_id, name, suffix = found.group(*_PARTS)
     if region and region != f"{location.region}:":
-        raise answers.region_not_reachable(region[:-1], location.region)
+        raise responses.region_not_reachable(region[:-1], location.region)
     if account_id and account_id != f"{location.account_id}:":
-        raise answers.account_not_allowed(location.account_id, function, action)
+        raise responses.account_not_allowed(location.account_id, function, action)
     if qualifier is not None and suffix not in {None, qualifier}:
         message = "The derived qualifier from the function name does not match the specified qualifier."
-        raise answers.parameter_invalid(message)
+        raise responses.parameter_invalid(message)
     named = qualifier or suffix
     if (named or LATEST) in functions.get(name, ()):
         with suppress(InvalidArnError):  # a name that no function can have, where a stub takes every function to exist
             return location.arn(name, named)
-    raise answers.function_not_found(location.text(name, named or unqualified))
+    raise responses.function_not_found(location.text(name, named or unqualified))

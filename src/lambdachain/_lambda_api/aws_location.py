@@ -21,6 +21,7 @@ class AwsLocation:
     region: str
 
     def __post_init__(self) -> None:
+        # Composing any ARN validates the account and the region.
         self.arn("any")
 
     def arn(self, name: str, qualifier: str | None = None) -> FunctionArn:

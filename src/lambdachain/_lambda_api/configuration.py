@@ -53,6 +53,7 @@ class Description:
             "Role": f"arn:{self.arn.split(':')[1]}:iam::{self.account_id}:role/local",
             "Handler": self.handler,
             "Description": "",
+            # The service model has whole seconds; a local function may have less than one.
             "Timeout": max(1, round(self.timeout)),
             "MemorySize": self.memory,
             "LastModified": moment.isoformat(timespec="milliseconds").replace("+00:00", "+0000"),

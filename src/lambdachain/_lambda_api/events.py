@@ -67,6 +67,7 @@ def before_delivery(
     state: EventState, rules: RetryRules, *, now: float, reserved_concurrency: int | None
 ) -> Condition | None:
     """Return why an event is discarded without another delivery; ``None`` if it is delivered."""
+    # Lambda does not retry for up to six hours what can never run: such an event is discarded immediately.
     if reserved_concurrency == 0:
         return Condition.ZERO_RESERVED_CONCURRENCY
     return Condition.EVENT_AGE_EXCEEDED if now - state.fired_at > rules.max_age else None
@@ -78,6 +79,7 @@ def after_failure(state: EventState, rules: RetryRules, *, now: float) -> EventS
     >>> after_failure(new_event_state(0.0), RetryRules(), now=3.0)
     EventState(fired_at=0.0, due=63.0, runs=1, throttles=0)
     """
+    # Lambda allows at most two retries, so there are two delays.
     if state.runs >= min(rules.max_retries, len(_RETRY_DELAYS)):
         return Condition.RETRIES_EXHAUSTED
     return _unless_too_old(replace(state, due=now + _RETRY_DELAYS[state.runs], runs=state.runs + 1, throttles=0), rules)

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 
 from lambdachain._core.invocation import MAX_TRACE_HEADER, InvocationType
 
-from . import responses as answers
+from . import responses
 from .addressing import StringConstraint, address_violations, resolve_function
 from .aws_location import LATEST, AwsLocation
 from .delivery import Body, Delivery, InvocationResult, InvokeRequest
@@ -64,7 +64,7 @@ def read_invoke(
         functions: The names of all functions, each with its versions and aliases.
 
     Raises:
-        RefusedError: AWS would refuse it; the error has the response.
+        ApiError: AWS would reject it; the error has the response.
     """
     text, kind, log, tenant_id = (unquote(target), *(headers.get(name) for name in _CONSTRAINED))
     violations = [
@@ -74,12 +74,12 @@ def read_invoke(
         *(_TENANT_ID.violations(tenant_id) if tenant_id is not None else ()),
     ]
     if violations:
-        raise answers.constraints_violated(violations)
+        raise responses.constraints_violated(violations)
     invocation_type, log_type = InvocationType(kind or "RequestResponse"), LogType(log or "None")
     # The order of the checks is AWS's where it is known: the first failure decides which response the caller gets.
     arn = resolve_function(text, qualifier, location, functions)
     _check_size(invocation_type, body.size)
-    _refuse_durable(headers)
+    _reject_durable(headers)
     client_context = _client_context(headers.get("X-Amz-Client-Context"))
     synchronous = invocation_type is InvocationType.REQUEST_RESPONSE
     delivery = Delivery(
@@ -97,22 +97,22 @@ def check_stream_type(headers: Mapping[str, str]) -> None:
     """Check that a streaming invocation has an invocation type that can stream.
 
     Raises:
-        RefusedError: It is an event.
+        ApiError: It is an event.
     """
     if violations := list(_choice_violations(StreamType, headers.get("X-Amz-Invocation-Type"), "invocationType")):
-        raise answers.constraints_violated(violations)
+        raise responses.constraints_violated(violations)
 
 
 def check_tenant(tenant_id: str | None, *, isolated: bool) -> None:
     """Check that a call names a tenant if, and only if, its function isolates tenants.
 
     Raises:
-        RefusedError: The tenant id is missing, or must not be there.
+        ApiError: The tenant id is missing, or must not be there.
     """
     if isolated and tenant_id is None:
-        raise answers.tenant_missing()
+        raise responses.tenant_missing()
     if tenant_id is not None and not isolated:
-        raise answers.tenant_not_wanted()
+        raise responses.tenant_not_wanted()
 
 
 def invocation_response(ending: InvocationResult, *, log_tail: bool, version: str = LATEST) -> ApiResponse:
@@ -147,9 +147,10 @@ def _trace_id(headers: Mapping[str, str]) -> str:
 
     A header that no runtime could accept counts as missing.
     """
-    given = headers.get("X-Amzn-Trace-Id")
-    if given and len(given) <= MAX_TRACE_HEADER and given.isascii() and given.isprintable():
-        return given
+    header = headers.get("X-Amzn-Trace-Id")
+    if header and len(header) <= MAX_TRACE_HEADER and header.isascii() and header.isprintable():
+        return header
+    # Sampled=0 is what Lambda writes for a function without active tracing.
     root = f"1-{int(time.time()):08x}-{secrets.token_hex(12)}"
     return f"Root={root};Parent={secrets.token_hex(8)};Sampled=0"
 
@@ -157,35 +158,36 @@ def _trace_id(headers: Mapping[str, str]) -> str:
 def _check_size(invocation_type: InvocationType, size: int) -> None:
     if invocation_type is InvocationType.EVENT:
         if size > MAX_EVENT_REQUEST:
-            raise answers.event_too_large(size)
+            raise responses.event_too_large(size)
     elif size > MAX_REQUEST:
-        raise answers.request_too_large()
+        raise responses.request_too_large()
 
 
 def _client_context(header: str | None) -> str | None:
     if header is None:
         return None
     if len(header) > MAX_CLIENT_CONTEXT:
-        raise answers.client_context_too_large()
+        raise responses.client_context_too_large()
     try:
         text = base64.b64decode(header, validate=True).decode()
     except ValueError:
-        raise answers.client_context_not_base64() from None
+        raise responses.client_context_not_base64() from None
     return _header_safe(text)
 
 
 def _header_safe(text: str) -> str:
-    """Return JSON on one line of ASCII; what is not JSON is made fit for a header, for the runtime to refuse."""
+    """Return JSON on one line of ASCII; what is not JSON is encoded for a header, so that the runtime rejects it."""
+    # The runtime gets it in a header of the Runtime API, where only one line of ASCII is possible.
     try:
         return json.dumps(json.loads(text))
     except (ValueError, RecursionError):
         return re.sub(r"[^\x20-\x7e]", " ", text).strip()
 
 
-def _refuse_durable(headers: Mapping[str, str]) -> None:
-    """Refuse a durable execution: a caller that relies on its name to run once might see the function run twice."""
+def _reject_durable(headers: Mapping[str, str]) -> None:
+    """Reject a durable execution: a caller that relies on its name to run once might see the function run twice."""
     if "X-Amz-Durable-Execution-Name" in headers:
-        raise answers.parameter_invalid("DurableExecutionName is only valid for a durable function.")
+        raise responses.parameter_invalid("DurableExecutionName is only valid for a durable function.")
 
 
 def _json_payload(content: bytes) -> bytes:
@@ -193,17 +195,21 @@ def _json_payload(content: bytes) -> bytes:
     if not content:
         return b"{}"
     try:
-        json.loads(content.decode(), parse_constant=_refuse_constant)
+        # Python's parser accepts NaN and Infinity, AWS's does not.
+        json.loads(content.decode(), parse_constant=_reject_constant)
     except UnicodeDecodeError as exc:
-        raise answers.body_not_json(f"Invalid UTF-8 start byte 0x{content[exc.start]:02x}", 1, exc.start + 2) from None
+        raise responses.body_not_json(
+            f"Invalid UTF-8 start byte 0x{content[exc.start]:02x}", 1, exc.start + 2
+        ) from None
     except json.JSONDecodeError as exc:
-        raise answers.body_not_json(exc.msg, exc.lineno, exc.colno) from None
+        raise responses.body_not_json(exc.msg, exc.lineno, exc.colno) from None
+    # Both messages are those of Jackson, AWS's parser; the limits are Python's: its stack, and 4,300 digits.
     except RecursionError:
-        raise answers.body_not_json("Document nesting depth exceeds the maximum allowed", 1, 1) from None
+        raise responses.body_not_json("Document nesting depth exceeds the maximum allowed", 1, 1) from None
     except ValueError:
-        raise answers.body_not_json("Number value length exceeds the maximum allowed", 1, 1) from None
+        raise responses.body_not_json("Number value length exceeds the maximum allowed", 1, 1) from None
     return content
 
 
-def _refuse_constant(name: str) -> Never:
+def _reject_constant(name: str) -> Never:
     raise json.JSONDecodeError(f"Non-standard token '{name}'", "", 0)

@@ -22,4 +22,5 @@ def report(request_id: str, elapsed: float, memory: int, used: int | None, init:
         fields.append(f"Max Memory Used: {used} MB")
     if init is not None:
         fields.append(f"Init Duration: {init * 1000:.2f} ms")
+    # Lambda ends the REPORT line with a tab, and tools that parse it split at tabs.
     return f"END RequestId: {request_id}\n" + "\t".join(fields) + "\t\n"

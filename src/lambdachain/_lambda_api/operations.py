@@ -6,7 +6,7 @@ import re
 from enum import Enum, auto
 from typing import Final
 
-from . import responses as answers
+from . import responses
 
 
 class Operation(Enum):
@@ -29,6 +29,7 @@ _ROUTES: Final = [
     ),
     (Operation.GET_CONFIGURATION, "GET", re.compile(rf"{_FUNCTIONS}/([^/]+)/configuration/?")),
     (Operation.GET_FUNCTION, "GET", re.compile(rf"{_FUNCTIONS}/([^/]+)/?")),
+    # The empty group stands where other paths have the function's name.
     (Operation.LIST_FUNCTIONS, "GET", re.compile(rf"{_FUNCTIONS}/?()")),
 ]
 
@@ -37,9 +38,9 @@ def parse_operation(method: str, path: str) -> tuple[Operation, str]:
     """Return the operation and the function name in the path, still percent-encoded, or "" if it has none.
 
     Raises:
-        RefusedError: The operation is not served.
+        ApiError: The operation is not served.
     """
     for operation, verb, route in _ROUTES:
         if method == verb and (found := route.fullmatch(path)):
             return operation, found[1]
-    raise answers.unknown_operation(method, path)
+    raise responses.unknown_operation(method, path)

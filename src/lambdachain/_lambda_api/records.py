@@ -39,14 +39,14 @@ class InvocationRecord:
         delivery: The event, as its function received it.
         condition: How it ended.
         runs: How often the function ran.
-        answer: The last response; ``None`` if there was none.
+        response: The last response; ``None`` if there was none.
         ended_at: Seconds since 1970.
     """
 
     delivery: Delivery
     condition: Condition
     runs: int
-    answer: LastResponse | None
+    response: LastResponse | None
     ended_at: float
 
     @property
@@ -74,7 +74,7 @@ class InvocationRecord:
                 "approximateInvokeCount": self.runs,
             },
             "requestPayload": _decode(self.delivery.payload),
-            **(_response(self.answer) if self.answer else {}),
+            **(_response_members(self.response) if self.response else {}),
         }
 
     def bus_entry(self, bus_arn: str) -> dict[str, Any]:
@@ -89,7 +89,7 @@ class InvocationRecord:
 
     def dead_letter_attributes(self) -> dict[str, dict[str, str]]:
         """Return the attributes of the event's message in a dead-letter queue."""
-        status = self.answer.status if self.answer else 429
+        status = self.response.status if self.response else 429
         return {
             "RequestID": {"DataType": "String", "StringValue": self.delivery.request_id},
             "ErrorCode": {"DataType": "Number", "StringValue": str(status)},
@@ -97,10 +97,10 @@ class InvocationRecord:
         }
 
     def _error_message(self) -> str:
-        members = _decode(self.answer.body) if self.answer else None
+        members = _decode(self.response.body) if self.response else None
         words = members.get("errorMessage") or members.get("Message") if is_mapping(members) else None
         # SQS rejects an empty attribute.
-        return str(words or ("Rate Exceeded." if self.answer is None else self.condition.value))
+        return str(words or ("Rate Exceeded." if self.response is None else self.condition.value))
 
 
 def parse_error_type(body: bytes) -> str | None:
@@ -110,13 +110,13 @@ def parse_error_type(body: bytes) -> str | None:
     return str(name) if name else None
 
 
-def _response(answer: LastResponse) -> Mapping[str, Any]:
-    context: dict[str, Any] = {"statusCode": answer.status}
-    if answer.version is not None:
-        context["executedVersion"] = answer.version
-    if answer.failed:
+def _response_members(response: LastResponse) -> Mapping[str, Any]:
+    context: dict[str, Any] = {"statusCode": response.status}
+    if response.version is not None:
+        context["executedVersion"] = response.version
+    if response.failed:
         context["functionError"] = "Unhandled"
-    return {"responseContext": context, "responsePayload": _decode(answer.body)}
+    return {"responseContext": context, "responsePayload": _decode(response.body)}
 
 
 def _decode(body: bytes) -> Any:

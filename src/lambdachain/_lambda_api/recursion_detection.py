@@ -14,6 +14,7 @@ from typing import Final
 # "Approximately 16" invocations of one function in a chain, says Lambda's page on recursive loop detection.
 LOOP_LIMIT: Final = 16
 
+# Less than 1 KB of a header that runtimes accept up to 4 KB of.
 _MAX_FUNCTIONS: Final = 64
 _FIELD: Final = re.compile(r";?\s*lineage=([^;]*)", re.IGNORECASE)
 _ENTRY: Final = re.compile(r"([0-9a-f]{8}):([0-9]{1,5})")

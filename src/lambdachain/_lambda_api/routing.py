@@ -19,5 +19,6 @@ def choose_version(version: str, weights: Mapping[str, float], draw: float) -> s
     for other, weight in weights.items():
         if draw < weight:
             return other
+        # The next version's share of the range begins where this one's ends.
         draw -= weight
     return version

@@ -1,1 +1,1 @@
-"""How an invocation reaches Lambda: the seam, its adapters, and the transports below it."""
+"""How an invocation reaches Lambda: the interface to transports, its adapters, and the transports themselves."""

@@ -46,7 +46,7 @@ class OversizedResponseError(MalformedResponseError):
 def read_invoke_response(
     status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True, from_lambda: bool | None = None
 ) -> Outcome:
-    """Read a response, whatever its status.
+    """Read a response of any status.
 
     Args:
         status: The HTTP status.

@@ -130,7 +130,7 @@ def can_invoke(*, target: str, as_json: bool, **options: Any) -> None:
     """Check whether you may invoke a function, without running it.
 
     Lambda evaluates the permissions of a real request (invocation type DryRun). The exit status is 0 if it would be
-    allowed and 1 if not; if Lambda does not answer, it is the status of that failure.
+    allowed and 1 if not; if there is no response, it is the status of that failure.
     """
     from ._call_output import permission_to_dict
     from ._exit_status import to_one_line

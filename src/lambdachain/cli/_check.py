@@ -43,7 +43,7 @@ _DEPLOYMENT_ORDER: Final = {
 @click.option(
     "--first",
     type=click.Choice(["callee", "caller"]),
-    help="The side that you deploy first; by default either order must work.",
+    help="Side that you deploy first; by default either order must work.",
 )
 @click.option("--other-callers", is_flag=True, help="Also check callers that do not use lambdachain.")
 @click.option(
@@ -145,8 +145,8 @@ def _without_other_callers(change: Change) -> Change:
 
 def _render_change(change: Change) -> str:
     head, *rest = _to_option_names(str(change)).splitlines()
-    colour = "red" if any(one.certain for one in change.breaks) else "yellow" if change.breaks else "green"
-    return "\n".join([click.style(head, fg=colour), *rest])
+    color = "red" if any(one.certain for one in change.breaks) else "yellow" if change.breaks else "green"
+    return "\n".join([click.style(head, fg=color), *rest])
 
 
 def _to_option_names(text: str) -> str:

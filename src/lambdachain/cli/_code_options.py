@@ -39,7 +39,7 @@ _CODE: Final = (
     ),
 )
 _TEMPLATE: Final = (
-    click.option("--stage", help="The stage of a serverless.yml, or the stack name of a template."),
+    click.option("--stage", help="Stage of a serverless.yml, or stack name of a template."),
     click.option(
         "--parameter",
         "-p",

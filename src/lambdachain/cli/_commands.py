@@ -31,7 +31,7 @@ COMMANDS: Final = {
     "schema": CommandEntry("_schema:schema", "Print the schema of a contract as JSON."),
     "check": CommandEntry("_check:check", "Check whether two versions of a contract are compatible."),
     "policy": CommandEntry("_policy:command", "Print the least-privilege IAM policy for the calls in your code."),
-    "graph": CommandEntry("_graph:command", "Draw the call graph, and warn of cycles and timeouts that do not fit."),
+    "graph": CommandEntry("_graph:command", "Draw the call graph, and warn about cycles and conflicting timeouts."),
     "doctor": CommandEntry("_doctor:command", "Check whether calls can work from here, and how to fix them."),
     "serve": CommandEntry(
         "_serve.command:command", "Run every function of a system on this machine, as a Lambda endpoint."

@@ -117,7 +117,7 @@ def print_error(message: str, file: IO[Any] | None = None) -> None:
 
 
 def echo(text: str, *, file: IO[Any] | None = None) -> None:
-    """Print a line; in colours only on a terminal, and not if ``NO_COLOR`` is set.
+    """Print a line; in colors only on a terminal, and not if ``NO_COLOR`` is set.
 
     Escape sequences are made harmless: the text may come from a function's log, a file name or a callee.
     """

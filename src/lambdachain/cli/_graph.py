@@ -52,7 +52,7 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
     "templates",
     type=click.Path(path_type=Path),
     multiple=True,
-    help="A SAM or CloudFormation template or a serverless.yml, for timeouts and undecorated handlers; repeatable.",
+    help="SAM or CloudFormation template or serverless.yml, for timeouts and undecorated handlers; repeatable.",
 )
 @template_options
 @click.option("--functions-only", is_flag=True, help="Leave out calls by code that belongs to no function.")
@@ -71,13 +71,13 @@ def command(
     check: bool,
     as_json: bool,
 ) -> None:
-    """Draw the call graph, and warn of cycles and timeouts that do not fit.
+    """Draw the call graph, and warn about cycles and conflicting timeouts.
 
     CODE is the directories of one or more code bases, by default the current directory. The code is parsed, never
     imported or run.
 
     Warnings go to standard error, each with file and line: cycles, chains of more than two synchronous calls, a
-    callee's timeout that does not fit into its caller's, events for a function that is not idempotent, and types that
+    callee whose timeout is not shorter than its caller's, events for a function that is not idempotent, and types that
     do not match between callers and callees.
     """
     from lambdachain._analysis.survey.survey import survey_project

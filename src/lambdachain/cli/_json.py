@@ -1,4 +1,4 @@
-"""JSON from the user: payloads. JSON to the user: indented and coloured on a terminal, compact in a pipe."""
+"""JSON from the user: payloads. JSON to the user: indented and colored on a terminal, compact in a pipe."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ def encode_response(contract: Contract[Any, Any] | None, value: Any, address: st
 
 
 def format_json(value: Any) -> str:
-    """Format a JSON value for standard output: indented and coloured on a terminal, otherwise in one line."""
+    """Format a JSON value for standard output: indented and colored on a terminal, otherwise in one line."""
     if not sys.stdout.isatty():
         return to_compact_json(value)
     return _TOKEN.sub(_highlight, _dump(value, indent=2))

@@ -168,10 +168,10 @@ def _survey(request: _PolicyRequest, callers: Sequence[str], environment: Mappin
 
 
 def _print_policy(request: _PolicyRequest, callers: Sequence[str]) -> ExitStatus:
-    from lambdachain._analysis.permissions.required_permissions import required_permissions
+    from lambdachain._analysis.permissions.required_permissions import find_required_permissions
 
     survey = _survey(request, callers, request.environment)
-    needs = required_permissions(survey, request.resolve)
+    needs = find_required_permissions(survey, request.resolve)
     names = ", ".join(callers) or "this code"
     if request.as_json:
         print_json(_policy_to_dict(needs, request))
@@ -321,14 +321,14 @@ def _find_required_permissions(
 
     The first try without them is shared by all functions: a survey of the code is slow.
     """
-    from lambdachain._analysis.permissions.required_permissions import required_permissions
+    from lambdachain._analysis.permissions.required_permissions import find_required_permissions
     from lambdachain._analysis.survey.survey import survey_project
 
-    needs = required_permissions(survey.reachable_from(units), request.resolve)
+    needs = find_required_permissions(survey.reachable_from(units), request.resolve)
     if needs.unresolved and function.environment:
         # Values of --env override the template's.
         with_variables = survey_project(request.project, {**function.environment, **request.environment})
-        needs = required_permissions(with_variables.reachable_from(units), request.resolve)
+        needs = find_required_permissions(with_variables.reachable_from(units), request.resolve)
     return needs
 
 

@@ -92,6 +92,6 @@ async def stop_server(runner: web.AppRunner, listener: socket.socket, in_flight:
 
 
 async def _run_ready_callbacks() -> None:
-    """Let the event loop run the callbacks that are ready, and those that they schedule."""
+    """Wait until the event loop has run the callbacks that are ready, and those that they schedule."""
     for _ in range(3):
         await asyncio.sleep(0)

@@ -61,7 +61,7 @@ class LocalEndpoint:
         services: The addresses of the services for destinations, by boto3's name: ``sqs``, ``sns``, ``events``. The
             SDKs of the functions are configured to call them too.
         allowed_hosts: Names that clients may send as ``Host`` besides loopback and *host*, such as
-            ``host.docker.internal``. A request with any other name, as a web page may send it, is refused.
+            ``host.docker.internal``. A request with any other name, as a web page may send it, is rejected.
         observer: Called with each completed invocation, in the endpoint's own thread.
         random: The random generator that chooses the version of an alias with routing.
         concurrency: Maximum number of concurrent invocations of all functions. Further calls are throttled (429,
@@ -135,7 +135,7 @@ class LocalEndpoint:
         """
         if self._thread is not None:
             raise RuntimeError(f"the endpoint is already running, at {self.url}")
-        # Listen before the thread starts: the port is known at once, and early connections wait in the backlog.
+        # Listen before the thread starts: the port is known immediately, and early connections wait in the backlog.
         listener = _listen(self._host, self._port)
         self._url = _format_url(listener)
         started: Future[None] = Future()
@@ -272,7 +272,7 @@ class LocalEndpoint:
             targets = DestinationSender(settings.services, location)
             events = EventDelivery(queue, registry, clock, targets, self._report, concurrency=settings.concurrency)
             hosts = HostCheck(self._host, listener.getsockname()[0], settings.allowed_hosts)
-            # Exited in reverse order: refuse requests, cancel deliveries, then kill the processes.
+            # Exited in reverse order: reject requests, cancel deliveries, then kill the processes.
             async with (
                 registry,
                 events,

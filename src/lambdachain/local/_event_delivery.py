@@ -28,7 +28,7 @@ from lambdachain._lambda_api.events import (
     new_event_state,
 )
 from lambdachain._lambda_api.records import InvocationRecord, LastResponse
-from lambdachain._lambda_api.responses import RefusedError
+from lambdachain._lambda_api.responses import ApiError
 
 from ._event_clock import EventClock
 from ._event_config import service_from_arn
@@ -87,7 +87,7 @@ class EventDelivery:
         """Queue an event; once this has returned, the event will be delivered.
 
         Raises:
-            RefusedError: It cannot be written, as on a full disk.
+            ApiError: It cannot be written, as on a full disk.
         """
         try:
             self._put(delivery, caller)
@@ -168,12 +168,12 @@ class EventDelivery:
         try:
             accepted = self._registry.accept(event.delivery)
             ending = await accepted.run()
-        except RefusedError as exc:
-            self._report(_invocation_from_refusal(event, exc))
-            await self._handle_refusal(event, exc, rules)
+        except ApiError as exc:
+            self._report(_invocation_from_error(event, exc))
+            await self._handle_api_error(event, exc, rules)
             return
         except OSError as exc:
-            # As a throttle: no code has run, so it is no retry of the function.
+            # As a throttle: no code has run, so it is not a retry of the function.
             _LOGGER.warning("%s: cannot start a process: %s", event.function, exc)
             await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
             return
@@ -182,9 +182,9 @@ class EventDelivery:
         next_state = after_failure(event.state, rules, now=self._clock.now()) if ending.failed else Condition.SUCCESS
         await self._apply(event, next_state, response)
 
-    async def _handle_refusal(self, event: QueuedEvent, refused: RefusedError, rules: RetryRules) -> None:
-        response = LastResponse(refused.answer.status, refused.answer.body)
-        if refused.answer.status == 429:
+    async def _handle_api_error(self, event: QueuedEvent, error: ApiError, rules: RetryRules) -> None:
+        response = LastResponse(error.response.status, error.response.body)
+        if error.response.status == 429:
             await self._apply(event, after_throttle(event.state, rules, now=self._clock.now()), None)
         else:
             await self._finish(event, Condition.RETRIES_EXHAUSTED, response, runs=event.state.runs)
@@ -249,7 +249,7 @@ class _Outage:
         """Log the error, if it is the first."""
         if not self._is_on:
             _LOGGER.error(
-                "%s; until it can be written again, new events are refused and waiting events stay in the queue", error
+                "%s; until it can be written again, new events are rejected and waiting events stay in the queue", error
             )
         self._is_on = True
 
@@ -290,5 +290,5 @@ def _invocation_from_delivery(
     )
 
 
-def _invocation_from_refusal(event: QueuedEvent, refused: RefusedError) -> LocalInvocation:
-    return replace(_invocation_from_delivery(event, None, None), status=refused.answer.status, error=str(refused))
+def _invocation_from_error(event: QueuedEvent, error: ApiError) -> LocalInvocation:
+    return replace(_invocation_from_delivery(event, None, None), status=error.response.status, error=str(error))

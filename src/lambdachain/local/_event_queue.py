@@ -117,7 +117,7 @@ class EventQueue:
             db.execute(_PUT, row)
 
     def take(self, functions: Iterable[str], now: float) -> QueuedEvent | None:
-        """Take the event that is due first for one of *functions*, or ``None`` if none is due by *now*."""
+        """Reserve and return the event that is due first for one of *functions*; ``None`` if none of them is due."""
         with self._translating_errors() as db:
             row = db.execute(_FIRST_DUE, (_to_json_array(functions), now)).fetchone()
             if row is None:

@@ -1,4 +1,4 @@
-"""The functions of an endpoint: look them up, accept or refuse invocations, add and replace functions."""
+"""The functions of an endpoint: look them up, accept or reject invocations, add and replace functions."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class FunctionRegistry:
         """Check that the function and qualifier of an invocation exist, and that it names a tenant if it must.
 
         Raises:
-            RefusedError: Lambda would refuse it.
+            ApiError: Lambda would reject it.
         """
         target = parse_target(delivery.invoked_arn)
         function = self.function(target.name)
@@ -61,7 +61,7 @@ class FunctionRegistry:
         """Accept an invocation, and choose the version that runs it.
 
         Raises:
-            RefusedError: Lambda would refuse it: a recursive loop, or throttling.
+            ApiError: Lambda would reject it: a recursive loop, or throttling.
         """
         self.check(delivery)
         target = parse_target(delivery.invoked_arn)

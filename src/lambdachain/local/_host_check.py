@@ -2,7 +2,7 @@
 
 A browser lets any page on the Internet send requests to this machine, and names the page in headers that the page
 cannot change. A page whose own name is made to resolve to this machine (DNS rebinding) can read the responses too; it
-is recognized by that name in ``Host``. Programs send no ``Origin``, and as ``Host`` the address they were given.
+is recognized by that name in ``Host``. Programs send no ``Origin``, and the endpoint's own address as ``Host``.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class HostCheck:
         self._hosts = {each for each in (parse_host(host), parse_host(address), *map(parse_host, allowed)) if each}
         self._everywhere = any((ip := _ip(each)) is not None and ip.is_unspecified for each in (host, address))
 
-    def refusal_reason(self, target: str, fields: Fields) -> str | None:
-        """Return why a request is refused, or ``None`` if it is accepted.
+    def rejection_reason(self, target: str, fields: Fields) -> str | None:
+        """Return why a request is rejected, or ``None`` if it is accepted.
 
         Args:
             target: The target in the request line, which may be an absolute URL.

@@ -10,12 +10,12 @@ from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.invocation import InvocationType
 from lambdachain._lambda_api.delivery import InvocationResult, InvokeRequest
 from lambdachain._lambda_api.records import parse_error_type
-from lambdachain._lambda_api.responses import RefusedError
+from lambdachain._lambda_api.responses import ApiError
 
 
 @dataclass(frozen=True, slots=True)
 class LocalInvocation:
-    """A completed invocation or a refused call; an event is reported at each delivery.
+    """A completed invocation or a rejected call; an event is reported at each delivery.
 
     Attributes:
         function: The function's name, as far as the request could be parsed.
@@ -23,7 +23,7 @@ class LocalInvocation:
         request_id: Lambda's id of the invocation: the same at each delivery of an event.
         invocation_type: RequestResponse, Event or DryRun.
         status: The HTTP status of the response; for a delivery, the one that a call would have received.
-        error: The error type: of the function's exception, of a runtime error such as a timeout, or of the refusal.
+        error: The error type: of the function's exception, of a runtime error such as a timeout, or of the rejection.
         duration: Seconds that the invocation took, without the start of a process.
         init: Seconds that the process took to start (cold); ``None`` if it was running already (warm).
         caller: The name of the calling function; ``None`` if the caller is not one of the endpoint's functions.
@@ -53,7 +53,7 @@ Observer: TypeAlias = Callable[[LocalInvocation], None]
 def invocation_from_ending(
     invoke: InvokeRequest, version: str | None, ending: InvocationResult | None, caller: str | None
 ) -> LocalInvocation:
-    """Create the record of a call that was answered; without an ending, of a dry run."""
+    """Create the record of a call that got a response; without an ending, of a dry run."""
     return LocalInvocation(
         function=invoke.function,
         version=version,
@@ -67,15 +67,13 @@ def invocation_from_ending(
     )
 
 
-def invocation_from_refusal(invoke: InvokeRequest, error: RefusedError, caller: str | None) -> LocalInvocation:
-    """Create the record of a call that was refused."""
+def invocation_from_error(invoke: InvokeRequest, error: ApiError, caller: str | None) -> LocalInvocation:
+    """Create the record of a call that was rejected."""
     invocation = invocation_from_ending(invoke, None, None, caller)
-    return replace(invocation, status=error.answer.status, error=str(error))
+    return replace(invocation, status=error.response.status, error=str(error))
 
 
-def invocation_from_bad_request(
-    target: str, request_id: str, error: RefusedError, caller: str | None
-) -> LocalInvocation:
+def invocation_from_bad_request(target: str, request_id: str, error: ApiError, caller: str | None) -> LocalInvocation:
     """Create the record of a request that could not be parsed: no such function, a body that is not valid JSON."""
     try:
         # The target is percent-encoded, as in the URL.
@@ -87,7 +85,7 @@ def invocation_from_bad_request(
         version=None,
         request_id=request_id,
         invocation_type=InvocationType.REQUEST_RESPONSE,
-        status=error.answer.status,
+        status=error.response.status,
         error=str(error),
         duration=0.0,
         caller=caller,

@@ -27,7 +27,7 @@ from lambdachain._lambda_api.invoke_api import (
 )
 from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_REQUEST
 from lambdachain._lambda_api.operations import Operation, parse_operation
-from lambdachain._lambda_api.responses import ApiResponse, RefusedError
+from lambdachain._lambda_api.responses import ApiError, ApiResponse
 from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
 from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, RequestTracker, read_body, start_server, stop_server
@@ -35,7 +35,7 @@ from ._credentials import find_caller
 from ._event_delivery import EventDelivery
 from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
-from ._invocations import LocalInvocation, invocation_from_bad_request, invocation_from_ending, invocation_from_refusal
+from ._invocations import LocalInvocation, invocation_from_bad_request, invocation_from_ending, invocation_from_error
 from ._sandbox import Sink
 from ._served_function import AcceptedInvocation
 
@@ -80,23 +80,23 @@ class InvokeServer:
             _check_head(request)
             operation, target = parse_operation(request.method, request.rel_url.raw_path)
             if operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
-                answer = await self._invoke(request, operation, target, headers)
+                response = await self._invoke(request, operation, target, headers)
             else:
-                answer = self._describe(request, operation, target)
-        except RefusedError as exc:
+                response = self._describe(request, operation, target)
+        except ApiError as exc:
             # A client that is still sending its body reads the response only once the body has been taken.
             await read_body(request, 0)
-            answer = exc.answer
-        if isinstance(answer, web.StreamResponse):
-            return answer
-        return web.Response(status=answer.status, body=answer.body, headers={**headers, **answer.headers})
+            response = exc.response
+        if isinstance(response, web.StreamResponse):
+            return response
+        return web.Response(status=response.status, body=response.body, headers={**headers, **response.headers})
 
     def _refuse_web_pages(self, request: web.Request) -> None:
         fields = {name: values for name in CHECKED_HEADERS if (values := request.headers.getall(name, ()))}
-        reason = self._hosts.refusal_reason(request.raw_path, fields)
+        reason = self._hosts.rejection_reason(request.raw_path, fields)
         if reason is not None:
-            _LOGGER.warning("refused a request: %s", reason)
-            raise responses.request_refused(reason)
+            _LOGGER.warning("rejected a request: %s", reason)
+            raise responses.request_rejected(reason)
 
     def _describe(self, request: web.Request, operation: Operation, target: str) -> ApiResponse:
         if operation is Operation.LIST_FUNCTIONS:
@@ -119,7 +119,7 @@ class InvokeServer:
         caller = find_caller(request.headers.get("Authorization"), self._registry.qualifiers)
         try:
             invoke = await self._parse_invoke(request, target, headers["x-amzn-RequestId"])
-        except RefusedError as exc:
+        except ApiError as exc:
             self._report(invocation_from_bad_request(target, headers["x-amzn-RequestId"], exc, caller))
             raise
         try:
@@ -138,8 +138,8 @@ class InvokeServer:
             if operation is Operation.INVOKE:
                 return await self._call(invoke, accepted, caller)
             return await self._stream(request, invoke, accepted, caller, headers)
-        except RefusedError as exc:
-            self._report(invocation_from_refusal(invoke, exc, caller))
+        except ApiError as exc:
+            self._report(invocation_from_error(invoke, exc, caller))
             raise
 
     async def _parse_invoke(self, request: web.Request, target: str, request_id: str) -> InvokeRequest:

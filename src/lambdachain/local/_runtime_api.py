@@ -1,6 +1,6 @@
 """The Runtime API of one sandbox: the HTTP server that its runtime client polls, and the events it reports.
 
-Behaviour follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were observed to need. Both expect a
+Behavior follows what ``awslambdaric`` 4.2.2 and npm's ``aws-lambda-ric`` 3.3.0 were observed to need. Both expect a
 host and port. A path after them breaks the first client's report of failed imports, which `python/bootstrap.py` works
 around, and the second client leaves it out of its streaming requests. The first crashes on an invocation without a
 request id or a content type, and sends headers of up to 1 MB with an error. The second streams its response in chunks,
@@ -142,7 +142,7 @@ class _ClientConnection:
 class RuntimeApi:
     """A Runtime API on its own port, for the processes of one sandbox of the function *name*.
 
-    Every process on the machine can connect to the port. So a request is refused if the system reports that a process
+    Every process on the machine can connect to the port. So a request is rejected if the system reports that a process
     outside the sandbox made the connection. If the system does not report it, the request's path must start with a
     secret that is part of the address.
     """
@@ -259,9 +259,9 @@ class RuntimeApi:
                 await (self._receive_stream(http) if is_stream else self._receive_report(http, report[2]))
 
     async def _refuse(self, http: HttpConnection, error_type: str, reason: str) -> None:
-        _LOGGER.warning("refused a request to the Runtime API of %s: %s", self._name, reason)
+        _LOGGER.warning("rejected a request to the Runtime API of %s: %s", self._name, reason)
         await _read_body(http)
-        await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Refused: {reason}"}).encode())
+        await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Rejected: {reason}"}).encode())
 
     async def _handle_init_error(self, http: HttpConnection) -> None:
         if self._served:

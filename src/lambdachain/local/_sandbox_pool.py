@@ -34,7 +34,7 @@ class SandboxPool:
 
         Raises:
             OSError: A new sandbox was needed and could not be started.
-            RefusedError: The endpoint's limit of concurrent invocations is reached. One of them may be the caller, so
+            ApiError: The endpoint's limit of concurrent invocations is reached. One of them may be the caller, so
                 waiting could deadlock.
         """
         async with self._sandbox_limit:
@@ -68,7 +68,7 @@ class SandboxPool:
         await asyncio.gather(*(sandbox.stop() for sandbox in sandboxes))
 
     async def _take_idle(self, tenant_id: str | None) -> Sandbox | None:
-        """Take the most recently used idle sandbox of this tenant; sandboxes are never shared between tenants."""
+        """Acquire the most recently used idle sandbox of this tenant; sandboxes are never shared between tenants."""
         for sandbox in [sandbox for sandbox in reversed(self._idle) if sandbox.tenant_id == tenant_id]:
             self._idle.remove(sandbox)
             if sandbox.is_alive:

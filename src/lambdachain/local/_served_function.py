@@ -63,7 +63,7 @@ class ServedFunction:
 
         Raises:
             OSError: A new sandbox was needed and could not be started.
-            RefusedError: The endpoint has no room for one more invocation.
+            ApiError: The endpoint has no room for one more invocation.
         """
         async with self._reserved_concurrency:
             return await self._pools[version].run(delivery, log_tail=log_tail, sink=sink)

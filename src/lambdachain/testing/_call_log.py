@@ -55,8 +55,8 @@ class InProcessCall:
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         when = f" (delivery {self.attempt}, {self.at:g} s)" if self.attempt > 1 else ""
         failure = printable(f"{self.error_type}: {self.error_message}", _MAX_MESSAGE)
-        result = failure if self.error_type else _shortened(self.response)
-        return f"{who}{VERBS[self.invocation_type]} {name} <- {_shortened(self.request)}{when}: {result}"
+        result = failure if self.error_type else _shorten(self.response)
+        return f"{who}{VERBS[self.invocation_type]} {name} <- {_shorten(self.request)}{when}: {result}"
 
 
 class CallLog:
@@ -111,7 +111,7 @@ def _decode(payload: bytes) -> Any:
         return payload.decode(errors="replace")
 
 
-def _shortened(value: object) -> str:
+def _shorten(value: object) -> str:
     """Return the repr of a payload, truncated so that a line stays readable; it is the test's own data."""
     text = repr(value)
     return text if len(text) <= _MAX_VALUE else f"{text[:_MAX_VALUE]}..."

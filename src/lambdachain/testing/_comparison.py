@@ -22,9 +22,9 @@ def compare(expected: Sequence[object], actual: Sequence[object]) -> list[str]:
 
 def _compare_call(name: str, expected: object, actual: object) -> Iterator[str]:
     if actual is _ABSENT:
-        yield f"{name}: expected {shortened(expected)}, but there was no such call"
+        yield f"{name}: expected {shorten(expected)}, but there was no such call"
     elif expected is _ABSENT:
-        yield f"{name}: unexpected call with {shortened(actual)}"
+        yield f"{name}: unexpected call with {shorten(actual)}"
     else:
         yield from (f"{name}: {line}" for line in differences(expected, actual))
 
@@ -49,14 +49,14 @@ def differences(expected: object, actual: object, path: str = "") -> list[str]:
 
 def _compare_part(path: str, expected: object, actual: object) -> Iterator[str]:
     if actual is _ABSENT:
-        yield f"{path}: expected {shortened(expected)}, but it is missing"
+        yield f"{path}: expected {shorten(expected)}, but it is missing"
     elif expected is _ABSENT:
-        yield f"{path}: unexpected {shortened(actual)}"
+        yield f"{path}: unexpected {shorten(actual)}"
     else:
         yield from differences(expected, actual, path)
 
 
-def shortened(value: object) -> str:
+def shorten(value: object) -> str:
     """Return the repr of a value, truncated if it is very long."""
     text = repr(value)
     return text if len(text) <= _MAX_LENGTH else f"{text[:_MAX_LENGTH]}... ({len(text)} characters)"
@@ -64,8 +64,8 @@ def shortened(value: object) -> str:
 
 def _show_distinct(value: object, other: object) -> str:
     """Return the repr of a value, with its type if *other* has the same repr, as instances of two classes may have."""
-    text = shortened(value)
-    return text if text != shortened(other) else f"{text} ({type_name(type(value))})"
+    text = shorten(value)
+    return text if text != shorten(other) else f"{text} ({type_name(type(value))})"
 
 
 def _parts(value: Any) -> Mapping[str, object] | None:

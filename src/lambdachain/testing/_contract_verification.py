@@ -21,7 +21,7 @@ from lambdachain._lambda_api.invoke_api import invocation_response
 from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._transports.transport_override import StubError
 
-from ._comparison import shortened
+from ._comparison import shorten
 from ._compatibility import compatibility
 from ._lambda_context import HOME
 from ._runtime import FunctionConfig, run
@@ -92,7 +92,7 @@ def _run(expected: Contract[Any, Any], handler: Callable[[Any, Any], Any], reque
         payload = codec_for(expected.request).encode(request)
     except PayloadValidationError as exc:
         raise ContractError(
-            f"the request {shortened(request)} is not a valid {type_name(expected.request)}: {exc}"
+            f"the request {shorten(request)} is not a valid {type_name(expected.request)}: {exc}"
         ) from None
     request_id, name = str(uuid.uuid4()), parse_target(expected.function).name
     delivery = Delivery(request_id, str(HOME.arn(name)), trace_id="", payload=payload)
@@ -101,16 +101,16 @@ def _run(expected: Contract[Any, Any], handler: Callable[[Any, Any], Any], reque
     error = error_for_outcome(Invocation(expected.function, payload=payload), outcome, CallSemantics(expected.errors))
     if error is not None and not isinstance(error, RemoteError):
         stack = "".join(json.loads(outcome.payload).get("stackTrace", ())) if outcome.function_error else ""
-        yield f"request {shortened(request)}: the handler failed: {error}\n{stack}".rstrip()
+        yield f"request {shorten(request)}: the handler failed: {error}\n{stack}".rstrip()
     elif error is None:
         yield from _check_response(expected, request, outcome.payload)
 
 
-def _check_response(expected: Contract[Any, Any], request: object, answer: bytes) -> Iterator[str]:
+def _check_response(expected: Contract[Any, Any], request: object, response: bytes) -> Iterator[str]:
     try:
-        codec_for(expected.response).decode(answer)
+        codec_for(expected.response).decode(response)
     except PayloadValidationError as exc:
-        yield f"request {shortened(request)}: the response is not a valid {type_name(expected.response)}: {exc}"
+        yield f"request {shorten(request)}: the response is not a valid {type_name(expected.response)}: {exc}"
 
 
 UnfulfilledContractError.__module__ = "lambdachain.testing"

@@ -11,12 +11,12 @@ from lambdachain._contracts.s3_offload import OffloadMemory
 from lambdachain._core import clock
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, InvocationResult, InvokeRequest
 from lambdachain._lambda_api.invoke_api import check_tenant, invocation_response, permitted_response, queued_response
 from lambdachain._lambda_api.outcomes import to_outcome
-from lambdachain._lambda_api.responses import ApiResponse, RefusedError
+from lambdachain._lambda_api.responses import ApiError, ApiResponse
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
 from ._call_log import CallLog, InProcessCall, to_in_process_call
@@ -153,7 +153,7 @@ class InProcessTransport:
         Raises:
             ContractError: There is no such function.
         """
-        self._functions.find(target).answers_to_lose = times
+        self._functions.find(target).responses_to_lose = times
 
     @property
     def calls(self) -> tuple[InProcessCall, ...]:
@@ -227,18 +227,18 @@ class InProcessTransport:
         try:
             invoke, function = self._read(invocation, request_id)
             self._edges.add((chain.caller, invoke.function, invoke.invocation_type))
-            answer = self._answer(invocation, invoke, function, chain, timeout)
-        except RefusedError as exc:
-            answer, function = exc.answer, None
+            response = self._respond(invocation, invoke, function, chain, timeout)
+        except ApiError as exc:
+            response, function = exc.response, None
         except NoAnswerError as exc:
             lost = Outcome(0, error_code="NoAnswer", error_message=str(exc), request_id=request_id)
             log_call(to_in_process_call(invocation, lost, caller=chain.caller))
             return exc
-        outcome = to_outcome(answer, request_id)
+        outcome = to_outcome(response, request_id)
         # The log has one entry for each run of a function, and an accepted event has not run yet.
         if outcome.status != _QUEUED:
             log_call(to_in_process_call(invocation, outcome, caller=chain.caller))
-        if function is not None and function.take_lost_answer():
+        if function is not None and function.take_lost_response():
             return NoAnswerError(
                 "the response was lost, as requested by lose_answers()", progress=Progress.PERHAPS_SENT
             )
@@ -254,7 +254,7 @@ class InProcessTransport:
         check_tenant(invoke.delivery.tenant_id, isolated=function.tenant_isolation)
         return invoke, function
 
-    def _answer(
+    def _respond(
         self,
         invocation: Invocation,
         invoke: InvokeRequest,
@@ -280,7 +280,7 @@ class InProcessTransport:
         waits: bool = False,
     ) -> tuple[FunctionConfig, InvocationResult]:
         if chain.exceeds_loop_limit(function.name):
-            raise answers.looped(delivery.invoked_arn)
+            raise responses.looped(delivery.invoked_arn)
         config = function.config_for(delivery.invoked_arn)
         release = function.concurrency.acquire(function.timeout, waits=waits)
         # The client at module scope in a handler's file finds this transport by the context of the handler's thread.
@@ -292,12 +292,12 @@ class InProcessTransport:
         invoke, function = self._read(event.invocation, event.request_id)
         try:
             config, ending = self._run(function, invoke.delivery, event.chain, caller_timeout=None, waits=True)
-        except RefusedError as exc:  # a loop, or a concurrency limit of 0: Lambda does not retry either
-            answer, failed, retry = exc.answer, True, None
+        except ApiError as exc:  # a loop, or a concurrency limit of 0: Lambda does not retry either
+            response, failed, retry = exc.response, True, None
         else:
-            answer, failed = invocation_response(ending, log_tail=False, version=config.version), ending.failed
+            response, failed = invocation_response(ending, log_tail=False, version=config.version), ending.failed
             retry = event.next_delivery() if failed else None
-        outcome = to_outcome(answer, event.request_id)
+        outcome = to_outcome(response, event.request_id)
         call = to_in_process_call(
             event.invocation, outcome, caller=event.chain.caller, attempt=event.attempt, at=event.state.age
         )

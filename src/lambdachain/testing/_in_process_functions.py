@@ -12,7 +12,7 @@ from lambdachain._contracts.contract import HasContract
 from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
 from ._addresses import FunctionAddress, to_function_address, version_for
@@ -41,13 +41,13 @@ class ConcurrencyQuota:
             waits: Wait for a slot, as the queue of events does; with a limit of 0 this raises, too.
 
         Raises:
-            RefusedError: The call is throttled.
+            ApiError: The call is throttled.
         """
         slot = object()
         with self._changed:
             while not self._has_room():
                 if not waits or self._limit == 0:
-                    raise answers.throttled(self._reason)
+                    raise responses.throttled(self._reason)
                 # A handler that runs into its timeout never releases its slot: wake up when the first one expires.
                 self._changed.wait(min(self._ends.values()) - clock.SystemClock.monotonic())
             self._ends[slot] = clock.SystemClock.monotonic() + timeout
@@ -74,7 +74,7 @@ class InProcessFunction:
     memory: int
     concurrency: ConcurrencyQuota
     tenant_isolation: bool = False
-    answers_to_lose: int = 0
+    responses_to_lose: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -91,11 +91,11 @@ class InProcessFunction:
         """Return the configuration of the version that *invoked_arn* points to."""
         return FunctionConfig(self.name, self.timeout, self.memory, version_for(parse_target(invoked_arn).qualifier))
 
-    def take_lost_answer(self) -> bool:
+    def take_lost_response(self) -> bool:
         """Check whether to lose this response, and count it."""
         with self._lock:
-            is_lost = self.answers_to_lose > 0
-            self.answers_to_lose -= is_lost
+            is_lost = self.responses_to_lose > 0
+            self.responses_to_lose -= is_lost
             return is_lost
 
 

@@ -48,7 +48,7 @@ def check_invocation(
     """Check an invocation as Lambda checks an HTTP request; see ``read_invoke``.
 
     Raises:
-        RefusedError: Lambda would reject it.
+        ApiError: Lambda would reject it.
     """
     return read_invoke(
         # read_invoke() expects the escaped path segment of the HTTP request.
@@ -142,7 +142,7 @@ def receive(invocation: Invocation, timeout: float | None, request_id: str) -> R
     """Check a request as Lambda does, for any function: only the stubs know which functions exist.
 
     Raises:
-        RefusedError: Lambda would reject it.
+        ApiError: Lambda would reject it.
     """
     location = location_for(invocation)
     invoke = check_invocation(invocation, request_id=request_id, location=location, functions=_EveryFunction())

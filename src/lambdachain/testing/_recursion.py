@@ -20,7 +20,7 @@ class Chain:
     Attributes:
         functions: The functions that are running; the last one makes the call.
         system: The transport that runs the last one; ``None`` outside handlers.
-        ends: When the last one times out, by ``clock.System``.
+        ends: When the last one times out, by ``clock.SystemClock``.
     """
 
     functions: tuple[str, ...] = ()

@@ -22,8 +22,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from lambdachain._core import clock
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
-from lambdachain._lambda_api import log
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import log, responses
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, InvocationResult
 from lambdachain._lambda_api.limits import MAX_LOG_TAIL, MAX_RESPONSE
@@ -103,15 +102,17 @@ def run(
     except Empty:
         # Whichever limit was shorter has passed: the caller's leaves the handler running, the function's ends it.
         if caller_timeout is not None and caller_timeout < config.timeout:
-            raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT) from None
+            raise NoAnswerError(
+                "timed out waiting for the response", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT
+            ) from None
         # Lambda does not reuse the environment of an invocation that timed out.
         sandbox.end()
-        result = _Result(answers.timed_out(delivery.request_id, config.timeout), failed=True)
+        result = _Result(responses.timed_out(delivery.request_id, config.timeout), failed=True)
     if isinstance(result, BaseException):
         raise result
     # Lambda checks the size after the handler has returned, so its effects stay.
     if len(result.body) > MAX_RESPONSE:
-        result = _Result(answers.response_too_large(), failed=True)
+        result = _Result(responses.response_too_large(), failed=True)
     return InvocationResult(
         result.body, result.failed, platform_log(delivery, config, clock.SystemClock.monotonic() - began)
     )
@@ -145,7 +146,7 @@ def _run_to_result(handler: Handler, delivery: Delivery, config: FunctionConfig)
         if _is_for_test(exc):
             return exc
         status = 1
-    return _Result(answers.exited(delivery.request_id, status), failed=True)
+    return _Result(responses.exited(delivery.request_id, status), failed=True)
 
 
 def _is_for_test(error: BaseException) -> bool:
@@ -167,8 +168,8 @@ def _invoke_handler(handler: Handler, delivery: Delivery, config: FunctionConfig
     failed = True
     try:
         context = _context(delivery, config)
-        answer = handler(json.loads(delivery.payload), context)
-        text = answer if isinstance(answer, bytes) else _marshal_or_raise(answer)
+        response = handler(json.loads(delivery.payload), context)
+        text = response if isinstance(response, bytes) else _marshal_or_raise(response)
         failed = False
     except StubError:
         raise
@@ -201,9 +202,9 @@ def _parse_client_context(client_context: str | None) -> Any:
     raise _RuntimeClientError("Runtime.LambdaContextUnmarshalError", message)
 
 
-def _marshal_or_raise(answer: object) -> str:
+def _marshal_or_raise(response: object) -> str:
     try:
-        return to_json(answer)
+        return to_json(response)
     except Exception as exc:  # noqa: BLE001 - as the runtime client: a result may be any object
         message = f"Unable to marshal response: {exc}"
     raise _RuntimeClientError("Runtime.MarshalError", message)
@@ -214,7 +215,7 @@ def to_report(error: BaseException, request_id: str) -> bytes:
     try:
         return _report_exception(error, request_id).encode()
     except UnicodeEncodeError:
-        return answers.exited(request_id, 1)
+        return responses.exited(request_id, 1)
 
 
 def _report_exception(error: BaseException, request_id: str) -> str:

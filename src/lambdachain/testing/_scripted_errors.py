@@ -34,9 +34,9 @@ from lambdachain._core.errors import (
     ThrottledError,
 )
 from lambdachain._core.invocation import InvocationType, NoAnswerError, Progress
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import LATEST
-from lambdachain._lambda_api.responses import ApiResponse, RefusedError, refusal
+from lambdachain._lambda_api.responses import ApiError, ApiResponse, api_error
 from lambdachain._transports.transport_override import StubError
 
 from ._received_requests import ReceivedRequest
@@ -99,7 +99,7 @@ def _reject_with(status: int, code: str, message: str, **members: str) -> Callab
     """Reject as Lambda does, with the message of the error if it has one."""
 
     def to_reply(error: Exception) -> Reply:
-        return _reply_raising(lambda _: refusal(status, code, message=_message_from(error) or message, **members))
+        return _reply_raising(lambda _: api_error(status, code, message=_message_from(error) or message, **members))
 
     return to_reply
 
@@ -119,15 +119,15 @@ def _lose_response(message: str, progress: Progress) -> Callable[[Exception], Re
     return _always(_reply_raising(lambda _: NoAnswerError(message, progress=progress)))
 
 
-def _too_large(received: ReceivedRequest) -> RefusedError:
+def _too_large(received: ReceivedRequest) -> ApiError:
     if received.invocation_type is InvocationType.EVENT:
-        return answers.event_too_large(len(received.delivery.payload))
-    return answers.request_too_large()
+        return responses.event_too_large(len(received.delivery.payload))
+    return responses.request_too_large()
 
 
-def _not_found(received: ReceivedRequest) -> RefusedError:
+def _not_found(received: ReceivedRequest) -> ApiError:
     called = parse_target(received.arn)
-    return answers.function_not_found(str(received.location.arn(called.name, called.qualifier or LATEST)))
+    return responses.function_not_found(str(received.location.arn(called.name, called.qualifier or LATEST)))
 
 
 _REPLIES: Final[dict[type[Exception], Callable[[Exception], Reply]]] = {
@@ -143,7 +143,7 @@ _REPLIES: Final[dict[type[Exception], Callable[[Exception], Reply]]] = {
     ),
     RequestTooLargeError: _always(_reply_raising(_too_large)),
     InvalidRequestError: _reject_with(400, "InvalidParameterValueException", "A parameter is invalid.", Type="User"),
-    RecursiveInvocationError: _always(_reply_raising(lambda received: answers.looped(received.arn))),
+    RecursiveInvocationError: _always(_reply_raising(lambda received: responses.looped(received.arn))),
     ConnectError: _lose_response("connection failed", Progress.NOTHING_SENT),
     CallTimeoutError: _always(reply_timed_out),
     ConnectionLostError: _lose_response("connection lost", Progress.PERHAPS_SENT),
@@ -177,9 +177,9 @@ def _to_rejection_report(error: Any, request_id: str) -> bytes:
 
 _REPORTS: Final[dict[type[Exception], Callable[[Any, str], bytes]]] = {
     FunctionError: _to_function_report,
-    FunctionTimeoutError: lambda _, request_id: answers.timed_out(request_id, _DEFAULT_TIMEOUT),
-    FunctionCrashedError: lambda _, request_id: answers.exited(request_id, 1),
-    ResponseTooLargeError: lambda _, _request_id: answers.response_too_large(),
+    FunctionTimeoutError: lambda _, request_id: responses.timed_out(request_id, _DEFAULT_TIMEOUT),
+    FunctionCrashedError: lambda _, request_id: responses.exited(request_id, 1),
+    ResponseTooLargeError: lambda _, _request_id: responses.response_too_large(),
     # Python's runtime client sends an empty id with what happens before the first invocation.
     FunctionInitError: lambda error, _: _report(
         "Runtime.ImportModuleError", _message_from(error) or "Unable to import module 'app': No module named 'app'", ""

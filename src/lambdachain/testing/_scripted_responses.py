@@ -16,7 +16,7 @@ from lambdachain._core.arn import parse_target
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
-from lambdachain._lambda_api import responses as answers
+from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.delivery import InvocationResult
 from lambdachain._lambda_api.invoke_api import invocation_response, queued_response
 from lambdachain._lambda_api.limits import MAX_RESPONSE
@@ -73,25 +73,25 @@ def reply_throttled(reason: str | None, retry_after: int | None) -> Reply:
     """Throttle, with Lambda's *reason* and ``Retry-After`` in seconds."""
 
     def reply(_received: ReceivedRequest, _request: Any) -> ApiResponse:
-        raise answers.throttled(reason or "ConcurrentInvocationLimitExceeded", retry_after)
+        raise responses.throttled(reason or "ConcurrentInvocationLimitExceeded", retry_after)
 
     return reply
 
 
 def reply_denied(received: ReceivedRequest, _request: Any) -> ApiResponse:
     """Deny access."""
-    raise answers.denied(received.arn, received.location.account_id)
+    raise responses.denied(received.arn, received.location.account_id)
 
 
 def reply_timed_out(received: ReceivedRequest, _request: Any) -> ApiResponse:
     """Send no response until the caller times out; the time is skipped."""
     clock.skip(_MAX_WAIT if received.timeout is None else received.timeout)
-    raise NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT)
+    raise NoAnswerError("timed out waiting for the response", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT)
 
 
 def reply_crashed(received: ReceivedRequest, _request: Any) -> ApiResponse:
     """Respond as if the function's process had exited before it responded."""
-    return function_error(received, answers.exited(received.delivery.request_id, 1))
+    return function_error(received, responses.exited(received.delivery.request_id, 1))
 
 
 def function_error(received: ReceivedRequest, report: bytes) -> ApiResponse:
@@ -109,11 +109,11 @@ def function_response(received: ReceivedRequest, body: bytes, *, has_failed: boo
 
 def _respond_with(contract: Contract[Any, Any], received: ReceivedRequest, body: bytes) -> ApiResponse:
     offload, metadata = contract.offload, received.metadata()
-    # The callee offloads its response only if the caller has said that it can read it from S3.
+    # The callee offloads its response only if the caller has declared that it can read it from S3.
     if offload is not None and metadata is not None and metadata.offload and offload.takes(len(body)):
         body = encode_reference(put_payload(offload, body, transport_override()))
     if len(body) > MAX_RESPONSE:
-        return function_error(received, answers.response_too_large())
+        return function_error(received, responses.response_too_large())
     return function_response(received, body)
 
 

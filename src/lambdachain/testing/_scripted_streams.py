@@ -18,7 +18,7 @@ from ._scripted_responses import Reply, function_response
 
 
 @dataclass(frozen=True, slots=True)
-class StreamedAnswer(ApiResponse):
+class StreamedResponse(ApiResponse):
     """A response that a stream delivers in *pieces*; ``call`` gets the whole body."""
 
     pieces: tuple[bytes, ...] = ()
@@ -41,7 +41,7 @@ def reply_with_stream(contract: Contract[Any, Any], pieces: Sequence[bytes | str
     def reply(received: ReceivedRequest, request: Any) -> ApiResponse:
         whole = function_response(received, b"".join(data)) if fails is None else fails(received, request)
         # The whole body as well, because call() may be used for a function that streams.
-        return StreamedAnswer(whole.status, whole.body, whole.headers, data)
+        return StreamedResponse(whole.status, whole.body, whole.headers, data)
 
     return reply
 
@@ -53,20 +53,20 @@ def _reply_with_failure(contract: Contract[Any, Any], error: Exception) -> Reply
     return fails
 
 
-def to_response_stream(answer: ApiResponse, outcome: Outcome) -> ResponseStream:
+def to_response_stream(response: ApiResponse, outcome: Outcome) -> ResponseStream:
     """Return the stream of a response."""
-    return ScriptedStream(answer, outcome) if isinstance(answer, StreamedAnswer) else BufferedStream(outcome)
+    return ScriptedStream(response, outcome) if isinstance(response, StreamedResponse) else BufferedStream(outcome)
 
 
 class ScriptedStream:
     """A stream of scripted pieces; see ``ResponseStream``."""
 
-    def __init__(self, answer: StreamedAnswer, outcome: Outcome) -> None:
+    def __init__(self, response: StreamedResponse, outcome: Outcome) -> None:
         # A stream begins before Lambda knows how it ends: an error is in its last event, not in the headers.
         self.outcome = replace(outcome, function_error=None, payload=b"")
         details = outcome.payload.decode() if outcome.function_error else None
         end = StreamEnd(outcome.function_error, details, outcome.log_result)
-        pieces: tuple[bytes | StreamEnd, ...] = (*answer.pieces, end)
+        pieces: tuple[bytes | StreamEnd, ...] = (*response.pieces, end)
         self._pieces = iter(pieces)
 
     def read(self) -> bytes | StreamEnd:

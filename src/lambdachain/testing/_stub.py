@@ -162,7 +162,7 @@ class Stub(Generic[Req, Resp]):
         return self._add(f"runs {name}", _CALL, reply_by_running(self.contract, function), None)
 
     def streams(self, *pieces: bytes | str | Exception) -> Self:
-        """Respond to calls piece by piece, for ``LambdaClient.stream``; ``call`` gets all pieces in one response.
+        """Respond to calls in chunks, for ``LambdaClient.stream``; ``call`` gets all of them in one response.
 
         Args:
             *pieces: What the function sends; the last one may be the exception that it raises then.

@@ -17,12 +17,12 @@ from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerErr
 from lambdachain._core.metadata import Metadata
 from lambdachain._lambda_api.invoke_api import permitted_response
 from lambdachain._lambda_api.outcomes import to_outcome
-from lambdachain._lambda_api.responses import ApiResponse, RefusedError
+from lambdachain._lambda_api.responses import ApiError, ApiResponse
 from lambdachain._transports.transport_override import StubError, override_transport, override_transport_in_context
 
 from ._addresses import to_function_address
 from ._call_log import VERBS
-from ._comparison import shortened
+from ._comparison import shorten
 from ._received_requests import ReceivedRequest, decode_request, receive
 from ._runtime import to_report
 from ._scripted_responses import function_error
@@ -169,7 +169,7 @@ class StubTransport:
         return self._respond(invocation, timeout)[1]
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
-        """Send the scripted response piece by piece; see ``StreamingTransport.open_stream``."""
+        """Send the scripted response in chunks; see ``StreamingTransport.open_stream``."""
         return to_response_stream(*self._respond(invocation, timeout))
 
     def pause(self, seconds: float) -> None:
@@ -206,19 +206,19 @@ class StubTransport:
         line = len(self._log)
         self._log.append(f"{VERBS[invocation.invocation_type]} {invocation.function}")
         try:
-            answer = self._answer(receive(invocation, timeout, request_id), line)
-        except RefusedError as exc:
-            answer = exc.answer
+            response = self._run_step(receive(invocation, timeout, request_id), line)
+        except ApiError as exc:
+            response = exc.response
         except NoAnswerError as exc:
             self._log[line] += f": {exc}"
             raise
-        outcome = to_outcome(answer, request_id)
+        outcome = to_outcome(response, request_id)
         self._log[line] += f": {outcome.error_code or outcome.function_error or outcome.status}"
-        return answer, outcome
+        return response, outcome
 
-    def _answer(self, received: ReceivedRequest, line: int) -> ApiResponse:
+    def _run_step(self, received: ReceivedRequest, line: int) -> ApiResponse:
         payload = received.payload()
-        self._log[line] += "" if received.invocation_type is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
+        self._log[line] += "" if received.invocation_type is InvocationType.DRY_RUN else f" <- {shorten(payload)}"
         try:
             stub, request, metadata = self._find_stub(received, payload)
         # A real callee rejects an invalid request itself, so the caller gets a function error.
@@ -268,7 +268,7 @@ def _rank(stub: Stub[Any, Any], invocation_type: InvocationType) -> tuple[bool, 
 def _describe_unexpected_call(received: ReceivedRequest, payload: object, stubs: Sequence[Stub[Any, Any]]) -> str:
     name, invocation_type = repr(str(received.invocation.function)), received.invocation_type
     remedy = f"add stub.on({name}).{_REMEDIES[invocation_type]}, or on(contract, {name})"
-    request = "" if invocation_type is InvocationType.DRY_RUN else f" <- {shortened(payload)}"
+    request = "" if invocation_type is InvocationType.DRY_RUN else f" <- {shorten(payload)}"
     lines = [
         f"unexpected {_NOUNS[invocation_type]} {name}: {remedy}",
         f"{VERBS[invocation_type]} {received.invocation.function}{request}",

@@ -214,12 +214,12 @@ REQUESTS: dict[str, tuple[Any, Any, list[str], list[str]]] = {
         list[int],
         Annotated[list[int], Field(max_length=3)],
         [
-            "request: maxItems was none, is 3 now",
+            "request: maxItems was unset, is 3 now",
             f"  old callers: old callers may send {INTEGERS}, but the new callee accepts {LIMITED}",
             f"  other callers: other callers may send {INTEGERS}, but the new callee accepts {LIMITED}",
         ],
         [
-            "request: maxItems was 3, is none now",
+            "request: maxItems was 3, is unset now",
             f"  new callers: new callers may send {INTEGERS}, but the old callee accepts {INTEGERS} (at most 3 items)",
         ],
     ),
@@ -426,7 +426,7 @@ RESPONSES: dict[str, tuple[Any, Any, list[str], list[str]]] = {
 
 @pytest.mark.parametrize("case", RESPONSES.values(), ids=RESPONSES.keys())
 def test_what_a_change_of_the_response_breaks(case: tuple[Any, Any, list[str], list[str]]):
-    """The callers read it: the new callee answers old callers, and the old callee new ones."""
+    """The callers read it: the new callee responds to old callers, and the old callee to new ones."""
     old, new, forth, back = case
 
     assert describe_changes(make_response_contract(old), make_response_contract(new)) == forth

@@ -23,7 +23,7 @@ from lambdachain._analysis.permissions.required_permissions import (
     FunctionResource,
     RequiredPermission,
     Stack,
-    required_permissions,
+    find_required_permissions,
 )
 from lambdachain._analysis.survey.results import CallMode
 from lambdachain._analysis.survey.sources import Source
@@ -60,7 +60,7 @@ CODE = "import boto3\nboto3.client('lambda').invoke(FunctionName='{}')\n"
 def get_permissions(name: str) -> list[RequiredPermission]:
     """Return the permissions that a file of this name requires."""
     source = Source("code", f"{name}.py", ("app",), CODE.format("charge"))
-    (need,) = required_permissions(survey([source])).each
+    (need,) = find_required_permissions(survey([source])).each
     return [need]
 
 

@@ -25,7 +25,7 @@ from lambdachain._analysis.permissions.required_permissions import (
     FunctionResource,
     RequiredPermission,
     Stack,
-    required_permissions,
+    find_required_permissions,
 )
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
@@ -40,7 +40,7 @@ OTHER_ACCOUNT = resource.Caller("111122223333")
 def get_parent_permissions() -> Sequence[RequiredPermission]:
     """Return the permissions that the parent of the parent/child example requires."""
     found = survey(read_sources([EXAMPLE]))
-    return required_permissions(
+    return find_required_permissions(
         found.reachable_from(handler.unit for handler in found.find_handlers("ParentFunction"))
     ).each
 
@@ -57,7 +57,7 @@ def allows(policy: str | dict[str, Any], action: str, arn: str) -> bool:
     return IAMPolicy(text).is_action_permitted(action, arn) is PermissionResult.PERMITTED
 
 
-NEIGHBOURS = [
+NEIGHBORS = [
     ("another function", ACTION, CHILD.replace("ChildFunction", "ReportFunction")),
     ("one whose name begins so", ACTION, f"{CHILD}2"),
     ("a version", ACTION, f"{CHILD}:1"),
@@ -78,7 +78,7 @@ def test_the_policy_of_the_parent_allows_its_one_call():
     assert allows(identity.as_iam(get_parent_permissions(), HERE, "ParentFunction"), ACTION, CHILD)
 
 
-@pytest.mark.parametrize(("what", "action", "arn"), NEIGHBOURS, ids=[one[0] for one in NEIGHBOURS])
+@pytest.mark.parametrize(("what", "action", "arn"), NEIGHBORS, ids=[one[0] for one in NEIGHBORS])
 def test_the_policy_of_the_parent_allows_nothing_else(what: str, action: str, arn: str):
     """Other functions, other qualifiers, other actions."""
     assert not allows(identity.as_iam(get_parent_permissions(), HERE, "ParentFunction"), action, arn)
@@ -164,7 +164,7 @@ def test_cfn_lint_and_the_sam_translator_accept_the_sam_format(stack: Stack, tmp
     assert (judged.returncode, judged.stdout) == (0, "")
     assert allows(document, ACTION, CHILD)
     assert allows(document, ACTION, "arn:aws:lambda:eu-west-1:123456789012:function:billing-charge:live")
-    assert not any(allows(document, action, arn) for _, action, arn in NEIGHBOURS)
+    assert not any(allows(document, action, arn) for _, action, arn in NEIGHBORS)
 
 
 def _session() -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lambdachain._analysis.permissions.required_permissions import required_permissions
+from lambdachain._analysis.permissions.required_permissions import find_required_permissions
 from lambdachain._analysis.survey.results import Survey
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
@@ -24,14 +24,14 @@ def get_calls(found: Survey) -> list[tuple[str, str, str | None]]:
     """Return each call: the method, and the function and qualifier that it needs."""
     return [
         (call.method, need.target.name, need.target.qualifier)
-        for need in required_permissions(found).each
+        for need in find_required_permissions(found).each
         for call in need.calls
     ]
 
 
 def get_unresolved(found: Survey) -> list[str]:
     """Return why calls are unresolved."""
-    return [one.why for one in required_permissions(found).unresolved]
+    return [one.why for one in find_required_permissions(found).unresolved]
 
 
 CHARGE = "billing-charge"

@@ -70,7 +70,7 @@ async def fail_its_group(call: Awaitable[object], reached: Reached) -> None:
 
 
 def soon() -> Reached:
-    """Let a call run for some turns of the loop; the test does not depend on how far it gets."""
+    """Run a call for some turns of the loop; the test does not depend on how far it gets."""
     end = time.monotonic() + 0.2
     return lambda: time.monotonic() > end
 
@@ -154,23 +154,23 @@ def test_while_it_connects(end: End) -> None:
 @ENDS
 def test_while_a_name_is_looked_up(end: End, monkeypatch: pytest.MonkeyPatch) -> None:
     """The resolver's thread ends by itself, and its result is dropped."""
-    with slow_resolver(monkeypatch) as asked:
-        check(AsyncHttpTransport(endpoint_url="http://localhost:9"), end, asked.is_set)
+    with slow_resolver(monkeypatch) as lookup_began:
+        check(AsyncHttpTransport(endpoint_url="http://localhost:9"), end, lookup_began.is_set)
 
 
 @contextmanager
 def slow_resolver(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """Make DNS lookups take 0.5 s, and fail."""
-    asked = threading.Event()
+    lookup_began = threading.Event()
 
     def look_up(*_: object, **__: object) -> None:
-        asked.set()
+        lookup_began.set()
         threading.Event().wait(0.5)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     with monkeypatch.context() as patch:
         patch.setattr(socket, "getaddrinfo", look_up)
-        yield asked
+        yield lookup_began
 
 
 @ENDS

@@ -335,18 +335,18 @@ def test_a_snapshot_holds_no_connection(laboratory: Laboratory) -> None:
 
 def test_a_closed_transport_closes_released_connections(laboratory: Laboratory, transport: HttpTransport) -> None:
     """A call in flight ends normally; no other one starts."""
-    going, finish = threading.Event(), threading.Event()
+    started, finish = threading.Event(), threading.Event()
 
     def act(connection: Connection) -> None:
         connection.read_request()
-        going.set()
+        started.set()
         finish.wait(10)
         connection.send(faults.SUCCESSFUL["RequestResponse"])
 
     laboratory.play(Fault("slow", act))
     with ThreadPoolExecutor(1) as thread:
         under_way = thread.submit(send, transport)
-        going.wait(10)
+        started.wait(10)
         [sender] = transport._senders.values()
         transport.close()
         finish.set()

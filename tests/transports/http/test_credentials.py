@@ -29,7 +29,7 @@ SECRETS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test start without boto3's default session, as a new process does."""
+    """Start each test without boto3's default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 
@@ -59,7 +59,7 @@ def files(environment: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def found(given: Any = None) -> SigningKeys:
+def find_keys(given: Any = None) -> SigningKeys:
     """Find credentials as a transport does, and check that boto3 finds the same."""
     keys = Credentials(find_session(given), explicit=given is not None).current()
     session: Any = given or boto3.DEFAULT_SESSION or boto3.Session()
@@ -74,7 +74,7 @@ def test_the_environment_takes_precedence_over_profiles(files: Path, environment
     environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
     environment.setenv("AWS_PROFILE", "billing")
 
-    assert "AKIAENV" == found().access_key
+    assert "AKIAENV" == find_keys().access_key
 
 
 @pytest.mark.parametrize("name", ["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"])
@@ -84,7 +84,7 @@ def test_a_token_has_two_names(name: str, environment: pytest.MonkeyPatch) -> No
     environment.setenv("AWS_SECRET_ACCESS_KEY", "s")
     environment.setenv(name, "the-token")
 
-    assert "the-token" == found().token
+    assert "the-token" == find_keys().token
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_credentials_of_a_profile(profile: str | None, key: str, files: Path, en
     if profile is not None:
         environment.setenv("AWS_PROFILE", profile)
 
-    assert key == found().access_key
+    assert key == find_keys().access_key
 
 
 @pytest.mark.parametrize("kind", ["boto3", "botocore", "default"])
@@ -107,7 +107,7 @@ def test_a_session_takes_precedence_over_everything(kind: str, files: Path, envi
     if kind == "default":
         boto3.setup_default_session(profile_name="billing")
 
-    keys = found({"boto3": boto3.Session(botocore_session=low), "botocore": low, "default": None}[kind])
+    keys = find_keys({"boto3": boto3.Session(botocore_session=low), "botocore": low, "default": None}[kind])
 
     assert "AKIABILLING" == keys.access_key
 
@@ -214,7 +214,7 @@ def test_a_secret_with_a_line_break_is_reported_and_not_shown(monkeypatch: pytes
 
 
 def test_the_environment_alone_needs_no_botocore() -> None:
-    """Nor any other module that takes long to import."""
+    """The same holds for every other module that takes long to import."""
     heavy = ["botocore", "boto3", "urllib3", "urllib.parse", "http.client", "email", "asyncio", "pathlib", "pydantic"]
     script = (
         "import sys\nfrom lambdachain._transports.http.credentials import Credentials\n"

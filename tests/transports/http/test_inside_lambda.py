@@ -33,7 +33,7 @@ def handler(event, context):
         ({}, "HttpTransport", []),
         ({"LAMBDACHAIN_TRANSPORT": "boto"}, "BotoTransport", ["boto3", "botocore"]),
     ],
-    ids=["by default", "told otherwise"],
+    ids=["by default", "overridden"],
 )
 def test_a_function_calls_another(
     environment: dict[str, str], transport: str, loaded: list[str], tmp_path: Path

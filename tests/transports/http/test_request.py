@@ -36,8 +36,8 @@ class Written:
         self.lines = [line.split(": ", 1) for line in lines]
         self.headers = {name: value for name, value in self.lines}  # noqa: C416 - pairs of lists
 
-    def signed(self) -> dict[str, str]:
-        """Give the headers that are signed."""
+    def get_signed_headers(self) -> dict[str, str]:
+        """Return the headers that are signed."""
         names = self.headers["authorization"].split("SignedHeaders=")[1].split(",")[0].split(";")
         return {name: self.headers[name] for name in names}
 
@@ -64,7 +64,7 @@ class Prepared:
         self.requests: list[Any] = []
 
     def invoke(self, parameters: Mapping[str, Any]) -> Any:
-        """Give the request that botocore makes of *parameters*."""
+        """Return the request that botocore creates from *parameters*."""
         self.client.invoke(**parameters)
         return self.requests.pop()
 
@@ -118,10 +118,12 @@ def test_a_request_is_that_of_botocore(url: str, botocore_at: Any, invocation: I
     assert _of_lambda(theirs.headers) == _of_lambda(ours.headers)
     assert invocation.payload == (theirs.body or b"")
     assert (
-        botocore_authorization(KEYS, REGION, ours.target, ours.signed(), invocation.payload)
+        botocore_authorization(KEYS, REGION, ours.target, ours.get_signed_headers(), invocation.payload)
         == (ours.headers["authorization"])
     )
-    assert _signed_by(theirs.headers["Authorization"].decode()) <= set(ours.signed()) | {"content-type"}
+    assert _parse_signed_headers(theirs.headers["Authorization"].decode()) <= set(ours.get_signed_headers()) | {
+        "content-type"
+    }
 
 
 def _parameters(invocation: Invocation) -> dict[str, Any]:
@@ -147,7 +149,7 @@ def _of_lambda(headers: Mapping[str, Any]) -> dict[str, str]:
     return {name: value for name, value in mine.items() if name not in ("x-amz-date", "x-amz-user-agent")}
 
 
-def _signed_by(authorization: str) -> set[str]:
+def _parse_signed_headers(authorization: str) -> set[str]:
     return set(authorization.split("SignedHeaders=")[1].partition(",")[0].split(";"))
 
 
@@ -165,7 +167,10 @@ def test_a_path_with_dots_is_signed_as_botocore_signs_it(name: str) -> None:
     ours = write(invocation)
 
     assert f"/2015-03-31/functions/{quote(name, safe='')}/invocations" == ours.target
-    assert botocore_authorization(KEYS, REGION, ours.target, ours.signed(), b"") == ours.headers["authorization"]
+    assert (
+        botocore_authorization(KEYS, REGION, ours.target, ours.get_signed_headers(), b"")
+        == ours.headers["authorization"]
+    )
 
 
 def test_headers_of_every_request() -> None:
@@ -223,7 +228,7 @@ def test_the_trace_is_passed_on_unchanged_and_unsigned(
     ours = write(Invocation("orders"))
 
     assert expected == ours.headers.get("x-amzn-trace-id")
-    assert "x-amzn-trace-id" not in ours.signed()
+    assert "x-amzn-trace-id" not in ours.get_signed_headers()
 
 
 def test_a_writer_caches_a_limited_number_of_functions() -> None:

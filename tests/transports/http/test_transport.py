@@ -34,7 +34,7 @@ CALL = Invocation("orders")
 
 @pytest.fixture(autouse=True)
 def _no_default_session(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let each test start without boto3's default session, as a new process does."""
+    """Start each test without boto3's default session, as a new process does."""
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
 
 

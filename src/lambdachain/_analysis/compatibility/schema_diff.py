@@ -172,7 +172,7 @@ class _SchemaDiffer:
 
     def _compare_sizes(self, old: SchemaNode, new: SchemaNode, path: str, names: Iterable[str]) -> None:
         for name in names:
-            before, after = (json.dumps(part.node.get(name)).replace("null", "none") for part in (old, new))
+            before, after = (json.dumps(part.node.get(name)).replace("null", "unset") for part in (old, new))
             if before != after:
                 self._add(path, f"{name} was {before}, is {after} now")
 

@@ -297,7 +297,6 @@ def check_keep_alive() -> Finding:
     text = (
         f"lambdachain's connections send a TCP probe after {idle} s without traffic{default}, and a NAT gateway "
         f"drops a connection after {_NAT_IDLE} s; idle connections are kept for {MAX_IDLE:g} s, the connect timeout is "
-        f"{CONNECT_TIMEOUT:g} s. A plain boto3 client waits {_PLAIN_READ_TIMEOUT} s for a response, then sends the "
-        "request again"
+        f"{CONNECT_TIMEOUT:g} s. A plain boto3 client waits {_PLAIN_READ_TIMEOUT} s for a response, then retries"
     )
     return Finding("keep-alive", Level.OK, text)

@@ -92,7 +92,7 @@ class RequiredPermissions:
     unresolved: tuple[UnresolvedCall, ...]
 
 
-def required_permissions(survey: Survey, resolve: Resolver | None = None) -> RequiredPermissions:
+def find_required_permissions(survey: Survey, resolve: Resolver | None = None) -> RequiredPermissions:
     """Return the permissions that calls require, one for each function and qualifier.
 
     Args:

@@ -60,7 +60,7 @@ class Caller:
             yield "principal '*' would allow every AWS account: add --organization o-..., or name a principal"
         if self.organization is not None and not _ORGANIZATION.fullmatch(self.organization):
             yield (
-                f"{self.organization!r} is not a valid organization ID: it has to be o- followed by 10 to 32 lowercase "
+                f"{self.organization!r} is not a valid organization ID: it must be o- followed by 10 to 32 lowercase "
                 "letters or digits"
             )
         if self.source_arn is not None and not _SOURCE_ARN.fullmatch(self.source_arn):

@@ -158,7 +158,7 @@ class AsyncBotoTransport(AwsTransport):
             raise
         except Exception as exc:  # noqa: BLE001 - what is not the SDK's is raised unchanged
             if not self._endpoint_url and not has_configured_endpoint():
-                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
+                network_guard.check(function, "AWS")  # most tests have no region either: report that they need a stub
             raise translate_setup_error(exc) from None
 
     def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as SendsToAws
@@ -184,7 +184,7 @@ class AsyncBotoTransport(AwsTransport):
         return session.create_client("lambda", region_name=region, endpoint_url=self._endpoint_url, config=config)
 
     def _expire_rejected_credentials(self, outcome: Outcome, client: Any, exchange: AsyncExchange) -> Outcome:
-        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry."""
+        """Have credentials that AWS rejected as expired refreshed for the next request, before their own expiry."""
         if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         refused = get_signing_keys(exchange.headers)
@@ -233,7 +233,7 @@ class _Clients:
         if pending is None:
             pending = self._pending[region] = asyncio.ensure_future(self._create(transport, region))
             pending.add_done_callback(partial(self._on_created, region))
-        return await asyncio.shield(pending)  # fetching credentials goes on for the next call when this one times out
+        return await asyncio.shield(pending)  # fetching credentials continues for the next call when this one times out
 
     async def _create(self, transport: AsyncBotoTransport, region: str | None) -> Any:
         keeper = _keep_open(transport.open_client(region))
@@ -247,7 +247,7 @@ class _Clients:
             pending.exception()  # retrieved: nobody awaits it any more if all calls have timed out
 
     def forget(self, client: Any) -> None:
-        """Create new clients for the next requests, unless *client* is gone; the old ones are closed later."""
+        """Create new clients for the next requests, unless *client* is not in use; the old ones are closed later."""
         if client in self._clients.values():
             self._clients.clear()
 

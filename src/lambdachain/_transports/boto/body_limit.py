@@ -48,7 +48,7 @@ def check_content_length(headers: Mapping[str, str]) -> bool:
     length = headers.get("content-length", "")
     if not (length.isascii() and length.isdigit()) or "transfer-encoding" in headers:
         return False
-    # int() refuses more than 4,300 digits, with an error of its own.
+    # int() rejects more than 4,300 digits, with an error of its own.
     if len(length) > 15 or int(length) > MAX_RESPONSE_BYTES:
         raise OversizedResponseError(oversized_message(MAX_RESPONSE_BYTES, int(length[:15])))
     return True

@@ -46,7 +46,7 @@ def is_refreshable(credentials: Any) -> bool:
 
 
 def mark_expired(credentials: Any, refused: SignedWith | None) -> None:
-    """Have *credentials* refreshed for the next request, whatever their own expiry.
+    """Have *credentials* refreshed for the next request, before their own expiry.
 
     No-op if they are being refreshed, or have been since the rejected request was signed.
     """

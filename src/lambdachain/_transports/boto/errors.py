@@ -48,7 +48,7 @@ _UNTRUSTED = ("CERTIFICATE_VERIFY_FAILED", "WRONG_VERSION_NUMBER")
 
 
 def translate(exc: Exception, *, progress: Progress) -> NoAnswerError:
-    """Convert *exc*; *progress* is how far the request may have got if the exception does not say.
+    """Convert *exc*; *progress* is how far the request may have got if the exception does not show it.
 
     A foreign exception (a framework's, a stub's, one from a user's event handler) is raised unchanged, even if botocore
     has wrapped it.
@@ -155,7 +155,7 @@ def translate_stream_error(exc: Exception, *, progress: Progress) -> NoAnswerErr
 
 
 def check_headers(request: Any, **_: Any) -> None:
-    """Refuse a request with a line break in a header, the rest of which would be read as another header.
+    """Reject a request with a line break in a header, the rest of which would be read as another header.
 
     Raises:
         NoAnswerError: There is one; its value, which may be a secret, is not quoted.
@@ -183,12 +183,12 @@ def sanitize_error_body(response_dict: dict[str, Any], **_: Any) -> None:
 def _sanitize(body: bytes) -> bytes:
     text = body.decode(errors="replace")
     try:
-        said: Any = json.loads(text)
+        members: Any = json.loads(text)
     except (ValueError, RecursionError):
-        said = None
-    if not is_mapping(said):
-        said = {} if text.lstrip().startswith("<html") else {"message": text}
-    return json.dumps({name: word for name, word in said.items() if isinstance(word, str)}).encode()
+        members = None
+    if not is_mapping(members):
+        members = {} if text.lstrip().startswith("<html") else {"message": text}
+    return json.dumps({name: word for name, word in members.items() if isinstance(word, str)}).encode()
 
 
 def _classify(exc: Exception, progress: Progress) -> tuple[Trouble, Progress]:

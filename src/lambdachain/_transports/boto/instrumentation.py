@@ -24,7 +24,7 @@ _EMPTY: Final = b"{}"
 
 
 def protect_payload(client: Any, current: ContextVar[Any]) -> None:
-    """Have a client send the payload of the *current* exchange, whatever a hook has made of it."""
+    """Have a client send the payload of the *current* exchange, without the changes of event handlers."""
     for operation in OPERATIONS:
         event = f"provide-client-params.lambda.{operation}"
         unique_id = f"lambdachain-payload-{operation}"
@@ -32,7 +32,7 @@ def protect_payload(client: Any, current: ContextVar[Any]) -> None:
 
 
 def limit_trace_header(client: Any) -> None:
-    """Have a client drop a trace header that is far longer than any of Lambda's, whoever has set it.
+    """Have a client drop a trace header that is far longer than any of Lambda's, regardless of who set it.
 
     botocore copies the environment's unchanged, and the callee's runtime would end its process over it.
     """

@@ -50,7 +50,7 @@ def read_response(response: Mapping[str, Any], payload: bytes | None, *, over_ne
     status = status if isinstance(status, int) else 0
     headers = get_headers(response) if over_network else None
     # Headers that were cut short look like a few headers, and show by what follows: no length, no body, and no
-    # "Connection: close", by which alone a body without a length may end.
+    # "Connection: close", the only way in which a body without a length may end.
     closes = "close" in (headers or {}).get("connection", "").lower()
     cut = status == HTTPStatus.OK and payload == b"" and not _delimits_body(headers or {}) and not closes
     return read_invoke_response(
@@ -88,7 +88,7 @@ def _without_none(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _delimits_body(headers: Mapping[str, str]) -> bool:
-    """Check whether a response states where its body ends; else the end of the connection does, whatever caused it."""
+    """Check whether a response states where its body ends; else the end of the connection does, for any reason."""
     return "content-length" in headers or headers.get("transfer-encoding", "").lower() == "chunked"
 
 

@@ -199,11 +199,11 @@ class BotoTransport(AwsTransport):
             if client is not None:
                 return client
             if self._closed:
-                raise _closed()
+                raise _closed_error()
             client = self._create_client(region, function)
             if not self._store_client(region, client):
                 client.close()
-                raise _closed()
+                raise _closed_error()
             return client
 
     def _store_client(self, region: str | None, client: Any) -> bool:
@@ -224,7 +224,7 @@ class BotoTransport(AwsTransport):
             raise
         except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
             if not self._endpoint_url and not has_configured_endpoint():
-                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
+                network_guard.check(function, "AWS")  # most tests have no region either: report that they need a stub
             raise translate_setup_error(exc) from None
         _set_keep_alive(client)
         _cache_user_agent(client)
@@ -232,7 +232,7 @@ class BotoTransport(AwsTransport):
         return client
 
     def _expire_rejected_credentials(self, client: Any, outcome: Outcome, watched: Exchange) -> Outcome:
-        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry."""
+        """Have credentials that AWS rejected as expired refreshed for the next request, before their own expiry."""
         if outcome.error_code not in EXPIRED_CREDENTIALS:
             return outcome
         refused = get_signing_keys(watched.headers)
@@ -280,7 +280,7 @@ def _timeout_error() -> NoAnswerError:
     )
 
 
-def _closed() -> NoAnswerError:
+def _closed_error() -> NoAnswerError:
     return NoAnswerError("the transport is closed", progress=Progress.NOTHING_SENT, trouble=Trouble.SETUP)
 
 
@@ -332,7 +332,7 @@ def get_endpoint_host(client: Any) -> str:
 
 
 def check_guard_before_credentials(session: Any, region: str | None, endpoint_url: str | None, function: str) -> None:
-    """Have the network guard of tests refuse a call before a client is created, which may fetch credentials.
+    """Have the network guard of tests reject a call before a client is created, which may fetch credentials.
 
     If the session has credentials, nothing is fetched, and the guard checks the call before it is sent.
 
@@ -399,7 +399,7 @@ def _instrument_client(client: BaseClient) -> None:
 
 
 def register_parsing_hooks(client: Any) -> None:
-    """Have a client parse any error body, and refuse headers that could contain another one."""
+    """Have a client parse any error body, and reject headers that could contain another one."""
     for operation in OPERATIONS:
         check = f"before-send.lambda.{operation}"
         client.meta.events.register(check, check_headers, unique_id=f"lambdachain-headers-{operation}")

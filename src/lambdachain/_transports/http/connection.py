@@ -96,7 +96,7 @@ class Connection(BaseConnection):
             progress = Progress.PERHAPS_SENT
             if rest:
                 self._send_rest(rest, deadline)
-            # Also when sending failed: a server that refuses a large request responds, and hangs up on the rest of it.
+            # Also when sending failed: a server that rejects a large request responds, and hangs up on the rest of it.
             complete = self._receive(reader, deadline)
             while not (complete or (only_head and reader.has_head)):
                 complete = self._receive(reader, deadline)
@@ -181,7 +181,7 @@ def connect_error(exc: Exception, deadline: float) -> NoAnswerError:
     failure = no_answer_error(exc, Progress.NOTHING_SENT, deadline)
     if not isinstance(exc, OSError):
         failure.trouble = Trouble.SETUP
-    # An untrusted certificate and plain HTTP on a TLS port are settings to correct: the message says which.
+    # An untrusted certificate and plain HTTP on a TLS port are settings to correct: the message names which.
     if isinstance(exc, ssl.SSLCertVerificationError) or (isinstance(exc, ssl.SSLError) and exc.reason == _NO_TLS):
         failure.trouble = Trouble.SETUP
         failure.args = (f"{type(exc).__name__}: {exc}",)

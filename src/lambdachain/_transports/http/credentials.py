@@ -84,9 +84,9 @@ class Credentials:
             detach_credentials(self._credentials)
 
     def renew(self, refused: SigningKeys | None = None) -> None:
-        """Have credentials that AWS rejected as expired refreshed for the next request, whatever their own expiry.
+        """Have credentials that AWS rejected as expired refreshed for the next request, before their own expiry.
 
-        Once for all requests that were *refused* with the same keys.
+        Once for all requests that were rejected with the keys in *refused*.
         """
         from lambdachain._transports.boto.credential_renewal import SignedWith, is_refreshable, mark_expired
 

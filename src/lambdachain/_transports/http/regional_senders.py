@@ -88,7 +88,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
             return self._senders[region]
 
     def _take_senders(self) -> list[W]:
-        """Refuse later calls, and return the senders to close."""
+        """Reject later calls, and return the senders to close."""
         with self._lock:
             self._closed = True
             senders, self._senders = self._senders, {}
@@ -105,14 +105,14 @@ class RegionalSenders(AwsTransport, Generic[W]):
         return BotoTransport(**self._arguments).host_for(region, function)
 
     def _find_endpoint(self, region: str | None, function: str) -> tuple[str, Endpoint | None]:
-        """Return the region and its endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
+        """Return the region and its endpoint; ``None`` if only botocore supports it, or can report what is wrong."""
         setup = self._setup = self._setup or _read_setup(self._session)
         settings = setup.settings
         region = region or self._region or settings.region
         url = settings.endpoint_url if self._endpoint_url is None else self._endpoint_url
         if region is None:
             if url is None:
-                network_guard.check(function, "AWS")  # most tests have no region either: say that they need a stub
+                network_guard.check(function, "AWS")  # most tests have no region either: report that they need a stub
             raise _setup_error(
                 "no AWS region: set AWS_REGION, pass region= to the transport, or address the function by its ARN"
             )
@@ -142,10 +142,10 @@ class _Setup(NamedTuple):
     credentials: Credentials
 
 
-def _read_setup(given: object) -> _Setup:
+def _read_setup(own_session: object) -> _Setup:
     try:
-        session = find_session(given)
-        return _Setup(read_settings(session), Credentials(session, explicit=given is not None))
+        session = find_session(own_session)
+        return _Setup(read_settings(session), Credentials(session, explicit=own_session is not None))
     except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
         from lambdachain._transports.boto.errors import translate_setup_error
 
@@ -153,7 +153,7 @@ def _read_setup(given: object) -> _Setup:
 
 
 def _endpoint(region: str, url: str | None, settings: HttpSettings) -> Endpoint | None:
-    """Return the endpoint; ``None`` if only botocore supports it, or can say what is wrong."""
+    """Return the endpoint; ``None`` if only botocore supports it, or can report what is wrong."""
     if url is None:
         known = not settings.profile_endpoint
         return (

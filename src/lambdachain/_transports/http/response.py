@@ -1,8 +1,8 @@
 """A strict parser of HTTP/1.1 responses: fed in pieces of any size, and no truncation goes unnoticed.
 
 Without I/O: the caller feeds what arrives on a connection, so the blocking and the asyncio transport share it.
-RFC 9112 defines responses; where it lets a reader be tolerant, this one refuses, because a response that breaks off, or
-two that run into each other, could be taken for another one.
+RFC 9112 defines responses; where it lets a reader be tolerant, this one is strict, because a response that breaks off,
+or two that run into each other, could be taken for another one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class ResponseReader:
     r"""Parses one response.
 
     Args:
-        streamed: Whether the body of a success is taken in pieces (``take_body``), whatever its length; any other body
+        streamed: Whether the body of a success is taken in pieces (``take_body``), of any length; any other body
             is kept until it is complete, and its length is limited.
     >>> reader = ResponseReader()
     >>> reader.feed(b"HTTP/1.1 200 OK\r\nContent-Le"), reader.feed(b"ngth: 4\r\n\r\nnull")
@@ -159,7 +159,7 @@ class ResponseReader:
         if end > MAX_HEAD or (end < 0 and len(self._head) > MAX_HEAD):
             raise MalformedResponseError(f"the headers are longer than {MAX_HEAD} bytes")
         if end < 0:
-            # Something else than HTTP, such as TLS, may never send a blank line: refused by its first bytes.
+            # Something else than HTTP, such as TLS, may never send a blank line: rejected by its first bytes.
             if not b"HTTP/1.".startswith(self._head[:7]):
                 raise MalformedResponseError("the response is not HTTP/1.1")
             return False
@@ -303,7 +303,7 @@ def _parse_fields(text: str) -> dict[str, str]:
 
 
 def _merge_duplicates(lines: list[tuple[str, str]]) -> dict[str, str]:
-    """Resolve duplicate headers; two different lengths leave open where the response ends, and are refused."""
+    """Resolve duplicate headers; two different lengths leave open where the response ends, and are rejected."""
     fields: dict[str, str] = {}
     for line_name, line_value in lines:
         name, value = line_name.lower(), line_value.rstrip(" \t")

@@ -32,9 +32,9 @@ _SERVICES: Final = ("sqs", "sns", "events")
     default=DEFAULT_PORT,
     show_default=True,
     type=click.IntRange(0, 65535),
-    help="The port to listen on; 0 chooses a free one.",
+    help="Port to listen on; 0 chooses a free one.",
 )
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option(
     "--allow-host",
     "allowed_hosts",
@@ -50,7 +50,7 @@ _SERVICES: Final = ("sqs", "sns", "events")
     envvar=["AWS_REGION", "AWS_DEFAULT_REGION"],
     help="Region in the functions' ARNs; AWS_REGION sets it too.",
 )
-@click.option("--stage", help="The stage of a serverless.yml, or the stack name of a template.")
+@click.option("--stage", help="Stage of a serverless.yml, or stack name of a template.")
 @click.option(
     "--parameter",
     "-p",

@@ -78,12 +78,12 @@ _TYPES: Final[Mapping[type[ServeMessage], str]] = {
 
 
 def to_text(message: ServeMessage, clock: str) -> str:  # noqa: PLR0911 - one for each type
-    """Render a message for people, with colours; *clock* is the time of day."""
+    """Render a message for people, with colors; *clock* is the time of day."""
     match message:
         case Serving():
             return _render_serving(message)
         case Printed(function, line):
-            name = style(f"{printable(function)} |", fg=_colour_for(function))
+            name = style(f"{printable(function)} |", fg=_color_for(function))
             return "\n".join(f"{name} {for_terminal(part)}" for part in line.split("\n"))
         case LocalInvocation():
             return _render_invocation(message, clock)
@@ -200,7 +200,7 @@ def _render_table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> Itera
 def _render_invocation(invocation: LocalInvocation, clock: str) -> str:
     caller = f"{printable(invocation.caller, _MAX_TEXT)} > " if invocation.caller else ""
     version = f":{invocation.version}" if invocation.version not in (None, "$LATEST") else ""
-    name = style(printable(invocation.function, _MAX_TEXT), fg=_colour_for(invocation.function))
+    name = style(printable(invocation.function, _MAX_TEXT), fg=_color_for(invocation.function))
     failed = invocation.error is not None or invocation.status >= 400
     parts = [
         style(clock, dim=True),
@@ -220,7 +220,7 @@ def _render_invocation(invocation: LocalInvocation, clock: str) -> str:
     return "  ".join(part for part in parts if part)
 
 
-def _colour_for(function: str) -> str:
-    """Return the colour of a function's name, the same in every run."""
+def _color_for(function: str) -> str:
+    """Return the color of a function's name, the same in every run."""
     # Not hash(), which differs in every process.
     return _COLOURS[zlib.crc32(function.encode(errors="replace")) % len(_COLOURS)]

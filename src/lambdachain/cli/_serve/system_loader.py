@@ -74,7 +74,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     """Read the functions and files of *request*, and prepare the functions for this machine."""
     found = _find_arguments(request)
     if not found.files and not any(map(is_function, request.arguments)):
-        return _failed_with(Diagnostic(Location("lambdachain serve"), _describe_nothing_found(request)))
+        return _failed_system(Diagnostic(Location("lambdachain serve"), _describe_nothing_found(request)))
     # Functions on the command line come first: of two declarations with one name, the first is served.
     systems = [SystemDefinition(parse_arguments(filter(is_function, request.arguments), request.directory))]
     systems += [read_system(path, request.context) for path in found.files]
@@ -85,7 +85,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     try:
         environment = _read_env_file(request.env_file)
     except TemplateError as exc:
-        return _failed_with(exc.to_diagnostic())
+        return _failed_system(exc.to_diagnostic())
     interpreters = Interpreters(declared.values())
     machine = Machine(request.scratch, environment, interpreters, request.requirements_cache)
     functions, more_problems, more_skipped = _prepare_all(declared.values(), machine)
@@ -166,7 +166,7 @@ def _find_watched_files(
             yield from (path for path in [code / REQUIREMENTS] if path.is_file())
 
 
-def _failed_with(problem: Diagnostic) -> LoadedSystem:
+def _failed_system(problem: Diagnostic) -> LoadedSystem:
     return LoadedSystem((), {}, (problem,), {})
 
 

@@ -52,7 +52,7 @@ def _skip_caching_new_files() -> None:
 
 
 def _support_path_in_address() -> None:
-    """Let ``HTTPConnection("host:port/path")`` prefix its requests with the path.
+    """Make ``HTTPConnection("host:port/path")`` prefix its requests with the path.
 
     Only on a failed import: http.client is slow to import.
     """

@@ -1,7 +1,7 @@
 """Responses recorded from AWS, as on the wire, and what a caller gets for each.
 
 The bodies are those of LocalStack's AWS-validated snapshots and of public issues, the header names those that the
-Step Functions snapshots keep. What functions of the several runtimes answer is in ``test_recorded_function_errors``.
+Step Functions snapshots keep. Responses of functions of the several runtimes are in ``test_recorded_function_errors``.
 """
 
 from __future__ import annotations

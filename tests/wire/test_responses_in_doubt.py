@@ -203,7 +203,7 @@ def test_a_truncated_function_error_is_a_function_error(server: Any, client: Lam
 
 
 def test_the_last_event_marks_the_end_of_a_stream(server: Any, client: LambdaClient) -> None:
-    """Whatever the framing says."""
+    """For any framing."""
     headers = {":message-type": "event", ":content-type": "application/json"}
     events = (
         encode_message({**headers, ":event-type": "PayloadChunk"}, b"12"),
