@@ -8,9 +8,9 @@ from typing import Any, Final
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from lambdachain._templates.document import Document
-from lambdachain._templates.functions import FunctionCode, FunctionDefinition, read_functions
+from lambdachain._templates.functions import FunctionCode, FunctionDefinition, explain_no_functions, read_functions
 from lambdachain._templates.invocation_config import InvocationConfig, read_invocation_configs
-from lambdachain._templates.properties import resource_type
+from lambdachain._templates.properties import NESTED_TYPES, resource_type
 from lambdachain._templates.template import Template
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
@@ -30,7 +30,6 @@ _EVENT_SETTINGS: Final[Mapping[str, str]] = {
     "OnFailure": "on_failure",
     "DeadLetter": "dead_letter",
 }
-_NESTED: Final = frozenset({"AWS::CloudFormation::Stack", "AWS::Serverless::Application"})
 # The directories inside a layer that Lambda's runtimes look for modules in.
 _SEARCH_PATHS: Final = (("PYTHONPATH", ("python", "")), ("NODE_PATH", ("nodejs/node_modules",)))
 
@@ -44,7 +43,10 @@ def declare_functions(template: Template) -> Declarations:
         return Declarations(diagnostics=tuple(diagnostics))
     diagnostics += _find_unread_functions(document)
     functions: list[FunctionDefinition] = []
-    for function in read_functions(template):
+    deployed = list(read_functions(template))
+    if not deployed:
+        diagnostics.append(explain_no_functions(template))
+    for function in deployed:
         # A function without a known name cannot be called, and one without a known condition may not exist.
         unresolved = function.condition or function.name.value
         if isinstance(unresolved, UnresolvedValue):
@@ -60,10 +62,7 @@ def _find_unread_functions(document: Document) -> Iterator[Diagnostic]:
     """Report the resources that may contain functions that are not served."""
     for logical_id in document.get("Resources"):
         location = document.location("Resources", logical_id)
-        if logical_id.startswith("Fn::ForEach"):
-            text = "Fn::ForEach is not supported: the functions that it creates are not served"
-            yield Diagnostic(location, text, fatal=False)
-        elif resource_type(document, logical_id) in _NESTED:
+        if resource_type(document, logical_id) in NESTED_TYPES:
             text = "the functions of a nested template are not served with this one: pass its file as well"
             yield Diagnostic(location, text, fatal=False)
 
@@ -97,7 +96,10 @@ def _set_property(builder: FunctionBuilder, setting: str, function: FunctionDefi
         if (value := found.require()) is not None:
             builder.set(setting, value, found.location)
     except TemplateError as exc:
-        builder.diagnostics.append(exc.to_diagnostic())
+        # Without a handler nothing can be run; without any other setting, the function runs with Lambda's default.
+        is_needed = name == "Handler"
+        text = exc.text if is_needed else f"{exc.text}; {name} is left out"
+        builder.diagnostics.append(Diagnostic(exc.location, text, fatal=is_needed))
 
 
 def _set_code(builder: FunctionBuilder, code: FunctionCode, logical_id: str) -> None:
