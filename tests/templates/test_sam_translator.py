@@ -84,6 +84,10 @@ SHARED: dict[str, st.SearchStrategy[Any]] = {
 }
 # SAM refuses IgnoreGlobals of what Globals do not have.
 ALWAYS_SHARED = {name: SHARED[name] for name in ("Timeout", "MemorySize", "Environment")}
+# The translator gives what it generates for a destination of Globals to the first function, and the others share it by
+# accident: Globals have retries only here.
+SHARED_EVENTS = st.fixed_dictionaries({}, optional={"MaximumRetryAttempts": st.sampled_from([0, 1, 2])})
+OTHERS_SHARED = {"AutoPublishAlias": SHARED["AutoPublishAlias"], "EventInvokeConfig": SHARED_EVENTS}
 IGNORED = st.sampled_from(["*", ["Timeout"], ["Environment", "MemorySize"]])
 
 

@@ -130,7 +130,7 @@ class IntrinsicResolver:
 
     def _decide(self, condition: Any, path: Path) -> bool:
         try:
-            return self._budget.run(lambda: self.is_true(condition, path))
+            return bool(self._budget.run(lambda: self.is_true(condition, path)))
         except BudgetExceededError as exc:
             raise self._error(path, str(exc)) from None
 
