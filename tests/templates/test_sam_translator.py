@@ -123,8 +123,11 @@ def test_function_is_read_as_it_is_translated(shared: dict[str, Any], own: dict[
 def test_lists_of_globals_come_first():
     """SAM joins them with those of the function; a condition in place of one replaces it."""
     layers = {name: {"Type": "AWS::Serverless::LayerVersion", "Properties": {"ContentUri": name}} for name in "XYZ"}
-    function = {"Type": "AWS::Serverless::Function", "Properties": {"Handler": "app.handler", "CodeUri": "."}}
-    tree = {
+    function: dict[str, Any] = {
+        "Type": "AWS::Serverless::Function",
+        "Properties": {"Handler": "app.handler", "CodeUri": "."},
+    }
+    tree: dict[str, Any] = {
         "Conditions": {"Yes": {"Fn::Equals": ["a", "a"]}},
         "Globals": {"Function": {"Layers": [{"Ref": "X"}]}},
         "Resources": {

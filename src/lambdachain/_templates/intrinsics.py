@@ -387,7 +387,7 @@ class IntrinsicResolver:
         if found is not None:
             return found
         # A fourth argument with a default belongs to the transform AWS::LanguageExtensions.
-        options = argument[3] if len(argument) > 3 else {}
+        options: Mapping[str, Any] = argument[3] if len(argument) > 3 else {}
         if "DefaultValue" not in options:
             raise self._error(path, f"mapping {'.'.join(names)} is not defined")
         return self.resolve(options["DefaultValue"], (*path, 3, "DefaultValue"))

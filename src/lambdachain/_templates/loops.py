@@ -86,13 +86,11 @@ class _LoopExpander:
             identifier, collection, body = loop
             # The collection of an inner loop may contain the items of the outer ones.
             found = self._values.resolve(_insert_each(collection, items), (*source, 1))
-            texts = [to_text(item) for item in found] if is_list(found) else None
+            texts = _to_texts(identifier, found, body)
         except TemplateError as exc:
             self._leave_out(source, exc.text)
             return
         except (TypeError, ValueError):
-            texts, identifier, body = None, "", {}
-        if texts is None or not isinstance(identifier, str) or not is_mapping(body):
             self._leave_out(source, "does not have the form that CloudFormation reads as Fn::ForEach")
             return
         for text in texts:
@@ -103,6 +101,17 @@ class _LoopExpander:
         key = f"{location.key}.{source[-1]}"
         found = replace(self._document.location(*source), key=key)
         self.diagnostics.append(Diagnostic(found, f"{text}; what the loop creates is left out", fatal=False))
+
+
+def _to_texts(identifier: Any, collection: Any, body: Any) -> list[str]:
+    """Return the items of a loop as texts.
+
+    Raises:
+        TypeError: A part of the loop is not of the type that CloudFormation reads.
+    """
+    if not (isinstance(identifier, str) and is_list(collection) and is_mapping(body)):
+        raise TypeError(identifier)
+    return [to_text(item) for item in collection]
 
 
 def _insert_each(tree: Any, items: Mapping[str, str]) -> Any:
