@@ -93,9 +93,7 @@ IGNORED = st.sampled_from(["*", ["Timeout"], ["Environment", "MemorySize"]])
 
 @settings(deadline=None, max_examples=30)
 @given(
-    st.fixed_dictionaries(
-        ALWAYS_SHARED, optional={name: SHARED[name] for name in SHARED.keys() - ALWAYS_SHARED.keys()}
-    ),
+    st.fixed_dictionaries(ALWAYS_SHARED, optional=OTHERS_SHARED),
     st.fixed_dictionaries({}, optional={**SHARED, "FunctionName": either(st.just("named"))}),
     st.fixed_dictionaries({}, optional={"IgnoreGlobals": IGNORED, "Condition": st.sampled_from(["Yes", "No"])}),
 )
