@@ -26,10 +26,6 @@ MISTAKES = {
         "CodeUri: good, Handler: app.handler, Environment: {Variables: {A: !Magic x}}",
         (3, "Resources.Bad.Properties.Environment.Variables.A", "Fn::Magic is not supported", False),
     ),
-    "missing code": (
-        "Handler: app.handler",
-        (3, "Resources.Bad.Properties.CodeUri", "no CodeUri: set it to the directory of the code", True),
-    ),
     "no directory": (
         "CodeUri: nowhere, Handler: app.handler",
         (3, "Resources.Bad.Properties.CodeUri", "directory 'nowhere' does not exist", True),
@@ -125,11 +121,11 @@ def test_an_error_that_functions_share_is_reported_once(serve: Any, write: Any):
             "app.py": GOOD,
             "serverless.yml": """
             service: shop
-            provider: {name: aws, environment: {KEY: "${ssm:/shop/key}"}}
+            provider: {name: aws, runtime: python3.MINOR, environment: {KEY: "${ssm:/shop/key}"}}
             functions:
               one: {handler: app.handler}
               two: {handler: app.handler}
-            """,
+            """.replace("MINOR", str(sys.version_info.minor)),
         }
     )
     served = serve()

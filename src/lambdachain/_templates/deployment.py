@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -12,8 +12,9 @@ from lambdachain._analysis.permissions.compare_grants import Grant
 
 from .context import TemplateContext
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
-from .functions import FunctionDefinition, Property, read_functions, to_number
+from .functions import FunctionDefinition, Property, explain_no_functions, read_functions, to_number
 from .policies import PolicyReader
+from .properties import NESTED_TYPES, logical_ids
 from .template import Template, load_template
 
 # Lambda's own default; the Serverless Framework's is in the template by then.
@@ -44,10 +45,13 @@ class DeployedFunction:
 
     @property
     def file(self) -> str:
-        """The Python file that the handler setting refers to, relative to the current directory."""
+        """The Python file that the handler setting refers to, relative to the current directory.
+
+        Empty if the setting names no module, as that of a container image or of a compiled program.
+        """
         # awslambdaric accepts slashes and dots between the packages of a handler setting alike.
-        module = self.handler.rpartition(".")[0].replace("/", ".").split(".")
-        return os.path.relpath(self.directory.joinpath(*module).with_suffix(".py"))
+        *packages, module = self.handler.rpartition(".")[0].replace("/", ".").split(".")
+        return os.path.relpath(self.directory.joinpath(*packages, f"{module}.py")) if module else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +71,22 @@ def read_deployment(path: Path, context: TemplateContext) -> TemplateDeployment:
     """
     template = load_template(path, context)
     policies = PolicyReader(template)
-    diagnostics = list(template.document.diagnostics)
+    diagnostics = [*template.document.diagnostics, *_find_nested_stacks(template)]
     functions = tuple(
         _to_deployed(function, template, tuple(policies.read_function(function.logical_id)), diagnostics)
         for function in read_functions(template)
     )
+    if not functions:
+        diagnostics.append(explain_no_functions(template))
     return TemplateDeployment(
         template.document.source, functions, tuple(dict.fromkeys((*diagnostics, *policies.diagnostics)))
     )
+
+
+def _find_nested_stacks(template: Template) -> Iterator[Diagnostic]:
+    for logical_id in logical_ids(template.document, *NESTED_TYPES):
+        text = "the functions of a nested template are not read with this one: pass its file as well"
+        yield Diagnostic(template.document.location("Resources", logical_id), text, fatal=False)
 
 
 def _to_deployed(

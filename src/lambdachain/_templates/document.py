@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Final, Literal, TypeAlias
 
@@ -26,7 +28,11 @@ _MAX_DIGITS: Final = 1_000
 
 _TIMESTAMP: Final = "tag:yaml.org,2002:timestamp"
 _MERGE: Final = "tag:yaml.org,2002:merge"
-_NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
+# YAML 1.1's type of a lone `=`, which PyYAML recognizes but cannot construct.
+_VALUE: Final = "tag:yaml.org,2002:value"
+_INTEGER: Final = "tag:yaml.org,2002:int"
+_FLOAT: Final = "tag:yaml.org,2002:float"
+_NUMBERS: Final = (_INTEGER, _FLOAT)
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
 _SHORT_FORMS_WITHOUT_PREFIX: Final = frozenset({"Ref", "Condition"})
 
@@ -64,12 +70,13 @@ class Document:
 
     def location(self, *path: str | int) -> Location:
         """Return where *path* is written, or its nearest parent that is; the key ends before an intrinsic function."""
-        path = self._to_file_path(path)
+        path = self.to_file_path(path)
         known = next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self.lines), ())
         key = takewhile(lambda step: step != "Ref" and not str(step).startswith("Fn::"), path)
         return Location(self.source, ".".join(map(str, key)), self.lines.get(known))
 
-    def _to_file_path(self, path: Path) -> Path:
+    def to_file_path(self, path: Path) -> Path:
+        """Return the path in the file of what is at *path* in the tree."""
         # The longest origin: parts of a function may come from elsewhere than the function itself.
         for end in range(len(path), 0, -1):
             if (origin := self.origins.get(path[:end])) is not None:
@@ -82,7 +89,10 @@ class _CloudFormationLoader(yaml.SafeLoader):
 
 
 class _ServerlessLoader(yaml.SafeLoader):
-    """YAML 1.2's booleans, as the Serverless Framework reads them: ``yes`` and ``on`` stay text, and so do dates."""
+    """YAML 1.2's core schema, as the Serverless Framework's js-yaml reads it.
+
+    ``yes``, ``12:30`` and dates stay text, and ``0644`` is 644.
+    """
 
 
 def _resolvers_without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]]]:
@@ -92,12 +102,43 @@ def _resolvers_without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]
     }
 
 
-_CloudFormationLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP)
-_ServerlessLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP, _BOOLEAN)
-# PyYAML looks its patterns up by a scalar's first letter.
-for _first in "tTfF":
-    _true_or_false = (_BOOLEAN, re.compile(r"(?:true|True|TRUE|false|False|FALSE)$"))
-    _ServerlessLoader.yaml_implicit_resolvers.setdefault(_first, []).insert(0, _true_or_false)
+# The first that matches counts; a number that ends in "_" is text.
+_CORE_SCHEMA: Final = (
+    (_BOOLEAN, "tTfF", r"(?:true|True|TRUE|false|False|FALSE)$"),
+    (_INTEGER, "-+0123456789", r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)(?<!_)$"),
+    (_FLOAT, "-+.0123456789", r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?(?<!_)$"),
+    (_FLOAT, "-+.", r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+)
+_RADIXES: Final[Mapping[str, int]] = {"0b": 2, "0o": 8, "0x": 16}
+# JavaScript's numbers are exact up to here; text of a larger one has the digits of the nearest, then zeros.
+_MAX_EXACT: Final = 2**53
+_FIRST_WITH_EXPONENT: Final = 1e21
+
+
+def _construct_number(_loader: yaml.SafeLoader, node: yaml.Node) -> int | float | None:
+    """Return a number whose text is the one that JavaScript writes into the deployed template."""
+    text = str(node.value).replace("_", "").lower()
+    digits = text.lstrip("-+")
+    if (radix := _RADIXES.get(digits[:2])) is not None:
+        number = float(int(digits[2:], radix)) * (-1 if text.startswith("-") else 1)
+    else:
+        number = float(text.replace(".inf", "inf").replace(".nan", "nan"))
+    if not math.isfinite(number):
+        # JSON, in which the framework deploys, has neither: it writes null.
+        return None
+    if not number.is_integer() or abs(number) >= _FIRST_WITH_EXPONENT:
+        return number
+    return int(number) if abs(number) <= _MAX_EXACT else int(Decimal(repr(number)))
+
+
+_CloudFormationLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP, _VALUE)
+_ServerlessLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP, _VALUE, _BOOLEAN, *_NUMBERS)
+for _tag, _letters, _pattern in _CORE_SCHEMA:
+    # PyYAML looks its patterns up by a scalar's first letter.
+    for _first in _letters:
+        _ServerlessLoader.yaml_implicit_resolvers.setdefault(_first, []).append((_tag, re.compile(_pattern)))
+for _tag in _NUMBERS:
+    _ServerlessLoader.add_constructor(_tag, _construct_number)
 
 _LOADERS: Final[Mapping[Dialect, type[yaml.SafeLoader]]] = {
     "cloudformation": _CloudFormationLoader,
@@ -199,7 +240,7 @@ class _TreeBuilder:
             raise self._error(node, "an alias contains itself")
         self._merging.append(node)
         try:
-            own = self._first_of_each(node, path)
+            own = self._last_of_each(node, path)
             merged = [pair for key, value in own if _is_merge(key) for pair in self._pairs_to_merge(value, path)]
             return {self._key(key): (key, value) for key, value in (*merged, *own) if not _is_merge(key)}
         finally:
@@ -232,21 +273,22 @@ class _TreeBuilder:
     def _error(self, node: yaml.Node, text: str) -> TemplateError:
         return TemplateError(Location(self._source, line=node.start_mark.line + 1), text)
 
-    def _first_of_each(self, node: yaml.MappingNode, path: Path) -> list[_Pair]:
-        """Return a mapping's own pairs and report duplicate keys; PyYAML would keep the last silently."""
-        first: dict[str, _Pair] = {}
+    def _last_of_each(self, node: yaml.MappingNode, path: Path) -> list[_Pair]:
+        """Return a mapping's own pairs and report duplicate keys, of which the last counts, as for SAM."""
+        last: dict[str, _Pair] = {}
         merges: list[_Pair] = []
         for pair in node.value:
             key = self._key(pair[0])
             if key == "<<":
                 merges.append(pair)
-            elif key in first:
+                continue
+            if key in last:
                 location = Location(self._source, ".".join(map(str, (*path, key))), pair[0].start_mark.line + 1)
-                line = first[key][0].start_mark.line + 1
-                self.diagnostics.append(Diagnostic(location, f"duplicate key, already on line {line}"))
-            else:
-                first[key] = pair
-        return [*merges, *first.values()]
+                line = last[key][0].start_mark.line + 1
+                text = f"duplicate key, already on line {line}: only the last counts"
+                self.diagnostics.append(Diagnostic(location, text, fatal=False))
+            last[key] = pair
+        return [*merges, *last.values()]
 
     def _expand_short_form(self, node: yaml.Node, path: Path) -> dict[str, Any]:
         tag = node.tag[1:]

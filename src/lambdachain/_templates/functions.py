@@ -16,15 +16,15 @@ from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
 from .document import Path
-from .intrinsics import NO_VALUE, to_text
+from .intrinsics import MAX_FUNCTION_NAME, NO_VALUE, to_text
 from .packages import find_asset
 from .properties import (
     FUNCTION_TYPES,
     LAYER_CONTENT,
+    SAM_FUNCTION,
     find_referenced_id,
     logical_ids,
     property_path,
-    property_roots,
     resource_type,
 )
 from .template import Template
@@ -130,6 +130,19 @@ def read_functions(template: Template) -> Iterator[FunctionDefinition]:
         yield _FunctionReader(template, logical_id).read(condition)
 
 
+def explain_no_functions(template: Template) -> Diagnostic:
+    """Report why a template deploys no function: it defines none, or their conditions are false."""
+    document = template.document
+    conditions = {
+        logical_id: document.get("Resources", logical_id, "Condition")
+        for logical_id in logical_ids(document, *FUNCTION_TYPES)
+    }
+    if not conditions:
+        return Diagnostic(Location(document.source), "defines no Lambda functions", fatal=False)
+    listed = ", ".join(f"{logical_id} ({condition})" for logical_id, condition in conditions.items())
+    return Diagnostic(Location(document.source), f"the condition of every function is false: {listed}", fatal=False)
+
+
 def to_number(value: Any) -> float:
     """Convert a number, which templates and environment files may write as text.
 
@@ -149,14 +162,13 @@ def to_number(value: Any) -> float:
 
 
 class _FunctionReader:
-    """Reads the properties of one function: its own, and SAM's ``Globals`` where it has none."""
+    """Reads the properties of one function."""
 
     def __init__(self, template: Template, logical_id: str) -> None:
         self._template = template
         self._values = template.values
         self._document = template.document
         self._id = logical_id
-        self._roots = property_roots(template.document, logical_id)
         self._diagnostics: list[Diagnostic] = []
 
     def read(self, condition: UnresolvedValue | None) -> FunctionDefinition:
@@ -176,7 +188,7 @@ class _FunctionReader:
         )
 
     def _path(self, *keys: str) -> Path:
-        return property_path(self._document, self._id, *keys)
+        return property_path(self._id, *keys)
 
     def _location(self, *keys: str) -> Location:
         return self._document.location(*self._path(*keys))
@@ -190,13 +202,17 @@ class _FunctionReader:
     def _read_name(self) -> Property:
         location = self._document.location("Resources", self._id)
         try:
-            return Property(self._values.resource_name(self._id), location)
+            name = self._values.resource_name(self._id)
+            if len(self._id) > MAX_FUNCTION_NAME and name == self._id[:MAX_FUNCTION_NAME]:
+                text = f"a name has at most {MAX_FUNCTION_NAME} characters: the function is called {name}"
+                self._leave_out(location, text)
+            return Property(name, location)
         except TemplateError as exc:
             return Property(UnresolvedValue.from_error(exc), location)
 
     def _read_code(self) -> FunctionCode:
         """Find the code; where a template has several of these settings, the first of them here is the one deployed."""
-        is_sam = len(self._roots) > 1
+        is_sam = resource_type(self._document, self._id) == SAM_FUNCTION
         name = "CodeUri" if is_sam else "Code"
         if is_sam and (inline := self._read("InlineCode")).value is not None:
             return _inline_code(inline.value, self._location("InlineCode"))
@@ -221,32 +237,31 @@ class _FunctionReader:
                 self._leave_out(self._document.location(*path), "must be text, not a list or a mapping" + _LEFT_OUT)
 
     def _variables(self) -> Mapping[str, tuple[Any, Path]]:
-        """Return the variables with their paths, of Globals and of the function, whose own take precedence."""
-        variables: dict[str, tuple[Any, Path]] = {}
-        for root in reversed(self._roots):
-            path = (*root, "Environment", "Variables")
-            try:
-                members = self._values.get_members(*path)
-            except TemplateError as exc:
-                self._leave_out(self._document.location(*path), exc.text + "; its variables are left out")
-                continue
-            # A null is a variable that is not set; AWS::NoValue, which removes one, is a value of its own.
-            variables |= {name: (value, (*path, name)) for name, value in members.items() if value is not None}
-        return variables
+        """Return the variables, unresolved, with their paths."""
+        path = self._path("Environment", "Variables")
+        try:
+            members, path = self._values.follow(*path)
+        except TemplateError as exc:
+            self._leave_out(self._document.location(*path), exc.text + "; its variables are left out")
+            return {}
+        return {name: (value, (*path, name)) for name, value in members.items()} if is_mapping(members) else {}
 
     def _read_layers(self) -> Iterator[FilePath]:
-        # SAM appends a function's layers to those of Globals.
-        for root in reversed(self._roots):
-            layers = self._document.get(*root, "Layers")
-            for index, layer in enumerate(layers if is_list(layers) else ()):
-                if (path := self._read_layer(layer, (*root, "Layers", index))) is not None:
-                    yield path
+        try:
+            layers, path = self._values.follow(*self._path("Layers"))
+        except TemplateError as exc:
+            self._leave_out(exc.location, exc.text + "; the layers are left out")
+            return
+        for index, layer in enumerate(layers if is_list(layers) else ()):
+            if (content := self._read_layer(layer, (*path, index))) is not None:
+                yield content
 
     def _read_layer(self, layer: Any, path: Path) -> FilePath | None:
         """Return the directory or zip file of a layer; one that is not on this machine is reported."""
-        logical_id = find_referenced_id(layer)
-        name = LAYER_CONTENT.get(resource_type(self._document, logical_id)) if logical_id is not None else None
         try:
+            # Not resolved: the layer of this template is meant, whose Ref is an ARN after the deployment.
+            logical_id = find_referenced_id(self._values.choose(layer, path)[0])
+            name = LAYER_CONTENT.get(resource_type(self._document, logical_id)) if logical_id is not None else None
             if logical_id is None or name is None:
                 layer = self._values.resolve(layer, path)
                 # AWS::NoValue, in place of a layer that a condition removes.
@@ -282,7 +297,11 @@ def _find_code(code: Any, property_name: str, location: Location, directory: Fil
     if isinstance(code, UnresolvedValue):
         return FunctionCode("unresolved", location, error=code)
     if code is None:
-        return FunctionCode("missing", location, property_name=property_name)
+        # SAM packages the directory of the template then; CloudFormation has no such default.
+        is_sam = property_name == "CodeUri"
+        return FunctionCode(
+            "directory" if is_sam else "missing", location, directory if is_sam else None, property_name=property_name
+        )
     if is_mapping(code) and property_name == "Code":
         if code.get("ZipFile") is not None:
             return FunctionCode("inline", location, source=str(code["ZipFile"]))

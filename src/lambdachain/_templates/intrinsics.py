@@ -20,6 +20,7 @@ from .properties import FUNCTION_TYPES, is_intrinsic, logical_ids, property_path
 from .resource_types import RESOURCE_TYPES, get_attribute, get_reference
 from .work_budget import BudgetExceededError, WorkBudget
 
+MAX_FUNCTION_NAME: Final = 64
 _PLACEHOLDER: Final = re.compile(r"\$\{(!?)([^${}]+)\}")
 # What SAM's AutoPublishAlias makes of a function: `!Ref Function.Version`, `!Ref Function.Alias`.
 _GENERATED: Final = re.compile(r"(\w+)\.(Version|Alias)")
@@ -58,7 +59,7 @@ class IntrinsicResolver:
             "Fn::Base64": lambda text, path: base64.b64encode(self._text(text, path).encode()).decode(),
             "Fn::Equals": self._equals,
             "Fn::FindInMap": self._find_in_map,
-            "Fn::GetAZs": lambda _region, _path: [self.aws_location.region + zone for zone in "abc"],
+            "Fn::GetAZs": self._get_zones,
             "Fn::GetAtt": self._get_attribute,
             "Fn::If": self._if,
             "Fn::ImportValue": self._import,
@@ -79,34 +80,59 @@ class IntrinsicResolver:
         Raises:
             TemplateError: The value cannot be resolved on this machine.
         """
-        value = self.resolve(self._follow(path), path)
+        value = self.resolve(*self.follow(*path))
         return None if value is NO_VALUE else value
 
-    def get_members(self, *path: str | int) -> Mapping[str, Any]:
-        """Return the mapping at *path* with its values unresolved, so that one can fail without the others.
+    def follow(self, *path: str | int) -> tuple[Any, Path]:
+        """Return the mapping or list at *path* with its values unresolved, and where it is written.
+
+        So one value inside can fail without the others. What does not exist, or is ``AWS::NoValue``, is ``None``.
 
         Raises:
             TemplateError: It is an intrinsic function that cannot be resolved on this machine.
         """
-        members = self._expand(self._follow(path), path)
-        return members if is_mapping(members) else {}
+        return self._expand(*self.locate(*path))
 
-    def _follow(self, path: Path) -> Any:
-        """Return what is at *path*; a mapping on the way may be an intrinsic function, such as ``Fn::If``."""
+    def locate(self, *path: str | int) -> tuple[Any, Path]:
+        """Return what is written at *path*, and where: only the conditions of ``Fn::If`` on the way are decided.
+
+        Raises:
+            TemplateError: An intrinsic function on the way cannot be resolved on this machine.
+        """
         tree: Any = self.document.tree
-        for index, step in enumerate(path):
-            tree = self._expand(tree, path[:index])
+        place: Path = ()
+        for step in path:
+            tree, place = self._expand(tree, place)
             if is_mapping(tree):
-                tree = tree.get(str(step))
+                tree, place = tree.get(str(step)), (*place, step)
             elif is_list(tree) and isinstance(step, int) and step < len(tree):
-                tree = tree[step]
+                tree, place = tree[step], (*place, step)
             else:
-                return None
-        return tree
+                return None, path
+        return self.choose(tree, place)
 
-    def _expand(self, tree: Any, path: Path) -> Any:
-        is_value = isinstance(tree, UnresolvedValue) or (is_mapping(tree) and is_intrinsic(tree))
-        return self.resolve(tree, path) if is_value else tree
+    def choose(self, tree: Any, path: Path) -> tuple[Any, Path]:
+        """Replace ``Fn::If`` with the branch that counts, unresolved; ``AWS::NoValue`` is ``None``.
+
+        Raises:
+            TemplateError: Its condition cannot be resolved on this machine.
+        """
+        while is_mapping(tree) and is_list(branches := tree.get("Fn::If")) and len(tree) == 1 and len(branches) == 3:
+            branch = 1 if self._decide(branches[0], (*path, "Fn::If", 0)) else 2
+            tree, path = branches[branch], (*path, "Fn::If", branch)
+        return (None if is_mapping(tree) and tree == {"Ref": "AWS::NoValue"} else tree), path
+
+    def _expand(self, tree: Any, path: Path) -> tuple[Any, Path]:
+        tree, path = self.choose(tree, path)
+        if isinstance(tree, UnresolvedValue) or (is_mapping(tree) and is_intrinsic(tree)):
+            tree = self.resolve(tree, path)
+        return (None if tree is NO_VALUE else tree), path
+
+    def _decide(self, condition: Any, path: Path) -> bool:
+        try:
+            return bool(self._budget.run(lambda: self.is_true(condition, path)))
+        except BudgetExceededError as exc:
+            raise self._error(path, str(exc)) from None
 
     def resolve(self, tree: Any, path: Path) -> Any:
         """Resolve *tree*, which is at *path*.
@@ -147,7 +173,10 @@ class IntrinsicResolver:
         if setting is None:
             return logical_id
         name = self.get("Resources", logical_id, "Properties", setting)
-        return logical_id if name is None else str(name)
+        if name is None:
+            # CloudFormation shortens what it makes of a long logical id too.
+            return logical_id[:MAX_FUNCTION_NAME] if kind in FUNCTION_TYPES else logical_id
+        return str(name)
 
     def is_deployed(self, logical_id: str) -> bool:
         """Check whether a resource is deployed: it has no condition, or its condition is true.
@@ -223,6 +252,10 @@ class IntrinsicResolver:
         if name.startswith("AWS::"):
             return self._pseudo_parameter(name, path)
         if (parameter := self.document.get("Parameters", name)) is not None:
+            if str(parameter.get("Type")).startswith("AWS::SSM::Parameter::Value<"):
+                # Its default is the name of an SSM parameter, which the function must not take for the value.
+                text = f"only AWS knows the SSM parameter {parameter.get('Default')!r}: pass --parameter {name}=VALUE"
+                raise self._error(path, text)
             if "Default" not in parameter:
                 raise self._error(path, f"parameter {name!r} has no default: pass --parameter {name}=VALUE")
             return self._parameter(name, parameter["Default"])
@@ -237,7 +270,7 @@ class IntrinsicResolver:
     def _parameter(self, name: str, value: Any) -> Any:
         # From the command line and from a default alike, a list is one text with commas.
         kind = str(self.document.get("Parameters", name, "Type") or "")
-        if kind == "CommaDelimitedList" or kind.startswith("List<"):
+        if kind.removeprefix("AWS::SSM::Parameter::Value<").startswith(("CommaDelimitedList", "List<")):
             return [item.strip() for item in str(value).split(",")]
         return to_text(value) if isinstance(value, bool | int | float) else value
 
@@ -291,7 +324,7 @@ class IntrinsicResolver:
 
     def _published_arn(self, function: str, what: str, path: Path) -> str:
         """Return the ARN of the version or the alias that ``AutoPublishAlias`` makes."""
-        alias = self.get(*property_path(self.document, function, "AutoPublishAlias"))
+        alias = self.get(*property_path(function, "AutoPublishAlias"))
         if alias is None:
             raise self._error(path, f"{function} has no AutoPublishAlias")
         return str(self.aws_location.arn(self.resource_name(function), "1" if what == "Version" else str(alias)))
@@ -332,6 +365,10 @@ class IntrinsicResolver:
         # Only the branch that counts: the other often refers to what this stage or region does not have.
         return self.resolve(yes, (*path, 1)) if self.is_true(condition, path) else self.resolve(no, (*path, 2))
 
+    def _get_zones(self, argument: Any, path: Path) -> list[str]:
+        region = self._text(argument, path) or self.aws_location.region
+        return [region + zone for zone in "abc"]
+
     def _equals(self, argument: Any, path: Path) -> bool:
         one, other = argument
         return self._text(one, (*path, 0)) == self._text(other, (*path, 1))
@@ -347,9 +384,13 @@ class IntrinsicResolver:
     def _find_in_map(self, argument: Any, path: Path) -> Any:
         names = [self._text(name, (*path, index)) for index, name in enumerate(argument[:3])]
         found = self.document.get("Mappings", *names)
-        if found is None:
+        if found is not None:
+            return found
+        # A fourth argument with a default belongs to the transform AWS::LanguageExtensions.
+        options: Mapping[str, Any] = argument[3] if len(argument) > 3 else {}
+        if "DefaultValue" not in options:
             raise self._error(path, f"mapping {'.'.join(names)} is not defined")
-        return found
+        return self.resolve(options["DefaultValue"], (*path, 3, "DefaultValue"))
 
     def _import(self, argument: Any, path: Path) -> str:
         name = self._text(argument, path)

@@ -70,7 +70,7 @@ def read_invocation_configs(
 def _read_own_config(template: Template, logical_id: str) -> InvocationConfig:
     """Read the function's own properties."""
     config = InvocationConfig()
-    path = property_path(template.document, logical_id, "AutoPublishAlias")
+    path = property_path(logical_id, "AutoPublishAlias")
     location = template.document.location(*path)
     try:
         if (alias := template.values.get(*path)) is not None:
@@ -79,10 +79,11 @@ def _read_own_config(template: Template, logical_id: str) -> InvocationConfig:
             config = replace(config, versions=("1",), aliases=aliases)
             config = replace(config, locations={"versions": location, "aliases": location})
     except TemplateError as exc:
-        config = replace(config, diagnostics=(exc.to_diagnostic(),))
-    config = _with_events(config, template, property_path(template.document, logical_id, "EventInvokeConfig"))
+        text = f"{exc.text}; the alias is left out"
+        config = replace(config, diagnostics=(Diagnostic(location, text, fatal=False),))
+    config = _with_events(config, template, property_path(logical_id, "EventInvokeConfig"))
     for name in ("DeadLetterQueue", "DeadLetterConfig"):
-        path = property_path(template.document, logical_id, name)
+        path = property_path(logical_id, name)
         values, diagnostics = _resolve_each(template, {"DeadLetter": (*path, "TargetArn")})
         config = _merge_events(config, values, diagnostics, dead_letter=template.document.location(*path))
     return config

@@ -12,7 +12,8 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Path
 from .intrinsics import NO_VALUE
-from .properties import find_referenced_id, is_intrinsic, logical_ids, resource_type
+from .properties import SAM_FUNCTION, find_referenced_id, is_intrinsic, logical_ids, resource_type
+from .sam_resources import generated_role
 from .template import Template
 
 # The managed policies of AWS that allow calls of functions, and the action that they allow.
@@ -54,22 +55,43 @@ class PolicyReader:
     def read_function(self, logical_id: str) -> Iterator[Grant]:
         """Yield what a function is granted."""
         own = ("Resources", logical_id, "Properties")
-        role = self._document.get(*own, "Role")
+        role, path = self._locate((*own, "Role"))
         if role is not None:
             # SAM ignores Policies where a Role is set.
-            yield from self._read_role(role, (*own, "Role"))
+            yield from self._read_role(role, path)
             return
         # SAM makes a role of the function's own policies, and the connectors add to that.
         yield from self._read_policies((*own, "Policies"))
         yield from self._read_connectors(logical_id)
 
-    def _read_statements(self, path: Path) -> Iterator[Grant]:
-        yield from self._read_each_statement(self._document.get(*path), path)
+    def _locate(self, path: Path) -> tuple[Any, Path]:
+        """Return what is at *path* with its conditions decided; one that cannot be is reported, as nothing."""
+        try:
+            return self._values.locate(*path)
+        except TemplateError as exc:
+            self.diagnostics.append(exc.to_diagnostic(fatal=False))
+            return None, path
 
-    def _read_each_statement(self, tree: Any, path: Path) -> Iterator[Grant]:
-        statements = tree if is_list(tree) else [tree]
-        for index, statement in enumerate(statements):
-            place = (*path, index) if is_list(tree) else path
+    def _items(self, path: Path) -> Iterator[tuple[Any, Path]]:
+        """Yield the items of a list, or what stands in its place."""
+        tree, path = self._locate(path)
+        if isinstance(tree, UnresolvedValue):
+            self.diagnostics.append(Diagnostic(tree.location, tree.text, fatal=False))
+        elif is_list(tree):
+            chosen = (self._choose(item, (*path, index)) for index, item in enumerate(tree))
+            yield from ((item, place) for item, place in chosen if item is not None)
+        elif tree is not None:
+            yield tree, path
+
+    def _choose(self, tree: Any, path: Path) -> tuple[Any, Path]:
+        try:
+            return self._values.choose(tree, path)
+        except TemplateError as exc:
+            self.diagnostics.append(exc.to_diagnostic(fatal=False))
+            return None, path
+
+    def _read_statements(self, path: Path) -> Iterator[Grant]:
+        for statement, place in self._items(path):
             if is_mapping(statement) or isinstance(statement, UnresolvedValue):
                 yield from self._report_errors(self._read_statement, statement, place)
 
@@ -77,8 +99,7 @@ class PolicyReader:
         """Yield what policies that are resources of their own grant a role of the template."""
         for logical_id in logical_ids(self._document, "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             path = ("Resources", logical_id, "Properties")
-            roles = self._document.get(*path, "Roles")
-            if any(_is_role(one, role) for one in (roles if is_list(roles) else ())) and self._is_deployed(logical_id):
+            if any(_is_role(one, role) for one, _ in self._items((*path, "Roles"))) and self._is_deployed(logical_id):
                 yield from self._read_statements((*path, "PolicyDocument", "Statement"))
 
     def _is_deployed(self, logical_id: str) -> bool:
@@ -96,6 +117,11 @@ class PolicyReader:
         if logical_id is None or resource_type(self._document, logical_id) != "AWS::IAM::Role":
             self._report(path, "the role is not in this template: its permissions are unknown")
             return
+        function = logical_id.removesuffix("Role")
+        if resource_type(self._document, function) == SAM_FUNCTION and generated_role(function) == logical_id:
+            # The role that SAM generates for another function.
+            yield from self.read_function(function)
+            return
         if logical_id not in self._roles:
             # Functions of one service share a role.
             self._roles[logical_id] = tuple(self._read_role_resource(logical_id))
@@ -103,26 +129,21 @@ class PolicyReader:
 
     def _read_role_resource(self, logical_id: str) -> Iterator[Grant]:
         own = ("Resources", logical_id, "Properties")
-        inline = self._document.get(*own, "Policies")
-        for index in range(len(inline) if is_list(inline) else 0):
-            yield from self._read_statements((*own, "Policies", index, "PolicyDocument", "Statement"))
-        managed = self._document.get(*own, "ManagedPolicyArns")
-        for index, arn in enumerate(managed if is_list(managed) else ()):
-            yield from self._read_managed_policy(arn, (*own, "ManagedPolicyArns", index))
+        for policy, path in self._items((*own, "Policies")):
+            if is_mapping(policy):
+                yield from self._read_statements((*path, "PolicyDocument", "Statement"))
+        for arn, path in self._items((*own, "ManagedPolicyArns")):
+            yield from self._read_managed_policy(arn, path)
         yield from self._read_attached(logical_id)
 
     def _read_policies(self, path: Path) -> Iterator[Grant]:
-        tree = self._document.get(*path)
-        for index, policy in enumerate(tree if is_list(tree) else [] if tree is None else [tree]):
-            place = (*path, index) if is_list(tree) else path
+        for policy, place in self._items(path):
             yield from self._report_errors(self._read_policy, policy, place)
 
     def _read_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
         """Read one of SAM's policies: a document, a policy template, or the name of a managed policy."""
-        if is_mapping(policy) and next(iter(policy), "") in ("Fn::If", "If"):
-            policy = self._values.resolve(policy, path)
         if is_mapping(policy) and "Statement" in policy:
-            yield from self._read_each_statement(policy["Statement"], (*path, "Statement"))
+            yield from self._read_statements((*path, "Statement"))
         elif is_mapping(policy) and _SAM_INVOKE in policy:
             yield from self._read_sam_template(policy[_SAM_INVOKE], (*path, _SAM_INVOKE))
         elif isinstance(policy, str) or (is_mapping(policy) and is_intrinsic(policy)):

@@ -16,6 +16,7 @@ LAYER_CONTENT: Final[Mapping[str, str]] = {
     "AWS::Serverless::LayerVersion": "ContentUri",
     "AWS::Lambda::LayerVersion": "Content",
 }
+NESTED_TYPES: Final = frozenset({"AWS::CloudFormation::Stack", "AWS::Serverless::Application"})
 
 
 def resource_type(document: Document, logical_id: str) -> str:
@@ -33,16 +34,9 @@ def logical_ids(document: Document, *types: str) -> Iterator[str]:
             yield logical_id
 
 
-def property_roots(document: Document, logical_id: str) -> list[Path]:
-    """Return where a resource's properties may be written: its own, then SAM's ``Globals`` for a function of SAM's."""
-    own: Path = ("Resources", logical_id, "Properties")
-    return [own, ("Globals", "Function")] if resource_type(document, logical_id) == SAM_FUNCTION else [own]
-
-
-def property_path(document: Document, logical_id: str, *keys: str) -> Path:
-    """Return where a property is written: the first of its roots that has it, or else the resource's own."""
-    roots = property_roots(document, logical_id)
-    return next((path for root in roots if document.get(*(path := (*root, *keys))) is not None), (*roots[0], *keys))
+def property_path(logical_id: str, *keys: str) -> Path:
+    """Return where a property of a resource is, after SAM's ``Globals`` have been merged."""
+    return ("Resources", logical_id, "Properties", *keys)
 
 
 def is_intrinsic(tree: Mapping[str, Any]) -> bool:

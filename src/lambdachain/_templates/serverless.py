@@ -1,7 +1,7 @@
 """Convert a ``serverless.yml`` to the template of the functions that the Serverless Framework would deploy.
 
-The result is a SAM template, so that everything after this stage reads one format: what ``provider`` sets for all
-functions is in ``Globals``. Names, logical ids and defaults are the framework's.
+The result is a SAM template, so that everything after this stage reads one format. Names, logical ids and defaults are
+the framework's, and each function has what ``provider`` sets for all.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Document, Path
 from .properties import SAM_FUNCTION, is_intrinsic
 
-_DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 6, "memorySize": 1024}
+_DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 6, "memorySize": 1024, "runtime": "nodejs20.x"}
 _PROPERTIES: Final[Mapping[str, str]] = {
     "handler": "Handler",
     "runtime": "Runtime",
@@ -30,6 +30,12 @@ _EVENT_PROPERTIES: Final[Mapping[str, str]] = {
 # A zip file that is deployed instead of the directory, of a function, a layer, or the whole service.
 _ARTIFACT: Final[Path] = ("package", "artifact")
 _SECTIONS: Final = ("Parameters", "Mappings", "Conditions", "Resources")
+# The settings for which a function publishes an alias, by the end of its logical id, and the alias's name.
+_ALIASES: Final[Mapping[str, tuple[str, str]]] = {
+    "provisionedConcurrency": ("ProvConc", "provisioned"),
+    "snapStart": ("SnapStart", "snapstart"),
+    "durableConfig": ("Durable", "durable"),
+}
 _SHARED_ROLE: Final = "IamRoleLambdaExecution"
 # The second is what the first was called up to version 2 of the framework.
 _SHARED_STATEMENTS: Final[tuple[Path, ...]] = (
@@ -57,6 +63,11 @@ def stack_name(document: Document) -> str:
     Raises:
         TemplateError: The service has no name, or its name or stage cannot be resolved.
     """
+    name = document.get("provider", "stackName")
+    return name if isinstance(name, str) and name else _function_prefix(document)
+
+
+def _function_prefix(document: Document) -> str:
     name = _require(document.get("service"))
     name = _require(name.get("name")) if is_mapping(name) else name
     if not name:
@@ -77,7 +88,7 @@ class _Converter:
 
     def __init__(self, document: Document) -> None:
         self._document = document
-        self._stack = stack_name(document)
+        self._prefix = _function_prefix(document)
         self._tree: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
         self._origins: dict[Path, Path] = {}
         self._diagnostics = list(document.diagnostics)
@@ -87,7 +98,6 @@ class _Converter:
         self._add_own_resources()
         functions = list(self._functions())
         self._logical_ids = {key: logical_id_for(key) for _, key, _ in functions}
-        self._add_globals()
         self._add_layers()
         self._add_shared_role()
         for path, key, function in functions:
@@ -98,6 +108,11 @@ class _Converter:
 
     def _functions(self) -> Iterator[tuple[Path, str, Any]]:
         """Yield each function with its path and key; ``functions`` is a mapping, or a list of mappings."""
+        provider = self._document.get("provider", "name")
+        if isinstance(provider, str) and provider != "aws":
+            text = f"the provider is {provider!r}, not aws: its functions are not Lambda functions"
+            self._diagnostics.append(Diagnostic(self._document.location("provider", "name"), text, fatal=False))
+            return
         functions = _require(self._document.get("functions"))
         if is_mapping(functions):
             yield from ((("functions", key), key, function) for key, function in functions.items())
@@ -122,17 +137,6 @@ class _Converter:
         for key, value in section.items() if is_mapping(section) else ():
             self._tree[name][key] = value
             self._origins[name, key] = (*path, key)
-
-    def _add_globals(self) -> None:
-        root = ("Globals", "Function")
-        provider: Path = ("provider",)
-        properties = {
-            name: self._at((*root, name), (*provider, setting))
-            for setting, name in _PROPERTIES.items()
-            if self._document.get(*provider, setting) is not None
-        }
-        properties["Environment"] = self._environment(root, provider)
-        self._tree["Globals"] = {"Function": properties}
 
     def _add_layers(self) -> None:
         layers = self._document.get("layers")
@@ -174,13 +178,8 @@ class _Converter:
         self._origins |= {root: origin, (*root, "FunctionName"): (*origin, "name")}
         properties["CodeUri"] = self._code(root, origin)
         for setting, name in _PROPERTIES.items():
-            if settings.get(setting) is not None:
-                properties[name] = settings[setting]
-                self._origins[*root, name] = (*origin, setting)
-            # As in the framework, 0 counts as not set.
-            elif setting in _DEFAULTS and not self._document.get("provider", setting):
-                properties[name] = _DEFAULTS[setting]
-                self._origins[*root, name] = origin
+            if (found := self._find_setting(setting, settings, origin)) is not None:
+                properties[name], self._origins[*root, name] = found
         if settings.get("image") is not None:
             properties |= {"PackageType": "Image", "ImageUri": settings["image"]}
             self._origins |= {(*root, "PackageType"): (*origin, "image"), (*root, "ImageUri"): (*origin, "image")}
@@ -194,14 +193,31 @@ class _Converter:
         if (condition := settings.get("condition")) is not None:
             self._tree["Resources"][logical_id]["Condition"] = condition
         # The framework appends a hash of the code to this logical id, so that nothing can refer to it.
-        if self._is_versioned(settings):
+        aliases = [setting for setting in _ALIASES if settings.get(setting)]
+        if aliases or self._is_versioned(settings):
             version = {"FunctionName": {"Ref": logical_id}}
             self._add_resource(f"{logical_id}Version", "AWS::Lambda::Version", version, origin)
+        # The framework publishes one alias: the first of these takes precedence.
+        for setting in aliases[:1]:
+            self._add_alias(logical_id, setting, settings[setting], (*origin, setting))
+
+    def _add_alias(self, logical_id: str, setting: str, value: Any, origin: Path) -> None:
+        part, name = _ALIASES[setting]
+        own = value.get("alias") if is_mapping(value) and setting == "provisionedConcurrency" else None
+        if isinstance(own, str) and own and own != name:
+            part, name = f"{part}{_normalize(own)}", own
+        properties = {
+            "FunctionName": {"Ref": logical_id},
+            "FunctionVersion": _attribute(f"{logical_id}Version", "Version"),
+            "Name": name,
+        }
+        alias = f"{logical_id.removesuffix('LambdaFunction')}{part}LambdaAlias"
+        self._add_resource(alias, "AWS::Lambda::Alias", properties, origin)
 
     def _name(self, settings: Mapping[str, Any], key: str) -> Any:
         name = settings.get("name")
         if name is None or name == "":
-            return f"{self._stack}-{key}"
+            return f"{self._prefix}-{key}"
         return name if isinstance(name, UnresolvedValue) or is_mapping(name) else str(name)
 
     def _code(self, root: Path, origin: Path) -> Any:
@@ -212,9 +228,33 @@ class _Converter:
         self._origins[*root, "CodeUri"] = origin
         return "."
 
+    def _find_setting(self, setting: str, settings: Mapping[str, Any], origin: Path) -> tuple[Any, Path] | None:
+        """Return a setting of a function and where it is: its own, or else the provider's or the framework's."""
+        own = settings.get(setting)
+        if setting not in _DEFAULTS:
+            return None if own is None else (own, (*origin, setting))
+        # As in the framework, 0 counts as not set.
+        if own:
+            return own, (*origin, setting)
+        if shared := self._document.get("provider", setting):
+            return shared, ("provider", setting)
+        is_image = settings.get("image") is not None
+        return None if setting == "runtime" and is_image else (_DEFAULTS[setting], origin)
+
     def _environment(self, root: Path, origin: Path) -> dict[str, Any]:
+        """Return the variables of the provider and of the function; a null of the function's removes one."""
+        path: Path = (*root, "Environment", "Variables")
         self._origins[*root, "Environment"] = (*origin, "environment")
-        return {"Variables": self._at((*root, "Environment", "Variables"), (*origin, "environment"))}
+        variables: dict[str, Any] = {}
+        for place in (("provider", "environment"), (*origin, "environment")):
+            found = self._document.get(*place)
+            if isinstance(found, UnresolvedValue):
+                text = f"{found.text}; its variables are left out"
+                self._diagnostics.append(Diagnostic(self._document.location(*place), text, fatal=False))
+            elif is_mapping(found):
+                variables |= found
+                self._origins |= {(*path, name): (*place, name) for name in found}
+        return {"Variables": variables}
 
     def _role(self, logical_id: str, settings: Mapping[str, Any], root: Path, origin: Path) -> Any:
         """Return the role of a function: one it names, one of its own statements, or the service's."""

@@ -14,14 +14,15 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .context import TemplateContext
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Document, Path, parse_yaml
+from .dotenv import is_dotenv_read, load_dotenv
 from .work_budget import BudgetExceededError, WorkBudget
 
 _ADDRESS: Final = re.compile(r"(\w+)(?:\(([^()]*)\))?(?::(.*))?", re.DOTALL)
 _LITERALS: Final[Mapping[str, Any]] = {"true": True, "false": False, "null": None}
+_STRINGS_TO_BOOLEANS: Final[Mapping[str, bool]] = {"true": True, "1": True, "false": False, "0": False}
 _MISSING: Final = object()
-_SOURCES: Final = frozenset(
-    ("self", "env", "opt", "sls", "aws", "param", "file", "strToBool", "cf", "ssm", "s3", "git")
-)
+# A source that only the framework or a plugin of it knows is one too, or its text would be served as the value.
+_SOURCE: Final = re.compile(r"[a-z][a-zA-Z0-9]*(?:\(|:(?!:)|(?<=^cf)\.)")
 # What is deployed. The rest, `custom` and `params` above all, is only referred to: replacing it here would report
 # variables that nothing uses.
 _SECTIONS: Final = ("service", "provider", "package", "functions", "layers", "resources")
@@ -40,6 +41,12 @@ def replace_variables(document: Document, context: TemplateContext, read_file: C
     resolver = _VariableResolver(document, context, read_file)
     # First, while there is a budget: without its stage no function has a name.
     stage = resolver.resolve_stage()
+    if is_dotenv_read(document):
+        # The stage may come from `.env` itself, which cannot be the file of that stage then.
+        known = None if isinstance(stage, UnresolvedValue) else stage
+        environment = {**load_dotenv(known, read_file), **context.environment}
+        resolver = _VariableResolver(document, replace(context, environment=environment), read_file)
+        stage = resolver.resolve_stage()
     tree = {name: resolver.replace_each(document.get(name), (name,)) for name in _SECTIONS}
     provider = tree["provider"]
     diagnostics = document.diagnostics
@@ -85,10 +92,12 @@ class _VariableResolver:
             return UnresolvedValue.from_error(exc)
 
     def _stage(self) -> Any:
-        return self._options.get("stage") or self._get("provider", "stage") or "dev"
+        return self._options.get("stage") or self._get("provider", "stage")
 
     def _get(self, *steps: str | int) -> Any:
-        return self._walk(self._document.tree, steps, ())
+        found = self._walk(self._document.tree, steps, ())
+        # The framework adds this setting where it is missing.
+        return "dev" if found is None and steps == ("provider", "stage") else found
 
     def _replace(self, tree: Any, path: Path) -> Any:
         self._budget.spend_step()
@@ -134,8 +143,9 @@ class _VariableResolver:
         if len(pieces) == 1:
             return pieces[0]
         for piece in pieces:
-            if isinstance(piece, Mapping | list):
-                raise self._error(path, f"{text!r} inserts a list or a mapping into text")
+            if piece is None or isinstance(piece, Mapping | list):
+                what = "null" if piece is None else "a list or a mapping"
+                raise self._error(path, f"{text!r} inserts {what} into text")
         written = [_to_text(piece) for piece in pieces]
         self._budget.spend(sum(map(len, written)))
         return "".join(written)
@@ -186,7 +196,7 @@ class _VariableResolver:
             "sls": lambda: str(self._stage()) if address == "stage" else {"instanceId": "local"}.get(address),
             "aws": lambda: self._from_aws(address),
             "file": lambda: self._file(argument or "", address, path),
-            "strToBool": lambda: {"true": True, "1": True, "false": False, "0": False}.get((argument or "").lower()),
+            "strToBool": lambda: _STRINGS_TO_BOOLEANS.get((argument or "").strip(" '\"").lower()),
         }
         # What only AWS knows, such as ${ssm:/shop/key}, may be passed by its own text as a parameter.
         return lookups[source]() if source in lookups else self._options.get(text.strip(), _MISSING)
@@ -195,13 +205,17 @@ class _VariableResolver:
         return {"accountId": self._aws_location.account_id, "region": self._aws_location.region}.get(address or "")
 
     def _parameter(self, name: str) -> Any:
-        """Return a value of the file's own ``params``: the stage's, or the default."""
-        found = self._get("params", str(self._stage()), name)
-        return self._get("params", "default", name) if found is None else found
+        """Return a value of the file's own parameters: the stage's, or the default."""
+        # `stages` is version 4's place for them, which takes precedence over `params`.
+        for stage in (str(self._stage()), "default"):
+            for path in (("stages", stage, "params", name), ("params", stage, name)):
+                if (found := self._get(*path)) is not None:
+                    return found
+        return None
 
     def _file(self, name: str, address: str | None, path: Path) -> Any:
         suffix = PurePosixPath(name).suffix
-        if suffix in (".js", ".ts", ".cjs", ".mjs"):
+        if suffix in (".js", ".cjs", ".mjs", ".ts", ".cts", ".mts"):
             raise self._error(path, f"{name} is a program, which is not run: only YAML, JSON and text files are read")
         try:
             text = self._read_file(name)
@@ -209,7 +223,7 @@ class _VariableResolver:
             # As with the framework, a missing file is a missing value: `${file(local.yml):key, 'default'}`.
             return _MISSING
         self._budget.spend(len(text))
-        if suffix not in (".yml", ".yaml", ".json"):
+        if suffix not in (".yml", ".yaml", ".json", ".tfstate"):
             return text
         tree = parse_yaml(text, name, "serverless").tree
         return self._walk(tree, tuple(address.split(".")) if address else (), path)
@@ -230,6 +244,11 @@ def _split(text: str) -> list[tuple[bool, str]]:
         end = _find_closing_brace(text, start + 2)
         if end == -1:
             break
+        if text[start - 1 : start] == "\\":
+            # An escaped variable is text, without the backslash.
+            pieces.append((False, text[position : start - 1] + text[start : end + 1]))
+            position = end + 1
+            continue
         pieces += [(False, text[position:start]), (True, text[start + 2 : end])]
         position = end + 1
     pieces.append((False, text[position:]))
@@ -273,9 +292,7 @@ def _alternatives(inside: str) -> list[str]:
 
 def _is_framework_variable(text: str) -> bool:
     """Check whether a variable is the framework's; ``${AWS::Region}`` and ``${Table}`` are CloudFormation's."""
-    # Plugins define sources of their own; without a list of the known ones, `${Table.Arn}` of a Fn::Sub would be one.
-    match = re.match(r"(\w+)(?=[:(.])(?!::)", text)
-    return text.startswith("${") or (match is not None and match[1] in _SOURCES)
+    return text.startswith("${") or _SOURCE.match(text) is not None
 
 
 def _advice(variable: str) -> str:
@@ -284,12 +301,12 @@ def _advice(variable: str) -> str:
         return f": pass --parameter {name}=VALUE"
     if source == "env":
         return f": set {name} in the environment of this command"
-    if source.partition(".")[0].partition("(")[0] in ("cf", "ssm", "s3"):
-        return f" outside AWS: pass --parameter {variable}=VALUE"
-    return ""
+    if source.partition("(")[0] in ("self", "file", "strToBool", "sls"):
+        return ""
+    return f" outside AWS: pass --parameter {variable}=VALUE"
 
 
 def _to_text(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    return "" if value is None else str(value)
+    return str(value)

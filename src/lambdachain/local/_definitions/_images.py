@@ -48,7 +48,7 @@ def _find_build_context(template: Template, logical_id: str) -> tuple[Path | Non
 def _read_command(template: Template, logical_id: str) -> str | None:
     """Return the command that the template sets, which takes precedence over that of the Dockerfile."""
     try:
-        command = template.values.get(*property_path(template.document, logical_id, "ImageConfig", "Command"))
+        command = template.values.get(*property_path(logical_id, "ImageConfig", "Command"))
     except TemplateError:
         return None
     return _find_handler(command)

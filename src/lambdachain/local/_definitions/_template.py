@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, TemplateError, UnresolvedValue
-from lambdachain._templates.document import Document
-from lambdachain._templates.functions import FunctionDefinition, read_functions
+from lambdachain._templates.functions import FunctionDefinition, explain_no_functions, read_functions
 from lambdachain._templates.invocation_config import InvocationConfig, read_invocation_configs
 from lambdachain._templates.template import Template
 from lambdachain.local._versions import LocalAlias, LocalVersion
@@ -46,7 +46,11 @@ def declare_system(template: Template, context: TemplateContext) -> tuple[Declar
     if not is_mapping(template.document.get("Resources")):
         return declare_functions(template), []
     tree = read_stack_tree(template, context)
-    return merge_declarations(map(declare_functions, tree.templates), tree.diagnostics), tree.files
+    declarations = merge_declarations(map(declare_functions, tree.templates), tree.diagnostics)
+    if not any(True for each in tree.templates for _ in read_functions(each)):
+        diagnostics = (*declarations.diagnostics, explain_no_functions(template))
+        declarations = replace(declarations, diagnostics=diagnostics)
+    return declarations, tree.files
 
 
 def declare_functions(template: Template) -> Declarations:
@@ -56,7 +60,6 @@ def declare_functions(template: Template) -> Declarations:
     if not is_mapping(document.get("Resources")):
         diagnostics.append(Diagnostic(document.location("Resources"), "Resources must be a mapping"))
         return Declarations(diagnostics=tuple(diagnostics))
-    diagnostics += _find_unread_functions(document)
     functions: list[FunctionDefinition] = []
     skipped: list[SkippedFunction] = []
     for function in read_functions(template):
@@ -69,15 +72,6 @@ def declare_functions(template: Template) -> Declarations:
     configs, found = read_invocation_configs(template, functions)
     builders = [_to_builder(template, function, configs[function.logical_id]) for function in functions]
     return build_functions(builders, [*diagnostics, *found], skipped)
-
-
-def _find_unread_functions(document: Document) -> Iterator[Diagnostic]:
-    """Report the loops, whose functions are not served."""
-    for logical_id in document.get("Resources"):
-        location = document.location("Resources", logical_id)
-        if logical_id.startswith("Fn::ForEach"):
-            text = "Fn::ForEach is not supported: the functions that it creates are not served"
-            yield Diagnostic(location, text, fatal=False)
 
 
 def _to_builder(template: Template, function: FunctionDefinition, config: InvocationConfig) -> FunctionBuilder:
@@ -110,7 +104,10 @@ def _set_property(builder: FunctionBuilder, setting: str, function: FunctionDefi
         if (value := found.require()) is not None:
             builder.set(setting, value, found.location)
     except TemplateError as exc:
-        builder.diagnostics.append(exc.to_diagnostic())
+        # Without a handler nothing can be run; without any other setting, the function runs with Lambda's default.
+        is_needed = name == "Handler"
+        text = exc.text if is_needed else f"{exc.text}; {name} is left out"
+        builder.diagnostics.append(Diagnostic(exc.location, text, fatal=is_needed))
 
 
 def _set_code(builder: FunctionBuilder, function: FunctionDefinition, template: Template) -> None:
