@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -62,7 +62,9 @@ class Run:
         """
         with self._handling_signals():
             try:
-                self._call_all()
+                # The input may have arrived when the signal that stops waiting for it is handled.
+                with suppress(StoppedError):
+                    self._call_all()
             except KeyboardInterrupt:
                 if self.signal is None:
                     raise
@@ -125,4 +127,6 @@ class Run:
             end = "\n" if sys.stderr.isatty() else ""  # of the line that the bar is on
             calls, them = (f"{in_flight} calls", "them") if in_flight > 1 else ("1 call", "it")
             message = f"{end}stopping: waiting for {calls} in flight; press Ctrl-C again to abandon {them}\n"
-            os.write(sys.stderr.fileno(), message.encode())
+            # An error here would look like one of whatever the signal has interrupted.
+            with suppress(OSError):
+                os.write(sys.stderr.fileno(), message.encode())
