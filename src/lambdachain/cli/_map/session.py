@@ -224,8 +224,9 @@ def _check_old_journal(paths: OutputPaths) -> None:
     if header and not paths.progress.exists():
         raise InputError(
             f"{journal} is the journal (format {header[1].decode()}) of an unfinished map of an earlier version of "
-            f"lambdachain. This version keeps the progress of a map in {paths.progress.name} and cannot resume a journal: finish "
-            "the map with the version that began it, or move the journal away and start over, or choose another output"
+            f"lambdachain. This version keeps the progress of a map in {paths.progress.name} and cannot resume a "
+            "journal: finish the map with the version that began it, or move the journal away and start over, or "
+            "choose another output"
         )
 
 
