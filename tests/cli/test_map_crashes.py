@@ -37,10 +37,10 @@ CONCURRENCY: Final = 4
 LOGGED_RUN: Final = f"""
 import os, sys
 from pathlib import Path
-from lambdachain.cli._map import database, lines, payloads
+from lambdachain.cli._map import database, lines, run
 from lambdachain.testing import StubTransport
 from tests.cli.map_runs import MapRuns
-payloads._RESERVED_AT_ONCE = {BLOCK}
+run._RESERVED_AT_ONCE = {BLOCK}
 lines._CHUNK = 512
 database._WAL_PAGES = 100
 directory = Path(sys.argv[1])

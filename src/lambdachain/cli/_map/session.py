@@ -21,10 +21,9 @@ from lambdachain.cli._target_options import TargetOptions
 from .files import open_shared
 from .lines import Input, NoLineStates, Parse, State, check_input
 from .output import OutputFiles
-from .payloads import CountedPayloads, Payloads
 from .reporting import MapReporter
 from .results import FileSink, ResultSink, StreamSink, lost_line
-from .run import Run
+from .run import CountedPayloads, Payloads, Run
 
 if TYPE_CHECKING:
     from lambdachain._client.invoker import Invoker
