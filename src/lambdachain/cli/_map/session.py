@@ -209,7 +209,8 @@ def _check_files(paths: OutputPaths, source: Input) -> None:
         # They are truncated, or removed, and /dev/null must not be.
         if path.exists() and not path.is_file():
             raise InputError(f"{path} is not a regular file: choose another one, or leave out --output")
-    paths.failures.parent.stat()  # raises an error now, not at the first failure
+    if paths.output.parent.exists():
+        paths.failures.parent.stat()  # raises an error now, not at the first failure
 
 
 def _check_old_journal(paths: OutputPaths) -> None:
