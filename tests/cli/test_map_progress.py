@@ -78,19 +78,6 @@ def reserve(store: ProgressStore, *numbers: int) -> None:
     store.reserve([line(number) for number in numbers], None, None)
 
 
-def lost_lines(directory: Path) -> list[int]:
-    """Return the lines that would be lost if the process was killed now: as a copy of its files says."""
-    copy = directory / "copy"
-    shutil.rmtree(copy, ignore_errors=True)
-    copy.mkdir()
-    for path in directory.glob("progress*"):
-        shutil.copy(path, copy)
-    killed = ProgressStore(ProgressFile(copy / "progress", {}, "0", lost_line))
-    found = [number for number, outcome in killed.outcomes(1, 100).items() if outcome.state is State.LOST]
-    killed.close()
-    return found
-
-
 # What a resumed run takes from it
 
 
@@ -139,25 +126,6 @@ def test_a_line_that_is_run_again_keeps_its_failure_until_it_is_started(open_sto
 
     assert before is State.NOT_EXECUTED
     assert open_store().outcomes(1, 1)[1].state is State.LOST
-
-
-def test_an_outcome_starts_one_more_line(open_store: Callable[..., ProgressStore], tmp_path: Path):
-    """The next one that is reserved, in the same commit; the others count as started only when they are."""
-    store = open_store()
-    reserve(store, 1, 2, 3, 4, 5, 6)
-    store.start(1)
-    store.start(2)
-    store.end(1, State.DONE, b"1")
-    after_one = lost_lines(tmp_path)
-    store.end(2, State.DONE, b"2")
-    after_two = lost_lines(tmp_path)
-    store.refuse(3, b"{}", "InvalidRequestError")
-    store.start(4)
-    store.release([5])
-    after_four = lost_lines(tmp_path)
-    store.end(4, State.DONE, b"4")
-
-    assert (after_one, after_two, after_four, lost_lines(tmp_path)) == ([2, 3], [3], [4], [6])
 
 
 def test_reserved_lines_may_have_run_only_where_the_machine_may_have_stopped(

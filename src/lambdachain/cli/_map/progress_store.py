@@ -11,9 +11,8 @@ The output files are derived from it. It makes two promises:
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -32,7 +31,7 @@ _SCHEMA: Final = (
     "CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
     # Results and failures as the output files have them, in the order in which they came.
     """CREATE TABLE outcomes (outcome INTEGER PRIMARY KEY, line INTEGER NOT NULL, state INTEGER NOT NULL, error TEXT,
-    next_line INTEGER, text BLOB NOT NULL)""",
+    text BLOB NOT NULL)""",
     # The last outcome of each line: small rows, which a resume can count; outcome is NULL for a blank line.
     "CREATE TABLE lines (line INTEGER PRIMARY KEY, state INTEGER NOT NULL, checksum INTEGER, outcome INTEGER)",
     # The lines that may be in flight, unless they have another outcome than before; is_started is 0 if only reserved.
@@ -41,7 +40,6 @@ _SCHEMA: Final = (
     # Here and not in a second statement: most of the cost of a statement is that of running it from Python.
     """CREATE TRIGGER update_lines AFTER INSERT ON outcomes BEGIN
     INSERT OR REPLACE INTO lines SELECT new.line, new.state, checksum, new.outcome FROM in_flight WHERE line = new.line;
-    UPDATE in_flight SET is_started = 1 WHERE line = new.next_line;
     END""",
     "CREATE TABLE input_positions (line INTEGER PRIMARY KEY, offset INTEGER NOT NULL, checksum INTEGER NOT NULL)",
     """CREATE TABLE output_position (id INTEGER PRIMARY KEY, is_ordered INTEGER NOT NULL, next_line INTEGER NOT NULL,
@@ -62,7 +60,7 @@ _FAILURES: Final = (
 )
 _RESERVE: Final = "INSERT INTO in_flight SELECT ?, ?, 0, (SELECT outcome FROM lines WHERE line = ?)"
 _START: Final = "UPDATE in_flight SET is_started = 1 WHERE line = ?"
-_END: Final = "INSERT INTO outcomes VALUES (NULL, ?, ?, ?, ?, ?)"
+_END: Final = "INSERT INTO outcomes VALUES (NULL, ?, ?, ?, ?)"
 _DELETE_ENDED: Final = """
     DELETE FROM in_flight WHERE EXISTS (
         SELECT 1 FROM lines WHERE lines.line = in_flight.line AND lines.outcome IS NOT in_flight.old_outcome
@@ -116,8 +114,6 @@ class ProgressStore:
         self.first_to_run = 1
         self.is_new = False
         self._reruns = reruns
-        self._reserved: deque[int] = deque()
-        self._started_ahead: int | None = None
         if overwrite:
             delete_database(file.path)
         self._database = Database(file.path)
@@ -171,20 +167,14 @@ class ProgressStore:
                 execute(_SAVE_OUTPUT_POSITION, output_position)
 
         self._database.commit(change, sync=True)
-        self._reserved.extend(line for line, _, _ in announced)
         self._database.limit_log()
 
     def start(self, line: int) -> None:
         """Record that a reserved line is sent next."""
-        if line != self._started_ahead:
-            self._database.execute(_START, (line,))
-        self._remove_reserved(line)
+        self._database.execute(_START, (line,))
 
     def end(self, line: int, state: State, text: bytes, error: str | None = None) -> int:
         """Record the outcome of a reserved line, and return its number.
-
-        The next reserved line counts as started from now on: mostly, it is sent next, and one commit for both takes
-        half the time. At a crash, one line at most counts as started that was not.
 
         Args:
             line: The line.
@@ -192,28 +182,21 @@ class ProgressStore:
             text: What the output files have of it.
             error: The class of its error; ``None`` for a result.
         """
-        next_line = self._reserved[0] if self._reserved and self._started_ahead is None else None
-        outcome = self._database.execute(_END, (line, state, error, next_line, text))
-        self._started_ahead = self._started_ahead or next_line
-        return outcome
+        return self._database.execute(_END, (line, state, error, text))
 
     def refuse(self, line: int, text: bytes, error: str) -> int:
         """Record that a reserved line cannot be sent: it may be corrected before it is run again."""
 
         def change(execute: Execute) -> int | None:
             execute("UPDATE in_flight SET checksum = NULL WHERE line = ?", (line,))
-            return execute(_END, (line, State.NOT_EXECUTED, error, None, text)).lastrowid
+            return execute(_END, (line, State.NOT_EXECUTED, error, text)).lastrowid
 
-        outcome = int(self._database.commit(change))
-        self._remove_reserved(line)
-        return outcome
+        return int(self._database.commit(change))
 
     def release(self, lines: Iterable[int]) -> None:
         """Record that reserved lines did not run: a later run will run them."""
         rows = [(line,) for line in lines]
         self._database.commit(lambda _: self._database.execute_many("DELETE FROM in_flight WHERE line = ?", rows))
-        for (line,) in rows:
-            self._remove_reserved(line)
 
     def outcomes_in_order(self, next_line: int) -> Iterator[tuple[int, bool, bytes | None]]:
         """Yield the lines from *next_line* on that have an outcome, whether that is final, and the result if any."""
@@ -318,17 +301,11 @@ class ProgressStore:
         def change(execute: Execute) -> None:
             execute(_DELETE_ENDED)
             for (line,) in execute(_LOST_LINES, (not is_exact,)).fetchall():
-                execute(_END, (line, State.LOST, "OutcomeUnknownError", None, file.lost_line(line)))
+                execute(_END, (line, State.LOST, "OutcomeUnknownError", file.lost_line(line)))
             execute("DELETE FROM in_flight")
             execute(_SAVE_BOOT, (current,))
 
         self._database.commit(change, sync=True)
-
-    def _remove_reserved(self, line: int) -> None:
-        if line == self._started_ahead:
-            self._started_ahead = None
-        with suppress(ValueError):
-            self._reserved.remove(line)  # nearly always the first one
 
     def _first_to_run(self) -> int:
         rerun = self._database.get(_FIRST_RERUN, (_mask(self._reruns),))[0]
