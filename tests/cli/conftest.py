@@ -133,8 +133,9 @@ def command() -> list[str]:
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    """Return this process's variables without those that select a real AWS."""
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+    """Return this process's variables without those that select a real AWS, or that change how output is written."""
+    hidden = ("AWS_", "PYTEST_", "PYTHONUNBUFFERED")
+    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
 
 
 @pytest.fixture

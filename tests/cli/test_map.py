@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import resource
 import signal
 import subprocess
 import sys
@@ -386,6 +388,57 @@ def test_a_full_disk_behind_standard_output_is_an_error(lambdachain: Run, lines:
     assert "Traceback" not in ran.stderr
 
 
+@pytest.fixture
+def shell(
+    command: list[str], environment: dict[str, str], near: Any, tmp_path: Path
+) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Map one line from standard input in a shell, with a redirection."""
+
+    def run(redirection: str) -> subprocess.CompletedProcess[str]:
+        shell = ["sh", "-c", f'exec "$@" {redirection}', "sh", *command, "map", "f"]
+        around = {**environment, **near.environment}
+        return subprocess.run(shell, cwd=tmp_path, env=around, input="1\n", capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("closed", "status", "message"),
+    [
+        ("<&-", 7, "error: standard input: Bad file descriptor"),
+        (">&-", 7, "error: <stdout>: Bad file descriptor"),
+        ("2>&-", 0, ""),
+    ],
+)
+def test_a_closed_stream_is_an_error_of_one_line(
+    shell: Callable[[str], subprocess.CompletedProcess[str]], closed: str, status: int, message: str
+):
+    """A file of the map must not get the descriptor of a stream, where the interpreter may write messages."""
+    ran = shell(closed)
+
+    assert (ran.returncode, ran.stderr.strip().splitlines()[-1:]) == (status, [message] if message else [])
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_signal_waits_where_nobody_reads_its_message(launch: Any, lines: Any, near: Any, eventually: Any):
+    """The results in flight are more than the message."""
+    path = lines({"n": n} for n in range(1500))
+    read_end, write_end = os.pipe()
+    process = launch("f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20", stderr=write_end)
+    os.close(write_end)
+    eventually(lambda: len(near.received()) > 100)
+    os.close(read_end)
+    process.send_signal(signal.SIGINT)
+    process.wait(timeout=30)
+    sent = len(near.received())
+    second = launch("f", "in.jsonl", "-o", "out.jsonl")
+    second.communicate(timeout=60)
+
+    assert 100 < sent < 1500
+    assert (second.returncode, len(near.received())) == (0, 1500)
+    assert [result["line"] for result in read(path.with_name("out.jsonl"))] == list(range(1, 1501))
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_waits_for_calls_in_flight_and_the_next_run_resumes(
     launch: Any, lines: Any, fast_lambda: Any, number: signal.Signals, eventually: Any
@@ -505,6 +558,27 @@ def test_a_full_disk_loses_no_result(lambdachain: Run, lines: Any, near: Any, di
     assert 100 < sent < 2000
     assert (second.returncode, [result["line"] for result in results]) == (0, list(range(1, 2001)))
     assert sorted(payload["n"] for payload in near.received()) == list(range(2000))
+
+
+def test_a_limit_on_the_size_of_files_repeats_nothing(lambdachain: Run, lines: Any, near: Any, tmp_path: Path):
+    """SQLite reports it, and a quota, as an input/output error; the room in its log is used again."""
+    lines({"n": n, "text": "x" * 100} for n in range(1500))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, resource.RLIM_INFINITY))
+
+    arguments = ("f", "in.jsonl", "-o", "out.jsonl", "--concurrency", "20")
+    first = lambdachain(*arguments, preexec_fn=limit)
+    sent = len(near.received())
+    second = lambdachain(*arguments)
+
+    assert first.returncode == 7
+    assert "a limit on the size of files or a quota may be reached" in first.stderr.splitlines()[-1]
+    assert 200 < sent < 1500
+    assert second.returncode == 1
+    assert sorted(payload["n"] for payload in near.received()) == list(range(1500))
+    assert {failure["error"] for failure in read(tmp_path / "out.failures.jsonl")} == {"OutcomeUnknownError"}
+    assert len(read(tmp_path / "out.failures.jsonl")) <= 2 * 20
 
 
 @pytest.mark.skipif(not Path("/proc/mounts").exists(), reason="mounts as Linux does")

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from lambdachain.cli._exit_status import InputError
 from lambdachain.cli._map.session import MapArguments, run
 from lambdachain.cli._target_options import TargetOptions
 from lambdachain.testing import StubTransport
@@ -137,3 +138,42 @@ def test_failures_beside_standard_output_follow_no_such_link_either(run_map: Any
     run_map(output=None, failures=tmp_path / "failures")
     assert len((tmp_path / "failures").read_text().splitlines()) == 1
     run_map(output=None, failures=Path("/dev/null"), overwrite=True)
+
+
+@pytest.mark.parametrize("option", ["output", "failures"])
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_not_a_regular_file_is_not_replaced(run_map: Any, tmp_path: Path, option: str, overwrite: bool):
+    """A device or a pipe cannot be continued, and removing ``/dev/null`` would harm every program of the machine."""
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    for name in ("pipe", "link"):
+        with pytest.raises(InputError, match=f"{name} is not a regular file"):
+            run_map(**{option: tmp_path / name}, overwrite=overwrite)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert (tmp_path / "link").is_symlink()
+    assert [path.name for path in tmp_path.glob("*.progress.sqlite")] == ["other.jsonl.progress.sqlite"]
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-journal"])
+def test_progress_that_is_not_a_regular_file_is_an_error(run_map: Any, tmp_path: Path, suffix: str):
+    """It names the file."""
+    os.mkfifo(tmp_path / f"out.jsonl.progress.sqlite{suffix}")
+    with pytest.raises(OSError, match="is not a regular file") as raised:
+        run_map()
+    assert raised.value.filename == str(tmp_path / f"out.jsonl.progress.sqlite{suffix}")
+
+
+@pytest.mark.parametrize("suffix", ["", "-wal", "-journal", "-shm"])
+def test_failures_do_not_overwrite_the_progress(run_map: Any, tmp_path: Path, suffix: str):
+    """The log of the database is a part of it."""
+    path = tmp_path / f"out.jsonl.progress.sqlite{suffix}"
+    with pytest.raises(InputError, match="--failures must differ from"):
+        run_map(failures=path)
+    assert not path.exists()
+
+
+def test_a_directory_for_failures_that_does_not_exist_is_an_error_before_anything_is_sent(run_map: Any, tmp_path: Path):
+    """Not at the first failure."""
+    with pytest.raises(OSError, match="No such file or directory"):
+        run_map(failures=tmp_path / "nowhere" / "failures")
+    assert not (tmp_path / "out.jsonl").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 from lambdachain.cli._exit_status import InputError
+from lambdachain.cli._map.database import Database
 from lambdachain.cli._map.lines import (
     Input,
     Line,
@@ -267,6 +269,20 @@ def test_text_behind_a_last_line_without_a_line_break_changes_that_line(runs: Ma
         runs.run()
 
 
+def test_blank_lines_at_the_end_may_be_removed(runs: MapRuns, tmp_path: Path):
+    """Nothing was run for them; a line that was run may not be removed."""
+    whole = (tmp_path / "in.jsonl").read_text()
+    (tmp_path / "in.jsonl").write_text(f"{whole}\n\n")
+    first = runs.run()
+    (tmp_path / "in.jsonl").write_text(whole)
+    second = runs.run()
+    runs.write_input(LINES - 1)
+
+    assert second == first._replace(called=[])
+    with pytest.raises(InputError, match=f"ends at line {LINES - 1}, but line {LINES} has been run"):
+        runs.run()
+
+
 # How much work that is
 
 
@@ -482,6 +498,64 @@ def test_a_database_that_another_connection_has_is_an_error(runs: MapRuns, progr
     connection.close()
 
     assert all(f"{progress} is in use by another run of map" in message for message in messages)
+
+
+@pytest.mark.parametrize("name", ["out.jsonl", "out.failures.jsonl"])
+def test_progress_that_was_never_begun_does_not_replace_other_files(
+    runs: MapRuns, progress: Path, tmp_path: Path, name: str
+):
+    """They may be of a map that finished since this run has looked, or of one whose progress was emptied."""
+    (tmp_path / name).write_text("before")
+    progress.write_bytes(b"")
+    messages = [refusal(runs), refusal(runs)]
+
+    assert all(f"{name} exists, and there is no {progress.name} to resume from" in message for message in messages)
+    assert ((tmp_path / name).read_text(), progress.exists()) == ("before", False)
+    assert runs.run(overwrite=True).called == EVERY
+
+
+OPEN_WHILE_ANOTHER_RUN_FINISHES = """
+import sys
+from pathlib import Path
+from lambdachain.cli._exit_status import InputError
+from lambdachain.cli._map.database import Database
+
+def finish(event, _arguments):
+    if event == sys.argv[1] and finishing:
+        finishing.pop().delete()
+
+path, finishing = Path("progress"), []
+finished = Database(path)
+finished.use_log()
+finishing.append(finished)
+sys.addaudithook(finish)
+try:
+    Database(path)
+except InputError as exc:
+    print(exc.message, path.exists())
+"""
+
+
+@pytest.mark.parametrize("moment", ["sqlite3.connect", "sqlite3.connect/handle"])
+def test_a_database_that_was_deleted_before_it_was_locked_is_an_error(tmp_path: Path, moment: str):
+    """What is recorded in it would be lost, or recorded in a file that others can read."""
+    command = [sys.executable, "-c", OPEN_WHILE_ANOTHER_RUN_FINISHES, moment]
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+
+    assert ran.stdout.startswith("progress is in use by another run of map")
+    assert ran.stdout.endswith(" False\n")
+
+
+def test_a_log_without_its_database_is_not_used(runs: MapRuns, progress: Path, tmp_path: Path):
+    """A run that finished was killed while it deleted them."""
+    database = Database(tmp_path / "old")
+    database.use_log()
+    database.commit(lambda execute: execute("CREATE TABLE diary (entry TEXT)"))
+    shutil.copy(tmp_path / "old-wal", tmp_path / f"{progress.name}-wal")
+    database.close()
+
+    assert runs.run().called == EVERY
+    assert runs.run().called == []
 
 
 @pytest.mark.parametrize("content", [b"Dear diary\n", bytes(5000), b"SQLite format 3\0" + b"x" * 5000])

@@ -85,6 +85,10 @@ def report_exception(error: Exception | KeyboardInterrupt) -> ExitStatus | None:
         from lambdachain._core.escaping import printable
 
         print_error(printable(f"{error.filename}: {error.strerror}" if error.filename else str(error)))
+        try:
+            sys.stdout.flush()
+        except OSError:
+            _discard_output()
         return ExitStatus.FILE
     return None
 
@@ -130,5 +134,7 @@ def echo(text: str, *, file: IO[Any] | None = None) -> None:
 
 
 def _discard_output() -> None:
-    """Redirect standard output to nowhere: Python flushes it at exit, and a closed pipe would raise again there."""
+    """Redirect standard output to nowhere: Python flushes it at exit, where a closed pipe or a full disk would raise
+    again, and change the exit status.
+    """
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

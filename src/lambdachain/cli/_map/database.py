@@ -14,12 +14,15 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from lambdachain.cli._exit_status import InputError
 
 from .files import open_private, sync_directory
 
-_SIDE_FILES: Final = ("-wal", "-journal", "-shm")
+SIDE_FILES: Final = ("-wal", "-journal", "-shm")
+"""What SQLite appends to the name of a database, for the files that belong to it."""
+
 _PAGE_SIZE: Final = 1024
 _WAL_PAGES: Final = 8192
 # On a disk that may become full the log stays small: it takes room that the results of the calls in flight will need,
@@ -45,13 +48,20 @@ class Database:
         self.path = path
         self._is_syncing = True
         self._log_limit = 0
-        self._connection = _connect(path)
+        self._connection, opened = _connect(path)
+        error: sqlite3.Error | None = None
         try:
-            with self._translate_errors():
-                self._lock()
-        except BaseException:
+            self._lock()
+        except sqlite3.Error as exc:
+            error = exc
+        # The run that had the lock may have finished, and deleted the file that was opened here.
+        is_deleted = not path.exists() or not os.path.samestat(path.stat(), opened)
+        if is_deleted or error:
             self._connection.close()
-            raise
+        if is_deleted:
+            raise InputError(_in_use_message(path))
+        if error:
+            raise _translate(error, path) from error
 
     def use_log(self) -> None:
         """Write to a log from now on (WAL mode): this changes the file, so check first whose it is."""
@@ -99,7 +109,7 @@ class Database:
             self._set_sync(sync=False)
             return self._connection.execute(statement, values).lastrowid or 0
         except sqlite3.Error as exc:
-            if _result_code(exc) != sqlite3.SQLITE_FULL:
+            if not _has_no_room(exc):
                 raise _translate(exc, self.path) from exc
         return int(self.commit(lambda execute: execute(statement, values).lastrowid or 0))
 
@@ -110,7 +120,7 @@ class Database:
             try:
                 return self._attempt(change)
             except sqlite3.Error as exc:
-                if _result_code(exc) != sqlite3.SQLITE_FULL:
+                if not _has_no_room(exc):
                     raise
                 # The log repeats pages that have changed often: move them to the database, and use its room again.
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -129,6 +139,13 @@ class Database:
         # What could not be moved from the log stays there, for the next process to read.
         with suppress(sqlite3.Error):
             self._connection.close()
+
+    def delete(self) -> None:
+        """Delete the database, and close it."""
+        # In this order: once closed, the files of these names may be another run's. SQLite sees that its file is gone,
+        # and does not move the log to it.
+        _unlink(self.path)
+        self.close()
 
     def _lock(self) -> None:
         execute = self._connection.execute
@@ -173,7 +190,7 @@ def delete_database(path: Path) -> None:
     """
     if path.is_symlink() or not path.exists():
         return
-    connection, is_in_use = _connect(path), False
+    connection, is_in_use = _connect(path)[0], False
     try:
         connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("BEGIN EXCLUSIVE")
@@ -185,26 +202,37 @@ def delete_database(path: Path) -> None:
             raise _translate(exc, path) from exc
     finally:
         if not is_in_use:
-            unlink_database(path)  # while the lock keeps others out
+            _unlink(path)  # while the lock keeps others out
         connection.close()
 
 
-def unlink_database(path: Path) -> None:
-    """Delete the files of a database that no other process has open."""
+def _unlink(path: Path) -> None:
+    # The log is last: without it, the database would be one of an earlier moment.
     path.unlink(missing_ok=True)
-    for suffix in _SIDE_FILES:
+    for suffix in SIDE_FILES:
         Path(f"{path}{suffix}").unlink(missing_ok=True)
     sync_directory(path)
 
 
-def _connect(path: Path) -> sqlite3.Connection:
+def _connect(path: Path) -> tuple[sqlite3.Connection, os.stat_result]:
     """Open the database, or create one that only its owner can read; SQLite opens the log with the same mode."""
-    for name in (path, *(Path(f"{path}{suffix}") for suffix in _SIDE_FILES)):
+    for name in (path, *(Path(f"{path}{suffix}") for suffix in SIDE_FILES)):
         if name.is_symlink():
             raise OSError(errno.ELOOP, "is a symbolic link, which is not followed: move it away", str(name))
+        if name.exists() and not name.is_file():
+            raise OSError(errno.EINVAL, "is not a regular file: move it away", str(name))
+    file = open_private(path)
+    opened = os.fstat(file)
     # Closed before SQLite opens it: closing any descriptor of a file drops all locks that the process has on it.
-    os.close(open_private(path))
-    return sqlite3.connect(path, timeout=0, isolation_level=None)
+    os.close(file)
+    try:
+        # mode=rw: SQLite would create a file that was deleted in between, and others could read it.
+        uri = f"file://{quote(os.fsencode(path.absolute()))}?mode=rw"
+        return sqlite3.connect(uri, uri=True, timeout=0, isolation_level=None), opened
+    except sqlite3.Error as exc:
+        if not path.exists():
+            raise InputError(_in_use_message(path)) from exc
+        raise _translate(exc, path) from exc
 
 
 def _result_code(error: sqlite3.Error) -> int:
@@ -212,10 +240,17 @@ def _result_code(error: sqlite3.Error) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
 
 
+def _has_no_room(error: sqlite3.Error) -> bool:
+    """Check whether a write failed that may succeed where the file need not grow."""
+    # A quota, or a limit on the size of files, is no full disk to SQLite, but a write that failed for any reason.
+    is_failed_write = getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_WRITE
+    return is_failed_write or _result_code(error) == sqlite3.SQLITE_FULL
+
+
 def _translate(error: sqlite3.Error, path: Path) -> InputError | OSError:
     code = _result_code(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return InputError(f"{path} is in use by another run of map: wait for it to end, or choose another output")
+        return InputError(_in_use_message(path))
     if code == sqlite3.SQLITE_FULL:
         return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM):
@@ -224,7 +259,14 @@ def _translate(error: sqlite3.Error, path: Path) -> InputError | OSError:
         return InputError(f"{path} is not the progress of a map, or is damaged: move it away, or choose another output")
     if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_ERROR):
         return InputError(_damage_message(path, str(error)))
-    return OSError(errno.EIO, str(error), str(path))
+    reason = (
+        "cannot be written: a limit on the size of files or a quota may be reached" if _has_no_room(error) else error
+    )
+    return OSError(errno.EIO, str(reason), str(path))
+
+
+def _in_use_message(path: Path) -> str:
+    return f"{path} is in use by another run of map: wait for it to end, or choose another output"
 
 
 def _damage_message(path: Path, problem: str) -> str:

@@ -173,9 +173,16 @@ class Input:
     def read_lines(self) -> list[Line]:
         """Return the lines that have arrived, or wait for one; return none at the end."""
         while not self._splitter.at_end:
-            if lines := self._splitter.feed(self._file.read1(_CHUNK)):
+            if lines := self._splitter.feed(self._read()):
                 return lines
         return []
+
+    def _read(self) -> bytes:
+        try:
+            return self._file.read1(_CHUNK)
+        except OSError as exc:
+            exc.filename = self.name  # those of a descriptor have none
+            raise
 
     def would_wait(self) -> bool:
         """Check whether reading would block."""
@@ -306,8 +313,11 @@ def check_length(source: Input, states: LineStates, last: int) -> None:
     Raises:
         InputError: It has.
     """
-    if last < states.last:
-        raise InputError(f"{source.name} ends at line {last}, but line {states.last} has been run: {_SAME_INPUT}")
+    if last >= states.last:
+        return
+    lost = (line for line, found in states.outcomes(last + 1, states.last).items() if found.state is not State.BLANK)
+    if lost_line := max(lost, default=0):
+        raise InputError(f"{source.name} ends at line {last}, but line {lost_line} has been run: {_SAME_INPUT}")
 
 
 def _is_to_run(source: Input, states: LineStates, line: Line, outcome: LineOutcome | None) -> bool:

@@ -18,7 +18,7 @@ from typing import Final, NamedTuple
 
 from lambdachain.cli._exit_status import InputError
 
-from .database import Database, Execute, delete_database, unlink_database
+from .database import Database, Execute, delete_database
 from .lines import FAILURES, Line, LineOutcome, OutputPosition, Position, State, line_checksum
 
 _APPLICATION_ID: Final = 0x6C63_6D70  # "lcmp": by it, `file` and this module recognize the database
@@ -102,6 +102,7 @@ class ProgressStore:
     Attributes:
         last: The last line that has an outcome from an earlier run.
         first_to_run: The first line that is to be run.
+        is_new: Whether no run has recorded anything before.
 
     Raises:
         InputError: The database is of another map, in use, damaged, or in a format that is not known.
@@ -111,6 +112,7 @@ class ProgressStore:
     def __init__(self, file: ProgressFile, reruns: frozenset[State] = frozenset(), *, overwrite: bool = False) -> None:
         self.last = self._last_old_outcome = 0
         self.first_to_run = 1
+        self.is_new = False
         self._reruns = reruns
         if overwrite:
             delete_database(file.path)
@@ -241,16 +243,15 @@ class ProgressStore:
         self._database.close()
 
     def remove(self) -> None:
-        """Close the database and delete it: nothing is left to be done."""
-        self.close()
-        unlink_database(self._database.path)
+        """Delete the database: nothing is left to be done."""
+        self._database.delete()
 
     def _open(self, file: ProgressFile) -> None:
-        is_new = self._is_empty()
-        if not is_new:
+        self.is_new = self._is_empty()
+        if not self.is_new:
             self._check_format()  # before anything is written to what may be another program's
         self._database.use_log()
-        if is_new:
+        if self.is_new:
             self._create(file)
         settings = dict(self._database.rows("SELECT name, value FROM settings"))
         _check_subject(file, settings)

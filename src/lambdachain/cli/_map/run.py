@@ -1,12 +1,16 @@
-"""One run of a map: call the function for each line and hand the results on, until all are done or it is stopped."""
+"""One run of a map: take payloads from the input, call the function, and hand the results on, until all are done.
+
+Lines are reserved in blocks, and each is parsed when its call can start, so that few are kept in memory.
+"""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import Any, Final
 
@@ -17,16 +21,138 @@ from lambdachain._core.errors import (
     ConnectError,
     FunctionMisconfiguredError,
     FunctionNotFoundError,
+    InvalidRequestError,
 )
+from lambdachain._fan_out.driver import PayloadNotReadyError
 from lambdachain.cli._exit_status import InputError
 from lambdachain.cli._json import encode_response
 
-from .payloads import Payloads, StoppedError
+from .lines import Input, Line, Parse, Position, check_length, lines_to_run
 from .results import ResultSink
 
+# Each block costs a sync of the disk; after the machine has stopped, a whole block may have run.
+_RESERVED_AT_ONCE: Final = 256
 # Every line would fail with these: the map ends, and the line is run when it resumes.
 _FATAL: Final = (AccessDeniedError, ConnectError, FunctionMisconfiguredError, FunctionNotFoundError)
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class StoppedError(Exception):
+    """The map is to end; raised while it waits for its input."""
+
+
+class Payloads:
+    """The payloads of the lines that are to be run, each read, announced and parsed when a call can start.
+
+    Args:
+        source: The input.
+        sink: Where lines are announced.
+        parse: Makes a payload of a line.
+        skip_invalid: Whether a line that is not a valid payload is reported to *sink*; otherwise it ends the map.
+    """
+
+    def __init__(self, source: Input, sink: ResultSink, parse: Parse, *, skip_invalid: bool = False) -> None:
+        self.is_stopped = False
+        self.is_waiting = False
+        self._source = source
+        self._sink = sink
+        self._parse = parse
+        self._skip_invalid = skip_invalid
+        self._read: deque[Line] = deque()
+        self._reserved: deque[Line] = deque()
+        self._in_flight: dict[int, int] = {}
+        self._yielded = 0
+        self._position = source.start
+
+    def stop(self) -> None:
+        """Yield no more payloads."""
+        self.is_stopped = True
+
+    def pop_line(self, number: int) -> int:
+        """Return the line of payload *number*, which is no longer in flight."""
+        return self._in_flight.pop(number)
+
+    @property
+    def in_flight(self) -> int:
+        """How many payloads have no result yet."""
+        return len(self._in_flight)
+
+    @property
+    def not_started(self) -> list[int]:
+        """The lines that were reserved and not started."""
+        return [line.number for line in self._reserved]
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        while not self.is_stopped and (self._reserved or self._reserve_more()):
+            if not self._reserved:
+                continue
+            line = self._reserved.popleft()
+            try:
+                payload = self._parse(self._source.location(line.number), line.text)
+            except (InputError, InvalidRequestError) as exc:
+                if not self._skip_invalid:
+                    self._reserved.appendleft(line)
+                    raise
+                self._sink.refuse(line.number, exc)
+                continue
+            self._sink.start(line)
+            self._in_flight[self._yielded] = line.number
+            self._yielded += 1
+            return payload
+        raise StopIteration
+
+    def _reserve_more(self) -> bool:
+        """Reserve the next block of lines; return false at the end of the input."""
+        if not self._read:
+            self._read.extend(self._read_lines())
+            if not self._read:
+                return False
+        block = [self._read.popleft() for _ in range(min(len(self._read), _RESERVED_AT_ONCE))]
+        position = self._advance(block)
+        to_run = list(lines_to_run(self._source, self._sink.states, block))
+        if to_run:
+            self._sink.reserve(to_run, position)
+        self._reserved.extend(line for line in to_run if line.text.strip())
+        return True
+
+    def _advance(self, block: Sequence[Line]) -> Position | None:
+        """Return the position behind a block; ``None`` where no later run can use it."""
+        if not self._source.is_file:
+            return None
+        for line in block:
+            self._position = self._position.advance(line)
+        # More text may be appended to a last line without a line break: then it would be another line.
+        return self._position if block[-1].size > len(block[-1].text) else None
+
+    def _read_lines(self) -> list[Line]:
+        if self._in_flight and self._source.would_wait():
+            raise PayloadNotReadyError
+        try:
+            self.is_waiting = True
+            lines = self._source.read_lines()
+        except StoppedError:
+            return []
+        finally:
+            self.is_waiting = False
+        if not lines:
+            check_length(self._source, self._sink.states, self._source.lines_read)
+        return lines
+
+
+class CountedPayloads(Payloads):
+    """Payloads whose number is known, so that a progress bar can show how many are left."""
+
+    def __init__(
+        self, source: Input, sink: ResultSink, parse: Parse, *, skip_invalid: bool = False, count: int
+    ) -> None:
+        super().__init__(source, sink, parse, skip_invalid=skip_invalid)
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
 
 
 class Run:
@@ -62,7 +188,9 @@ class Run:
         """
         with self._handling_signals():
             try:
-                self._call_all()
+                # The input may have arrived when the signal that stops waiting for it is handled.
+                with suppress(StoppedError):
+                    self._call_all()
             except KeyboardInterrupt:
                 if self.signal is None:
                     raise
@@ -125,4 +253,6 @@ class Run:
             end = "\n" if sys.stderr.isatty() else ""  # of the line that the bar is on
             calls, them = (f"{in_flight} calls", "them") if in_flight > 1 else ("1 call", "it")
             message = f"{end}stopping: waiting for {calls} in flight; press Ctrl-C again to abandon {them}\n"
-            os.write(sys.stderr.fileno(), message.encode())
+            # An error raised here would be taken for one of the write or the commit that the signal has interrupted.
+            with suppress(OSError):
+                os.write(sys.stderr.fileno(), message.encode())

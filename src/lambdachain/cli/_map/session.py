@@ -21,10 +21,9 @@ from lambdachain.cli._target_options import TargetOptions
 from .files import open_shared
 from .lines import Input, NoLineStates, Parse, State, check_input
 from .output import OutputFiles
-from .payloads import CountedPayloads, Payloads
 from .reporting import MapReporter
 from .results import FileSink, ResultSink, StreamSink, lost_line
-from .run import Run
+from .run import CountedPayloads, Payloads, Run
 
 if TYPE_CHECKING:
     from lambdachain._client.invoker import Invoker
@@ -145,7 +144,7 @@ def open_session(arguments: MapArguments, source: Input, map_request: MapRequest
     if paths is None:
         count = check_input(source, NoLineStates(), check) if source.is_file else None
         return MapSession(StreamSink(_open_failures(arguments)), count)
-    _check_distinct(paths, source)
+    _check_files(paths, source)
     _check_old_journal(paths)
     is_resumed = not arguments.overwrite and (paths.progress.is_symlink() or paths.progress.exists())
     if is_resumed:
@@ -178,7 +177,15 @@ def _open_store(arguments: MapArguments, paths: OutputPaths, map_request: MapReq
     }
     reruns = arguments.reruns(is_idempotent=map_request.target.contract.idempotent)
     file = ProgressFile(paths.progress, subject, __version__, lost_line)
-    return ProgressStore(file, reruns, overwrite=arguments.overwrite)
+    store = ProgressStore(file, reruns, overwrite=arguments.overwrite)
+    if store.is_new:
+        try:
+            # Again, now that nobody else can be at work: another run may have finished and deleted its progress since.
+            _check_unused(paths, overwrite=arguments.overwrite)
+        except BaseException:
+            store.remove()
+            raise
+    return store
 
 
 def _file_sink(store: ProgressStore, paths: OutputPaths, arguments: MapArguments) -> FileSink:
@@ -189,15 +196,21 @@ def _file_sink(store: ProgressStore, paths: OutputPaths, arguments: MapArguments
         raise
 
 
-def _check_distinct(paths: OutputPaths, source: Input) -> None:
-    """Raise an error for files that would overwrite each other."""
+def _check_files(paths: OutputPaths, source: Input) -> None:
+    """Raise an error for files that would overwrite each other, or that cannot be written again from the progress."""
     for path in paths:
         if source.is_at(path):
             raise InputError(f"{path} is the input: choose another output")
     if os.path.realpath(paths.failures) == os.path.realpath(paths.output):
         raise InputError(f"--failures must differ from --output: both are {paths.failures}")
-    if os.path.realpath(paths.failures) == os.path.realpath(paths.progress):
+    if os.path.realpath(paths.failures).startswith(os.path.realpath(paths.progress)):
         raise InputError(f"--failures must differ from {paths.progress}, where the progress of the map is kept")
+    for path in (paths.output, paths.failures):
+        # They are truncated, or removed, and /dev/null must not be.
+        if path.exists() and not path.is_file():
+            raise InputError(f"{path} is not a regular file: choose another one, or leave out --output")
+    if paths.output.parent.exists():
+        paths.failures.parent.stat()  # raises an error now, not at the first failure
 
 
 def _check_old_journal(paths: OutputPaths) -> None:
@@ -211,8 +224,9 @@ def _check_old_journal(paths: OutputPaths) -> None:
     if header and not paths.progress.exists():
         raise InputError(
             f"{journal} is the journal (format {header[1].decode()}) of an unfinished map of an earlier version of "
-            f"lambdachain. This version keeps the progress of a map in {paths.progress.name} and cannot resume a journal: finish "
-            "the map with the version that began it, or move the journal away and start over, or choose another output"
+            f"lambdachain. This version keeps the progress of a map in {paths.progress.name} and cannot resume a "
+            "journal: finish the map with the version that began it, or move the journal away and start over, or "
+            "choose another output"
         )
 
 
