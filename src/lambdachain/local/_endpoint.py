@@ -7,7 +7,7 @@ import socket
 import threading
 from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AsyncExitStack, closing, suppress
+from contextlib import AsyncExitStack, ExitStack, closing
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -351,15 +351,9 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 def _listen_all(host: str, ports: Iterable[int]) -> list[socket.socket]:
-    listeners: list[socket.socket] = []
-    try:
-        for port in ports:
-            listeners.append(_listen(host, port))
-    except OSError:
-        for listener in listeners:
-            with suppress(OSError):
-                listener.close()
-        raise
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(closing(_listen(host, port))) for port in ports]
+        opened.pop_all()
     return listeners
 
 

@@ -21,15 +21,6 @@ MAX_TIMEOUTS: Final[Mapping[HttpApiKind, float]] = {"rest": 29.0, "http": 30.0, 
 _METHODS: Final = "ANY|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS"
 _ROUTE_KEY: Final = re.compile(rf"(?:(?P<method>{_METHODS}) (?P<path>/\S*)|\$default)")
 _VARIABLE: Final = re.compile(r"\{[\w.:-]+\+?\}", re.ASCII)
-_ARGUMENT_TYPES: Final = {
-    "name": TEXT,
-    "routes": MAPPING,
-    "kind": TEXT,
-    "stage": TEXT,
-    "stream": FLAG,
-    "port": WHOLE,
-    "cors": ArgumentType((object,), "a LocalCors"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +60,17 @@ class LocalHttpRoute:
     qualifier: str | None = field(default=None, kw_only=True)
     payload_format: PayloadFormat | None = field(default=None, kw_only=True)
     timeout: float | None = field(default=None, kw_only=True)
+
+
+_ARGUMENT_TYPES: Final = {
+    "name": TEXT,
+    "routes": MAPPING,
+    "kind": TEXT,
+    "stage": TEXT,
+    "stream": FLAG,
+    "port": WHOLE,
+    "cors": ArgumentType((LocalCors,), "a LocalCors").or_none(),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +144,6 @@ class LocalHttpApi:
             yield f"kind must be 'rest', 'http' or 'url', not {self.kind!r}"
         if not 0 <= self.port <= MAX_PORT:
             yield f"port must be 0 to {MAX_PORT}, not {self.port}"
-        if self.cors is not None and not isinstance(self.cors, LocalCors):  # pyright: ignore[reportUnnecessaryIsInstance]
-            yield f"cors must be a LocalCors, not {type(self.cors).__name__}"
         if self.kind == "url" and list(self.routes) != [DEFAULT_ROUTE]:
             yield "a function URL has the route '$default' only"
         if self.stream and self.kind != "url":

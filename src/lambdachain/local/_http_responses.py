@@ -110,7 +110,7 @@ def invocation_refused(kind: HttpApiKind, status: int) -> HttpResponse:
     """Lambda refused the invocation, such as by throttling: REST documented, the others assumed."""
     if kind == "rest":
         return _error(500, "Internal server error")
-    if status == 429:  # noqa: PLR2004 - HTTP's own number
+    if status == 429:
         return _error(503, "Service Unavailable") if kind == "http" else HttpResponse(429, (_JSON,))
     return function_failed(kind)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
-from lambdachain.local import LocalFunction
+from lambdachain.local import LocalFunction, LocalHttpApi
 from lambdachain.local._definitions._arguments import is_function, parse_arguments
 from lambdachain.local._definitions._env_file import parse_env_file
 from lambdachain.local._definitions._function_builder import DeclaredFunction, duplicate_function
+from lambdachain.local._definitions._http_apis import declare_http_apis
 from lambdachain.local._definitions._preparation import drop_unreachable_targets, prepare_function
 from lambdachain.local._definitions._sources import FILES, find_files, read_system
 from lambdachain.local._definitions._toml import SystemDefinition
@@ -29,6 +30,7 @@ class ServeRequest:
         env_file: A file of variables for every function.
         services: The addresses of services, by boto3's names.
         scratch: Returns a directory for code that is inline in templates.
+        http_port: The port of the first HTTP API; ``None`` to serve none.
     """
 
     arguments: Sequence[str]
@@ -37,6 +39,7 @@ class ServeRequest:
     env_file: Path | None
     services: Mapping[str, str]
     scratch: Callable[[], Path]
+    http_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +54,7 @@ class LoadedSystem:
         files: The files that declare all this; a change of one reloads the system.
         described_by: The name of their source, for messages.
         ignored_files: The names of files that declare functions too, and were not read.
+        http_apis: The HTTP APIs and function URLs to serve.
     """
 
     functions: Sequence[LocalFunction]
@@ -60,6 +64,7 @@ class LoadedSystem:
     files: Sequence[Path] = ()
     described_by: str = ""
     ignored_files: Sequence[str] = field(default=())
+    http_apis: Sequence[LocalHttpApi] = field(default=())
 
 
 def load_system(request: ServeRequest) -> LoadedSystem:
@@ -89,6 +94,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     # Only now: whether a destination exists depends on which functions can be served.
     functions, more_problems = drop_unreachable_targets(functions, declared, request.context.aws_location, services)
     problems += more_problems
+    http_apis = _declare_http_apis(systems, functions, request.http_port, problems)
     return LoadedSystem(
         functions,
         declared,
@@ -97,7 +103,28 @@ def load_system(request: ServeRequest) -> LoadedSystem:
         [*files, *([request.env_file] if request.env_file else [])],
         ", ".join(os.path.relpath(path) for path in files) or "the command line",
         [path.name for path in ignored_files],
+        http_apis,
     )
+
+
+def _declare_http_apis(
+    systems: Sequence[SystemDefinition],
+    functions: Sequence[LocalFunction],
+    first_port: int | None,
+    problems: list[Diagnostic],
+) -> list[LocalHttpApi]:
+    if first_port is None:
+        return []
+    http_apis, more_problems = declare_http_apis([system.http for system in systems], functions, first_port)
+    problems += [each for system in systems for each in system.http.diagnostics]
+    problems += more_problems
+    if not http_apis:
+        text = (
+            "--http: no HTTP API to serve: no function has an HTTP event (SAM: Api, HttpApi; serverless.yml: http, "
+            "httpApi) or a function URL"
+        )
+        problems.append(Diagnostic(Location("lambdachain serve"), text, fatal=False))
+    return http_apis
 
 
 def _failed_with(problem: Diagnostic) -> LoadedSystem:

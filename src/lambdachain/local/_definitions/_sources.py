@@ -9,6 +9,7 @@ from typing import Final
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain._templates.files import read_text_file
+from lambdachain._templates.http_routes import read_http_apis
 from lambdachain._templates.template import parse_template
 
 from ._function_builder import Declarations
@@ -55,7 +56,8 @@ def parse_system(text: str, source: str, directory: Path, context: TemplateConte
     try:
         if source.endswith(".toml"):
             return parse_toml(text, source, directory)
-        return SystemDefinition(declare_functions(parse_template(text, source, directory, context)))
+        template = parse_template(text, source, directory, context)
+        return SystemDefinition(declare_functions(template), http=read_http_apis(template))
     except TemplateError as exc:
         return SystemDefinition(Declarations(diagnostics=(exc.to_diagnostic(),)))
     except RecursionError:
