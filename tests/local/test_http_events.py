@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lambdachain.local import LocalHttpApi
+from lambdachain.local import LocalHttpApi, LocalHttpRoute
 from lambdachain.local._http_events import HttpRequest, to_event
 from lambdachain.local._http_routes import match_route
 
@@ -24,6 +24,7 @@ HTTP = LocalHttpApi("Shop", {"GET /orders/{id}": "f", "$default": "f"})
 
 
 def make_event(api: LocalHttpApi, path: str, *, method: str = "GET", **request: Any) -> dict[str, Any]:
+    """Route a request and return its event."""
     route = match_route(api, method, path)
     assert route is not None
     received = HttpRequest(
@@ -97,8 +98,6 @@ def test_payload_format_1_without_parameters():
 
 def test_payload_format_1_of_an_http_api():
     """It has a version, and header names in lower case."""
-    from lambdachain.local import LocalHttpRoute
-
     api = LocalHttpApi("Shop", {"$default": LocalHttpRoute("f", payload_format="1.0")})
     event = make_event(api, "/orders")
 

@@ -21,6 +21,7 @@ GET = HttpRequest("GET", "/")
 
 
 def respond(api: LocalHttpApi, result: Any, request: HttpRequest = GET) -> HttpResponse:
+    """Convert a function's result."""
     return to_http_response(api, next(iter(api.targets.values())), json.dumps(result).encode(), request)
 
 
