@@ -39,7 +39,7 @@ class SamHttpEvents:
 
     events: dict[str, Any] = field(default_factory=dict[str, Any])
     url: dict[str, Any] | None = None
-    rest_cors: list[Any] = field(default_factory=list[Any])
+    rest_cors: list[dict[str, str] | None] = field(default_factory=list[dict[str, str] | None])
     origins: dict[Path, Path] = field(default_factory=dict[Path, Path])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
@@ -70,7 +70,8 @@ def add_http_apis(tree: dict[str, dict[str, Any]], document: Document, found: li
     if "Api" in used:
         cors = [each for events in found for each in events.rest_cors]
         settings: dict[str, Any] = {"StageName": document.get("provider", "stage")}
-        if first := next(filter(None, cors), None):
+        first = next((each for each in cors if each is not None), None)
+        if first is not None:
             settings["Cors"] = first
             if any(each != first for each in cors):
                 text = "the CORS settings of one http event are used for every path of the REST API here"
@@ -147,7 +148,7 @@ def _split_key(settings: Any) -> dict[str, Any]:
     return {"method": method, "path": path.strip()} if path else {"path": "$default" if method == "*" else method}
 
 
-def _to_rest_cors(cors: Any) -> Any:
+def _to_rest_cors(cors: Any) -> dict[str, str]:
     if not is_mapping(cors):
         return dict(_REST_CORS)
     origins = cors.get("origins") or cors.get("origin") or "*"
