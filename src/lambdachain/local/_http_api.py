@@ -1,7 +1,5 @@
 """The declaration of a local HTTP API or function URL: its routes, and how requests become events."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
