@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import boto3
 from api_function import orders_api
@@ -10,7 +12,7 @@ from gateway_events import HttpEvent, RestEvent
 from sample_events import http_event, order, rest_event
 
 from lambdachain import BotoTransport, LambdaClient
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import LocalEndpoint, LocalFunction, LocalHttpApi
 
 HERE = Path(__file__).parent
 
@@ -23,7 +25,11 @@ def system(*, orders_concurrency: int | None = None) -> LocalEndpoint:
             LocalFunction(
                 "PlaceOrder", "orders_function.handler", directory=HERE, reserved_concurrency=orders_concurrency
             ),
-        ]
+        ],
+        http=[
+            LocalHttpApi("RestApi", {"POST /orders": "OrdersApi"}, kind="rest", stage="Prod"),
+            LocalHttpApi("HttpApi", {"$default": "OrdersApi"}),
+        ],
     )
 
 
@@ -37,6 +43,15 @@ def show(client: LambdaClient, title: str, event: RestEvent | HttpEvent) -> None
     print(f"{title}: {answer.status_code} {answer.body}")
 
 
+def show_http(title: str, url: str, body: str) -> None:
+    """Send a request as a browser or curl would."""
+    connection = http.client.HTTPConnection(urlsplit(url).netloc)
+    connection.request("POST", urlsplit(url).path, body, {"Content-Type": "application/json"})
+    response = connection.getresponse()
+    print(f"{title}: {response.status} {response.read().decode()}")
+    connection.close()
+
+
 def main() -> None:
     keyboards = RestEvent.model_validate(rest_event("POST", "/orders", order("Keyboard", 3)))
     with system() as endpoint, local_client(endpoint) as client:
@@ -48,6 +63,8 @@ def main() -> None:
         show(client, "a wrong order", monitors.model_copy(update={"body": order("Monitor", 0)}))
         show(client, "no JSON at all", monitors.model_copy(update={"body": "{"}))
         show(client, "another path", monitors.model_copy(update={"body": None, "request_context": elsewhere()}))
+        show_http("over HTTP, a REST API", endpoint.http_url("RestApi") + "/Prod/orders", order("Keyboard", 1))
+        show_http("over HTTP, an HTTP API", endpoint.http_url("HttpApi") + "/orders", order("Abacus", 1))
     with system(orders_concurrency=0) as endpoint, local_client(endpoint) as client:
         show(client, "no concurrency left", keyboards)
 

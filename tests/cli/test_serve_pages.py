@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import re
 import shutil
 import signal
@@ -12,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -28,7 +30,7 @@ class Terminal:
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
     arrived: threading.Condition = field(default_factory=threading.Condition)
-    address: str = ""
+    addresses: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.reader = threading.Thread(target=self.read, daemon=True)
@@ -37,10 +39,15 @@ class Terminal:
         assert self.process.stdout is not None
         for line in self.process.stdout:
             with self.arrived:
-                if found := re.search(r"http://127\.0\.0\.1:\d+", line):
-                    self.address = found[0]
-                self.lines.append(line.rstrip("\n").replace(self.address or ADDRESS, ADDRESS))
+                self.lines.append(re.sub(r"http://127\.0\.0\.1:\d+", self.to_shown, line.rstrip("\n")))
                 self.arrived.notify_all()
+
+    def to_shown(self, found: re.Match[str]) -> str:
+        """Return the address that the page shows: of the endpoint, or of the HTTP APIs from 3000 on."""
+        if found[0] not in self.addresses:
+            self.addresses.append(found[0])
+        index = self.addresses.index(found[0])
+        return f"http://127.0.0.1:{2999 + index}" if index else ADDRESS
 
     def shows(self, wanted: str) -> None:
         """Wait for a line among those not expected yet; ``...`` in it matches anything."""
@@ -54,7 +61,11 @@ class Terminal:
             del self.lines[index() or 0]
 
     def exports(self) -> dict[str, str]:
-        values = {"AWS_ENDPOINT_URL_LAMBDA": self.address, "AWS_REGION": "us-east-1", "AWS_DEFAULT_REGION": "us-east-1"}
+        values = {
+            "AWS_ENDPOINT_URL_LAMBDA": self.addresses[0],
+            "AWS_REGION": "us-east-1",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
         return {**values, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
 
     def stop(self) -> None:
@@ -80,6 +91,9 @@ class Reader:
             (self.serve if command.startswith("lambdachain ") else self.call)(command.split(), output.splitlines())
         elif kind == "text":
             self.expect(body.splitlines())
+        elif kind == "bash":
+            for url, output in re.findall(r"^curl (\S+) +# (.*)$", body, re.MULTILINE):
+                self.fetch(url, output)
         else:
             title, _, text = body.partition("\n")
             path = self.directory / title.removeprefix("# ")
@@ -89,7 +103,7 @@ class Reader:
     def serve(self, command: list[str], output: list[str]) -> None:
         self.close()
         process = subprocess.Popen(
-            [*self.command, *command[1:], "--port", "0"],
+            [*self.command, *command[1:], "--port", "0", *(["--http-port", "0"] if "--http" in command else [])],
             cwd=self.directory,
             env=self.environment,
             stdout=subprocess.PIPE,
@@ -113,6 +127,17 @@ class Reader:
             check=True,
         )
         assert ran.stdout.splitlines() == output
+
+    def fetch(self, url: str, output: str) -> None:
+        assert self.terminal is not None
+        port = urlsplit(url).port
+        assert port is not None
+        # The page's ports count from 3000; the addresses begin with the endpoint's own.
+        address = self.terminal.addresses[port - 2999]
+        connection = http.client.HTTPConnection(urlsplit(address).netloc, timeout=60)
+        connection.request("GET", urlsplit(url).path)
+        assert connection.getresponse().read().decode() == output
+        connection.close()
 
     def expect(self, lines: list[str]) -> None:
         assert self.terminal is not None

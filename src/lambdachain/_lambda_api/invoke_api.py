@@ -85,7 +85,7 @@ def read_invoke(
     delivery = Delivery(
         request_id,
         str(arn),
-        trace_id=_trace_id(headers),
+        trace_id=get_trace_header(headers),
         payload=_json_payload(body.content),
         client_context=client_context if synchronous else None,  # Lambda passes none with an event
         tenant_id=tenant_id,
@@ -142,7 +142,7 @@ def _choice_violations(kind: type[StrEnum], text: str | None, member: str) -> It
         yield Violation(text, member, f"Member must satisfy enum value set: [{', '.join(choices)}]")
 
 
-def _trace_id(headers: Mapping[str, str]) -> str:
+def get_trace_header(headers: Mapping[str, str]) -> str:
     """Return the caller's trace header unchanged, or start a trace, as Lambda does for a caller without one.
 
     A header that no runtime could accept counts as missing.

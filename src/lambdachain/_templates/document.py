@@ -47,6 +47,7 @@ class Document:
         lines: The line of each key, by its path in the file.
         diagnostics: What was wrong with the file, but did not keep it from being read.
         origins: For a tree that was made from the file's: the path in the file, by the path in the tree.
+        http_diagnostics: What was wrong with HTTP events, which only the reader of HTTP routes reports.
     """
 
     source: str
@@ -54,6 +55,7 @@ class Document:
     lines: Mapping[Path, int] = field(default_factory=dict[Path, int], repr=False)
     diagnostics: tuple[Diagnostic, ...] = ()
     origins: Mapping[Path, Path] = field(default_factory=dict[Path, Path], repr=False)
+    http_diagnostics: tuple[Diagnostic, ...] = ()
 
     def get(self, *path: str | int) -> Any:
         """Return the value at *path*, or ``None`` if there is nothing."""

@@ -93,6 +93,15 @@ class IntrinsicResolver:
         """
         return self._expand(*self.locate(*path))
 
+    def get_members(self, *path: str | int) -> Mapping[str, Any]:
+        """Return the mapping at *path* with its values unresolved, or an empty one.
+
+        Raises:
+            TemplateError: It is an intrinsic function that cannot be resolved on this machine.
+        """
+        members, _ = self.follow(*path)
+        return members if is_mapping(members) else {}
+
     def locate(self, *path: str | int) -> tuple[Any, Path]:
         """Return what is written at *path*, and where: only the conditions of ``Fn::If`` on the way are decided.
 

@@ -14,6 +14,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Document, Path
 from .properties import SAM_FUNCTION, is_intrinsic
+from .serverless_http_events import SamHttpEvents, add_http_apis, convert_http_events
 
 _DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 6, "memorySize": 1024, "runtime": "nodejs20.x"}
 _PROPERTIES: Final[Mapping[str, str]] = {
@@ -92,6 +93,8 @@ class _Converter:
         self._tree: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
         self._origins: dict[Path, Path] = {}
         self._diagnostics = list(document.diagnostics)
+        # Reported where routes are read only: other commands have no use for them.
+        self._http_events: list[SamHttpEvents] = []
 
     def convert(self) -> Document:
         """Convert every section; the framework's own resources replace those of the same logical id."""
@@ -102,8 +105,15 @@ class _Converter:
         self._add_shared_role()
         for path, key, function in functions:
             self._add_function(self._logical_ids[key], key, path, function)
+        http_diagnostics = add_http_apis(self._tree, self._document, self._http_events)
+        http_diagnostics += [each for events in self._http_events for each in events.diagnostics]
         return Document(
-            self._document.source, self._tree, self._document.lines, tuple(self._diagnostics), self._origins
+            self._document.source,
+            self._tree,
+            self._document.lines,
+            tuple(self._diagnostics),
+            self._origins,
+            tuple(http_diagnostics),
         )
 
     def _functions(self) -> Iterator[tuple[Path, str, Any]]:
@@ -189,6 +199,7 @@ class _Converter:
         properties["Environment"] = self._environment(root, origin)
         properties["Role"] = self._role(logical_id, settings, root, origin)
         self._add_events(properties, settings, root, origin)
+        self._add_http_events(properties, root, origin)
         self._add_resource(logical_id, SAM_FUNCTION, properties, origin)
         if (condition := settings.get("condition")) is not None:
             self._tree["Resources"][logical_id]["Condition"] = condition
@@ -296,6 +307,15 @@ class _Converter:
                 (*root, "DeadLetterQueue"): (*origin, "onError"),
                 (*root, "DeadLetterQueue", "TargetArn"): (*origin, "onError"),
             }
+
+    def _add_http_events(self, properties: dict[str, Any], root: Path, origin: Path) -> None:
+        found = convert_http_events(self._document, origin)
+        self._http_events.append(found)
+        if found.events:
+            properties["Events"] = found.events
+        if found.url is not None:
+            properties["FunctionUrlConfig"] = found.url
+        self._origins |= {(*root, *path): place for path, place in found.origins.items()}
 
     def _destinations(self, destinations: Mapping[str, Any], path: Path, origin: Path) -> dict[str, Any]:
         config: dict[str, Any] = {}

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import socket
 import threading
-from collections.abc import Coroutine, Iterable, Mapping
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import closing
+from contextlib import AsyncExitStack, ExitStack, closing
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
@@ -24,6 +24,8 @@ from ._event_queue import EventQueue
 from ._function_config import LocalFunction, index_by_name, with_absolute_directories
 from ._function_registry import FunctionRegistry
 from ._host_check import HostCheck
+from ._http_api import LocalHttpApi, index_http_apis
+from ._http_server import HttpServer
 from ._invocations import LocalInvocation, Observer
 from ._invoke_server import InvokeServer
 from ._orphan_guard import OrphanGuard
@@ -67,10 +69,12 @@ class LocalEndpoint:
         concurrency: Maximum number of concurrent invocations of all functions. Further calls are throttled (429,
             ``ConcurrentInvocationLimitExceeded``), and events wait for their next delivery. The default is what the
             machine can run: 25 per CPU, at most one per 128 MB of memory, and at least 50.
+        http: HTTP APIs and function URLs for browsers and other HTTP clients, each at an address of its own; see
+            `http_url`.
 
     Raises:
-        ValueError: The functions cannot be served, or the account or region is not valid in an ARN; the message says
-            which.
+        ValueError: The functions or the HTTP APIs cannot be served, or the account or region is not valid in an ARN;
+            the message says which.
     """
 
     def __init__(
@@ -88,9 +92,11 @@ class LocalEndpoint:
         observer: Observer | None = None,
         random: Random | None = None,
         concurrency: int | None = None,
+        http: Iterable[LocalHttpApi] = (),
     ) -> None:
         check_arguments(host=host, port=port, queue=queue, services=services, observer=observer, random=random)
         self._functions = index_by_name(functions)
+        self._http = index_http_apis(http, self._functions)
         self._settings = EndpointSettings(
             queue=None if queue is None else Path(queue),
             clock=clock,
@@ -110,6 +116,8 @@ class LocalEndpoint:
         self._closing: asyncio.Event | None = None
         self._registry: FunctionRegistry | None = None
         self._events: EventDelivery | None = None
+        self._http_urls: dict[str, str] = {}
+        self._http_servers: dict[str, HttpServer] = {}
 
     @property
     def url(self) -> str:
@@ -126,6 +134,22 @@ class LocalEndpoint:
         """Return the ARN of a function of this endpoint, without a qualifier."""
         return str(self._location.arn(name))
 
+    def http_url(self, name: str) -> str:
+        """Return the address of an HTTP API or a function URL, ``http://host:port``.
+
+        Args:
+            name: The name of the `LocalHttpApi`.
+
+        Raises:
+            KeyError: There is no HTTP API of that name.
+            RuntimeError: The endpoint is not running.
+        """
+        if name not in self._http:
+            raise KeyError(f"there is no HTTP API {name!r}")
+        if name not in self._http_urls:
+            raise RuntimeError("the endpoint is not running: use it in a with statement, or call start() first")
+        return self._http_urls[name]
+
     def start(self) -> Self:
         """Start serving; processes start with the calls that need them.
 
@@ -136,11 +160,13 @@ class LocalEndpoint:
         if self._thread is not None:
             raise RuntimeError(f"the endpoint is already running, at {self.url}")
         # Listen before the thread starts: the port is known immediately, and early connections wait in the backlog.
-        listener = _listen(self._host, self._port)
+        listeners = _listen_all(self._host, [self._port, *(api.port for api in self._http.values())])
+        listener = listeners[0]
         self._url = _format_url(listener)
+        self._http_urls = dict(zip(self._http, map(_format_url, listeners[1:]), strict=True))
         started: Future[None] = Future()
         self._thread = threading.Thread(
-            target=self._run, args=(listener, self._url, started), name="lambdachain.local", daemon=True
+            target=self._run, args=(listeners, self._url, started), name="lambdachain.local", daemon=True
         )
         self._thread.start()
         try:
@@ -148,6 +174,7 @@ class LocalEndpoint:
         except BaseException:
             self._thread.join()
             self._thread = self._url = None
+            self._http_urls = {}
             raise
         return self
 
@@ -158,6 +185,7 @@ class LocalEndpoint:
         self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
         self._thread = self._loop = self._closing = self._url = None
+        self._http_urls = {}
 
     def replace(self, function: LocalFunction) -> None:
         """Replace the function of the same name: invocations in flight finish in their old processes, later calls use
@@ -189,6 +217,20 @@ class LocalEndpoint:
         self._functions[function.name] = function
         if self._registry is not None:
             self._run_in_loop(self._registry.add(function))
+
+    def replace_http(self, api: LocalHttpApi) -> None:
+        """Replace the HTTP API of the same name, at the same address; requests in flight keep the old one.
+
+        Raises:
+            KeyError: There is no HTTP API of that name.
+            ValueError: It has a route to something that is not a function here.
+        """
+        if api.name not in self._http:
+            raise KeyError(f"cannot replace HTTP API {api.name!r}: there is no HTTP API of this name")
+        index_http_apis([api], self._functions)
+        self._http[api.name] = api
+        if self._loop is not None:
+            self._run_in_loop(self._set_http(api))
 
     def advance(self, seconds: float) -> int:
         """Advance the clock of the event queue by *seconds*, and wait until every due event has been delivered.
@@ -245,21 +287,25 @@ class LocalEndpoint:
             )
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _run(self, listener: socket.socket, url: str, started: Future[None]) -> None:
+    async def _set_http(self, api: LocalHttpApi) -> None:
+        self._http_servers[api.name].api = api
+
+    def _run(self, listeners: Sequence[socket.socket], url: str, started: Future[None]) -> None:
         try:
-            asyncio.run(self._serve(listener, url, started))
+            asyncio.run(self._serve(listeners, url, started))
         except OSError as exc:
             if started.done():
                 raise
             started.set_exception(exc)
         finally:
-            listener.close()
+            for listener in listeners:
+                listener.close()
             if not started.done():
                 started.set_exception(
                     RuntimeError("the endpoint could not start; the traceback of its thread has the reason")
                 )
 
-    async def _serve(self, listener: socket.socket, url: str, started: Future[None]) -> None:
+    async def _serve(self, listeners: Sequence[socket.socket], url: str, started: Future[None]) -> None:
         self._loop = asyncio.get_running_loop()
         self._closing = asyncio.Event()
         settings, location = self._settings, self._location
@@ -271,13 +317,20 @@ class LocalEndpoint:
             clock = EventClock(is_virtual=settings.clock == "virtual")
             targets = DestinationSender(settings.services, location)
             events = EventDelivery(queue, registry, clock, targets, self._report, concurrency=settings.concurrency)
+            listener = listeners[0]
             hosts = HostCheck(self._host, listener.getsockname()[0], settings.allowed_hosts)
             # Exited in reverse order: reject requests, cancel deliveries, then kill the processes.
             async with (
                 registry,
                 events,
                 InvokeServer(registry, events, listener, hosts=hosts, location=location, report=self._report),
+                AsyncExitStack() as http_servers,
             ):
+                for api, http_listener in zip(self._http.values(), listeners[1:], strict=True):
+                    server = HttpServer(
+                        api, registry, http_listener, hosts=hosts, location=location, report=self._report
+                    )
+                    self._http_servers[api.name] = await http_servers.enter_async_context(server)
                 self._registry, self._events = registry, events
                 started.set_result(None)
                 await self._closing.wait()
@@ -295,6 +348,13 @@ def _listen(host: str, port: int) -> socket.socket:
         return socket.create_server((host, port), family=family)
     except OSError as exc:
         raise OSError(exc.errno, f"cannot listen on {host}:{port}: {exc.strerror}") from None
+
+
+def _listen_all(host: str, ports: Iterable[int]) -> list[socket.socket]:
+    with ExitStack() as opened:
+        listeners = [opened.enter_context(closing(_listen(host, port))) for port in ports]
+        opened.pop_all()
+    return listeners
 
 
 def _format_url(listener: socket.socket) -> str:

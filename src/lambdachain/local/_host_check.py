@@ -8,7 +8,7 @@ is recognized by that name in ``Host``. Programs send no ``Origin``, and the end
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final, NamedTuple, TypeAlias
@@ -49,12 +49,14 @@ class HostCheck:
         self._hosts = {each for each in (parse_host(host), parse_host(address), *map(parse_host, allowed)) if each}
         self._everywhere = any((ip := _ip(each)) is not None and ip.is_unspecified for each in (host, address))
 
-    def rejection_reason(self, target: str, fields: Fields) -> str | None:
+    def rejection_reason(self, target: str, fields: Fields, *, origins: Collection[str] | None = None) -> str | None:
         """Return why a request is rejected, or ``None`` if it is accepted.
 
         Args:
             target: The target in the request line, which may be an absolute URL.
             fields: Its headers among `CHECKED_HEADERS`.
+            origins: For what browsers are meant to call: the origins, besides loopback, whose pages may call it. A page
+                on loopback may then be of another site, as ``localhost`` is for ``127.0.0.1``.
         """
         # All of them are checked: nothing says which one a client meant.
         hosts = [*fields.get("host", ()), *_parse_target_authority(target)]
@@ -65,9 +67,11 @@ class HostCheck:
         own = {parse_authority(host) for host in hosts}
         for name in ("origin", "referer"):
             for value in fields.get(name, ()):
-                if not _is_ours(value, own):
+                if not _is_ours(value, own) and _to_origin(value) not in (origins or ()):
                     return f"it comes from a web page: its {name.capitalize()} is {_quote(value)}"
-        if any("cross-site" in value.lower() for value in fields.get("sec-fetch-site", ())):
+        # With one of these, the page is known by now, and was accepted.
+        is_known = origins is not None and (fields.get("origin") or fields.get("referer"))
+        if not is_known and any("cross-site" in value.lower() for value in fields.get("sec-fetch-site", ())):
             return "it comes from a web page: its Sec-Fetch-Site is 'cross-site'"
         return None
 
@@ -119,6 +123,12 @@ def _is_ours(origin: str, own: Iterable[Authority | None]) -> bool:
         return False
     default = _DEFAULT_PORTS[match["scheme"]]
     return is_loopback(authority.host) or any(_is_same_authority(authority, each, default) for each in own)
+
+
+def _to_origin(url: str) -> str | None:
+    """Return the origin of a page's URL, as ``Origin`` has it."""
+    match = _URL.fullmatch(url.strip().lower())
+    return None if match is None else f"{match['scheme']}://{match['authority']}"
 
 
 def _is_same_authority(one: Authority, other: Authority | None, default: int) -> bool:

@@ -14,6 +14,7 @@ from lambdachain.cli._optional_dependencies import missing_packages
 from lambdachain.cli._target_options import parse_pairs
 
 DEFAULT_PORT: Final = 9001
+DEFAULT_HTTP_PORT: Final = 3000
 _SERVICES: Final = ("sqs", "sns", "events")
 
 
@@ -22,6 +23,7 @@ _SERVICES: Final = ("sqs", "sns", "events")
     cls=CommandWithExamples,
     examples=[
         "lambdachain serve --reload",
+        "lambdachain serve --http template.yaml",
         "lambdachain serve template.yaml --parameter Database.Endpoint.Address=localhost",
         "lambdachain serve orders=orders/app.handler charge=charge/app.handler --port 0",
     ],
@@ -41,6 +43,14 @@ _SERVICES: Final = ("sqs", "sns", "events")
     metavar="NAME",
     multiple=True,
     help="Accept requests with this Host, such as host.docker.internal, besides loopback and --host; repeatable.",
+)
+@click.option("--http", is_flag=True, help="Serve HTTP APIs and function URLs too, for browsers and HTTP clients.")
+@click.option(
+    "--http-port",
+    metavar="PORT",
+    type=click.IntRange(0, 65535),
+    help=f"The port of the first HTTP API or function URL, the next ones get the next ports; 0 chooses free ones. "
+    f"Implies --http. [default: {DEFAULT_HTTP_PORT}]",
 )
 @click.option("--account-id", default="123456789012", show_default=True, help="Account in the functions' ARNs.")
 @click.option(
@@ -98,6 +108,8 @@ def command(
     port: int,
     host: str,
     allowed_hosts: tuple[str, ...],
+    http: bool,
+    http_port: int | None,
     account_id: str,
     region: str,
     stage: str | None,
@@ -131,7 +143,9 @@ def command(
     context = _template_context(account_id, region, stage, parameters)
     cache = cache_directory() if build else None
     with scratch_directory() as scratch:
-        request = ServeRequest(arguments, Path(), context, env_file, _check_services(services), scratch, cache)
+        first_port = http_port if http_port is not None else DEFAULT_HTTP_PORT if http else None
+        addresses = _check_services(services)
+        request = ServeRequest(arguments, Path(), context, env_file, addresses, scratch, cache, first_port)
         sys.exit(serve(request, options))
 
 

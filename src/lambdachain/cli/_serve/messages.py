@@ -13,14 +13,23 @@ from click import style
 
 from lambdachain._core.escaping import for_terminal, printable
 from lambdachain._templates.diagnostics import Diagnostic
-from lambdachain.local import LocalFunction, LocalInvocation
+from lambdachain.local import LocalFunction, LocalHttpApi, LocalHttpRoute, LocalInvocation
 from lambdachain.local._definitions._function_builder import SkippedFunction
 from lambdachain.local._runtimes import runtime_for
 
 _COLOURS: Final = ("cyan", "magenta", "blue", "yellow", "green")
 _MAX_TEXT: Final = 300
+_HTTP_KINDS: Final = {"rest": "REST API", "http": "HTTP API", "url": "function URL of"}
 # Any credentials will do: the endpoint does not check signatures, but SDKs refuse to send without.
 _CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+
+
+@dataclass(frozen=True, slots=True)
+class ServedHttpApi:
+    """An HTTP API or a function URL, and its address."""
+
+    api: LocalHttpApi
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,7 @@ class Serving:
     region: str
     described_by: str
     functions: Sequence[LocalFunction]
+    http: Sequence[ServedHttpApi] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,12 +136,13 @@ def sdk_environment(url: str, region: str) -> dict[str, str]:
 
 def _message_fields(message: ServeMessage) -> Mapping[str, Any]:  # noqa: PLR0911 - one for each type
     match message:
-        case Serving(url, region, described_by, functions):
+        case Serving(url, region, described_by, functions, http):
             rows = [_function_to_dict(function) for function in functions]
             return {
                 "url": url,
                 "described_by": described_by,
                 "functions": rows,
+                "http": [_http_api_to_dict(each) for each in http],
                 "environment": sdk_environment(url, region),
             }
         case Printed(function, line):
@@ -161,6 +172,26 @@ def _function_to_dict(function: LocalFunction) -> dict[str, Any]:
     }
 
 
+def _http_api_to_dict(served: ServedHttpApi) -> dict[str, Any]:
+    api = served.api
+    routes = [{"route": key, "function": _target(route)} for key, route in api.targets.items()]
+    return {"name": api.name, "kind": api.kind, "url": served.url, "stage": api.stage, "routes": routes}
+
+
+def _target(route: LocalHttpRoute) -> str:
+    return route.function if route.qualifier is None else f"{route.function}:{route.qualifier}"
+
+
+def _render_http_apis(apis: Sequence[ServedHttpApi]) -> Iterable[str]:
+    for served in apis:
+        api = served.api
+        yield f"{_HTTP_KINDS[api.kind]} {printable(api.name)} at {style(served.url, bold=True)}"
+        width = max(map(len, api.targets))
+        for key, route in api.targets.items():
+            yield f"  {printable(key.ljust(width))}  {printable(_target(route))}"
+        yield ""
+
+
 def _render_serving(message: Serving) -> str:
     count = len(message.functions)
     titles = ("function", "handler", "runtime", "timeout", "memory", "versions and aliases")
@@ -170,6 +201,7 @@ def _render_serving(message: Serving) -> str:
         "",
         *_render_table(titles, rows),
         "",
+        *_render_http_apis(message.http),
         "Call them from another terminal, with any AWS SDK or the AWS CLI:",
         *(
             f"  export {name}={shlex.quote(value)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -26,12 +27,23 @@ import click
 
 from lambdachain._core.loopback import is_loopback
 from lambdachain._templates.diagnostics import Diagnostic, Location
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import LocalEndpoint, LocalFunction, LocalHttpApi
 
 from .build_hints import find_build_hint
 from .file_watcher import FilesChanged, FileWatcher
 from .handler_checks import HandlerChecker
-from .messages import Notice, Printed, Reloaded, ServeMessage, Serving, Stopped, describe_skipped, to_json_line, to_text
+from .messages import (
+    Notice,
+    Printed,
+    Reloaded,
+    ServedHttpApi,
+    ServeMessage,
+    Serving,
+    Stopped,
+    describe_skipped,
+    to_json_line,
+    to_text,
+)
 from .system_loader import LoadedSystem, ServeRequest, load_system
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
@@ -95,6 +107,7 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
             allowed_hosts=options.allowed_hosts,
             observer=inbox.put,
             concurrency=options.concurrency,
+            http=system.http_apis,
         ).start()
     except (OSError, ValueError) as exc:
         report(Diagnostic(Location("lambdachain serve"), _describe_start_failure(exc, options)))
@@ -185,7 +198,9 @@ class _ServeLoop:
 
     def _report_start(self, system: LoadedSystem) -> None:
         options, url = self._options, self._endpoint.url
-        self._report(Serving(url, self._request.context.aws_location.region, system.described_by, system.functions))
+        http = [ServedHttpApi(api, self._endpoint.http_url(api.name)) for api in system.http_apis]
+        region = self._request.context.aws_location.region
+        self._report(Serving(url, region, system.described_by, system.functions, http))
         for notice in system.notices:
             self._report(Notice(notice))
         if system.skipped:
@@ -226,6 +241,7 @@ class _ServeLoop:
         ]
         if touched:
             self._report(Reloaded([function.name for function in touched], changed.path))
+        system = replace(system, http_apis=self._replace_http_apis(system.http_apis, changed.path))
         self._adopt(system)
         self._handler_checker.start(touched)
 
@@ -237,6 +253,27 @@ class _ServeLoop:
             self._report(Notice(f"not reloaded: {exc}"))
             return False
         return True
+
+    def _replace_http_apis(self, declared: Sequence[LocalHttpApi], changed: str) -> Sequence[LocalHttpApi]:
+        """Replace the HTTP APIs that have changed, at their addresses; return those that are served."""
+        served = {api.name: api for api in self._system.http_apis}
+        for api in declared:
+            before = served.get(api.name)
+            if before is None:
+                self._report(Notice(f"a new HTTP API, {api.name}: restart to serve it"))
+                continue
+            # The address of an API stays, also if one before it in the template is gone.
+            new = replace(api, port=before.port)
+            if new == before:
+                continue
+            try:
+                self._endpoint.replace_http(new)
+            except ValueError as exc:
+                self._report(Notice(f"not reloaded: {exc}"))
+                continue
+            served[api.name] = new
+            self._report(Reloaded([f"the routes of {api.name}"], changed))
+        return [*served.values()]
 
     def _keep_missing(self, previous: Mapping[str, LocalFunction], system: LoadedSystem) -> LoadedSystem:
         """Keep serving functions that are no longer declared: the file may be only half written."""
@@ -315,7 +352,10 @@ def _listen_to_signals(inbox: Inbox) -> None:
 
 def _describe_start_failure(exc: OSError | ValueError, options: ServeOptions) -> str:
     if isinstance(exc, OSError) and exc.errno == errno.EADDRINUSE:
-        return f"port {options.port} on {options.host} is already in use: stop that program, or pass another --port"
+        address = re.search(r"cannot listen on (\S+):(\d+):", str(exc))
+        port = int(address[2]) if address else options.port
+        option = "--port" if port == options.port else "--http-port"
+        return f"port {port} on {options.host} is already in use: stop that program, or pass another {option}"
     return str(exc)
 
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
-from lambdachain.local import LocalFunction
+from lambdachain.local import LocalFunction, LocalHttpApi
 from lambdachain.local._definitions._arguments import is_function, parse_arguments
 from lambdachain.local._definitions._env_file import parse_env_file
 from lambdachain.local._definitions._function_builder import DeclaredFunction, SkippedFunction, duplicate_function
+from lambdachain.local._definitions._http_apis import declare_http_apis
 from lambdachain.local._definitions._interpreters import Interpreters
 from lambdachain.local._definitions._preparation import Machine, drop_unreachable_targets, prepare_function
 from lambdachain.local._definitions._requirements import REQUIREMENTS
@@ -32,6 +33,7 @@ class ServeRequest:
         services: The addresses of services, by boto3's names.
         scratch: Returns a directory for code that is inline in templates or in zip files.
         requirements_cache: The directory to install the functions' requirements in; ``None`` if they are not installed.
+        http_port: The port of the first HTTP API; ``None`` to serve none.
     """
 
     arguments: Sequence[str]
@@ -41,6 +43,7 @@ class ServeRequest:
     services: Mapping[str, str]
     scratch: Callable[[], Path]
     requirements_cache: Path | None = None
+    http_port: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,7 @@ class LoadedSystem:
         ignored_files: The names of files that declare functions too, and were not read.
         skipped: The functions that are not served, each with the error that says why.
         notices: What to report besides problems, such as which of two templates is served.
+        http_apis: The HTTP APIs and function URLs to serve.
     """
 
     functions: Sequence[LocalFunction]
@@ -68,6 +72,7 @@ class LoadedSystem:
     ignored_files: Sequence[str] = field(default=())
     skipped: Sequence[SkippedFunction] = ()
     notices: Sequence[str] = ()
+    http_apis: Sequence[LocalHttpApi] = field(default=())
 
 
 def load_system(request: ServeRequest) -> LoadedSystem:
@@ -95,6 +100,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     problems += more_problems
     # A function of an image, for example, may be declared once more, with a directory.
     skipped = [each for each in (*skipped, *more_skipped) if each.name not in {function.name for function in functions}]
+    http_apis = _declare_http_apis(systems, functions, request.http_port, problems)
     return LoadedSystem(
         functions,
         declared,
@@ -105,6 +111,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
         [path.name for path in found.others],
         skipped,
         found.notices,
+        http_apis,
     )
 
 
@@ -164,6 +171,26 @@ def _find_watched_files(
         yield from (path for path in (code, *each.layers) if path.is_file())
         if request.requirements_cache is not None:
             yield from (path for path in [code / REQUIREMENTS] if path.is_file())
+
+
+def _declare_http_apis(
+    systems: Sequence[SystemDefinition],
+    functions: Sequence[LocalFunction],
+    first_port: int | None,
+    problems: list[Diagnostic],
+) -> list[LocalHttpApi]:
+    if first_port is None:
+        return []
+    http_apis, more_problems = declare_http_apis([system.http for system in systems], functions, first_port)
+    problems += [each for system in systems for each in system.http.diagnostics]
+    problems += more_problems
+    if not http_apis:
+        text = (
+            "--http: no HTTP API to serve: no function has an HTTP event (SAM: Api, HttpApi; serverless.yml: http, "
+            "httpApi) or a function URL"
+        )
+        problems.append(Diagnostic(Location("lambdachain serve"), text, fatal=False))
+    return http_apis
 
 
 def _failed_system(problem: Diagnostic) -> LoadedSystem:

@@ -12,6 +12,7 @@ from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain._templates.files import read_text_file
+from lambdachain._templates.http_routes import read_http_apis
 from lambdachain._templates.template import parse_template
 
 from ._function_builder import Declarations
@@ -113,8 +114,9 @@ def parse_system(text: str, source: str, directory: Path, context: TemplateConte
     try:
         if source.endswith(".toml"):
             return parse_toml(text, source, directory)
-        declarations, files = declare_system(parse_template(text, source, directory, context), context)
-        return SystemDefinition(declarations, files=tuple(files))
+        template = parse_template(text, source, directory, context)
+        declarations, files = declare_system(template, context)
+        return SystemDefinition(declarations, http=read_http_apis(template), files=tuple(files))
     except TemplateError as exc:
         return SystemDefinition(Declarations(diagnostics=(exc.to_diagnostic(),)))
     except RecursionError:

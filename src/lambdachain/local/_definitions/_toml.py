@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
+from lambdachain._templates.http_routes import HttpDefinitions
 from lambdachain.local._event_config import EventConfig
 from lambdachain.local._function_config import LocalFunction
 from lambdachain.local._versions import LocalAlias, LocalVersion
@@ -28,11 +29,13 @@ class SystemDefinition:
     Attributes:
         declarations: The functions, and what is wrong with the file.
         services: The addresses of the services that events go to, which only a ``lambdachain.toml`` has.
+        http: The HTTP APIs and function URLs, which only a template or a ``serverless.yml`` has.
         files: The files that it was read from besides, such as the templates of nested stacks.
     """
 
     declarations: Declarations
     services: Mapping[str, str] = field(default_factory=dict[str, str])
+    http: HttpDefinitions = field(default_factory=HttpDefinitions)
     files: tuple[Path, ...] = ()
 
 

@@ -1,0 +1,120 @@
+"""``lambdachain serve --http``: the HTTP APIs and function URLs of a template, called by an HTTP client."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from .conftest import Served
+
+APP = """
+def handler(event, context):
+    return {"statusCode": 200, "body": VALUE + event.get("rawPath", event.get("path"))}
+"""
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {Handler: app.handler, CodeUri: ., Timeout: 20}}
+Resources:
+  Orders:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionUrlConfig: {AuthType: NONE}
+      Events:
+        Rest: {Type: Api, Properties: {Path: /orders, Method: get}}
+        Http: {Type: HttpApi, Properties: {Path: "/orders/{id}", Method: get}}
+"""
+
+
+@pytest.fixture(autouse=True)
+def _system(tmp_path: Path) -> None:
+    (tmp_path / "app.py").write_text(APP.replace("VALUE", "'one '"))
+    (tmp_path / "template.yaml").write_text(TEMPLATE)
+
+
+def get(url: str) -> tuple[int, str]:
+    """Send a request, and return the status and the body."""
+    split = urlsplit(url)
+    connection = http.client.HTTPConnection(split.netloc, timeout=60)
+    try:
+        connection.request("GET", split.path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
+
+
+def test_every_api_has_an_address(serve: Callable[..., Served]):
+    """A REST API, an HTTP API and a function URL, each at a port of its own."""
+    served = serve("--http-port", "0")
+    apis: dict[str, dict[str, Any]] = {each["name"]: each for each in served.wait_for("serving")["http"]}
+
+    assert {name: (api["kind"], api["routes"]) for name, api in apis.items()} == {
+        "ServerlessRestApi": ("rest", [{"route": "GET /orders", "function": "Orders"}]),
+        "ServerlessHttpApi": ("http", [{"route": "GET /orders/{id}", "function": "Orders"}]),
+        "Orders": ("url", [{"route": "$default", "function": "Orders"}]),
+    }
+    assert get(apis["ServerlessRestApi"]["url"] + "/Prod/orders") == (200, "one /orders")
+    assert get(apis["ServerlessHttpApi"]["url"] + "/orders/5") == (200, "one /orders/5")
+    assert get(apis["Orders"]["url"] + "/anything") == (200, "one /anything")
+    assert get(apis["ServerlessRestApi"]["url"] + "/nowhere")[0] == 403
+    assert served.wait_for("invocation", function="Orders", status=200)["invocation_type"] == "RequestResponse"
+
+
+def test_without_the_option_nothing_is_served(serve: Callable[..., Served]):
+    """The ports of HTTP APIs are opened only on request."""
+    assert serve().wait_for("serving")["http"] == []
+
+
+def test_reload(serve: Callable[..., Served], tmp_path: Path):
+    """Code and routes are reloaded at the same address."""
+    served = serve("--http-port", "0", "--reload")
+    url = next(api["url"] for api in served.wait_for("serving")["http"] if api["kind"] == "rest")
+    assert get(url + "/orders") == (200, "one /orders")
+
+    _replace(tmp_path / "template.yaml", TEMPLATE.replace("Path: /orders,", "Path: /purchases,"))
+    served.wait_for("reloaded", functions=["the routes of ServerlessRestApi"])
+    assert get(url + "/orders")[0] == 403
+    assert get(url + "/purchases") == (200, "one /purchases")
+
+    _replace(tmp_path / "app.py", APP.replace("VALUE", "'two '"))
+    served.wait_for("reloaded", functions=["Orders"])
+    assert get(url + "/purchases") == (200, "two /purchases")
+
+
+def _replace(path: Path, text: str) -> None:
+    new = path.with_suffix(".new")
+    new.write_text(text)
+    new.replace(path)
+
+
+def test_nothing_to_serve(serve: Callable[..., Served]):
+    """A run without any HTTP API says so, and serves the functions."""
+    served = serve("--http", "Orders=app.handler")
+
+    assert "no function has an HTTP event" in served.wait_for("problem")["text"]
+    assert served.wait_for("serving")["http"] == []
+
+
+def test_port_in_use(serve: Callable[..., Served]):
+    """The message names the port and the option that changes it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        problem = serve("--http-port", str(port)).wait_for("problem")
+
+    assert problem["text"] == (
+        f"port {port} on 127.0.0.1 is already in use: stop that program, or pass another --http-port"
+    )
+
+
+def test_text_output(run: Callable[..., Any]):
+    """The help has both options."""
+    output = run("serve", "--help").stdout
+
+    assert "--http " in output
+    assert "--http-port PORT" in output

@@ -1,0 +1,361 @@
+"""HTTP APIs and function URLs of templates: which request reaches which function, and what is left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+from typing import Any
+
+import pytest
+
+from lambdachain._templates.context import TemplateContext
+from lambdachain._templates.http_routes import HttpApiDefinition, read_http_apis
+from lambdachain._templates.http_settings import CorsSettings
+from lambdachain._templates.template import parse_template
+from lambdachain.local import LocalFunction, LocalHttpApi
+from lambdachain.local._definitions._http_apis import declare_http_apis
+from tests.templates.readers import AWS
+
+SAM = """
+    Transform: AWS::Serverless-2016-10-31
+    Globals:
+      Function: {Runtime: python3.13, Handler: app.handler, CodeUri: .}
+    """
+
+
+def read(text: str, **context: Any) -> tuple[Mapping[str, HttpApiDefinition], list[str]]:
+    """Return the APIs by name, and the diagnostics as they are printed."""
+    template = parse_template(dedent(text), "template.yaml", Path("/code"), TemplateContext(AWS, **context))
+    found = read_http_apis(template)
+    return {api.name: api for api in found.apis}, [str(each) for each in found.diagnostics]
+
+
+def routes(api: HttpApiDefinition) -> dict[str, str]:
+    """Return the function of each route, with its qualifier."""
+    return {
+        route.key: route.function if route.qualifier is None else f"{route.function}:{route.qualifier}"
+        for route in api.routes
+    }
+
+
+def test_sam_events():
+    """Implicit and explicit APIs, both kinds, payload formats, timeouts, stages, aliases, settings of Globals."""
+    apis, problems = read(
+        SAM
+        + """
+      Api: {BinaryMediaTypes: [image~1png], Cors: "'*'"}
+      HttpApi: {CorsConfiguration: {AllowOrigins: [https://a], AllowMethods: [GET], AllowCredentials: true, MaxAge: 5}}
+    Resources:
+      Rest:
+        Type: AWS::Serverless::Api
+        Properties: {StageName: v1}
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          FunctionName: first
+          AutoPublishAlias: live
+          Events:
+            A: {Type: Api, Properties: {Path: /orders, Method: post}}
+            B: {Type: Api, Properties: {Path: "/orders/{id}", Method: any, RestApiId: !Ref Rest}}
+            C: {Type: HttpApi}
+            D: {Type: HttpApi, Properties: {Path: /x, Method: GET, PayloadFormatVersion: "1.0", TimeoutInMillis: 5000}}
+            E: {Type: Schedule, Properties: {Schedule: rate(1 minute)}}
+    """
+    )
+
+    assert problems == []
+    assert {name: (api.kind, api.stage, routes(api)) for name, api in apis.items()} == {
+        "ServerlessRestApi": ("rest", "Prod", {"POST /orders": "first:live"}),
+        "Rest": ("rest", "v1", {"ANY /orders/{id}": "first:live"}),
+        "ServerlessHttpApi": ("http", "$default", {"$default": "first:live", "GET /x": "first:live"}),
+    }
+    assert apis["Rest"].binary_types == ("image/png",)
+    assert apis["Rest"].cors == CorsSettings(("*",))
+    assert apis["ServerlessHttpApi"].cors == CorsSettings(("https://a",), ("GET",), allow_credentials=True, max_age=5)
+    assert [(each.payload_format, each.timeout) for each in apis["ServerlessHttpApi"].routes] == [
+        ("2.0", None),
+        ("1.0", 5.0),
+    ]
+
+
+def test_function_urls():
+    """SAM's property and CloudFormation's resource; the invoke mode, CORS, an alias, a signature that nobody checks."""
+    apis, problems = read(
+        SAM
+        + """
+    Resources:
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          FunctionUrlConfig: {AuthType: NONE, InvokeMode: RESPONSE_STREAM, Cors: {AllowOrigins: ["*"]}}
+      Two: {Type: AWS::Lambda::Function, Properties: {FunctionName: second, Handler: a.b}}
+      Url:
+        Type: AWS::Lambda::Url
+        Properties: {TargetFunctionArn: !GetAtt Two.Arn, Qualifier: live, AuthType: AWS_IAM}
+    """
+    )
+
+    assert {name: (api.kind, routes(api), api.is_streamed) for name, api in apis.items()} == {
+        "One": ("url", {"$default": "One"}, True),
+        "second:live": ("url", {"$default": "second:live"}, False),
+    }
+    assert apis["One"].cors == CorsSettings(("*",))
+    (problem,) = problems
+    assert problem.startswith("template.yaml:14: Resources.Url.Properties: AuthType AWS_IAM is not checked: every")
+
+
+def test_rest_api_resources():
+    """The path comes from the chain of resources, the function from the URI; a mock is reported."""
+    uri = "arn:${AWS::Partition}:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${F.Arn}/invocations"
+    apis, problems = read(
+        f"""
+        Resources:
+          F: {{Type: AWS::Lambda::Function, Properties: {{Handler: a.b}}}}
+          Api: {{Type: AWS::ApiGateway::RestApi, Properties: {{Name: shop, BinaryMediaTypes: ["*/*"]}}}}
+          Orders:
+            Type: AWS::ApiGateway::Resource
+            Properties: {{RestApiId: !Ref Api, ParentId: !GetAtt Api.RootResourceId, PathPart: orders}}
+          Order:
+            Type: AWS::ApiGateway::Resource
+            Properties: {{RestApiId: !Ref Api, ParentId: !Ref Orders, PathPart: "{{id}}"}}
+          Get:
+            Type: AWS::ApiGateway::Method
+            Properties:
+              RestApiId: !Ref Api
+              ResourceId: !Ref Order
+              HttpMethod: GET
+              Integration: {{Type: AWS_PROXY, Uri: !Sub "{uri}"}}
+          Root:
+            Type: AWS::ApiGateway::Method
+            Properties:
+              RestApiId: !Ref Api
+              ResourceId: !GetAtt Api.RootResourceId
+              HttpMethod: ANY
+              Integration:
+                Type: AWS_PROXY
+                Uri: !Join ["", ["arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/", !GetAtt F.Arn,
+                  /invocations]]
+          Options:
+            Type: AWS::ApiGateway::Method
+            Properties:
+              {{RestApiId: !Ref Api, ResourceId: !Ref Order, HttpMethod: OPTIONS, Integration: {{Type: MOCK}}}}
+          Stage: {{Type: AWS::ApiGateway::Stage, Properties: {{RestApiId: !Ref Api, StageName: live}}}}
+        """
+    )
+
+    assert routes(apis["Api"]) == {"GET /orders/{id}": "F", "ANY /": "F"}
+    assert (apis["Api"].kind, apis["Api"].stage, apis["Api"].binary_types) == ("rest", "live", ("*/*",))
+    assert [each.partition(": ")[2] for each in problems] == [
+        "Resources.Options: an integration of type MOCK; the route is not served"
+    ]
+
+
+def test_http_api_resources():
+    """Routes, integrations, and an API that is created with its target; a WebSocket API is reported."""
+    apis, problems = read(
+        """
+        Resources:
+          F: {Type: AWS::Lambda::Function, Properties: {Handler: a.b}}
+          Api:
+            Type: AWS::ApiGatewayV2::Api
+            Properties: {Name: shop, ProtocolType: HTTP, CorsConfiguration: {AllowOrigins: [https://a]}}
+          I:
+            Type: AWS::ApiGatewayV2::Integration
+            Properties: {ApiId: !Ref Api, IntegrationUri: !GetAtt F.Arn, PayloadFormatVersion: "2.0"}
+          R:
+            Type: AWS::ApiGatewayV2::Route
+            Properties: {ApiId: !Ref Api, RouteKey: "GET /a/{b}", Target: !Sub "integrations/${I}"}
+          D:
+            Type: AWS::ApiGatewayV2::Route
+            Properties: {ApiId: !Ref Api, RouteKey: $default, Target: !Join [/, [integrations, !Ref I]]}
+          S: {Type: AWS::ApiGatewayV2::Stage, Properties: {ApiId: !Ref Api, StageName: dev}}
+          Quick:
+            Type: AWS::ApiGatewayV2::Api
+            Properties: {Name: q, ProtocolType: HTTP, Target: !GetAtt F.Arn}
+          Chat: {Type: AWS::ApiGatewayV2::Api, Properties: {Name: c, ProtocolType: WEBSOCKET}}
+          W:
+            Type: AWS::ApiGatewayV2::Route
+            Properties: {ApiId: !Ref Chat, RouteKey: $connect, Target: !Sub "integrations/${I}"}
+        """
+    )
+
+    assert {name: routes(api) for name, api in apis.items()} == {
+        "Api": {"GET /a/{b}": "F", "$default": "F"},
+        "Quick": {"$default": "F"},
+    }
+    assert apis["Api"].stage == "dev"
+    assert apis["Api"].cors == CorsSettings(("https://a",))
+    assert [each.rpartition(": ")[2] for each in problems] == ["a WebSocket API; the route is not served"]
+
+
+def test_openapi_document():
+    """Integrations in a document of the template; a file is reported."""
+    apis, problems = read(
+        """
+        Transform: AWS::Serverless-2016-10-31
+        Resources:
+          F: {Type: AWS::Lambda::Function, Properties: {Handler: a.b}}
+          Api:
+            Type: AWS::Serverless::HttpApi
+            Properties:
+              DefinitionBody:
+                openapi: 3.0.1
+                paths:
+                  /a:
+                    parameters: []
+                    x-amazon-apigateway-any-method:
+                      x-amazon-apigateway-integration:
+                        type: aws_proxy
+                        payloadFormatVersion: "2.0"
+                        uri: !Sub arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${F.Arn}/invocations
+                    get:
+                      x-amazon-apigateway-integration: {type: http_proxy, uri: "https://example.com"}
+          Other: {Type: AWS::Serverless::Api, Properties: {StageName: p, DefinitionUri: api.yaml}}
+        """
+    )
+
+    assert {name: routes(api) for name, api in apis.items()} == {"Api": {"ANY /a": "F"}}
+    assert [each.partition(": Resources.")[2].partition(": ")[2] for each in problems] == [
+        "an OpenAPI file is not read: its routes are not served",
+        "an integration of type http_proxy; the route is not served",
+    ]
+
+
+def test_serverless_events():
+    """The three kinds of events, in short and in long form."""
+    apis, problems = read(
+        """
+        service: shop
+        provider:
+          name: aws
+          stage: dev
+          httpApi: {payload: "1.0", cors: {allowedOrigins: [https://a]}}
+        functions:
+          one:
+            handler: app.handler
+            events:
+              - http: GET orders/{id}
+              - http: {path: /orders, method: post, cors: true}
+              - http: {path: /raw, method: get, integration: lambda}
+              - httpApi: "PUT /x/{proxy+}"
+              - httpApi: {method: "*", path: /y}
+              - schedule: rate(1 hour)
+          two:
+            handler: app.handler
+            url: {invokeMode: RESPONSE_STREAM}
+            events:
+              - httpApi: "*"
+        """
+    )
+
+    assert {name: (api.kind, api.stage, routes(api)) for name, api in apis.items()} == {
+        "ApiGatewayRestApi": ("rest", "dev", {"GET /orders/{id}": "shop-dev-one", "POST /orders": "shop-dev-one"}),
+        "HttpApi": (
+            "http",
+            "$default",
+            {"PUT /x/{proxy+}": "shop-dev-one", "ANY /y": "shop-dev-one", "$default": "shop-dev-two"},
+        ),
+        "shop-dev-two": ("url", "$default", {"$default": "shop-dev-two"}),
+    }
+    assert {each.payload_format for each in apis["HttpApi"].routes} == {"1.0"}
+    assert apis["HttpApi"].cors == CorsSettings(("https://a",))
+    assert apis["ApiGatewayRestApi"].cors is not None
+    assert apis["shop-dev-two"].is_streamed
+    texts = [each.rpartition("]: ")[2] for each in problems]
+    assert any("with the integration 'lambda' cannot be served" in each for each in texts)
+    assert any("the CORS settings of one http event" in each for each in texts)
+    assert len(texts) == 2
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (
+            "{Type: Api, Properties: {Path: !Ref Missing, Method: get}}",
+            "resource or parameter 'Missing' is not defined",
+        ),
+        ("{Type: !ImportValue kind}", "another stack exports 'kind'"),
+        ("{Type: Api, Properties: {Path: /, Method: get, RestApiId: !ImportValue x}}", "does not refer to an API"),
+    ],
+)
+def test_unresolved_routes_are_reported(event: str, text: str):
+    """One route that is unknown hides neither the next one nor itself."""
+    apis, problems = read(
+        SAM
+        + f"""
+    Resources:
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          Events:
+            Bad: {event}
+            Good: {{Type: Api, Properties: {{Path: /good, Method: get}}}}
+    """
+    )
+
+    assert routes(apis["ServerlessRestApi"]) == {"GET /good": "One"}
+    assert len(problems) == 1
+    assert text in problems[0]
+    assert problems[0].endswith("; the route is not served")
+
+
+def test_authorizers_are_reported():
+    """Nobody takes an open API for a protected one."""
+    _, problems = read(
+        SAM
+        + """
+      HttpApi: {Auth: {DefaultAuthorizer: Token}}
+    Resources:
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          Events:
+            A: {Type: HttpApi, Properties: {Path: /, Method: get, Auth: {Authorizer: Own}}}
+    """
+    )
+
+    assert [("not run: every request is accepted" in each or "are not run" in each) for each in problems] == [
+        True,
+        True,
+    ]
+
+
+def test_functions_that_are_not_served():
+    """Their routes are reported; ports count up; a route that is no route is reported too."""
+    template = parse_template(
+        dedent(
+            SAM
+            + """
+    Resources:
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          FunctionUrlConfig: {AuthType: NONE}
+          Events:
+            A: {Type: Api, Properties: {Path: /a, Method: get}}
+            B: {Type: Api, Properties: {Path: "/{a+}/b", Method: get}}
+      Two:
+        Type: AWS::Serverless::Function
+        Properties:
+          Events:
+            A: {Type: Api, Properties: {Path: /b, Method: get}}
+            B: {Type: HttpApi, Properties: {Path: /b, Method: get}}
+    """
+        ),
+        "template.yaml",
+        Path("/code"),
+        TemplateContext(AWS),
+    )
+    apis, problems = declare_http_apis([read_http_apis(template)], [LocalFunction("One", "app.handler")], 3000)
+
+    assert apis == [
+        LocalHttpApi("ServerlessRestApi", apis[0].routes, kind="rest", stage="Prod", port=3000),
+        LocalHttpApi.for_function("One", port=3001),
+    ]
+    assert list(apis[0].routes) == ["GET /a"]
+    assert [str(each).partition(": route ")[2] for each in problems] == [
+        "'GET /{a+}/b': {a+} must be the last segment of the path; the route is not served",
+        "'GET /b': Two, its function, is not served here; the route is not served",
+        "'GET /b': Two, its function, is not served here; the route is not served",
+    ]
