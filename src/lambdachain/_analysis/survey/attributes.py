@@ -18,6 +18,7 @@ from .values import (
     ClassValue,
     Constant,
     ContractValue,
+    EnumMemberValue,
     ExternalName,
     FunctionValue,
     InstanceValue,
@@ -38,8 +39,19 @@ def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:
         case ModuleValue(scope):
             bound = evaluator.evaluate_name(name, scope) if name in scope.bindings else ()
             return union([bound, _find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED
+        case ClassValue(scope) if classes.is_enum(evaluator, scope):
+            return _evaluate_on_enum(evaluator, scope, name)
         case ClassValue(scope):
             return _evaluate_on_class(evaluator, scope, name)
+        case EnumMemberValue(values=values) if name in ("value", "_value_"):
+            return values
+        case EnumMemberValue(member) if name == "name":
+            return (Constant(member),)
+        # Only a member of an enum of strings has this attribute of all strings.
+        case Constant(str()) if name in ("value", "_value_"):
+            return (value,)
+        case InstanceValue(scope) if name in ("value", "_value_") and classes.is_enum(evaluator, scope):
+            return _evaluate_enum_values(evaluator, scope)
         case InstanceValue(scope):
             return _evaluate_on_instance(evaluator, scope, name)
         case SuperValue(scope):
@@ -87,6 +99,22 @@ def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     homes = evaluator.project.get_family(scope, evaluator.base_classes)
     found = [_evaluate_member(evaluator, home, name) for home in homes]
     return union([*found, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
+
+
+def _evaluate_on_enum(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+    """Return the member of an enum, or what else its class has by that name."""
+    found = _evaluate_on_class(evaluator, scope, name)
+    if name not in scope.bindings or classes.is_string_enum(evaluator, scope):
+        return found
+    return union((value,) if isinstance(value, FunctionValue) else (EnumMemberValue(name, found),) for value in found)
+
+
+def _evaluate_enum_values(evaluator: Evaluator, scope: Scope) -> Values:
+    """Return what the value of any member may be: which member it is, is not known."""
+    # Names of a class body that begin with an underscore are not members.
+    members = [name for name in scope.bindings if not name.startswith("_")]
+    values = union(evaluator.evaluate_class_name(scope, name) for name in members)
+    return tuple(value for value in values if not isinstance(value, FunctionValue)) or UNRESOLVED
 
 
 def _evaluate_on_instance(evaluator: Evaluator, scope: Scope, name: str) -> Values:

@@ -53,9 +53,10 @@ Found = Iterator[CallSite | UnresolvedCall]
 def find_calls(evaluator: Evaluator, scopes: Sequence[Scope]) -> list[CallSite | UnresolvedCall]:
     """Return the calls of functions in some scopes, each once."""
     finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes))
+    boto3 = [found for scope in scopes for found in finder.find_boto3_calls(scope)]
     direct = [found for scope in scopes for call in scope.calls for found in finder.find_in_call(call, scope)]
     stored = [found for scope in scopes for found in finder.find_stored_methods(scope)]
-    return list(dict.fromkeys([*direct, *stored]))
+    return list(dict.fromkeys([*boto3, *direct, *stored]))
 
 
 def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
@@ -95,10 +96,6 @@ class _CallFinder:
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""
         match call.func:
-            case ast.Attribute(value=receiver, attr=method) if method in boto3_calls.METHODS and (
-                boto3_calls.is_invoke(self._evaluator, call, receiver, scope)
-            ):
-                yield from self._find_boto3_call(call, call.func, scope)
             case ast.Attribute(attr=method) if method in MODE_BY_METHOD:
                 yield from self._find_method_call(call, call.func, call.args, scope)
             case _:
@@ -175,13 +172,15 @@ class _CallFinder:
         else:
             yield site.with_unresolved_target(target)
 
-    def _find_boto3_call(self, call: ast.Call, method: ast.Attribute, scope: Scope) -> Found:
-        parameters = boto3_calls.evaluate_parameters(self._evaluator, call, scope)
-        mode = boto3_calls.get_mode(method.attr, parameters)
-        site = _Site.create(call, method.attr, mode, scope, format_call(method, call.args, call.keywords))
-        options = {"qualifier": parameters["Qualifier"]} if "Qualifier" in parameters else {}
-        for target in parameters["FunctionName"]:
-            yield from self._find_by_target(site, target, UNCHANGED_NAME, options)
+    def find_boto3_calls(self, scope: Scope) -> Found:
+        """Yield what the calls of boto3's client in a scope call: each target in each mode."""
+        for call in boto3_calls.find_invoke_calls(self._evaluator, scope):
+            qualifiers = call.parameters.get("Qualifier")
+            options = {"qualifier": qualifiers} if qualifiers else {}
+            for mode, why in call.modes:
+                site = _Site(scope.locate(call.node), scope.unit, call.method, mode, call.text, why)
+                for target in call.parameters.get("FunctionName") or (Unresolved("the call has no FunctionName"),):
+                    yield from self._find_by_target(site, target, UNCHANGED_NAME, options)
 
     def _make_sites(
         self,
@@ -219,6 +218,7 @@ class _Site:
     method: str
     mode: CallMode
     text: str
+    why_undecided: str = ""
 
     @classmethod
     def create(cls, node: ast.expr, method: str, mode: CallMode, scope: Scope, text: str) -> _Site:
@@ -250,6 +250,7 @@ class _Site:
             resolution=resolution,
             contract=contract,
             timeout=timeout,
+            why_undecided=self.why_undecided,
         )
 
 

@@ -155,6 +155,16 @@ def _get_env_prefix(evaluator: Evaluator, scope: Scope) -> str:
     return ""
 
 
+def is_enum(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether a class is an enum."""
+    return any(name.startswith("enum.") for name in _find_external_bases(evaluator, scope))
+
+
+def is_string_enum(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether the members of an enum are strings themselves: ``StrEnum``, or ``str`` among the bases."""
+    return any(name in ("enum.StrEnum", "builtins.str") for name in _find_external_bases(evaluator, scope))
+
+
 def is_client_class(evaluator: Evaluator, scope: Scope) -> bool:
     """Check whether a class is a subclass of lambdachain's clients."""
     return any(name in CLIENTS for name in _find_external_bases(evaluator, scope))

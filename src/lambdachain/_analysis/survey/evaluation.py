@@ -18,12 +18,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import product
-from math import prod
 from typing import Any, Final
 
 from . import attributes, classes, known_functions
+from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
+from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
+from .overwriting import find_overwriting
 from .parameters import evaluate_parameter
 from .project import Project
 from .results import SourceSchema
@@ -39,6 +40,7 @@ from .scopes import (
     get_parameters,
 )
 from .source_schema import read_source_schema
+from .string_values import concatenate, evaluate_percent
 from .syntax import CLIENTS, DEFINITIONS, unwrap_annotation
 from .values import (
     UNRESOLVED,
@@ -61,8 +63,7 @@ from .values import (
     unresolved_reasons,
 )
 
-# Four names of a dozen values each make 20,736 strings, which nobody grants one by one; more would fill the memory.
-_MAX_STRINGS: Final = 10_000
+_STUB_CLASS: Final = ".LambdaClient"
 
 
 class ExpressionEvaluator:
@@ -83,7 +84,7 @@ class ExpressionEvaluator:
             ast.Attribute: self._evaluate_attribute_node,
             ast.Await: lambda node, scope: self.evaluate(node.value, scope),
             ast.BinOp: self._evaluate_operation,
-            ast.BoolOp: lambda node, scope: self._evaluate_any(node.values, scope),
+            ast.BoolOp: self._evaluate_bool_op,
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
@@ -91,7 +92,7 @@ class ExpressionEvaluator:
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
             ast.List: self._evaluate_collection,
-            ast.Name: lambda node, scope: self.evaluate_name(node.id, scope),
+            ast.Name: self._evaluate_name_node,
             ast.NamedExpr: lambda node, scope: self.evaluate(node.value, scope),
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
@@ -114,6 +115,10 @@ class ExpressionEvaluator:
         # The list of bindings lives as long as its scope, so its id identifies the name wherever it is read.
         key = (id(bindings), name) if scope.lookup(name) else (scope, f"*{name}")
         return self._memo.get_or_compute(key, lambda: union(self.evaluate_binding(*one) for one in bindings))
+
+    def _evaluate_name_node(self, node: ast.Name, scope: Scope) -> Values:
+        overwriting = find_overwriting(node, scope)
+        return self.evaluate_name(node.id, scope) if overwriting is None else self.evaluate(overwriting, scope)
 
     def _find_star_imports(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
         """Yield the bindings of a name in the modules of ``from module import *``."""
@@ -192,6 +197,10 @@ class ExpressionEvaluator:
         for value in self.evaluate(unwrap_annotation(annotation), scope):
             if isinstance(value, ExternalName) and value.name in CLIENTS:
                 return (ClientValue(None),)
+            if isinstance(value, ExternalName) and value.name.startswith(STUBS) and value.name.endswith(_STUB_CLASS):
+                return (BOTO3_LAMBDA_CLIENT,)
+            if isinstance(value, ExternalName) and value.name.endswith(DURABLE_CONTEXT):
+                return (value,)
             if isinstance(value, ClassValue):
                 return (InstanceValue(value.scope),)
         return ()
@@ -226,6 +235,11 @@ class ExpressionEvaluator:
                 yield call, self.evaluate_string(call.args[1], scope)
 
     def _evaluate_attribute_node(self, node: ast.Attribute, scope: Scope) -> Values:
+        if is_own_function_name(node):
+            return read_own_name(self.environment)
+        overwriting = find_overwriting(node, scope)
+        if overwriting is not None:
+            return self.evaluate(overwriting, scope)
         return union(
             attributes.find_submodule(self, value, node.attr, scope) or self.evaluate_attribute(value, node.attr)
             for value in self.evaluate(node.value, scope)
@@ -279,7 +293,7 @@ class ExpressionEvaluator:
             else self.evaluate(part, scope)
             for part in node.values
         ]
-        return _concatenate(parts)
+        return concatenate(parts)
 
     def _evaluate_placeholder(self, part: ast.FormattedValue, scope: Scope) -> Values:
         # ``{x}`` and ``{x!s}`` insert the string itself; ``{x:02d}`` and ``{x!r}`` another one.
@@ -287,6 +301,8 @@ class ExpressionEvaluator:
         return self.evaluate(part.value, scope) if is_plain else UNRESOLVED
 
     def _evaluate_operation(self, node: ast.BinOp, scope: Scope) -> Values:
+        if isinstance(node.op, ast.Mod):
+            return evaluate_percent(self, node, scope)
         if not isinstance(node.op, ast.Add):
             return UNRESOLVED
         sides = [self.evaluate(node.left, scope), self.evaluate(node.right, scope)]
@@ -295,20 +311,20 @@ class ExpressionEvaluator:
             return (CollectionValue(union(get_elements(values) for values in sides)),)
         if any(isinstance(value, Constant) and not isinstance(value.value, str) for value in operands):
             return UNRESOLVED  # numbers are added, not concatenated
-        return _concatenate(sides)
+        return concatenate(sides)
+
+    def _evaluate_bool_op(self, node: ast.BoolOp, scope: Scope) -> Values:
+        found: list[Values] = []
+        for expr in node.values:
+            found.append(self.evaluate(expr, scope))
+            # ``os.environ.get("TARGET") or "usual"``: behind a text that is not empty, nothing else is possible.
+            if isinstance(node.op, ast.Or) and found[-1] and all(map(_is_text, found[-1])):
+                break
+        return union(found)
 
     def _evaluate_lambda(self, node: ast.Lambda, scope: Scope) -> Values:
         return tuple(FunctionValue(child) for child in scope.children if child.node is node)
 
 
-def _concatenate(parts: Iterable[Values]) -> Values:
-    """Join strings in every combination; if one part is unresolved, so is the whole, for the same reasons."""
-    listed = [tuple(part) for part in parts]
-    unresolved = union(tuple(Unresolved(why) for why in unresolved_reasons(part)) for part in listed)
-    known = [[str(value.value) for value in part if isinstance(value, Constant)] for part in listed]
-    if unresolved or any(len(strings) != len(part) for strings, part in zip(known, listed, strict=True)):
-        return unresolved or UNRESOLVED
-    combinations = prod(map(len, known))
-    if combinations > _MAX_STRINGS:
-        return (Unresolved(f"it may be any of {combinations:,} strings"),)
-    return tuple(Constant("".join(chosen)) for chosen in product(*known))
+def _is_text(value: Value) -> bool:
+    return isinstance(value, Constant) and isinstance(value.value, str) and bool(value.value)

@@ -14,7 +14,8 @@ from typing import Any, Final
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 
-from .boto3_calls import BOTO3_LAMBDA_CLIENT, is_lambda_service
+from .boto3_calls import evaluate_service, is_lambda_service, is_method
+from .classes import is_enum
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
 from .environment import read_variables
@@ -22,6 +23,7 @@ from .evaluator import Evaluator
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
 from .results import DeclaredContract
 from .scopes import Scope, get_keyword
+from .string_values import evaluate_string_method
 from .syntax import CLIENTS, evaluate_keywords
 from .values import (
     UNRESOLVED,
@@ -35,11 +37,13 @@ from .values import (
     FunctionValue,
     InstanceValue,
     MappingValue,
+    PartialValue,
     SuperValue,
     Unresolved,
     Value,
     Values,
     merge_mappings,
+    string_constants,
     union,
     unresolved_reasons,
 )
@@ -64,6 +68,10 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
     match value:
         case ExternalName("os.environ"):
             return read_variables(evaluator.environment, evaluator.evaluate(key, scope))
+        case Unresolved():
+            return (value,)
+        case ClassValue(inner) if is_enum(evaluator, inner):
+            return (InstanceValue(inner),)
         case ExternalName(name):
             # ``Contract[int, str]`` is still the class Contract.
             return (value,) if name.startswith("lambdachain.") else UNRESOLVED
@@ -118,7 +126,11 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
         case ((ExternalName() | Unresolved()), ("client" | "create_client")) if is_lambda_service(
             evaluator, node, scope
         ):
-            return (BOTO3_LAMBDA_CLIENT,)
+            return evaluate_boto3_client(evaluator, node, scope)
+        case ExternalName("boto3.client.lambda"), ("__enter__" | "__aenter__"):
+            return (receiver,)
+        case Constant(str()), _:
+            return evaluate_string_method(evaluator, receiver, node, scope)
         case _, ("enter_context" | "enter_async_context") if node.args:
             return evaluator.evaluate(node.args[0], scope)
         case MappingValue(), "get" if node.args:
@@ -185,6 +197,40 @@ def _build_arn(arguments: tuple[tuple[str, Value], ...]) -> Value:
         return Unresolved(str(exc))
 
 
+def evaluate_boto3_client(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the client that ``boto3.client(service)`` may be: one for each possible service."""
+    services = evaluate_service(evaluator, node, scope)
+    clients = [ExternalName(f"boto3.client.{name}") for name in string_constants(services)]
+    return (*clients, *(Unresolved(why) for why in unresolved_reasons(services))) or UNRESOLVED
+
+
+def _evaluate_getattr(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what ``getattr(something, name)`` may be."""
+    if len(node.args) < 2:  # noqa: PLR2004 - the object and the name
+        return UNRESOLVED
+    names = evaluator.evaluate(node.args[1], scope)
+    found = [
+        evaluator.evaluate_attribute(value, name)
+        for value in evaluator.evaluate(node.args[0], scope)
+        for name in string_constants(names)
+    ]
+    return union([*found, tuple(Unresolved(why) for why in unresolved_reasons(names))]) or UNRESOLVED
+
+
+def _evaluate_partial(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what ``partial(client.invoke, FunctionName=...)`` may be; any other partial is unresolved."""
+    functions = evaluator.evaluate(node.args[0], scope) if node.args else ()
+    own = dict(evaluate_keywords(evaluator, node, scope, {}).entries)
+    found: list[Value] = []
+    for function in functions:
+        if isinstance(function, PartialValue):
+            merged = {**dict(function.keywords.entries), **own}
+            found.append(PartialValue(function.method, MappingValue(tuple(merged.items()))))
+        elif isinstance(function, ExternalName) and is_method(function):
+            found.append(PartialValue(function, MappingValue(tuple(own.items()))))
+    return tuple(found) or UNRESOLVED
+
+
 def _evaluate_dict_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what ``dict(name=value)`` is; any other argument is unresolved."""
     if node.args or any(keyword.arg is None for keyword in node.keywords):
@@ -233,6 +279,9 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "builtins.dict": _evaluate_dict_call,
     "builtins.super": _evaluate_super,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
+    "builtins.getattr": _evaluate_getattr,
+    "functools.partial": _evaluate_partial,
+    "boto3.client": evaluate_boto3_client,
     "os.getenv": _evaluate_getenv,
     "os.environ.get": _evaluate_getenv,
     # For the survey these return their argument: a list of the same items, or the same client.

@@ -26,16 +26,17 @@ class SourceLocation(NamedTuple):
 
 
 class CallMode(StrEnum):
-    """How a call asks Lambda to run the function."""
+    """How a call asks Lambda to run the function; ``UNDECIDED`` if its InvocationType is computed at run time."""
 
     SYNC = "call"
     EVENT = "fire"
     STREAM = "stream"
     DRY_RUN = "can_invoke"
+    UNDECIDED = "undecided"
 
     @property
     def waits(self) -> bool:
-        """Whether the caller waits for the function's response."""
+        """Whether the caller certainly waits for the function's response."""
         return self in (CallMode.SYNC, CallMode.STREAM)
 
 
@@ -153,6 +154,7 @@ class CallSite:
         resolution: How the client turns the name into the deployed one.
         contract: The contract, if there is one.
         timeout: The ``timeout=`` of the call in seconds, if it is a constant.
+        why_undecided: Why *mode* is ``UNDECIDED``, as a message for the user; empty for any other mode.
     """
 
     location: SourceLocation
@@ -165,6 +167,7 @@ class CallSite:
     resolution: Resolution
     contract: DeclaredContract | None
     timeout: float | None = None
+    why_undecided: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +219,12 @@ class Survey:
         # A file that could not be parsed belongs to no unit. It may contain calls, so it stays.
         unresolved = tuple(one for one in self.unresolved if one.unit in reached or not one.unit.file)
         return Survey(self.contracts, self.handlers, calls, unresolved, self.uses, self.units)
+
+    @property
+    def undecided_modes(self) -> tuple[UnresolvedCall, ...]:
+        """The calls whose function is known, but not whether they wait for it."""
+        undecided = (call for call in self.calls if call.mode is CallMode.UNDECIDED)
+        return tuple(UnresolvedCall(call.location, call.unit, call.why_undecided) for call in undecided)
 
     def find_handlers(self, name: str) -> Iterator[DeclaredHandler]:
         """Return the handlers of a function, by its name in the contract."""

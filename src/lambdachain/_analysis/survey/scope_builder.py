@@ -198,6 +198,9 @@ class ScopeBuilder(ast.NodeVisitor):
             self._bind(target.id, Assignment(value))
         elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
             self._record_attribute(target, target.value.id, value)
+        elif isinstance(target, ast.Attribute):
+            self.visit(target.value)
+            self.scope.attribute_assignments.append((target, value))
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
             for element, its_value in zip(target.elts, value.elts, strict=True):
                 self._bind_target(element, its_value)

@@ -129,6 +129,22 @@ class ResolverValue:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialValue:
+    """A method of boto3's client with keyword arguments: ``functools.partial(client.invoke, FunctionName=...)``."""
+
+    method: ExternalName
+    keywords: MappingValue
+
+
+@dataclass(frozen=True, slots=True)
+class EnumMemberValue:
+    """A member of an enum that is not a string itself; *values* is what its ``value`` may be."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unresolved:
     """A value that the text of the code does not determine; *why* completes a message."""
 
@@ -150,6 +166,8 @@ Value: TypeAlias = (
     | ClientValue
     | BoundFunctionValue
     | ResolverValue
+    | PartialValue
+    | EnumMemberValue
     | Unresolved
 )
 Values: TypeAlias = tuple[Value, ...]
