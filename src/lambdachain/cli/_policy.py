@@ -210,6 +210,7 @@ def _policy_to_dict(needs: RequiredPermissions, request: _PolicyRequest) -> dict
             "account_id": need.target.account_id,
             "region": need.target.region,
             "verbs": list(need.methods),
+            "modes": sorted({str(call.mode) for call in need.calls}),
             "places": sorted({str(call.location) for call in need.calls}),
         }
         for need in needs.each

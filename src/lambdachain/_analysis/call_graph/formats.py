@@ -11,8 +11,14 @@ from lambdachain._core.escaping import printable
 from .graph import Edge, Graph, Node
 from .warnings import GraphWarning
 
-VERBS: Final = {CallMode.SYNC: "calls", CallMode.STREAM: "streams from", CallMode.EVENT: "fires"}
-_ARROWS: Final = {CallMode.SYNC: "-->", CallMode.STREAM: "==>", CallMode.EVENT: "-.->"}
+VERBS: Final = {
+    CallMode.SYNC: "calls",
+    CallMode.STREAM: "streams from",
+    CallMode.EVENT: "fires",
+    CallMode.UNDECIDED: "calls or fires",
+}
+_ARROWS: Final = {CallMode.SYNC: "-->", CallMode.STREAM: "==>", CallMode.EVENT: "-.->", CallMode.UNDECIDED: "--o"}
+_DOT_STYLES: Final = {CallMode.EVENT: ' style="dashed",', CallMode.UNDECIDED: ' style="dotted",'}
 
 # What Mermaid interprets inside of a quoted label: Markdown, HTML, directives and its own entities.
 _MERMAID: Final = str.maketrans({'"': "#quot;", **{sign: f"#{ord(sign)};" for sign in "#&<>`%\\"}})
@@ -67,7 +73,7 @@ def as_dot(graph: Graph) -> str:
         shape = "" if node.is_function else ', shape=ellipse, style=""'
         lines.append(f"  {_quote(node.name)} [label={label}{shape}];")
     for edge in graph.edges:
-        style = ' style="dashed",' if edge.mode is CallMode.EVENT else ""
+        style = _DOT_STYLES.get(edge.mode, "")
         lines.append(f"  {_quote(edge.caller)} -> {_quote(edge.callee)} [{style.strip()}label={_quote(edge.mode)}];")
     return "\n".join([*lines, "}"])
 
