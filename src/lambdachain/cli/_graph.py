@@ -113,7 +113,11 @@ def _analyze(
     timeouts = dict(_find_timeouts(functions, names))
     mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
     warnings = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
-    return graph, warnings, sorted({*survey.unresolved, *survey.undecided_modes, *unresolved}, key=lambda one: one.location)
+    return (
+        graph,
+        warnings,
+        sorted({*survey.unresolved, *survey.undecided_modes, *unresolved}, key=lambda one: one.location),
+    )
 
 
 def _find_code(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:

@@ -33,25 +33,16 @@ from .values import (
 
 def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
     """Return what ``value.name`` may be."""
+    if found := _evaluate_enum(evaluator, value, name):
+        return found
     match value:
         case ExternalName(qualified):
             return (ExternalName(f"{qualified}.{name}"),)
         case ModuleValue(scope):
             bound = evaluator.evaluate_name(name, scope) if name in scope.bindings else ()
             return union([bound, _find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED
-        case ClassValue(scope) if classes.is_enum(evaluator, scope):
-            return _evaluate_on_enum(evaluator, scope, name)
         case ClassValue(scope):
             return _evaluate_on_class(evaluator, scope, name)
-        case EnumMemberValue(values=values) if name in ("value", "_value_"):
-            return values
-        case EnumMemberValue(member) if name == "name":
-            return (Constant(member),)
-        # Only a member of an enum of strings has this attribute of all strings.
-        case Constant(str()) if name in ("value", "_value_"):
-            return (value,)
-        case InstanceValue(scope) if name in ("value", "_value_") and classes.is_enum(evaluator, scope):
-            return _evaluate_enum_values(evaluator, scope)
         case InstanceValue(scope):
             return _evaluate_on_instance(evaluator, scope, name)
         case SuperValue(scope):
@@ -99,6 +90,24 @@ def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     homes = evaluator.project.get_family(scope, evaluator.base_classes)
     found = [_evaluate_member(evaluator, home, name) for home in homes]
     return union([*found, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
+
+
+def _evaluate_enum(evaluator: Evaluator, value: Value, name: str) -> Values:
+    """Return what an attribute of an enum or its members may be; nothing for any other value."""
+    match value, name:
+        case ClassValue(scope), _ if classes.is_enum(evaluator, scope):
+            return _evaluate_on_enum(evaluator, scope, name)
+        case EnumMemberValue(values=values), ("value" | "_value_"):
+            return values
+        case EnumMemberValue(member), "name":
+            return (Constant(member),)
+        # Of all strings, only the members of an enum of strings have this attribute.
+        case Constant(str()), ("value" | "_value_"):
+            return (value,)
+        case InstanceValue(scope), ("value" | "_value_") if classes.is_enum(evaluator, scope):
+            return _evaluate_enum_values(evaluator, scope)
+        case _:
+            return ()
 
 
 def _evaluate_on_enum(evaluator: Evaluator, scope: Scope, name: str) -> Values:

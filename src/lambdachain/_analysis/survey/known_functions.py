@@ -63,7 +63,7 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     )
 
 
-def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:
+def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     """Return what ``value[key]`` may be."""
     match value:
         case ExternalName("os.environ"):
@@ -104,7 +104,7 @@ def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, sc
             return UNRESOLVED
 
 
-def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
+def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: C901, PLR0911 - a table
     """Return what a method with a model may return; nothing for any other, which is evaluated as a function."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     match receiver, name:
@@ -126,15 +126,15 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
         case ((ExternalName() | Unresolved()), ("client" | "create_client")) if is_lambda_service(
             evaluator, node, scope
         ):
-            return evaluate_boto3_client(evaluator, node, scope)
+            return _evaluate_boto3_client(evaluator, node, scope)
         case ExternalName("boto3.client.lambda"), ("__enter__" | "__aenter__"):
             return (receiver,)
-        case Constant(str()), _:
-            return evaluate_string_method(evaluator, receiver, node, scope)
         case _, ("enter_context" | "enter_async_context") if node.args:
             return evaluator.evaluate(node.args[0], scope)
         case MappingValue(), "get" if node.args:
             return _evaluate_get(evaluator, receiver, node, scope)
+        case Constant(str()), _:
+            return evaluate_string_method(evaluator, receiver, node, scope)
         case _:
             return ()
 
@@ -197,7 +197,7 @@ def _build_arn(arguments: tuple[tuple[str, Value], ...]) -> Value:
         return Unresolved(str(exc))
 
 
-def evaluate_boto3_client(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+def _evaluate_boto3_client(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return the client that ``boto3.client(service)`` may be: one for each possible service."""
     services = evaluate_service(evaluator, node, scope)
     clients = [ExternalName(f"boto3.client.{name}") for name in string_constants(services)]
@@ -206,7 +206,7 @@ def evaluate_boto3_client(evaluator: Evaluator, node: ast.Call, scope: Scope) ->
 
 def _evaluate_getattr(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what ``getattr(something, name)`` may be."""
-    if len(node.args) < 2:  # noqa: PLR2004 - the object and the name
+    if len(node.args) < 2:
         return UNRESOLVED
     names = evaluator.evaluate(node.args[1], scope)
     found = [
@@ -281,7 +281,7 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
     "builtins.getattr": _evaluate_getattr,
     "functools.partial": _evaluate_partial,
-    "boto3.client": evaluate_boto3_client,
+    "boto3.client": _evaluate_boto3_client,
     "os.getenv": _evaluate_getenv,
     "os.environ.get": _evaluate_getenv,
     # For the survey these return their argument: a list of the same items, or the same client.

@@ -23,8 +23,10 @@ _MAX_STRINGS: Final = 10_000
 # Methods of strings that take and return strings only.
 _METHODS: Final[Mapping[str, Callable[..., Any]]] = {
     name: getattr(str, name)
-    for name in ("replace", "strip", "lstrip", "rstrip", "lower", "upper", "title", "capitalize", "casefold")
-    + ("removeprefix", "removesuffix")
+    for name in (
+        *("replace", "strip", "lstrip", "rstrip", "lower", "upper", "title", "capitalize", "casefold"),
+        *("removeprefix", "removesuffix"),
+    )
 }
 # Any other conversion (%05d, %r) writes something else than the value itself.
 _PERCENT: Final = re.compile(r"%(?:\((\w+)\))?([sd%])")
@@ -105,7 +107,11 @@ def _join(evaluator: Evaluator, separator: Constant, items: ast.expr, scope: Sco
     if elements is None:
         return UNRESOLVED
     parts = [evaluator.evaluate(one, scope) for one in elements]
-    return combine([(separator,), *parts], lambda text, *chosen: str(text).join(chosen))
+
+    def make(text: Any, *chosen: Any) -> str:
+        return str(text).join(chosen)
+
+    return combine([(separator,), *parts], make)
 
 
 def _get_elements(expr: ast.expr) -> list[ast.expr] | None:
