@@ -31,7 +31,7 @@ from .values import (
 )
 
 
-def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
+def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:  # noqa: C901, PLR0911 - a table
     """Return what ``value.name`` may be."""
     if found := _evaluate_enum(evaluator, value, name):
         return found
