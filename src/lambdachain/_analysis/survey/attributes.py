@@ -11,10 +11,13 @@ from collections.abc import Iterator
 
 from . import classes
 from .evaluator import Evaluator
+from .arguments import bind_arguments
+from .objects import bind_methods, evaluate_assigned, get_created_field
 from .results import DeclaredContract
 from .scopes import Scope
 from .values import (
     UNRESOLVED,
+    Arguments,
     ClassValue,
     Constant,
     ContractValue,
@@ -39,11 +42,11 @@ def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:
             bound = evaluator.evaluate_name(name, scope) if name in scope.bindings else ()
             return union([bound, _find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED
         case ClassValue(scope):
-            return _evaluate_on_class(evaluator, scope, name)
-        case InstanceValue(scope):
-            return _evaluate_on_instance(evaluator, scope, name)
-        case SuperValue(scope):
-            return _evaluate_on_super(evaluator, scope, name)
+            return bind_methods(value, _evaluate_on_class(evaluator, scope, name))
+        case InstanceValue():
+            return _evaluate_on_instance(evaluator, value, name)
+        case SuperValue():
+            return _evaluate_on_super(evaluator, value, name)
         case FunctionValue(contract=DeclaredContract() as contract) if name == "contract":
             return (ContractValue(contract),)
         case ContractValue(contract) if name == "contract":
@@ -89,22 +92,32 @@ def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     return union([*found, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
 
 
-def _evaluate_on_instance(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+def _evaluate_on_instance(evaluator: Evaluator, instance: InstanceValue, name: str) -> Values:
+    scope = instance.scope
+    if instance.frame is not None and (field := get_created_field(instance.frame, name)):
+        homes = classes.get_lineage(evaluator, scope)
+        return union([field, _find_outside_assignments(evaluator, homes, name)])
     homes = evaluator.project.get_family(scope, evaluator.base_classes)
+    if instance.frame is not None:
+        # The class of an object whose creation is in sight is known exactly: it is no subclass.
+        homes = classes.get_lineage(evaluator, scope)
     field = classes.evaluate_field(evaluator, scope, name)
     # The value of a field in the class body is its default, which evaluate_field has taken account of.
     in_body = union(
         evaluator.evaluate_class_name(home, name) if not field or name not in home.fields else () for home in homes
     )
-    read = union(_read_property(evaluator, value) for value in in_body)
-    on_self = union(evaluator.evaluate_binding(*one) for home in homes for one in home.attributes.get(name, ()))
+    if instance.frame is not None:
+        # The nearest class that defines a name hides those of its bases.
+        in_body = next(filter(None, (evaluator.evaluate_class_name(home, name) for home in homes)), ()) if in_body else ()
+    read = union(_read_property(evaluator, value, instance) for value in bind_methods(instance, in_body))
+    on_self = union(evaluate_assigned(evaluator, instance, one) for home in homes for one in home.attributes.get(name, ()))
     return union([field, read, on_self, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
 
 
-def _evaluate_on_super(evaluator: Evaluator, scope: Scope, name: str) -> Values:
-    for home in classes.get_lineage(evaluator, scope)[1:]:
+def _evaluate_on_super(evaluator: Evaluator, value: SuperValue, name: str) -> Values:
+    for home in classes.get_lineage(evaluator, value.scope)[1:]:
         if found := _evaluate_member(evaluator, home, name):
-            return found
+            return found if value.receiver is None else bind_methods(value.receiver, found)
     return UNRESOLVED
 
 
@@ -125,7 +138,9 @@ def _find_outside_assignments(evaluator: Evaluator, homes: list[Scope], name: st
     )
 
 
-def _read_property(evaluator: Evaluator, value: Value) -> Values:
+def _read_property(evaluator: Evaluator, value: Value, instance: InstanceValue) -> Values:
     if isinstance(value, FunctionValue) and classes.is_property(value.scope):
-        return evaluator.evaluate_return(value.scope)
+        if instance.frame is None:
+            return evaluator.evaluate_return(value.scope)
+        return evaluator.evaluate_call(value, bind_arguments(evaluator, value, Arguments()))
     return (value,)

@@ -20,7 +20,7 @@ def read_variable(environment: Mapping[str, str], name: str) -> Values:
     """Return the value of an environment variable, or what to do to make it known."""
     if name in environment:
         return (Constant(environment[name]),)
-    return (Unresolved(explain_missing(name)),)
+    return (Unresolved(explain_missing(name), name),)
 
 
 def explain_missing(name: str, value: str = "VALUE") -> str:

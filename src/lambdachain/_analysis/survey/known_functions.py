@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 
+from .arguments import add_partial, bind_arguments, evaluate_arguments
 from .boto3_calls import BOTO3_LAMBDA_CLIENT, is_lambda_service
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
@@ -21,6 +23,7 @@ from .environment import read_variables
 from .evaluator import Evaluator
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
 from .results import DeclaredContract
+from .objects import bind_receiver, create_instance, has_parameters
 from .scopes import Scope, get_keyword
 from .syntax import CLIENTS, evaluate_keywords
 from .values import (
@@ -72,10 +75,17 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
             if text is None:
                 return _get_all_entries(value)
             return value.get(text) or (Unresolved(f"no entry {text!r} is visible in the mapping"),)
-        case CollectionValue(items):
-            return items
+        case CollectionValue(items, ordered):
+            return _get_position(ordered, key) or items
         case _:
             return UNRESOLVED
+
+
+def _get_position(ordered: tuple[Values, ...] | None, key: ast.expr) -> Values:
+    """Return the values at a constant index."""
+    if ordered is not None and isinstance(key, ast.Constant) and isinstance(key.value, int) and key.value < len(ordered):
+        return ordered[key.value]
+    return ()
 
 
 def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
@@ -84,12 +94,17 @@ def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, sc
             model = _FUNCTIONS.get(name)
             return model(evaluator, node, scope) if model else UNRESOLVED
         case ClassValue(inner):
-            return (InstanceValue(inner), *evaluate_client_subclass(evaluator, inner, node, scope))
+            created = create_instance(evaluator, inner, node, scope)
+            return (created, *evaluate_client_subclass(evaluator, inner, node, scope))
+        case FunctionValue(inner, contract=None) if inner.returns and has_parameters(inner):
+            called = bind_receiver(evaluator, function, node, scope)
+            arguments = evaluate_arguments(evaluator, node, scope)
+            return evaluator.evaluate_call(called, bind_arguments(evaluator, called, arguments))
         case FunctionValue(inner, contract=None):
-            return evaluator.evaluate_return(inner)
+            return evaluator.evaluate_call(function, {})
         case DecoratorValue(make):
             decorated = evaluator.evaluate(node.args[0], scope) if node.args else ()
-            return tuple(FunctionValue(one.scope, make(one)) for one in decorated if isinstance(one, FunctionValue))
+            return tuple(replace(one, contract=make(one)) for one in decorated if isinstance(one, FunctionValue))
         case Unresolved():
             return (function,)
         case _:
@@ -197,7 +212,11 @@ def _evaluate_super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Valu
     while enclosing is not None and enclosing.owner is None:  # a function or lambda inside of a method
         enclosing = enclosing.parent
     owner = None if enclosing is None else enclosing.owner
-    return (SuperValue(owner),) if owner is not None and evaluator.base_classes(owner) else UNRESOLVED
+    if enclosing is None or owner is None or not evaluator.base_classes(owner):
+        return UNRESOLVED
+    first = next(iter(enclosing.bindings), "self")
+    bound = [one for one in evaluator.evaluate_name(first, enclosing) if isinstance(one, InstanceValue | ClassValue)]
+    return (SuperValue(owner, bound[0] if bound else None),)
 
 
 def _evaluate_field_default(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
@@ -208,6 +227,13 @@ def _evaluate_field_default(evaluator: Evaluator, node: ast.Call, scope: Scope) 
     factory = get_keyword(node, "default_factory")
     functions = evaluator.evaluate(factory, scope) if factory is not None else ()
     return union(_evaluate_function(evaluator, function, node, scope) for function in functions)
+
+
+def _evaluate_partial(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what ``functools.partial(function, ...)`` is: the function, with the arguments added."""
+    functions = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+    arguments = evaluate_arguments(evaluator, node, scope, 1)
+    return tuple(add_partial(one, arguments) if isinstance(one, FunctionValue) else UNRESOLVED[0] for one in functions)
 
 
 def _evaluate_first_argument(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
@@ -232,6 +258,7 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "lambdachain.Qualifier.latest": _make_string_model(lambda _: Qualifier.latest()),
     "builtins.dict": _evaluate_dict_call,
     "builtins.super": _evaluate_super,
+    "functools.partial": _evaluate_partial,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
     "os.getenv": _evaluate_getenv,
     "os.environ.get": _evaluate_getenv,
