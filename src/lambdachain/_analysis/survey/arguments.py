@@ -15,7 +15,6 @@ from .values import (
     Arguments,
     CollectionValue,
     FunctionValue,
-    InstanceValue,
     MappingValue,
     Unresolved,
     Values,
@@ -111,18 +110,11 @@ def bind_unknown(evaluator: Evaluator, function: FunctionValue, why: str) -> Map
     return {name: _refine(evaluator, scope, name, values) for name, values in bound.items()}
 
 
-def with_receiver(function: FunctionValue, receiver: Values) -> FunctionValue:
-    """Return a method bound to its object, unless it is bound already or called on the class."""
-    kind = classes.get_receiver_type(function.scope)
-    if kind is None or function.receiver is not None or function.scope.owner is None:
-        return function
-    is_explicit = kind is InstanceValue and bool(receiver)
-    return function if is_explicit else replace(function, receiver=kind(function.scope.owner))
-
-
 def _evaluate_default(evaluator: Evaluator, function: FunctionValue, name: str, *, is_hidden: bool) -> Values:
     default = get_default(function.scope, name)
-    if is_hidden or default is None:
+    if is_hidden:
+        return UNRESOLVED
+    if default is None:
         return (Unresolved(f"it is the parameter {name!r} of {function.scope.name}"),)
     with evaluator.in_frame(function.frame):
         return evaluator.evaluate(default, function.scope.parent or function.scope)

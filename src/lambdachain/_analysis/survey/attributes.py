@@ -10,8 +10,8 @@ import ast
 from collections.abc import Iterator
 
 from . import classes
-from .evaluator import Evaluator
 from .arguments import bind_arguments
+from .evaluator import Evaluator
 from .objects import bind_methods, evaluate_assigned, get_created_field
 from .results import DeclaredContract
 from .scopes import Scope
@@ -72,18 +72,20 @@ def find_submodule(evaluator: Evaluator, value: Value, name: str, scope: Scope) 
     return () if found is None else (ModuleValue(found),)
 
 
-def find_properties(evaluator: Evaluator, node: ast.Attribute, scope: Scope) -> Iterator[Scope]:
+def find_properties(evaluator: Evaluator, node: ast.Attribute, scope: Scope) -> Iterator[FunctionValue]:
     """Yield the properties that run when an attribute is read."""
     for value in evaluator.evaluate(node.value, scope):
         if isinstance(value, InstanceValue | SuperValue):
             for home in evaluator.project.get_family(value.scope, evaluator.base_classes):
-                yield from _get_properties(evaluator.evaluate_class_name(home, node.attr))
+                found = evaluator.evaluate_class_name(home, node.attr)
+                receiver = value if isinstance(value, InstanceValue) else value.receiver
+                yield from _get_properties(found if receiver is None else bind_methods(receiver, found))
 
 
-def _get_properties(values: Values) -> Iterator[Scope]:
+def _get_properties(values: Values) -> Iterator[FunctionValue]:
     for value in values:
         if isinstance(value, FunctionValue) and classes.is_property(value.scope):
-            yield value.scope
+            yield value
 
 
 def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
@@ -108,9 +110,13 @@ def _evaluate_on_instance(evaluator: Evaluator, instance: InstanceValue, name: s
     )
     if instance.frame is not None:
         # The nearest class that defines a name hides those of its bases.
-        in_body = next(filter(None, (evaluator.evaluate_class_name(home, name) for home in homes)), ()) if in_body else ()
+        in_body = (
+            next(filter(None, (evaluator.evaluate_class_name(home, name) for home in homes)), ()) if in_body else ()
+        )
     read = union(_read_property(evaluator, value, instance) for value in bind_methods(instance, in_body))
-    on_self = union(evaluate_assigned(evaluator, instance, one) for home in homes for one in home.attributes.get(name, ()))
+    on_self = union(
+        evaluate_assigned(evaluator, instance, one) for home in homes for one in home.attributes.get(name, ())
+    )
     return union([field, read, on_self, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
 
 

@@ -50,21 +50,13 @@ from .values import (
 Found = Iterator[CallSite | UnresolvedCall]
 
 
-def find_calls(evaluator: Evaluator, scopes: Sequence[Scope]) -> list[CallSite | UnresolvedCall]:
-    """Return the calls of functions in some scopes, each once."""
-    finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes))
-    direct = [found for scope in scopes for call in scope.calls for found in finder.find_in_call(call, scope)]
-    stored = [found for scope in scopes for found in finder.find_stored_methods(scope)]
-    return list(dict.fromkeys([*direct, *stored]))
-
-
 def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
     """Return what is called: the values of the expression before the parentheses."""
     is_name = isinstance(call.func, ast.Name | ast.Attribute | ast.Subscript)
     return evaluator.evaluate(call.func, scope) if is_name else ()
 
 
-def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
+def find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
     """Return how all clients created in the code resolve names; ``None`` if they do it differently.
 
     A client whose creation is not in sight (a parameter annotated ``LambdaClient``) is taken for one of them.
@@ -80,7 +72,7 @@ def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Re
     return UNCHANGED_NAME if not resolutions else resolutions.pop() if len(resolutions) == 1 else None
 
 
-class _CallFinder:
+class CallFinder:
     """Finds calls in scopes.
 
     Args:
@@ -91,6 +83,15 @@ class _CallFinder:
     def __init__(self, evaluator: Evaluator, common_resolution: Resolution | None) -> None:
         self._evaluator = evaluator
         self._common_resolution = common_resolution
+
+    def find_in_scope(self, scope: Scope) -> Found:
+        """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
+        direct = [found for call in scope.calls for found in self.find_in_call(call, scope)]
+        yield from dict.fromkeys([*direct, *self.find_stored_methods(scope)])
+
+    def has_calls(self, scope: Scope) -> bool:
+        """Check whether a scope may call a Lambda function."""
+        return next(iter(self.find_in_scope(scope)), None) is not None
 
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""

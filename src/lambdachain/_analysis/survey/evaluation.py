@@ -315,7 +315,9 @@ class ExpressionEvaluator:
             else self.evaluate(item, scope)
             for item in node.elts
         )
-        return (CollectionValue(union(items), items if isinstance(node, ast.List | ast.Tuple) and not starred else None),)
+        return (
+            CollectionValue(union(items), items if isinstance(node, ast.List | ast.Tuple) and not starred else None),
+        )
 
     def _evaluate_dict(self, node: ast.Dict, scope: Scope) -> Values:
         entries: list[tuple[str, Values]] = []

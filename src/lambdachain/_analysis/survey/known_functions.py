@@ -22,8 +22,8 @@ from .contract_values import evaluate_contract, evaluate_remote
 from .environment import read_variables
 from .evaluator import Evaluator
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
-from .results import DeclaredContract
 from .objects import bind_receiver, create_instance, has_parameters
+from .results import DeclaredContract
 from .scopes import Scope, get_keyword
 from .syntax import CLIENTS, evaluate_keywords
 from .values import (
@@ -83,12 +83,17 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
 
 def _get_position(ordered: tuple[Values, ...] | None, key: ast.expr) -> Values:
     """Return the values at a constant index."""
-    if ordered is not None and isinstance(key, ast.Constant) and isinstance(key.value, int) and key.value < len(ordered):
+    if (
+        ordered is not None
+        and isinstance(key, ast.Constant)
+        and isinstance(key.value, int)
+        and key.value < len(ordered)
+    ):
         return ordered[key.value]
     return ()
 
 
-def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
+def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     match function:
         case ExternalName(name):
             model = _FUNCTIONS.get(name)

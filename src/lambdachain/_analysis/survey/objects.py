@@ -20,9 +20,7 @@ _MAX_NESTED: Final = 4
 def has_parameters(scope: Scope) -> bool:
     """Check whether a function has parameters."""
     arguments = get_parameters(scope.node)
-    return bool(
-        arguments.posonlyargs or arguments.args or arguments.kwonlyargs or arguments.vararg or arguments.kwarg
-    )
+    return bool(arguments.posonlyargs or arguments.args or arguments.kwonlyargs or arguments.vararg or arguments.kwarg)
 
 
 def bind_methods(receiver: InstanceValue | ClassValue, values: Values) -> Values:
@@ -81,9 +79,9 @@ def evaluate_assigned(evaluator: Evaluator, instance: InstanceValue, assignment:
         return ()  # the constructor of another class
     found = [_evaluate_in(evaluator, frame, binding, home) for frame in inside]
     homes = {frame.scope for frame in frames}
-    if not inside or any(caller not in homes for _, caller in evaluator.project.find_calls(home.short_name)):
-        if not home.name.endswith(".__init__"):
-            found.append(evaluator.evaluate_binding(binding, home))
+    callers = (caller for _, caller in evaluator.project.find_calls(home.short_name))
+    if not home.name.endswith(".__init__") and (not inside or any(caller not in homes for caller in callers)):
+        found.append(evaluator.evaluate_binding(binding, home))
     return union(found)
 
 

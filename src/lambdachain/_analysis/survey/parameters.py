@@ -99,4 +99,3 @@ def _evaluate_argument(
 def _evaluate_default(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     default = get_default(scope, name)
     return UNRESOLVED if default is None else evaluator.evaluate(default, scope.parent or scope)
-

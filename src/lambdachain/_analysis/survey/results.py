@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -188,8 +188,10 @@ class Survey:
         handlers: The handlers decorated with ``remote``, by location.
         calls: The calls, by location.
         unresolved: The calls that could not be resolved, by location; the survey leaves out no call silently.
-        uses: Which units each unit may run.
+        uses: Which units each unit may run, whatever is passed to it.
         units: Every unit, with its location.
+        roots: The units that no other code calls; all calls are reached from one of them.
+        find_calls: Returns the calls that may run when a unit runs, with the arguments that are passed on the way.
     """
 
     contracts: tuple[DeclaredContract, ...]
@@ -198,6 +200,10 @@ class Survey:
     unresolved: tuple[UnresolvedCall, ...]
     uses: Mapping[CodeUnit, frozenset[CodeUnit]]
     units: Mapping[CodeUnit, SourceLocation]
+    roots: tuple[CodeUnit, ...] = ()
+    find_calls: Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]] = field(
+        compare=False, repr=False, default=lambda _: ()
+    )
 
     def reachable_units(self, start: CodeUnit) -> frozenset[CodeUnit]:
         """Return all units that may run when *start* runs, including itself."""
@@ -210,12 +216,18 @@ class Survey:
         return frozenset(seen)
 
     def reachable_from(self, starts: Iterable[CodeUnit]) -> Survey:
-        """Return the survey with only the calls that may run when one of *starts* runs."""
-        reached = frozenset[CodeUnit]().union(*map(self.reachable_units, starts))
-        calls = tuple(call for call in self.calls if call.unit in reached)
+        """Return the survey with only the calls that may run when one of *starts* runs, as they run then."""
+        listed = list(starts)
+        found = dict.fromkeys(call for start in listed for call in self.find_calls(start))
+        calls = (call for call in found if isinstance(call, CallSite))
         # A file that could not be parsed belongs to no unit. It may contain calls, so it stays.
-        unresolved = tuple(one for one in self.unresolved if one.unit in reached or not one.unit.file)
-        return Survey(self.contracts, self.handlers, calls, unresolved, self.uses, self.units)
+        whole = (one for one in self.unresolved if not one.unit.file)
+        unresolved = dict.fromkeys([*whole, *(call for call in found if isinstance(call, UnresolvedCall))])
+        return replace(
+            self,
+            calls=tuple(sorted(calls, key=lambda call: call.location)),
+            unresolved=tuple(sorted(unresolved, key=lambda one: one.location)),
+        )
 
     def find_handlers(self, name: str) -> Iterator[DeclaredHandler]:
         """Return the handlers of a function, by its name in the contract."""
