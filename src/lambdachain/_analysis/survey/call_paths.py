@@ -59,15 +59,22 @@ class CallPaths:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
         uses: Which units each unit may run, whatever is passed to it.
+        relevant: The units from which a call can be reached, if they are known already.
     """
 
-    def __init__(self, evaluator: Evaluator, finder: CallFinder, uses: Mapping[CodeUnit, frozenset[CodeUnit]]) -> None:
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        finder: CallFinder,
+        uses: Mapping[CodeUnit, frozenset[CodeUnit]],
+        relevant: frozenset[CodeUnit] | None = None,
+    ) -> None:
         self._evaluator = evaluator
         self._finder = finder
         self._scopes: dict[CodeUnit, list[Scope]] = {}
         for scope in evaluator.project.scopes():
             self._scopes.setdefault(scope.unit, []).append(scope)
-        self._relevant = self._find_relevant(uses)
+        self.relevant = self._find_relevant(uses) if relevant is None else relevant
         self._found: dict[PathStep, tuple[Found, ...]] = {}
         self._next: dict[PathStep, tuple[PathStep, ...]] = {}
 
@@ -78,7 +85,7 @@ class CallPaths:
 
     def find_roots(self) -> list[CodeUnit]:
         """Return the units at which code starts that no other code in sight calls; together they reach every call."""
-        units = [unit for unit in self._scopes if unit in self._relevant]
+        units = [unit for unit in self._scopes if unit in self.relevant]
         # What has no caller comes first, so that a helper is reached with what its callers pass.
         units.sort(key=lambda unit: bool(unit.name) and self._may_be_called(unit))
         roots: list[CodeUnit] = []
@@ -161,7 +168,7 @@ class CallPaths:
                 steps = [one for scope in _get_own_scopes(step.scope) for one in self._find_next_in(scope)]
                 if step.frame is None:
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
-            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self._relevant)
+            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
         return self._next[step]
 
     def _find_next_in(self, scope: Scope) -> Iterator[PathStep]:
@@ -182,14 +189,14 @@ class CallPaths:
                 case FunctionValue():
                     followed.add(id(call.func))
                     function = bind_receiver(self._evaluator, value, call, scope)
-                    if function.scope.unit in self._relevant:
+                    if function.scope.unit in self.relevant:
                         yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case ClassValue(created):
                     yield from self._follow_creation(created, call, scope)
                 case Unresolved() if isinstance(call.func, ast.Attribute):
                     followed.add(id(call.func))
                     for method in self._evaluator.project.find_methods(call.func.attr):
-                        if method.unit in self._relevant and _fits(call, method):
+                        if method.unit in self.relevant and _fits(call, method):
                             function = bind_receiver(self._evaluator, FunctionValue(method), call, scope)
                             yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case _:

@@ -199,7 +199,8 @@ class CallFinder:
                 yield site.unresolved(f"cannot resolve the target of {site.text}: {problem}")
             elif not isinstance(qualifier, Constant):
                 why = next(iter(unresolved_reasons([qualifier])), "it is computed at run time")
-                yield site.unresolved(f"cannot resolve the qualifier of {site.text}: {why}")
+                name = address if address is not None else contract.function if contract is not None else "?"
+                yield site.unresolved(f"cannot resolve the qualifier of {site.text}: {why}", name)
             elif resolution is None:
                 yield site.unresolved(f"cannot resolve the target of {site.text}: {_AMBIGUOUS_CLIENT}")
             else:
@@ -225,12 +226,13 @@ class _Site:
     def create(cls, node: ast.expr, method: str, mode: CallMode, scope: Scope, text: str) -> _Site:
         return cls(scope.locate(node), scope.unit, method, mode, text)
 
-    def unresolved(self, why: str) -> UnresolvedCall:
-        return UnresolvedCall(self.location, self.unit, why)
+    def unresolved(self, why: str, callee: str = "?") -> UnresolvedCall:
+        return UnresolvedCall(self.location, self.unit, why, callee, self.mode)
 
     def with_unresolved_target(self, target: Value) -> UnresolvedCall:
         why = next(iter(unresolved_reasons([target])), "it is computed at run time")
-        return self.unresolved(f"cannot resolve the target of {self.text}: {why}")
+        variable = target.variable if isinstance(target, Unresolved) else ""
+        return self.unresolved(f"cannot resolve the target of {self.text}: {why}", f"${variable}" if variable else "?")
 
     def resolved(
         self,

@@ -169,11 +169,22 @@ class CallSite:
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedCall:
-    """A call, handler or file that the survey could not resolve; *why* is a message for the user."""
+    """A call, handler or file that the survey could not resolve.
+
+    Attributes:
+        location: The file and line.
+        unit: The code that it is in.
+        why: A message for the user.
+        callee: Of a call, what is known of the function: its name if something else is unresolved, ``$NAME`` if the
+            environment variable *NAME* holds it, otherwise ``?``. Empty for a handler or a file.
+        mode: How a call asks Lambda to run the function.
+    """
 
     location: SourceLocation
     unit: CodeUnit
     why: str
+    callee: str = ""
+    mode: CallMode | None = None
 
     def __str__(self) -> str:
         return f"{self.location}: {self.why}"
@@ -192,6 +203,7 @@ class Survey:
         units: Every unit, with its location.
         roots: The units that no other code calls; all calls are reached from one of them.
         find_calls: Returns the calls that may run when a unit runs, with the arguments that are passed on the way.
+        find_calls_with: Returns ``find_calls`` for other environment variables.
     """
 
     contracts: tuple[DeclaredContract, ...]
@@ -204,6 +216,16 @@ class Survey:
     find_calls: Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]] = field(
         compare=False, repr=False, default=lambda _: ()
     )
+    find_calls_with: Callable[[Mapping[str, str]], Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]] = field(
+        compare=False, repr=False, default=lambda _: lambda _: ()
+    )
+
+    def in_environment(self, environment: Mapping[str, str]) -> Survey:
+        """Return the survey for code that runs with other environment variables.
+
+        Only ``find_calls`` and ``reachable_from`` take account of them: *calls* and *unresolved* stay.
+        """
+        return replace(self, find_calls=self.find_calls_with(environment))
 
     def reachable_units(self, start: CodeUnit) -> frozenset[CodeUnit]:
         """Return all units that may run when *start* runs, including itself."""
