@@ -36,6 +36,7 @@ _STYLE: Final = """
   .function { fill: #eef3fb; stroke: #3b6fb6; }
   .elsewhere { fill: none; stroke: #3b6fb6; stroke-dasharray: 2 3; }
   .outside { fill: none; stroke: #8a8f98; }
+  .unresolved { fill: none; stroke: #8a8f98; stroke-dasharray: 2 3; }
   .call { fill: none; stroke: #4a4f57; stroke-width: 1.5; }
   .fire { fill: none; stroke: #4a4f57; stroke-width: 1.5; stroke-dasharray: 6 4; }
   .warned { stroke: #c2410c; stroke-width: 2.25; }
@@ -46,7 +47,7 @@ _STYLE: Final = """
     .paper { fill: #0f1419; }
     .function { fill: #16233a; stroke: #6ea0e8; }
     .elsewhere { stroke: #6ea0e8; }
-    .outside { stroke: #8b949e; }
+    .outside, .unresolved { stroke: #8b949e; }
     .call, .fire { stroke: #b4bac2; }
     .warned { stroke: #fb923c; }
     .head { fill: #b4bac2; } .warned-head { fill: #fb923c; }
@@ -111,6 +112,7 @@ def _define_arrowheads() -> Iterator[str]:
 def _draw_node(node: Node, corner: tuple[float, float], size: Box) -> Iterator[str]:
     x, y = corner
     kind = "outside" if not node.is_function else "function" if node.is_here else "elsewhere"
+    kind = kind if node.is_resolved else "unresolved"
     radius = 6 if node.is_function else size.height / 2
     where = f'x="{x:.1f}" y="{y:.1f}" width="{size.width:g}" height="{size.height:g}" rx="{radius:g}"'
     yield f'<rect class="{kind}" {where}/>'

@@ -13,7 +13,7 @@ from typing import Final
 
 from .evaluator import Evaluator
 from .results import CallMode
-from .scopes import Assignment, Import, Scope, get_keyword, get_parameters, last_name
+from .scopes import Assignment, Import, Scope, get_keyword, last_name
 from .source_text import format_call, format_expression
 from .syntax import evaluate_keywords
 from .values import (
@@ -162,10 +162,8 @@ def _may_be_client(value: object) -> bool:
 
 
 def _is_followed(functions: Values) -> bool:
-    """Check whether a callee is code that is surveyed itself, and that receives each argument by its name."""
-    return bool(functions) and all(
-        isinstance(one, FunctionValue) and get_parameters(one.scope.node).kwarg is None for one in functions
-    )
+    """Check whether a callee is code that is surveyed itself: what it calls is found there."""
+    return bool(functions) and all(isinstance(one, FunctionValue) for one in functions)
 
 
 def _get_methods(values: Values) -> Iterator[tuple[str, Mapping[str, Values]]]:
@@ -197,7 +195,7 @@ def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
     parameters = own if "FunctionName" in own else _find_passed_keywords(evaluator, arguments, scope)
     for method, keywords in methods:
         merged = {**keywords, **parameters}
-        if "FunctionName" in merged or not _is_followed(functions):
+        if not _is_followed(functions):
             text = format_call(call.func, call.args, call.keywords)
             yield InvokeCall(call, method, text, {"FunctionName": _PASSED_WITHOUT_NAME, **merged})
 

@@ -50,22 +50,13 @@ from .values import (
 Found = Iterator[CallSite | UnresolvedCall]
 
 
-def find_calls(evaluator: Evaluator, scopes: Sequence[Scope]) -> list[CallSite | UnresolvedCall]:
-    """Return the calls of functions in some scopes, each once."""
-    finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes))
-    boto3 = [found for scope in scopes for found in finder.find_boto3_calls(scope)]
-    direct = [found for scope in scopes for call in scope.calls for found in finder.find_in_call(call, scope)]
-    stored = [found for scope in scopes for found in finder.find_stored_methods(scope)]
-    return list(dict.fromkeys([*boto3, *direct, *stored]))
-
-
 def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
     """Return what is called: the values of the expression before the parentheses."""
     is_name = isinstance(call.func, ast.Name | ast.Attribute | ast.Subscript)
     return evaluator.evaluate(call.func, scope) if is_name else ()
 
 
-def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
+def find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
     """Return how all clients created in the code resolve names; ``None`` if they do it differently.
 
     A client whose creation is not in sight (a parameter annotated ``LambdaClient``) is taken for one of them.
@@ -81,7 +72,7 @@ def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Re
     return UNCHANGED_NAME if not resolutions else resolutions.pop() if len(resolutions) == 1 else None
 
 
-class _CallFinder:
+class CallFinder:
     """Finds calls in scopes.
 
     Args:
@@ -92,6 +83,15 @@ class _CallFinder:
     def __init__(self, evaluator: Evaluator, common_resolution: Resolution | None) -> None:
         self._evaluator = evaluator
         self._common_resolution = common_resolution
+
+    def find_in_scope(self, scope: Scope) -> Found:
+        """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
+        direct = [found for call in scope.calls for found in self.find_in_call(call, scope)]
+        yield from dict.fromkeys([*self.find_boto3_calls(scope), *direct, *self.find_stored_methods(scope)])
+
+    def has_calls(self, scope: Scope) -> bool:
+        """Check whether a scope may call a Lambda function."""
+        return next(iter(self.find_in_scope(scope)), None) is not None
 
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""
@@ -197,7 +197,8 @@ class _CallFinder:
                 yield site.unresolved(f"cannot resolve the target of {site.text}: {problem}")
             elif not isinstance(qualifier, Constant):
                 why = next(iter(unresolved_reasons([qualifier])), "it is computed at run time")
-                yield site.unresolved(f"cannot resolve the qualifier of {site.text}: {why}")
+                name = address if address is not None else contract.function if contract is not None else "?"
+                yield site.unresolved(f"cannot resolve the qualifier of {site.text}: {why}", name)
             elif resolution is None:
                 yield site.unresolved(f"cannot resolve the target of {site.text}: {_AMBIGUOUS_CLIENT}")
             else:
@@ -224,12 +225,13 @@ class _Site:
     def create(cls, node: ast.expr, method: str, mode: CallMode, scope: Scope, text: str) -> _Site:
         return cls(scope.locate(node), scope.unit, method, mode, text)
 
-    def unresolved(self, why: str) -> UnresolvedCall:
-        return UnresolvedCall(self.location, self.unit, why)
+    def unresolved(self, why: str, callee: str = "?") -> UnresolvedCall:
+        return UnresolvedCall(self.location, self.unit, why, callee, self.mode)
 
     def with_unresolved_target(self, target: Value) -> UnresolvedCall:
         why = next(iter(unresolved_reasons([target])), "it is computed at run time")
-        return self.unresolved(f"cannot resolve the target of {self.text}: {why}")
+        variable = target.variable if isinstance(target, Unresolved) else ""
+        return self.unresolved(f"cannot resolve the target of {self.text}: {why}", f"${variable}" if variable else "?")
 
     def resolved(
         self,

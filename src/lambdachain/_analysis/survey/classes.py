@@ -10,7 +10,7 @@ from .environment import read_variable
 from .evaluator import Evaluator
 from .scopes import Assignment, Definition, Scope, get_keyword, last_name
 from .syntax import CLIENTS, DEFINITIONS, evaluate_keywords
-from .values import UNRESOLVED, ClassValue, ExternalName, InstanceValue, Unresolved, Values, union
+from .values import UNRESOLVED, ClassValue, ExternalName, InstanceValue, Unresolved, Values, union, unresolved_reasons
 
 # External bases that call only special methods of a subclass. (What pydantic calls is decorated, and found by that.)
 _PASSIVE_BASES: Final = ("abc.", "builtins.", "dataclasses.", "enum.", "pydantic.", "typing.")
@@ -106,6 +106,19 @@ def evaluate_field(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     if not passed and _is_data_class(evaluator, home):
         found = (*found, Unresolved(f"it is the field {name!r} of {home.name}, which is not created in this code"))
     return annotated if annotated and any(isinstance(value, Unresolved) for value in found) else found
+
+
+def evaluate_passed_fields(evaluator: Evaluator, scope: Scope, call: ast.Call, caller: Scope) -> dict[str, Values]:
+    """Return what the call that creates an object of a data class passes for its fields."""
+    found: dict[str, Values] = {}
+    for home in get_lineage(evaluator, scope) if _is_data_class(evaluator, scope) else ():
+        for name in home.fields:
+            if name not in found:
+                passed = _evaluate_argument(evaluator, call, caller, scope, name)
+                values = _evaluate_default(evaluator, home, name) if passed is None else passed
+                annotated = evaluator.evaluate_annotation(home.fields[name], home)
+                found[name] = annotated if annotated and unresolved_reasons(values) else values
+    return found
 
 
 def _is_data_class(evaluator: Evaluator, scope: Scope) -> bool:

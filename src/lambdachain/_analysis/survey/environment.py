@@ -33,8 +33,8 @@ def read_variable(environment: Mapping[str, str], name: str) -> Values:
     if name in environment:
         return (Constant(environment[name]),)
     if name == OWN_NAME:
-        return (Unresolved("it is the name of the function that runs this code: the function invokes itself"),)
-    return (Unresolved(explain_missing(name)),)
+        return (Unresolved("it is the name of the function that runs this code: the function invokes itself", name),)
+    return (Unresolved(explain_missing(name), name),)
 
 
 def read_own_name(environment: Mapping[str, str]) -> Values:

@@ -7,8 +7,8 @@ The model:
   statement may run, in any order.
 - What the text does not determine is an ``Unresolved`` value with a reason, and stays in the set next to the values
   that are known. So a caller can use what is known and report the rest. Nothing is silently left out.
-- Calls of functions in the code evaluate to what their ``return`` statements may evaluate to; parameters to what the
-  calls in the code pass (``parameters``). Functions outside of the code are ``ExternalName`` values;
+- Calls of functions in the code evaluate to what their ``return`` statements may evaluate to. Within the ``Frame`` of a
+  call, parameters are what that call passes; without a frame, what all calls in the code pass (``parameters``). Functions outside of the code are ``ExternalName`` values;
   ``known_functions`` has models of those of lambdachain, boto3 and a few of Python's. Any other call is unresolved.
 - Names and functions may depend on each other in cycles, so each expression is computed once and a cycle yields the
   smallest set that is consistent (``memo``).
@@ -17,7 +17,9 @@ The model:
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from . import attributes, classes, known_functions
@@ -50,6 +52,7 @@ from .values import (
     Constant,
     DecoratorValue,
     ExternalName,
+    Frame,
     FunctionValue,
     InstanceValue,
     MappingValue,
@@ -64,6 +67,8 @@ from .values import (
 )
 
 _STUB_CLASS: Final = ".LambdaClient"
+# Deeper than people nest the helpers around one call, and few enough that endless recursion costs little.
+_MAX_CALLS: Final = 12
 
 
 class ExpressionEvaluator:
@@ -78,7 +83,9 @@ class ExpressionEvaluator:
         self.project = project
         self.environment = environment
         self._memo = RecursiveMemo[Values]((), UNRESOLVED)
-        self._arguments: dict[tuple[Scope, str], Values] = {}
+        # The call that is being evaluated. It holds for its function and what is nested in it, and for no other code.
+        self._frame: Frame | None = None
+        self._frames: dict[Hashable, Frame] = {}
         self._base_classes: dict[Scope, list[Scope]] = {}
         self._by_node_type: dict[type[ast.expr], Callable[[Any, Scope], Values]] = {
             ast.Attribute: self._evaluate_attribute_node,
@@ -105,7 +112,17 @@ class ExpressionEvaluator:
         """Return what *expr*, written in *scope*, may evaluate to."""
         compute = self._by_node_type.get(type(expr))
         # The key is the node, not its id: the memo keeps the node alive, so that no other node gets the same id.
-        return UNRESOLVED if compute is None else self._memo.get_or_compute(expr, lambda: compute(expr, scope))
+        return UNRESOLVED if compute is None else self._compute_in_scope(expr, scope, lambda: compute(expr, scope))
+
+    def _compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
+        """Compute something once for each frame that it may depend on."""
+        if self._frame is None:
+            return self._memo.get_or_compute(key, compute)
+        before, self._frame = self._frame, _find_frame(self._frame, scope)
+        try:
+            return self._memo.get_or_compute(key if self._frame is None else (key, self._frame), compute)
+        finally:
+            self._frame = before
 
     def evaluate_name(self, name: str, scope: Scope) -> Values:
         """Return what a name may be in *scope*."""
@@ -114,7 +131,7 @@ class ExpressionEvaluator:
             return (ExternalName(f"builtins.{name}"),)
         # The list of bindings lives as long as its scope, so its id identifies the name wherever it is read.
         key = (id(bindings), name) if scope.lookup(name) else (scope, f"*{name}")
-        return self._memo.get_or_compute(key, lambda: union(self.evaluate_binding(*one) for one in bindings))
+        return self._compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
 
     def _evaluate_name_node(self, node: ast.Name, scope: Scope) -> Values:
         overwriting = find_overwriting(node, scope)
@@ -139,9 +156,20 @@ class ExpressionEvaluator:
             case Definition(inner):
                 return self._evaluate_definition(inner)
             case Parameter():
-                return self._arguments.get((scope, binding.name)) or evaluate_parameter(self, binding, scope)
+                return self._evaluate_argument(binding, scope) or evaluate_parameter(self, binding, scope)
             case OpaqueBinding(why):
                 return (Unresolved(why),)
+
+    def _evaluate_argument(self, parameter: Parameter, scope: Scope) -> Values:
+        """Return what the current call passes for a parameter; nothing outside of a call."""
+        frame = self._frame
+        while frame is not None and frame.scope is not scope:
+            frame = frame.outer
+        if frame is None:
+            return ()
+        if frame.created is not None and parameter.position == 0:
+            return (InstanceValue(frame.created, frame),)
+        return frame.arguments.get(parameter.name, ())
 
     def _evaluate_import(self, module: str, name: str | None, scope: Scope) -> Values:
         home = self.project.find_module(module, scope.source)
@@ -158,11 +186,11 @@ class ExpressionEvaluator:
         """Return a class or function; ``@remote`` makes a handler of it, other decorators are ignored."""
         if scope.kind == "class":
             return (ClassValue(scope),)
-        function = FunctionValue(scope)
+        function = FunctionValue(scope, frame=self._get_closure(scope))
         for expr in reversed(scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else []):
             for decorator in self.evaluate(expr, scope.parent or scope):
                 if isinstance(decorator, DecoratorValue):
-                    function = FunctionValue(scope, decorator.make(FunctionValue(scope)))
+                    function = replace(function, contract=decorator.make(FunctionValue(scope)))
         return (function,)
 
     # Functions and classes
@@ -181,14 +209,39 @@ class ExpressionEvaluator:
         names = [arg.arg for arg in [*arguments.posonlyargs, *arguments.args]]
         if len(names) != 1 or not scope.returns:
             return UNRESOLVED
-        # The results hold for this argument only, so they go into a memo of their own.
-        before, self._memo = self._memo, RecursiveMemo[Values]((), UNRESOLVED)
-        self._arguments[scope, names[0]] = (Constant(text),)
-        try:
+        with self.in_frame(self.create_frame(FunctionValue(scope), {names[0]: (Constant(text),)})):
             return self._evaluate_any(scope.returns, scope)
+
+    def evaluate_call(self, function: FunctionValue, arguments: Mapping[str, Values]) -> Values:
+        """Return what a function may return when its parameters hold *arguments*."""
+        with self.in_frame(self.create_frame(function, arguments)):
+            return self.evaluate_return(function.scope)
+
+    def create_frame(
+        self, function: FunctionValue, arguments: Mapping[str, Values], created: Scope | None = None
+    ) -> Frame:
+        """Return the frame of a call of a function; equal calls share one."""
+        depth = 1 if self._frame is None else self._frame.depth + 1
+        if depth > _MAX_CALLS:
+            # A function that calls itself with other arguments each time would never end.
+            arguments = dict.fromkeys(arguments, (Unresolved("it depends on more nested calls than are followed"),))
+        key = (function.scope, function.frame, created, tuple(arguments.items()))
+        if key not in self._frames:
+            self._frames[key] = Frame(function.scope, arguments, function.frame, created, depth)
+        return self._frames[key]
+
+    @contextmanager
+    def in_frame(self, frame: Frame | None) -> Iterator[None]:
+        """Evaluate in a frame: within the function of it, parameters hold its arguments."""
+        before, self._frame = self._frame, frame
+        try:
+            yield
         finally:
-            del self._arguments[scope, names[0]]
-            self._memo = before
+            self._frame = before
+
+    def _get_closure(self, scope: Scope) -> Frame | None:
+        """Return the frame whose names a nested function reads; ``None`` for any other."""
+        return None if self._frame is None or scope.parent is None else _find_frame(self._frame, scope.parent)
 
     def evaluate_annotation(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
         """Return what an annotation reveals of a value: a client, or an object of a class in the code."""
@@ -269,13 +322,16 @@ class ExpressionEvaluator:
         return (Constant(value),) if isinstance(value, str | int | float) or value is None else UNRESOLVED
 
     def _evaluate_collection(self, node: Any, scope: Scope) -> Values:
-        items = (
+        starred = any(isinstance(item, ast.Starred) for item in node.elts)
+        items = tuple(
             get_elements(self.evaluate(item.value, scope))
             if isinstance(item, ast.Starred)
             else self.evaluate(item, scope)
             for item in node.elts
         )
-        return (CollectionValue(union(items)),)
+        return (
+            CollectionValue(union(items), items if isinstance(node, ast.List | ast.Tuple) and not starred else None),
+        )
 
     def _evaluate_dict(self, node: ast.Dict, scope: Scope) -> Values:
         entries: list[tuple[str, Values]] = []
@@ -323,7 +379,20 @@ class ExpressionEvaluator:
         return union(found)
 
     def _evaluate_lambda(self, node: ast.Lambda, scope: Scope) -> Values:
-        return tuple(FunctionValue(child) for child in scope.children if child.node is node)
+        found = (child for child in scope.children if child.node is node)
+        return tuple(FunctionValue(child, frame=self._get_closure(child)) for child in found)
+
+
+def _find_frame(frame: Frame | None, scope: Scope) -> Frame | None:
+    """Return the innermost frame of a function that encloses *scope*."""
+    while frame is not None:
+        enclosing: Scope | None = scope
+        while enclosing is not None and enclosing is not frame.scope:
+            enclosing = enclosing.parent
+        if enclosing is not None:
+            return frame
+        frame = frame.outer
+    return None
 
 
 def _is_text(value: Value) -> bool:

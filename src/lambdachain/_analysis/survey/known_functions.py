@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 
+from .arguments import add_partial, bind_arguments, evaluate_arguments
 from .boto3_calls import evaluate_service, is_lambda_service, is_method
 from .classes import is_enum
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
@@ -21,6 +23,7 @@ from .contract_values import evaluate_contract, evaluate_remote
 from .environment import read_variables
 from .evaluator import Evaluator
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
+from .objects import bind_receiver, create_instance, has_parameters
 from .results import DeclaredContract
 from .scopes import Scope, get_keyword
 from .string_values import evaluate_string_method
@@ -68,8 +71,8 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
     match value:
         case ExternalName("os.environ"):
             return read_variables(evaluator.environment, evaluator.evaluate(key, scope))
-        case Unresolved():
-            return (value,)
+        case Unresolved(why):
+            return (Unresolved(why),)
         case ClassValue(inner) if is_enum(evaluator, inner):
             return (InstanceValue(inner),)
         case ExternalName(name):
@@ -80,24 +83,41 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
             if text is None:
                 return _get_all_entries(value)
             return value.get(text) or (Unresolved(f"no entry {text!r} is visible in the mapping"),)
-        case CollectionValue(items):
-            return items
+        case CollectionValue(items, ordered):
+            return _get_position(ordered, key) or items
         case _:
             return UNRESOLVED
 
 
-def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
+def _get_position(ordered: tuple[Values, ...] | None, key: ast.expr) -> Values:
+    """Return the values at a constant index."""
+    if (
+        ordered is not None
+        and isinstance(key, ast.Constant)
+        and isinstance(key.value, int)
+        and key.value < len(ordered)
+    ):
+        return ordered[key.value]
+    return ()
+
+
+def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     match function:
         case ExternalName(name):
             model = _FUNCTIONS.get(name)
             return model(evaluator, node, scope) if model else UNRESOLVED
         case ClassValue(inner):
-            return (InstanceValue(inner), *evaluate_client_subclass(evaluator, inner, node, scope))
+            created = create_instance(evaluator, inner, node, scope)
+            return (created, *evaluate_client_subclass(evaluator, inner, node, scope))
+        case FunctionValue(inner, contract=None) if inner.returns and has_parameters(inner):
+            called = bind_receiver(evaluator, function, node, scope)
+            arguments = evaluate_arguments(evaluator, node, scope)
+            return evaluator.evaluate_call(called, bind_arguments(evaluator, called, arguments))
         case FunctionValue(inner, contract=None):
-            return evaluator.evaluate_return(inner)
+            return evaluator.evaluate_call(function, {})
         case DecoratorValue(make):
             decorated = evaluator.evaluate(node.args[0], scope) if node.args else ()
-            return tuple(FunctionValue(one.scope, make(one)) for one in decorated if isinstance(one, FunctionValue))
+            return tuple(replace(one, contract=make(one)) for one in decorated if isinstance(one, FunctionValue))
         case Unresolved():
             return (function,)
         case _:
@@ -218,17 +238,22 @@ def _evaluate_getattr(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Val
 
 
 def _evaluate_partial(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    """Return what ``partial(client.invoke, FunctionName=...)`` may be; any other partial is unresolved."""
-    functions = evaluator.evaluate(node.args[0], scope) if node.args else ()
+    """Return what ``functools.partial(function, ...)`` is: the function, with the arguments added."""
+    functions = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
     own = dict(evaluate_keywords(evaluator, node, scope, {}).entries)
     found: list[Value] = []
     for function in functions:
-        if isinstance(function, PartialValue):
-            merged = {**dict(function.keywords.entries), **own}
-            found.append(PartialValue(function.method, MappingValue(tuple(merged.items()))))
-        elif isinstance(function, ExternalName) and is_method(function):
-            found.append(PartialValue(function, MappingValue(tuple(own.items()))))
-    return tuple(found) or UNRESOLVED
+        match function:
+            case FunctionValue():
+                found.append(add_partial(function, evaluate_arguments(evaluator, node, scope, 1)))
+            case PartialValue(method, keywords):
+                merged = {**dict(keywords.entries), **own}
+                found.append(PartialValue(method, MappingValue(tuple(merged.items()))))
+            case ExternalName() if is_method(function):
+                found.append(PartialValue(function, MappingValue(tuple(own.items()))))
+            case _:
+                found.append(UNRESOLVED[0])
+    return tuple(found)
 
 
 def _evaluate_dict_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
@@ -243,7 +268,11 @@ def _evaluate_super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Valu
     while enclosing is not None and enclosing.owner is None:  # a function or lambda inside of a method
         enclosing = enclosing.parent
     owner = None if enclosing is None else enclosing.owner
-    return (SuperValue(owner),) if owner is not None and evaluator.base_classes(owner) else UNRESOLVED
+    if enclosing is None or owner is None or not evaluator.base_classes(owner):
+        return UNRESOLVED
+    first = next(iter(enclosing.bindings), "self")
+    bound = [one for one in evaluator.evaluate_name(first, enclosing) if isinstance(one, InstanceValue | ClassValue)]
+    return (SuperValue(owner, bound[0] if bound else None),)
 
 
 def _evaluate_field_default(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:

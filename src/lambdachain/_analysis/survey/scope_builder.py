@@ -184,7 +184,7 @@ class ScopeBuilder(ast.NodeVisitor):
         for arg in args.kwonlyargs:
             inner.bindings[arg.arg] = [(Parameter(arg.arg, arg.annotation, None), inner)]
         for rest in filter(None, (args.vararg, args.kwarg)):
-            inner.bindings[rest.arg] = [(OpaqueBinding(f"it is the parameter *{rest.arg}"), inner)]
+            inner.bindings[rest.arg] = [(Parameter(rest.arg, None, None, collects_rest=True), inner)]
 
     def _bind_loop_target(self, target: ast.expr, over: ast.expr) -> None:
         self.visit(over)

@@ -50,11 +50,19 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
-    """A name is a parameter of the scope's function; *position* is ``None`` for a keyword-only one."""
+    """A name is a parameter of the scope's function.
+
+    Attributes:
+        name: The name.
+        annotation: Its annotation.
+        position: Its position; ``None`` for one that is keyword-only, ``*args`` and ``**kwargs``.
+        collects_rest: Whether it is ``*args`` or ``**kwargs``.
+    """
 
     name: str
     annotation: ast.expr | None
     position: int | None
+    collects_rest: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
