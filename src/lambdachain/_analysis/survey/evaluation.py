@@ -26,7 +26,6 @@ from . import attributes, classes, known_functions
 from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
 from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
-from .overwriting import find_overwriting
 from .parameters import evaluate_parameter
 from .project import Project
 from .results import SourceSchema
@@ -134,8 +133,9 @@ class ExpressionEvaluator:
         return self._compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
 
     def _evaluate_name_node(self, node: ast.Name, scope: Scope) -> Values:
-        overwriting = find_overwriting(node, scope)
-        return self.evaluate_name(node.id, scope) if overwriting is None else self.evaluate(overwriting, scope)
+        if node in scope.overwritten:
+            return self.evaluate(scope.overwritten[node], scope)
+        return self.evaluate_name(node.id, scope)
 
     def _find_star_imports(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
         """Yield the bindings of a name in the modules of ``from module import *``."""
@@ -290,9 +290,8 @@ class ExpressionEvaluator:
     def _evaluate_attribute_node(self, node: ast.Attribute, scope: Scope) -> Values:
         if is_own_function_name(node):
             return read_own_name(self.environment)
-        overwriting = find_overwriting(node, scope)
-        if overwriting is not None:
-            return self.evaluate(overwriting, scope)
+        if node in scope.overwritten:
+            return self.evaluate(scope.overwritten[node], scope)
         return union(
             attributes.find_submodule(self, value, node.attr, scope) or self.evaluate_attribute(value, node.attr)
             for value in self.evaluate(node.value, scope)

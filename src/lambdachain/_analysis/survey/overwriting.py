@@ -11,22 +11,43 @@ from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 
 from .scopes import Assignment, Parameter, Scope
-from .syntax import DEFINITIONS
 
 _Assigning: TypeAlias = ast.Assign | ast.AnnAssign
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
 
 
-def find_overwriting(node: ast.Name | ast.Attribute, scope: Scope) -> ast.expr | None:
-    """Return the only expression that *node* may have been set to; ``None`` if other values are possible."""
-    if not isinstance(scope.node, DEFINITIONS) or not _is_set_here(node, scope):
-        return None
-    text = ast.unparse(node)
+def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
+    """Return the names and attributes that a function reads after it has set them, each with the only possible value.
+
+    Runs when all statements of the function have been visited, those of functions inside included.
+    """
+    if not isinstance(scope.node, _FUNCTIONS):
+        return {}
+    names = {name for name, bindings in scope.bindings.items() if len(bindings) > 1}
+    attributes = {target.attr for target, _ in scope.attribute_assignments}
+    reads = [
+        load for load in scope.loads if (load.id in names if isinstance(load, ast.Name) else load.attr in attributes)
+    ]
+    if not reads:
+        return {}
     statements = list(_walk_own(scope.node.body))
+    # What is added to a list or mapping in place is one of its values, too.
+    mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations}
+    body = scope.node.body
+    found = ((read, _find_value(read, scope, body, statements)) for read in reads if ast.unparse(read) not in mutated)
+    return {read: value for read, value in found if value is not None}
+
+
+def _find_value(
+    node: ast.Name | ast.Attribute, scope: Scope, body: list[ast.stmt], statements: Iterable[ast.stmt]
+) -> ast.expr | None:
+    """Return the only expression that *node* may have been set to; ``None`` if other values are possible."""
+    text = ast.unparse(node)
     assigning = [one for one in statements if _sets(one, text)]
     if isinstance(node, ast.Name) and len(assigning) != _count_assignments(node, scope):
         return None  # it is also set by an import, a loop, ``global`` in another function, or changed in place
-    last = _find_last(scope.node.body, node, text)
+    last = _find_last(body, node, text)
     if last is None:
         return None
     others = [one for one in assigning if one is not last and _position(one) > _position(last)]
@@ -35,13 +56,6 @@ def find_overwriting(node: ast.Name | ast.Attribute, scope: Scope) -> ast.expr |
     if any(in_loop or _position(one) < _position(node) for one in others):
         return None
     return last.value
-
-
-def _is_set_here(node: ast.Name | ast.Attribute, scope: Scope) -> bool:
-    """Check quickly whether the function sets it at all, and if a name, more than once."""
-    if isinstance(node, ast.Attribute):
-        return any(target.attr == node.attr for target, _ in scope.attribute_assignments)
-    return len(scope.bindings.get(node.id, ())) > 1
 
 
 def _count_assignments(node: ast.Name, scope: Scope) -> int:
@@ -75,7 +89,7 @@ def _walk_own(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
     """Yield the statements of a function, without those of functions inside."""
     for statement in body:
         yield statement
-        if not isinstance(statement, (*DEFINITIONS, ast.ClassDef)):
+        if not isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
             for block in _get_blocks(statement):
                 yield from _walk_own(block)
 

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable
 
 from .imports import resolve_import
+from .overwriting import find_overwritten
 from .scopes import Assignment, Binding, Definition, Import, LoopTarget, OpaqueBinding, Parameter, Scope, ScopeKind
 from .sources import Source
 
@@ -177,6 +178,7 @@ class ScopeBuilder(ast.NodeVisitor):
         self._bind(node.name, Definition(inner))
         self._bind_parameters(node.args, inner)
         ScopeBuilder(inner).visit_all(node.body)
+        inner.overwritten = find_overwritten(inner)
 
     def _bind_parameters(self, args: ast.arguments, inner: Scope) -> None:
         for position, arg in enumerate([*args.posonlyargs, *args.args]):

@@ -94,6 +94,7 @@ class Scope:
         calls: The calls.
         loads: The names and attributes that are read.
         returns: What it returns or yields.
+        overwritten: Names and attributes that are read after they were set, each with the only possible value.
         outer_names: The names declared ``global`` or ``nonlocal``, with the scope that they are bound in.
     """
 
@@ -113,6 +114,7 @@ class Scope:
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
         self.outer_names: dict[str, Scope] = {}
+        self.overwritten: dict[ast.expr, ast.expr] = {}
         if parent is not None:
             parent.children.append(self)
 
