@@ -28,6 +28,12 @@ ANY_REGION: Final = "us-east-1"
 
 _CODE: Final = (
     click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]..."),
+    click.option(
+        "--python",
+        type=click.Path(path_type=Path, exists=True),
+        help="Virtual environment, or interpreter in it, with the packages that the code imports, which are read as "
+        "text. Default: the packages installed beside lambdachain.",
+    ),
     click.option("--tests", is_flag=True, help="Include tests: tests/, test_*.py and conftest.py."),
     click.option(
         "--env",
@@ -59,12 +65,15 @@ template_options = combine_options(*_TEMPLATE)
 """Decorate a command with the options that resolve a template's values."""
 
 
-def read_project(code: Iterable[Path], *, tests: bool) -> Project:
+def read_project(code: Iterable[Path], *, tests: bool, python: Path | None) -> Project:
     """Read the Python files of the code bases, or of the current directory if there are none.
 
+    Contracts in installed packages are read where the code imports them: those of *python*, or of this interpreter.
+
     Raises:
-        InputError: A path does not exist, or none has a Python file.
+        InputError: A path does not exist, or none has a Python file; *python* has no installed packages.
     """
+    from lambdachain._analysis.survey.installed import InstalledPackages, find_site_directories, get_search_path
     from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.sources import read_sources
 
@@ -75,7 +84,12 @@ def read_project(code: Iterable[Path], *, tests: bool) -> Project:
     sources = list(read_sources(bases, tests=tests))
     if not sources:
         raise InputError(f"{', '.join(map(str, bases))}: no Python files found")
-    return Project(sources)
+    directories = get_search_path() if python is None else find_site_directories(python)
+    if not directories:
+        raise InputError(
+            f"--python {python}: no installed packages found: pass a virtual environment, or its bin/python"
+        )
+    return Project(sources, InstalledPackages(directories))
 
 
 def find_callers(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:

@@ -61,6 +61,7 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 def command(
     *,
     code: tuple[Path, ...],
+    python: Path | None,
     tests: bool,
     environment: dict[str, str],
     output_format: str,
@@ -82,7 +83,7 @@ def command(
     """
     from lambdachain._analysis.survey.survey import survey_project
 
-    project = read_project(code, tests=tests)
+    project = read_project(code, tests=tests, python=python)
     survey = survey_project(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
     graph, warnings, unresolved = _analyze(survey, environment, deployments, code)

@@ -107,6 +107,7 @@ class _PolicyRequest:
 def command(
     *,
     code: tuple[Path, ...],
+    python: Path | None,
     tests: bool,
     environment: dict[str, str],
     callers: tuple[str, ...],
@@ -140,7 +141,7 @@ def command(
     if callee is not None:
         _print_resource_policy(callee, stack, parse_resolver(resolve), output_format, as_json=as_json, **caller)
         return
-    project = read_project(code, tests=tests)
+    project = read_project(code, tests=tests, python=python)
     request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json)
     if template is not None:
         sys.exit(_check_template(request, template, stage, parameters, callers))

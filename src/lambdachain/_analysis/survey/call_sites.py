@@ -49,6 +49,19 @@ from .values import (
 
 Found = Iterator[CallSite | UnresolvedCall]
 
+# Methods that few other objects have: with one of these, an object that is not known may be a client or handler.
+_OWN_METHODS: Final = frozenset({"call", "fire", "fire_map", "can_invoke"})
+
+
+def explain_missing_module(module: str) -> str:
+    """Describe how to supply a module that was not found; completes a message.
+
+    >>> explain_missing_module("shop_contracts.billing")
+    "and no module 'shop_contracts' was found: add its directory, or --python with the environment that has it"
+    """
+    top = module.partition(".")[0]
+    return f"and no module {top!r} was found: add its directory, or --python with the environment that has it"
+
 
 def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
     """Return what is called: the values of the expression before the parentheses."""
@@ -128,7 +141,15 @@ class CallFinder:
     ) -> Found:
         targets = self._evaluator.evaluate(arguments[0], scope) if arguments else ()
         options = dict(evaluate_keywords(self._evaluator, call, scope).entries)
-        for receiver in self._get_receivers(method, targets, scope):
+        receivers = list(self._get_receivers(method, targets, scope))
+        missing = self._find_missing_module(method, scope) if not receivers else None
+        if missing is not None:
+            site = _Site.create(
+                call, method.attr, MODE_BY_METHOD[method.attr], scope, f"{format_expression(method)}(...)"
+            )
+            why = f"{format_expression(method.value)} is imported from {missing}, {explain_missing_module(missing)}"
+            yield site.unresolved(f"cannot resolve the target of {site.text}: {why}")
+        for receiver in receivers:
             # The first argument of a client's method is the target; that of a bound function or handler is the payload,
             # which must not be quoted in a message.
             is_client = isinstance(receiver, ClientValue)
@@ -147,6 +168,20 @@ class CallFinder:
         is_own = any(isinstance(one, InstanceValue) and is_client_class(self._evaluator, one.scope) for one in values)
         if not known and (is_own or any(isinstance(target, ContractValue) for target in targets)):
             yield ClientValue(None)
+
+    def _find_missing_module(self, method: ast.Attribute, scope: Scope) -> str | None:
+        """Return the module that a receiver comes from, if it may be a client or handler and was not found."""
+        project = self._evaluator.project
+        if method.attr not in _OWN_METHODS or not project.uses_lambdachain:
+            return None
+        for value in self._evaluator.evaluate(method.value, scope):
+            match value:
+                case ExternalName(name) if "." in name and not name.startswith(("builtins.", "boto3.", "lambdachain.")):
+                    module = name.rpartition(".")[0]
+                    return module if project.is_missing(module) else None
+                case _:
+                    continue
+        return None
 
     def _find_by_receiver(self, site: _Site, receiver: Value, targets: Values, options: dict[str, Values]) -> Found:
         match receiver:
@@ -170,7 +205,16 @@ class CallFinder:
         elif isinstance(target, Constant) and isinstance(target.value, str):
             yield from self._make_sites(site, (None, target.value), resolution, options)
         else:
-            yield site.with_unresolved_target(target)
+            yield site.with_unresolved_target(self._explain_import(target))
+
+    def _explain_import(self, target: Value) -> Value:
+        """Return the reason why a name that is imported is unresolved: its module was not found, or is not read."""
+        if not isinstance(target, ExternalName) or "." not in target.name or target.name.startswith("builtins."):
+            return target
+        module, _, name = target.name.rpartition(".")
+        if not self._evaluator.project.is_missing(module):
+            return Unresolved(f"{name} is imported from {module}, which is not read")
+        return Unresolved(f"{name} is imported from {module}, {explain_missing_module(module)}")
 
     def find_boto3_calls(self, scope: Scope) -> Found:
         """Yield what the calls of boto3's client in a scope call: each target in each mode."""

@@ -180,6 +180,8 @@ class ExpressionEvaluator:
         submodule = self.project.find_module(f"{module}.{name}" if module else name, scope.source)
         if submodule is not None:
             return (ModuleValue(submodule),)
+        if home is not None and any(True for _ in self._find_star_imports(name, home)):
+            return self.evaluate_name(name, home)
         return (ExternalName(f"{module}.{name}"),) if home is None else UNRESOLVED
 
     def _evaluate_definition(self, scope: Scope) -> Values:
