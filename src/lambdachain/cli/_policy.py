@@ -179,7 +179,10 @@ def _print_policy(request: _PolicyRequest, callers: Sequence[str]) -> ExitStatus
         print_unresolved(needs.unresolved)
         _print_offload_notes(needs)
         if not needs.each:
-            echo(f"{names} calls no functions, so it needs no permissions", file=sys.stderr)
+            summary = f"{names} calls no functions, so it needs no permissions"
+            if needs.unresolved:
+                summary = f"{names}: no policy, because none of the calls above could be resolved"
+            echo(summary, file=sys.stderr)
             return ExitStatus.NO
         echo(_render_policy(needs.each, request, names))
     return ExitStatus.NO if needs.unresolved or not needs.each else ExitStatus.DONE
@@ -319,15 +322,14 @@ def _find_required_permissions(
 ) -> RequiredPermissions:
     """Find the calls of a function's code; try again with the template's environment variables if some are unresolved.
 
-    The first try without them is shared by all functions: a survey of the code is slow.
+    The first try without them is shared by all functions with other variables, for speed.
     """
     from lambdachain._analysis.permissions.required_permissions import required_permissions
-    from lambdachain._analysis.survey.survey import survey_project
 
     needs = required_permissions(survey.reachable_from(units), request.resolve)
     if needs.unresolved and function.environment:
         # Values of --env override the template's.
-        with_variables = survey_project(request.project, {**function.environment, **request.environment})
+        with_variables = survey.in_environment({**function.environment, **request.environment})
         needs = required_permissions(with_variables.reachable_from(units), request.resolve)
     return needs
 
@@ -337,13 +339,24 @@ def _compare(
 ) -> list[tuple[DeployedFunction, list[PolicyIssue]]]:
     """Compare the calls and the grants of each function whose code is here.
 
-    A grant in a role that several functions share is reported as unused only if none of them uses it.
+    A grant in a role that several functions share is reported as unused only if none of them uses it, and a grant of a
+    function with an unresolved call never: that call may use it.
     """
     from lambdachain._analysis.permissions.compare_grants import IssueKind, compare_grants
 
     functions = [function for function in deployment.functions if function.name in needs]
     found = [
-        (one, compare_grants(one.name, one.location.file_and_line, needs[one.name].each, one.grants, stack))
+        (
+            one,
+            compare_grants(
+                one.name,
+                one.location.file_and_line,
+                needs[one.name].each,
+                one.grants,
+                stack,
+                is_complete=not needs[one.name].unresolved,
+            ),
+        )
         for one in functions
     ]
     unused = Counter((one.location, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)

@@ -26,6 +26,7 @@ from .syntax import DEFINITIONS
 from .values import (
     Arguments,
     ClassValue,
+    ExternalName,
     Frame,
     FunctionValue,
     InstanceValue,
@@ -46,10 +47,17 @@ _PASSED_ON: Final = "it is the parameter {!r} of %s, which is passed on as a val
 
 
 class PathStep(NamedTuple):
-    """Code that runs: a function in a frame, or a module."""
+    """Code that runs: a function in a frame, or a module.
+
+    Attributes:
+        scope: The function or module.
+        frame: The arguments of the function.
+        is_by_name: Whether it is a method of an unresolved object, of which no more than the name is known.
+    """
 
     scope: Scope
     frame: Frame | None
+    is_by_name: bool = False
 
 
 class CallPaths:
@@ -106,9 +114,13 @@ class CallPaths:
 
     def _walk_into(self, starts: Iterable[PathStep], reached: dict[PathStep, None] | set[PathStep]) -> None:
         pending = [start for start in starts if start not in reached]
+        # An object comes from code that imports its class, so others do not have the method that is called by name.
+        imported = frozenset(
+            module for start in pending for module in self._evaluator.project.find_imported(start.scope.module)
+        )
         while pending:
             step = pending.pop()
-            if step in reached:
+            if step in reached or (step.is_by_name and step.scope.module not in imported):
                 continue
             if isinstance(reached, dict):
                 reached[step] = None
@@ -198,7 +210,8 @@ class CallPaths:
                     for method in self._evaluator.project.find_methods(call.func.attr):
                         if method.unit in self.relevant and _fits(call, method):
                             function = bind_receiver(self._evaluator, FunctionValue(method), call, scope)
-                            yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
+                            for step in self._enter(function, evaluate_arguments(self._evaluator, call, scope)):
+                                yield step._replace(is_by_name=True)
                 case _:
                     pass
 
@@ -234,7 +247,7 @@ class CallPaths:
                     yield self._enter_unknown(function)
 
     def _is_partial(self, call: ast.Call, scope: Scope) -> bool:
-        return any(isinstance(one, FunctionValue) and one.partial != Arguments() for one in self._evaluator.evaluate(call, scope)) and last_name(call.func) == "partial"  # fmt: skip
+        return ExternalName("functools.partial") in self._evaluator.evaluate(call.func, scope)
 
     def _is_followed_inside(self, call: ast.Call, scope: Scope) -> bool:
         values = self._evaluator.evaluate(call.func, scope)
@@ -298,7 +311,7 @@ class CallPaths:
     def _enter_mentioned(self, mention: Mention) -> PathStep:
         if mention.function is None:
             return PathStep(mention.scope, None)
-        return self._enter_unknown(mention.function)
+        return self._enter_unknown(mention.function)._replace(is_by_name=mention.is_by_name)
 
     def _enter_unknown(self, function: FunctionValue) -> PathStep:
         why = _PASSED_ON % function.scope.name

@@ -46,10 +46,17 @@ def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
 
 
 class Mention(NamedTuple):
-    """Code that other code mentions, so that it may run; *function* is the function, bound as it is mentioned."""
+    """Code that other code mentions, so that it may run.
+
+    Attributes:
+        scope: The function or module.
+        function: The function, bound as it is mentioned.
+        is_by_name: Whether no more than the name of a method is known: the object is unresolved.
+    """
 
     scope: Scope
     function: FunctionValue | None = None
+    is_by_name: bool = False
 
 
 def find_mentions(evaluator: Evaluator, scope: Scope, skipped: Container[int] = ()) -> Iterator[Mention]:
@@ -142,7 +149,7 @@ def _get_mentioned(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterat
                 yield from _get_mentioned(evaluator, item, load)
         case Unresolved() if isinstance(load, ast.Attribute):
             # A method of an unresolved object: every method of that name may run.
-            yield from (Mention(one, FunctionValue(one)) for one in evaluator.project.find_methods(load.attr))
+            yield from (Mention(one, FunctionValue(one), True) for one in evaluator.project.find_methods(load.attr))  # noqa: FBT003 - is_by_name
         case _:
             return
 
