@@ -170,18 +170,40 @@ class CallPaths:
         if step not in self._found:
             with self._evaluator.in_frame(step.frame):
                 self._found[step] = tuple(
-                    found for scope in _get_own_scopes(step.scope) for found in self._finder.find_in_scope(scope)
+                    found for scope in self._get_own_scopes(step.scope) for found in self._finder.find_in_scope(scope)
                 )
         return self._found[step]
 
     def _find_next(self, step: PathStep) -> tuple[PathStep, ...]:
         if step not in self._next:
             with self._evaluator.in_frame(step.frame):
-                steps = [one for scope in _get_own_scopes(step.scope) for one in self._find_next_in(scope)]
+                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
                 if step.frame is None:
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
             self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
         return self._next[step]
+
+    def _get_own_scopes(self, scope: Scope) -> Iterator[Scope]:
+        """Yield a scope with the lambdas and class bodies in it, which run as parts of it.
+
+        A lambda that is called with known arguments is a step of its own.
+        """
+        yield scope
+        called = set(self._find_called_lambdas(scope)) if any(one.kind == "lambda" for one in scope.children) else ()
+        for child in scope.children:
+            if child.kind in ("lambda", "class") and id(child.node) not in called:
+                yield from self._get_own_scopes(child)
+
+    def _find_called_lambdas(self, scope: Scope) -> Iterator[int]:
+        for call in scope.calls:
+            if isinstance(call.func, ast.Lambda):
+                yield id(call.func)
+            passed = [*enumerate(call.args), *((None, keyword.value) for keyword in call.keywords)]
+            for position, expr in passed:
+                if isinstance(expr, ast.Lambda) and (
+                    self._is_followed_inside(call, scope) or self._get_passed_on(call, position, scope) is not None
+                ):
+                    yield id(expr)
 
     def _find_next_in(self, scope: Scope) -> Iterator[PathStep]:
         followed: set[int] = set()
@@ -258,7 +280,7 @@ class CallPaths:
         name = last_name(call.func) or (call.func.attr if isinstance(call.func, ast.Attribute) else "")
         evaluator = self._evaluator
         if name in _START:
-            args = get_keyword(call, "args") or (call.args[position + 1] if _has_next(call, position) else None)
+            args = get_keyword(call, "args") or _get_next(call, position)
             options = get_keyword(call, "kwargs")
             found = Arguments() if args is None else get_items(evaluator.evaluate(args, scope))
             values = () if options is None else evaluator.evaluate(options, scope)
@@ -319,16 +341,8 @@ class CallPaths:
         return PathStep(function.scope, self._evaluator.create_frame(function, bound))
 
 
-def _get_own_scopes(scope: Scope) -> Iterator[Scope]:
-    """Yield a scope with the lambdas and class bodies in it, which run as parts of it."""
-    yield scope
-    for child in scope.children:
-        if child.kind in ("lambda", "class"):
-            yield from _get_own_scopes(child)
-
-
-def _has_next(call: ast.Call, position: int | None) -> bool:
-    return position is not None and position + 1 < len(call.args)
+def _get_next(call: ast.Call, position: int | None) -> ast.expr | None:
+    return call.args[position + 1] if position is not None and position + 1 < len(call.args) else None
 
 
 def _fits(call: ast.Call, method: Scope) -> bool:

@@ -15,7 +15,7 @@ from .attributes import find_properties
 from .evaluator import Evaluator
 from .objects import bind_methods
 from .results import MODE_BY_METHOD, CodeUnit
-from .scopes import Import, Scope
+from .scopes import Import, Scope, last_name
 from .values import (
     ClassValue,
     CollectionValue,
@@ -34,6 +34,13 @@ _PASSIVE_DECORATORS: Final = (
     *("builtins.property", "builtins.staticmethod", "builtins.classmethod", "abc.", "contextlib.", "dataclasses."),
     *("functools.", "typing.", "lambdachain."),
 )
+
+
+# Decorators of Powertools, whose objects are created in ways that are not followed.
+_PASSIVE_METHODS: Final = frozenset({
+    "inject_lambda_context", "capture_lambda_handler", "capture_method", "log_metrics", "event_source", "idempotent",
+    "idempotent_function", "validator", "event_parser", "lambda_handler_decorator", "data_class",
+})  # fmt: skip
 
 
 def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
@@ -172,11 +179,21 @@ def _is_special(scope: Scope) -> bool:
     return scope.name.endswith("__")
 
 
+def _is_lambda_handler(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Check whether a function has the signature of Lambda's handlers: Lambda runs it, not what its decorators do."""
+    names = [one.arg.strip("_") for one in [*node.args.posonlyargs, *node.args.args]]
+    return len(names) == 2 and names[0] == "event" and names[1] in ("context", "ctx")
+
+
 def _is_registered(evaluator: Evaluator, scope: Scope) -> bool:
     if not isinstance(scope.node, ast.FunctionDef | ast.AsyncFunctionDef):
         return False
+    if _is_lambda_handler(scope.node):
+        return False
     for decorator in scope.node.decorator_list:
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if last_name(function) in _PASSIVE_METHODS:
+            continue
         for value in evaluator.evaluate(function, scope.parent or scope):
             if not isinstance(value, FunctionValue) and not (
                 isinstance(value, ExternalName) and value.name.startswith(_PASSIVE_DECORATORS)
