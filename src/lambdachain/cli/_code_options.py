@@ -175,9 +175,7 @@ def find_entry_points(function: DeployedFunction, survey: Survey) -> list[CodeUn
 def find_function_calls(
     function: DeployedFunction, units: Iterable[CodeUnit], survey: Survey, environment: Mapping[str, str]
 ) -> Survey:
-    """Find the calls of a function's code; with its environment variables if some are unresolved without them.
-
-    The first try without them is shared by all functions with other variables, for speed.
+    """Find the calls of a function's code, with the environment variables that the template sets.
 
     Args:
         function: The function, as its template deploys it.
@@ -185,11 +183,9 @@ def find_function_calls(
         survey: The survey of the code.
         environment: Values of ``--env``, which override the template's.
     """
-    starts = list(units)
-    found = survey.reachable_from(starts)
-    if found.unresolved and function.environment:
-        found = survey.in_environment({**function.environment, **environment}).reachable_from(starts)
-    return found
+    if function.environment:
+        survey = survey.in_environment({**function.environment, **environment})
+    return survey.reachable_from(units)
 
 
 def print_unresolved(unresolved: Iterable[UnresolvedCall | Diagnostic]) -> None:

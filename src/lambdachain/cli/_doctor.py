@@ -17,7 +17,6 @@ from ._target_options import AS_JSON, endpoint_options
 
 if TYPE_CHECKING:
     from lambdachain._analysis.diagnosis.report import Finding
-    from lambdachain._analysis.survey.results import UnresolvedCall
     from lambdachain._templates.deployment import TemplateDeployment
 
 _COLOURS: Final = {"ok": "green", "note": "yellow", "fault": "red"}
@@ -74,7 +73,7 @@ def command(
     """
     from botocore.exceptions import BotoCoreError
 
-    from lambdachain._analysis.diagnosis.report import Finding, Level, build_report
+    from lambdachain._analysis.diagnosis.report import Level, build_report
     from lambdachain._core.errors import InvalidArnError
     from lambdachain.doctor import examine
 
@@ -83,25 +82,17 @@ def command(
             raise InputError(f"{base}: no such file or directory")
     findings: list[Finding] = []
     if templates:
-        called, unresolved = _find_called(
-            code, [read_template(one, None, None, stage, parameters) for one in templates]
-        )
+        called, findings = _find_called(code, [read_template(one, None, None, stage, parameters) for one in templates])
         code, functions = (), (*functions, *called)
-        findings = [Finding(str(one.location), Level.NOTE, one.why) for one in unresolved]
     try:
         examined = examine(
             code, functions, region=region, endpoint_url=endpoint_url, profile=profile, reach=not offline
         )
-        if not as_json:
-            for finding in findings:
-                for line in _render_finding(finding):
-                    echo(line)
+        _print_findings(findings if not as_json else ())
         # examine() yields lazily: print each finding while the next request is still to be sent.
         for finding in examined:
             findings.append(finding)
-            if not as_json:
-                for line in _render_finding(finding):
-                    echo(line)
+            _print_findings([finding] if not as_json else ())
     except (BotoCoreError, InvalidArnError) as exc:
         raise InputError(str(exc)) from None
     if as_json:
@@ -109,34 +100,38 @@ def command(
     sys.exit(ExitStatus.NO if any(one.level is Level.FAULT for one in findings) else ExitStatus.DONE)
 
 
-def _find_called(
-    code: tuple[Path, ...], deployments: Iterable[TemplateDeployment]
-) -> tuple[list[str], list[UnresolvedCall]]:
+def _find_called(code: tuple[Path, ...], deployments: Iterable[TemplateDeployment]) -> tuple[list[str], list[Finding]]:
     """Find what the code calls: that of each function with its own environment variables.
 
     Returns:
-        The names or ARNs of the functions, and the calls that cannot be resolved.
+        The names or ARNs of the functions, and a finding for each call that cannot be resolved.
     """
     import os
 
+    from lambdachain._analysis.diagnosis.report import Finding, Level
     from lambdachain._analysis.permissions.required_permissions import required_permissions
     from lambdachain._analysis.survey.survey import survey_project
 
     survey = survey_project(read_project(code, tests=False), os.environ)
     found = required_permissions(survey)
-    unresolved = dict.fromkeys(one for one in found.unresolved)
+    unresolved = dict.fromkeys(found.unresolved)
     called = dict.fromkeys(need.target for need in found.each)
-    for deployment in deployments:
-        for function in deployment.functions:
-            units = find_entry_points(function, survey)
-            needs = required_permissions(find_function_calls(function, units, survey, {}))
-            called |= dict.fromkeys(need.target for need in needs.each)
-            # What is unresolved without the function's variables is resolved with them, unless it is still here.
-            for one in survey.reachable_from(units).unresolved:
-                if one not in needs.unresolved:
-                    unresolved.pop(one, None)
-            unresolved |= dict.fromkeys(needs.unresolved)
-    return [one.format_address() for one in called], list(unresolved)
+    for function in (one for deployment in deployments for one in deployment.functions):
+        units = find_entry_points(function, survey)
+        # What is unresolved without the function's variables may be resolved with them.
+        for one in survey.reachable_from(units).unresolved:
+            unresolved.pop(one, None)
+        needs = required_permissions(find_function_calls(function, units, survey, {}))
+        called |= dict.fromkeys(need.target for need in needs.each)
+        unresolved |= dict.fromkeys(needs.unresolved)
+    notes = [Finding(str(one.location), Level.NOTE, one.why) for one in unresolved]
+    return [one.format_address() for one in called], notes
+
+
+def _print_findings(findings: Iterable[Finding]) -> None:
+    for finding in findings:
+        for line in _render_finding(finding):
+            echo(line)
 
 
 def _render_finding(finding: Finding) -> Iterator[str]:

@@ -90,6 +90,7 @@ USES = [
     ("Address('one').invoke()", "Address(name='two').invoke()"),
     ("down('one', 3)", "down('two', 4)"),
     ("(lambda name: call(name))('one')", "(lambda name: call(name))('two')"),
+    ("list(map(lambda name: call(name), ['one']))", "list(map(lambda name: call(name), ['two']))"),
     ("pool.submit(call, 'one')", "pool.submit(call, name='two')"),
     ("threading.Thread(target=call, args=('one',)).start()", "threading.Thread(target=call, kwargs={'name': 'two'})"),
     ("list(pool.map(call, ['one']))", "list(pool.map(call, ['two']))"),

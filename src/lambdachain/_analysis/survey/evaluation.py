@@ -18,7 +18,7 @@ The model:
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import product
@@ -227,7 +227,7 @@ class ExpressionEvaluator:
         return self._frames[key]
 
     @contextmanager
-    def in_frame(self, frame: Frame | None) -> Iterator[None]:
+    def in_frame(self, frame: Frame | None) -> Generator[None]:
         """Evaluate in a frame: within the function of it, parameters hold its arguments."""
         before, self._frame = self._frame, frame
         try:
