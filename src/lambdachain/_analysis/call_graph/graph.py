@@ -164,7 +164,7 @@ class _EdgeBuilder:
                 call
                 for call in self._survey.find_calls(root)
                 # What a function may run, but was not found to call, is still reported: as code of its file.
-                if root not in inside or (call.location, _get_callee(call)) not in self._seen
+                if root not in inside or not self._is_seen(call)
             ]
             for root in self._survey.roots
         }
@@ -173,11 +173,16 @@ class _EdgeBuilder:
             for call in calls:
                 self._add(names[root.file], call, {})
 
+    def _is_seen(self, call: CallSite | UnresolvedCall) -> bool:
+        callee = _get_callee(call)
+        # With a function's own variables, a call that is unresolved without them has been found under another name.
+        return (call.location, "" if _is_label(callee) else callee) in self._seen
+
     def _add(self, caller: str, call: CallSite | UnresolvedCall, labels: Mapping[str, str]) -> None:
         if call.mode is None or call.mode is CallMode.DRY_RUN:
             return
         callee = _get_callee(call)
-        self._seen.add((call.location, callee))
+        self._seen |= {(call.location, callee), (call.location, "")}
         name = labels.get(callee.removeprefix("$"), callee) if _is_label(callee) else callee
         self._found.setdefault((caller, self._deployed.get(name, name), call.mode), {})[call] = None
 

@@ -75,9 +75,9 @@ def _find_called_contracts(survey: Survey) -> dict[DeclaredContract, list[str]]:
             found.setdefault(call.contract, [])
     for handler in survey.handlers:
         name = function_name(handler.contract.function)
-        for call in survey.find_calls(handler.unit):
-            if isinstance(call, CallSite) and call.contract is not None:
-                callers = found.setdefault(call.contract, [])
+        for reached in survey.find_calls(handler.unit):
+            if isinstance(reached, CallSite) and reached.contract is not None:
+                callers = found.setdefault(reached.contract, [])
                 callers += [name] if name not in callers else []
     return found
 

@@ -82,7 +82,7 @@ def bind_arguments(evaluator: Evaluator, function: FunctionValue, arguments: Arg
     bound = dict(zip(names, positional, strict=False))
     for name in [*names[len(bound) :], *(one.arg for one in parameters.kwonlyargs)]:
         is_hidden = passed.has_unknown_keywords or (passed.has_unknown_positions and name in names)
-        bound[name] = keywords.pop(name, None) or _evaluate_default(evaluator, function, name, is_hidden=is_hidden)
+        bound[name] = keywords.pop(name, ()) or _evaluate_default(evaluator, function, name, is_hidden=is_hidden)
     if parameters.vararg is not None:
         rest = tuple(positional[len(names) :])
         is_known = not passed.has_unknown_positions

@@ -26,6 +26,7 @@ from .syntax import DEFINITIONS
 from .values import (
     Arguments,
     ClassValue,
+    ExternalName,
     Frame,
     FunctionValue,
     InstanceValue,
@@ -46,10 +47,17 @@ _PASSED_ON: Final = "it is the parameter {!r} of %s, which is passed on as a val
 
 
 class PathStep(NamedTuple):
-    """Code that runs: a function in a frame, or a module."""
+    """Code that runs: a function in a frame, or a module.
+
+    Attributes:
+        scope: The function or module.
+        frame: The arguments of the function.
+        is_by_name: Whether it is a method of an unresolved object, of which no more than the name is known.
+    """
 
     scope: Scope
     frame: Frame | None
+    is_by_name: bool = False
 
 
 class CallPaths:
@@ -106,9 +114,13 @@ class CallPaths:
 
     def _walk_into(self, starts: Iterable[PathStep], reached: dict[PathStep, None] | set[PathStep]) -> None:
         pending = [start for start in starts if start not in reached]
+        # An object comes from code that imports its class, so others do not have the method that is called by name.
+        imported = frozenset(
+            module for start in pending for module in self._evaluator.project.find_imported(start.scope.module)
+        )
         while pending:
             step = pending.pop()
-            if step in reached:
+            if step in reached or (step.is_by_name and step.scope.module not in imported):
                 continue
             if isinstance(reached, dict):
                 reached[step] = None
@@ -158,18 +170,40 @@ class CallPaths:
         if step not in self._found:
             with self._evaluator.in_frame(step.frame):
                 self._found[step] = tuple(
-                    found for scope in _get_own_scopes(step.scope) for found in self._finder.find_in_scope(scope)
+                    found for scope in self._get_own_scopes(step.scope) for found in self._finder.find_in_scope(scope)
                 )
         return self._found[step]
 
     def _find_next(self, step: PathStep) -> tuple[PathStep, ...]:
         if step not in self._next:
             with self._evaluator.in_frame(step.frame):
-                steps = [one for scope in _get_own_scopes(step.scope) for one in self._find_next_in(scope)]
+                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
                 if step.frame is None:
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
             self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
         return self._next[step]
+
+    def _get_own_scopes(self, scope: Scope) -> Iterator[Scope]:
+        """Yield a scope with the lambdas and class bodies in it, which run as parts of it.
+
+        A lambda that is called with known arguments is a step of its own.
+        """
+        yield scope
+        called = set(self._find_called_lambdas(scope)) if any(one.kind == "lambda" for one in scope.children) else ()
+        for child in scope.children:
+            if child.kind in ("lambda", "class") and id(child.node) not in called:
+                yield from self._get_own_scopes(child)
+
+    def _find_called_lambdas(self, scope: Scope) -> Iterator[int]:
+        for call in scope.calls:
+            if isinstance(call.func, ast.Lambda):
+                yield id(call.func)
+            passed = [*enumerate(call.args), *((None, keyword.value) for keyword in call.keywords)]
+            for position, expr in passed:
+                if isinstance(expr, ast.Lambda) and (
+                    self._is_followed_inside(call, scope) or self._get_passed_on(call, position, scope) is not None
+                ):
+                    yield id(expr)
 
     def _find_next_in(self, scope: Scope) -> Iterator[PathStep]:
         followed: set[int] = set()
@@ -198,7 +232,8 @@ class CallPaths:
                     for method in self._evaluator.project.find_methods(call.func.attr):
                         if method.unit in self.relevant and _fits(call, method):
                             function = bind_receiver(self._evaluator, FunctionValue(method), call, scope)
-                            yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
+                            for step in self._enter(function, evaluate_arguments(self._evaluator, call, scope)):
+                                yield step._replace(is_by_name=True)
                 case _:
                     pass
 
@@ -234,7 +269,7 @@ class CallPaths:
                     yield self._enter_unknown(function)
 
     def _is_partial(self, call: ast.Call, scope: Scope) -> bool:
-        return any(isinstance(one, FunctionValue) and one.partial != Arguments() for one in self._evaluator.evaluate(call, scope)) and last_name(call.func) == "partial"  # fmt: skip
+        return ExternalName("functools.partial") in self._evaluator.evaluate(call.func, scope)
 
     def _is_followed_inside(self, call: ast.Call, scope: Scope) -> bool:
         values = self._evaluator.evaluate(call.func, scope)
@@ -245,7 +280,7 @@ class CallPaths:
         name = last_name(call.func) or (call.func.attr if isinstance(call.func, ast.Attribute) else "")
         evaluator = self._evaluator
         if name in _START:
-            args = get_keyword(call, "args") or (call.args[position + 1] if _has_next(call, position) else None)
+            args = get_keyword(call, "args") or _get_next(call, position)
             options = get_keyword(call, "kwargs")
             found = Arguments() if args is None else get_items(evaluator.evaluate(args, scope))
             values = () if options is None else evaluator.evaluate(options, scope)
@@ -298,7 +333,7 @@ class CallPaths:
     def _enter_mentioned(self, mention: Mention) -> PathStep:
         if mention.function is None:
             return PathStep(mention.scope, None)
-        return self._enter_unknown(mention.function)
+        return self._enter_unknown(mention.function)._replace(is_by_name=mention.is_by_name)
 
     def _enter_unknown(self, function: FunctionValue) -> PathStep:
         why = _PASSED_ON % function.scope.name
@@ -306,16 +341,8 @@ class CallPaths:
         return PathStep(function.scope, self._evaluator.create_frame(function, bound))
 
 
-def _get_own_scopes(scope: Scope) -> Iterator[Scope]:
-    """Yield a scope with the lambdas and class bodies in it, which run as parts of it."""
-    yield scope
-    for child in scope.children:
-        if child.kind in ("lambda", "class"):
-            yield from _get_own_scopes(child)
-
-
-def _has_next(call: ast.Call, position: int | None) -> bool:
-    return position is not None and position + 1 < len(call.args)
+def _get_next(call: ast.Call, position: int | None) -> ast.expr | None:
+    return call.args[position + 1] if position is not None and position + 1 < len(call.args) else None
 
 
 def _fits(call: ast.Call, method: Scope) -> bool:

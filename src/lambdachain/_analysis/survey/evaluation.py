@@ -8,7 +8,8 @@ The model:
 - What the text does not determine is an ``Unresolved`` value with a reason, and stays in the set next to the values
   that are known. So a caller can use what is known and report the rest. Nothing is silently left out.
 - Calls of functions in the code evaluate to what their ``return`` statements may evaluate to. Within the ``Frame`` of a
-  call, parameters are what that call passes; without a frame, what all calls in the code pass (``parameters``). Functions outside of the code are ``ExternalName`` values;
+  call, parameters are what that call passes; without a frame, what all calls in the code pass (``parameters``).
+- Functions outside of the code are ``ExternalName`` values;
   ``known_functions`` has models of those of lambdachain, boto3 and a few of Python's. Any other call is unresolved.
 - Names and functions may depend on each other in cycles, so each expression is computed once and a cycle yields the
   smallest set that is consistent (``memo``).
@@ -17,7 +18,7 @@ The model:
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
@@ -233,7 +234,7 @@ class ExpressionEvaluator:
         return self._frames[key]
 
     @contextmanager
-    def in_frame(self, frame: Frame | None) -> Iterator[None]:
+    def in_frame(self, frame: Frame | None) -> Generator[None]:
         """Evaluate in a frame: within the function of it, parameters hold its arguments."""
         before, self._frame = self._frame, frame
         try:

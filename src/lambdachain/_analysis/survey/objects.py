@@ -57,9 +57,8 @@ def create_instance(evaluator: Evaluator, created: Scope, call: ast.Call, scope:
         function = FunctionValue(constructor, receiver=InstanceValue(created))
         bound = bind_arguments(evaluator, function, evaluate_arguments(evaluator, call, scope))
         return InstanceValue(created, evaluator.create_frame(function, bound, created))
+    # Without fields, too: the frame tells an object of exactly this class from one that may be of a subclass.
     fields = classes.evaluate_passed_fields(evaluator, created, call, scope)
-    if not fields:
-        return InstanceValue(created)
     return InstanceValue(created, evaluator.create_frame(FunctionValue(created), fields))
 
 

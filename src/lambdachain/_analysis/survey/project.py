@@ -44,6 +44,8 @@ class Project:
         self._classes: list[Scope] = []
         self._methods: dict[str, list[Scope]] = {}
         self._families: dict[Scope, list[Scope]] = {}
+        self._imported: dict[Scope, frozenset[Scope]] = {}
+        self._imports_of: dict[Scope, list[Scope]] = {}
         for scope in self.scopes():
             self._index(scope)
         # Only when all modules are known: a mutation may concern a name that is imported.
@@ -101,6 +103,32 @@ class Project:
     def is_passed_as_value(self, name: str) -> bool:
         """Check whether something of this name is read without being called: stored, registered or passed on."""
         return name in self._passed_as_values
+
+    def find_imported(self, start: Scope) -> frozenset[Scope]:
+        """Return the modules that a module imports, directly or through others, including itself."""
+        if start not in self._imported:
+            found = {start}
+            pending = [start]
+            while pending:
+                new = set(self._get_imports(pending.pop())) - found
+                found |= new
+                pending += new
+            self._imported[start] = frozenset(found)
+        return self._imported[start]
+
+    def _get_imports(self, module: Scope) -> list[Scope]:
+        if module not in self._imports_of:
+            names = {
+                (binding.module, binding.name)
+                for scope in module.walk()
+                for bindings in scope.bindings.values()
+                for binding, _ in bindings
+                if isinstance(binding, Import)
+            }
+            qualified = {one for name, member in names for one in (name, f"{name}.{member}" if member else name)}
+            found = (self.find_module(one, module.source) for one in sorted(qualified))
+            self._imports_of[module] = [one for one in found if one is not None]
+        return self._imports_of[module]
 
     def find_methods(self, name: str) -> list[Scope]:
         """Return the methods of this name, of all classes."""
@@ -174,5 +202,5 @@ class Project:
                     self.uses_lambdachain = True
         if scope.kind == "class":
             self._classes.append(scope)
-        if scope.owner is not None:
+        if scope.owner is not None and scope.kind == "function":
             self._methods.setdefault(scope.short_name, []).append(scope)

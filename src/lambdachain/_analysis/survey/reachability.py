@@ -15,7 +15,7 @@ from .attributes import find_properties
 from .evaluator import Evaluator
 from .objects import bind_methods
 from .results import MODE_BY_METHOD, CodeUnit
-from .scopes import Import, Scope
+from .scopes import Import, Scope, last_name
 from .values import (
     ClassValue,
     CollectionValue,
@@ -36,6 +36,13 @@ _PASSIVE_DECORATORS: Final = (
 )
 
 
+# Decorators of Powertools, whose objects are created in ways that are not followed.
+_PASSIVE_METHODS: Final = frozenset({
+    "inject_lambda_context", "capture_lambda_handler", "capture_method", "log_metrics", "event_source", "idempotent",
+    "idempotent_function", "validator", "event_parser", "lambda_handler_decorator", "data_class",
+})  # fmt: skip
+
+
 def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
     """Return which units each unit may run."""
     found: dict[CodeUnit, set[CodeUnit]] = {}
@@ -46,10 +53,17 @@ def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
 
 
 class Mention(NamedTuple):
-    """Code that other code mentions, so that it may run; *function* is the function, bound as it is mentioned."""
+    """Code that other code mentions, so that it may run.
+
+    Attributes:
+        scope: The function or module.
+        function: The function, bound as it is mentioned.
+        is_by_name: Whether no more than the name of a method is known: the object is unresolved.
+    """
 
     scope: Scope
     function: FunctionValue | None = None
+    is_by_name: bool = False
 
 
 def find_mentions(evaluator: Evaluator, scope: Scope, skipped: Container[int] = ()) -> Iterator[Mention]:
@@ -142,7 +156,7 @@ def _get_mentioned(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterat
                 yield from _get_mentioned(evaluator, item, load)
         case Unresolved() if isinstance(load, ast.Attribute):
             # A method of an unresolved object: every method of that name may run.
-            yield from (Mention(one, FunctionValue(one)) for one in evaluator.project.find_methods(load.attr))
+            yield from (Mention(one, FunctionValue(one), True) for one in evaluator.project.find_methods(load.attr))  # noqa: FBT003 - is_by_name
         case _:
             return
 
@@ -165,11 +179,21 @@ def _is_special(scope: Scope) -> bool:
     return scope.name.endswith("__")
 
 
+def _is_lambda_handler(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Check whether a function has the signature of Lambda's handlers: Lambda runs it, not what its decorators do."""
+    names = [one.arg.strip("_") for one in [*node.args.posonlyargs, *node.args.args]]
+    return len(names) == 2 and names[0] == "event" and names[1] in ("context", "ctx")
+
+
 def _is_registered(evaluator: Evaluator, scope: Scope) -> bool:
     if not isinstance(scope.node, ast.FunctionDef | ast.AsyncFunctionDef):
         return False
+    if _is_lambda_handler(scope.node):
+        return False
     for decorator in scope.node.decorator_list:
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if last_name(function) in _PASSIVE_METHODS:
+            continue
         for value in evaluator.evaluate(function, scope.parent or scope):
             if not isinstance(value, FunctionValue) and not (
                 isinstance(value, ExternalName) and value.name.startswith(_PASSIVE_DECORATORS)
