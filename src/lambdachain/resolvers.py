@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ._core.errors import ContractError, FunctionNotFoundError
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["from_env", "mapping", "prefix"]
 
-# The keys of a mapping are invariant: of one bound type, a dictionary of contracts only is accepted, too.
 _Function = TypeVar("_Function", bound="str | HasContract[Any, Any]")
 
 VARIABLE: Final = "LAMBDACHAIN_{NAME}"
@@ -41,7 +40,17 @@ def mapping(names: Mapping[str, str], /) -> Callable[[str], str]:
     return lambda name: names.get(name, name)
 
 
-def from_env(variables: str | Mapping[_Function, str] = VARIABLE, /) -> Callable[[str], str]:
+# Two overloads for mappings: the first for one that is written in the call, with keys of several types, the second for
+# a variable whose keys have one type, because the type of keys is invariant.
+@overload
+def from_env(variables: str | Mapping[str | HasContract[Any, Any], str] = VARIABLE, /) -> Callable[[str], str]: ...
+
+
+@overload
+def from_env(variables: Mapping[_Function, str], /) -> Callable[[str], str]: ...
+
+
+def from_env(variables: Any = VARIABLE, /) -> Callable[[str], str]:
     """Resolve a name by an environment variable, in which SAM, CDK or Terraform pass the name or ARN of a function.
 
     >>> os.environ["LAMBDACHAIN_BILLING_CHARGE"] = "billing-ChargeFunction-1A2B"
@@ -85,14 +94,15 @@ def _make_variable_finder(variables: Any) -> Callable[[str], str]:
     """Return a function from a contract's name to that of its variable."""
     if isinstance(variables, str):
         return lambda name: variable_for(name, variables)
-    if not isinstance(variables, Mapping):
+    # Not isinstance(): type checkers would not know the types of its keys and values.
+    items = getattr(variables, "items", None)
+    if items is None:
         kind = type(variables).__name__
         raise ContractError(
             f'from_env takes a pattern such as "{VARIABLE}", or a mapping such as {{charge: "CHARGE_FN"}}, not {kind}'
         )
     by_name: dict[str, str] = {}
-    given = cast("Mapping[Any, Any]", variables)
-    for function, variable in given.items():
+    for function, variable in items():
         name = _get_name(function)
         if not isinstance(variable, str) or not variable:
             raise ContractError(f"from_env: the variable of {name} must be its name, not {variable!r}")

@@ -26,14 +26,16 @@ ANY_ACCOUNT: Final = "123456789012"
 ANY_REGION: Final = "us-east-1"
 
 
+PYTHON: Final = click.option(
+    "--python",
+    type=click.Path(path_type=Path, exists=True),
+    help="Virtual environment, or interpreter in it, with the packages that the code imports, which are read as "
+    "text. Default: the packages installed beside lambdachain.",
+)
+
 _CODE: Final = (
     click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]..."),
-    click.option(
-        "--python",
-        type=click.Path(path_type=Path, exists=True),
-        help="Virtual environment, or interpreter in it, with the packages that the code imports, which are read as "
-        "text. Default: the packages installed beside lambdachain.",
-    ),
+    PYTHON,
     click.option("--tests", is_flag=True, help="Include tests: tests/, test_*.py and conftest.py."),
     click.option(
         "--env",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._code_options import find_entry_points, find_function_calls, read_project, read_template, template_options
+from ._code_options import PYTHON, find_entry_points, find_function_calls, read_project, read_template, template_options
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
 from ._target_options import AS_JSON, endpoint_options
@@ -45,6 +45,7 @@ _COLOURS: Final = {"ok": "green", "note": "yellow", "fault": "red"}
     help="A SAM or CloudFormation template or a serverless.yml, for the environment of each function; repeatable.",
 )
 @template_options
+@PYTHON
 @endpoint_options
 @click.option("--offline", is_flag=True, help="Send no requests: check this machine only.")
 @AS_JSON
@@ -55,6 +56,7 @@ def command(
     templates: tuple[Path, ...],
     stage: str | None,
     parameters: dict[str, str],
+    python: Path | None,
     endpoint_url: str | None,
     region: str | None,
     profile: str | None,
@@ -81,8 +83,9 @@ def command(
         if not base.exists():
             raise InputError(f"{base}: no such file or directory")
     findings: list[Finding] = []
-    if templates:
-        called, findings = _find_called(code, [read_template(one, None, None, stage, parameters) for one in templates])
+    if templates or python is not None:
+        deployments = [read_template(one, None, None, stage, parameters) for one in templates]
+        called, findings = _find_called(code, deployments, python)
         code, functions = (), (*functions, *called)
     try:
         examined = examine(
@@ -100,7 +103,9 @@ def command(
     sys.exit(ExitStatus.NO if any(one.level is Level.FAULT for one in findings) else ExitStatus.DONE)
 
 
-def _find_called(code: tuple[Path, ...], deployments: Iterable[TemplateDeployment]) -> tuple[list[str], list[Finding]]:
+def _find_called(
+    code: tuple[Path, ...], deployments: Iterable[TemplateDeployment], python: Path | None
+) -> tuple[list[str], list[Finding]]:
     """Find what the code calls: that of each function with its own environment variables.
 
     Returns:
@@ -112,7 +117,7 @@ def _find_called(code: tuple[Path, ...], deployments: Iterable[TemplateDeploymen
     from lambdachain._analysis.permissions.required_permissions import required_permissions
     from lambdachain._analysis.survey.survey import survey_project
 
-    survey = survey_project(read_project(code, tests=False), os.environ)
+    survey = survey_project(read_project(code, tests=False, python=python), os.environ)
     found = required_permissions(survey)
     unresolved = dict.fromkeys(found.unresolved)
     called = dict.fromkeys(need.target for need in found.each)

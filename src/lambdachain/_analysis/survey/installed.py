@@ -84,8 +84,8 @@ def find_site_directories(python: Path) -> list[Path]:
     The interpreter is not run: files named ``*.pth`` may run code when it starts.
     """
     home = python.parent.parent if python.is_file() else python
-    patterns = ("lib/python*/site-packages", "lib64/python*/site-packages", "Lib/site-packages")
-    patterns += ("lib/python*/dist-packages", "lib/python3/dist-packages")
+    libraries = ("lib/python*", "lib64/python*", "Lib", "lib/python3")
+    patterns = [f"{library}/{name}" for library in libraries for name in ("site-packages", "dist-packages")]
     found = [path for pattern in patterns for path in sorted(home.glob(pattern)) if path.is_dir()]
     return [*found, *(path for one in found for path in _read_pth(one))]
 
