@@ -47,7 +47,9 @@ def from_env(variables: str | Mapping[str | HasContract[Any, Any], str] = VARIAB
 
 
 @overload
-def from_env(variables: Mapping[_Function, str], /) -> Callable[[str], str]: ...  # pyright: ignore[reportOverlappingOverload]
+def from_env(  # pyright: ignore[reportOverlappingOverload]
+    variables: Mapping[_Function, str], /
+) -> Callable[[str], str]: ...
 
 
 def from_env(variables: Any = VARIABLE, /) -> Callable[[str], str]:
