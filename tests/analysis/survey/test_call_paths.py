@@ -161,7 +161,7 @@ def variable(event, context): call(os.environ["TARGET"], "Event")
 
     assert get_called(found, "known") == [("call", "one")]
     assert get_called(found, "unknown") == [("call", "?")]
-    assert get_called(found, "stored") == [("call", "?")]
+    assert get_called(found, "stored") == [("undecided", "?")]
     assert get_called(found, "variable") == [("fire", "$TARGET")]
     with_variable = found.in_environment({"TARGET": "billing"})
     assert get_called(with_variable, "variable") == [("fire", "billing")]
