@@ -299,6 +299,9 @@ def around(invocation: Invocation, proceed: Callable[[], Outcome]) -> Outcome:
 
 hook: Hook = around
 LambdaClient(Recording(), resolve=from_env(), hooks=[hook, around]).close()
+variables: dict[Contract[ChargeRequest, ChargeResponse], str] = {charge: "CHARGE_FN"}
+LambdaClient(Recording(), resolve=from_env(variables)).close()
+LambdaClient(Recording(), resolve=from_env({charge: "CHARGE_FN", "orders": "ORDERS_FN", by_contract: "OWN_FN"})).close()
 assert_type(Invocation("f").invocation_type, InvocationType)
 
 with LocalEndpoint([LocalFunction("orders", "app.handler", directory=".")]) as endpoint, client as entered:

@@ -60,15 +60,18 @@ def examine(
     from ._analysis.diagnosis.environment_checks import check_environment, get_configured_region
     from ._analysis.diagnosis.permission_checks import check_permissions
     from ._analysis.permissions.required_permissions import find_required_permissions, parse_resources
+    from ._analysis.survey.installed import InstalledPackages, get_search_path
+    from ._analysis.survey.project import Project
     from ._analysis.survey.sources import read_sources
-    from ._analysis.survey.survey import survey
+    from ._analysis.survey.survey import survey_project
 
     session = _create_session(profile)
     requested = parse_resources(functions)
     found = [session] if isinstance(session, Finding) else []
     found = found or list(check_environment(session, region, endpoint_url, reach=reach))
     yield from found
-    required = find_required_permissions(survey(read_sources(map(Path, code)), os.environ))
+    project = Project(read_sources(map(Path, code)), InstalledPackages(get_search_path()))
+    required = find_required_permissions(survey_project(project, os.environ))
     for call in required.unresolved:
         yield Finding(str(call.location), Level.NOTE, call.why)
     targets = [*(permission.target for permission in required.each), *requested]

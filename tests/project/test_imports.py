@@ -20,9 +20,9 @@ SOURCE = Path(lambdachain.__file__).parent
 LAYERS = [
     ["_core"],
     ["_json"],
-    ["_transports", "resolvers"],
+    ["_transports"],
     ["_contracts", "_lambda_api"],
-    ["_calling"],
+    ["_calling", "resolvers"],
     ["_fan_out"],
     ["_client", "progress"],
     ["_analysis", "_handler"],

@@ -32,6 +32,7 @@ class DeployedFunction:
         handler: Lambda's handler setting, or an empty string.
         directory: The directory of its code.
         environment: Its environment variables, as far as they can be resolved on this machine.
+        deferred_environment: What stands for variables whose values only a deployment knows: ``import shared-name``.
         grants: What its role grants.
     """
 
@@ -42,6 +43,7 @@ class DeployedFunction:
     directory: Path
     environment: Mapping[str, str] = field(repr=False)
     grants: tuple[Grant, ...] = field(repr=False)
+    deferred_environment: Mapping[str, str] = field(default_factory=dict[str, str])
 
     @property
     def file(self) -> str:
@@ -108,6 +110,7 @@ def _to_deployed(
         function.code.directory or template.directory,
         function.environment,
         grants,
+        function.deferred_environment,
     )
 
 

@@ -7,6 +7,7 @@ value that cannot be resolved is an `UnresolvedValue`, because only some of the 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path as FilePath
@@ -39,6 +40,8 @@ _PROPERTIES: Final = (
 )
 _LEFT_OUT: Final = "; the variable is left out"
 _NO_LAYER: Final = "; the layer is left out"
+# {{resolve:ssm:/shop/name:3}}: the service and the key, without the version.
+_DYNAMIC_REFERENCE: Final = re.compile(r"\{\{resolve:([a-z-]+):([^:}]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +100,8 @@ class FunctionDefinition:
         code: Where its code is.
         properties: Its scalar properties, by CloudFormation's name.
         environment: Its environment variables, without those that cannot be resolved.
+        deferred_environment: What stands for the variables whose values only a deployment knows, as far as the template
+            names it: ``import shared-name``, ``ssm /shop/name``.
         environment_location: Where they are written.
         layers: The directories and zip files of its layers that are on this machine.
         is_tenant_isolated: Whether each tenant has execution environments of its own.
@@ -110,6 +115,7 @@ class FunctionDefinition:
     code: FunctionCode
     properties: Mapping[str, Property]
     environment: Mapping[str, str] = field(repr=False)
+    deferred_environment: Mapping[str, str]
     environment_location: Location
     layers: tuple[FilePath, ...]
     is_tenant_isolated: bool
@@ -170,6 +176,7 @@ class _FunctionReader:
         self._document = template.document
         self._id = logical_id
         self._diagnostics: list[Diagnostic] = []
+        self._deferred: dict[str, str] = {}
 
     def read(self, condition: UnresolvedValue | None) -> FunctionDefinition:
         environment = dict(self._read_environment())
@@ -180,6 +187,7 @@ class _FunctionReader:
             self._read_code(),
             {name: self._read(name) for name in _PROPERTIES},
             environment,
+            self._deferred,
             self._location("Environment", "Variables"),
             tuple(self._read_layers()),
             self._read("TenancyConfig", "TenantIsolationMode").value == "PER_TENANT",
@@ -233,8 +241,27 @@ class _FunctionReader:
                     yield name, _without_dynamic_reference(to_text(value), name, self._document.location(*path))
             except TemplateError as exc:
                 self._leave_out(self._document.location(*path), exc.text + _LEFT_OUT)
+                if label := self._describe_deferred(tree, path):
+                    self._deferred[name] = label
             except TypeError:
                 self._leave_out(self._document.location(*path), "must be text, not a list or a mapping" + _LEFT_OUT)
+
+    def _describe_deferred(self, tree: Any, path: Path) -> str:
+        """Return what a value is looked up by during a deployment; an empty string if that is not known either."""
+        match tree:
+            case {"Fn::ImportValue": exported}:
+                return f"import {self._describe(exported, (*path, 'Fn::ImportValue'))}"
+            case _:
+                reference = _DYNAMIC_REFERENCE.search(self._describe(tree, path))
+                return f"{reference[1]} {reference[2]}" if reference else ""
+
+    def _describe(self, tree: Any, path: Path) -> str:
+        try:
+            return to_text(self._values.resolve(tree, path))
+        except (TemplateError, TypeError):
+            # An unknown part of the text, such as the name of a stack, stays as the template has it.
+            text = tree.get("Fn::Sub") if is_mapping(tree) else tree
+            return text if isinstance(text, str) else "?"
 
     def _variables(self) -> Mapping[str, tuple[Any, Path]]:
         """Return the variables, unresolved, with their paths."""

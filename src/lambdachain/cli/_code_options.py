@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._calling.target import Resolver
-    from lambdachain._templates.deployment import TemplateDeployment
+    from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
     from lambdachain._templates.diagnostics import Diagnostic
 
 # Stand in for the account and region of a template's values while --account-id and --region do not name them.
@@ -26,8 +26,16 @@ ANY_ACCOUNT: Final = "123456789012"
 ANY_REGION: Final = "us-east-1"
 
 
+PYTHON: Final = click.option(
+    "--python",
+    type=click.Path(path_type=Path, exists=True),
+    help="Virtual environment, or interpreter in it, with the packages that the code imports, which are read as "
+    "text. Default: the packages installed beside lambdachain.",
+)
+
 _CODE: Final = (
     click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]..."),
+    PYTHON,
     click.option("--tests", is_flag=True, help="Include tests: tests/, test_*.py and conftest.py."),
     click.option(
         "--env",
@@ -59,12 +67,15 @@ template_options = combine_options(*_TEMPLATE)
 """Decorate a command with the options that resolve a template's values."""
 
 
-def read_project(code: Iterable[Path], *, tests: bool) -> Project:
+def read_project(code: Iterable[Path], *, tests: bool, python: Path | None) -> Project:
     """Read the Python files of the code bases, or of the current directory if there are none.
 
+    Contracts in installed packages are read where the code imports them: those of *python*, or of this interpreter.
+
     Raises:
-        InputError: A path does not exist, or none has a Python file.
+        InputError: A path does not exist, or none has a Python file; *python* has no installed packages.
     """
+    from lambdachain._analysis.survey.installed import InstalledPackages, find_site_directories, get_search_path
     from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.sources import read_sources
 
@@ -75,7 +86,12 @@ def read_project(code: Iterable[Path], *, tests: bool) -> Project:
     sources = list(read_sources(bases, tests=tests))
     if not sources:
         raise InputError(f"{', '.join(map(str, bases))}: no Python files found")
-    return Project(sources)
+    directories = get_search_path() if python is None else find_site_directories(python)
+    if not directories:
+        raise InputError(
+            f"--python {python}: no installed packages found: pass a virtual environment, or its bin/python"
+        )
+    return Project(sources, InstalledPackages(directories))
 
 
 def find_callers(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:
@@ -163,6 +179,29 @@ def read_template(
         raise InputError(f"--account-id or --region is not valid in an ARN: {exc}") from None
     except TemplateError as exc:
         raise InputError(str(exc.to_diagnostic())) from None
+
+
+def find_entry_points(function: DeployedFunction, survey: Survey) -> list[CodeUnit]:
+    """Find the code of a deployed function by its handler's file, or else by its name."""
+    name = function.handler.rpartition(".")[2]
+    units = [unit for unit in survey.units if unit == (function.file, name)]
+    return units or [handler.unit for handler in survey.find_handlers(function.name)]
+
+
+def find_function_calls(
+    function: DeployedFunction, units: Iterable[CodeUnit], survey: Survey, environment: Mapping[str, str]
+) -> Survey:
+    """Find the calls of a function's code, with the environment variables that the template sets.
+
+    Args:
+        function: The function, as its template deploys it.
+        units: Its entry points.
+        survey: The survey of the code.
+        environment: Values of ``--env``, which override the template's.
+    """
+    if function.environment:
+        survey = survey.in_environment({**function.environment, **environment})
+    return survey.reachable_from(units)
 
 
 def print_unresolved(unresolved: Iterable[UnresolvedCall | Diagnostic]) -> None:

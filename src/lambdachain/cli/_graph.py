@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -61,6 +61,7 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 def command(
     *,
     code: tuple[Path, ...],
+    python: Path | None,
     tests: bool,
     environment: dict[str, str],
     output_format: str,
@@ -82,10 +83,10 @@ def command(
     """
     from lambdachain._analysis.survey.survey import survey_project
 
-    project = read_project(code, tests=tests)
+    project = read_project(code, tests=tests, python=python)
     survey = survey_project(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
-    graph, warnings, unresolved = _analyze(survey, deployments, code)
+    graph, warnings, unresolved = _analyze(survey, environment, deployments, code)
     if functions_only:
         graph = graph.functions_only()
     if as_json:
@@ -101,19 +102,42 @@ def command(
 
 
 def _analyze(
-    survey: Survey, deployments: Sequence[TemplateDeployment], code: Sequence[Path]
+    survey: Survey, environment: Mapping[str, str], deployments: Sequence[TemplateDeployment], code: Sequence[Path]
 ) -> tuple[Graph, list[GraphWarning], list[UnresolvedCall]]:
-    from lambdachain._analysis.call_graph.graph import build_graph
+    from lambdachain._analysis.call_graph.graph import FunctionEnvironment, build_graph
     from lambdachain._analysis.call_graph.type_mismatches import find_type_mismatches
     from lambdachain._analysis.call_graph.warnings import find_warnings
+    from lambdachain._analysis.survey.environment import OWN_NAME
+    from lambdachain._analysis.survey.results import CallMode, CallSite, UnresolvedCall, explain_undecided
 
     functions = [function for deployment in deployments for function in deployment.functions]
     names = {function.name: _find_code(function, survey) for function in functions}
-    graph = build_graph(survey, {name: unit for name, (_, unit) in names.items() if unit is not None})
+    environments = {
+        names[one.name][0]: FunctionEnvironment(
+            survey.in_environment({OWN_NAME: names[one.name][0], **one.environment, **environment}),
+            one.deferred_environment,
+        )
+        for one in functions
+    }
+    graph = build_graph(
+        survey,
+        {name: unit for name, (_, unit) in names.items() if unit is not None},
+        environments,
+        {deployed: name for deployed, (name, _) in names.items()},
+    )
     timeouts = dict(_find_timeouts(functions, names))
     mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
     warnings = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
-    return graph, warnings, sorted({*survey.unresolved, *unresolved}, key=lambda one: one.location)
+    # A call that is unresolved without a template may be resolved with the variables of each function.
+    whole = (one for one in survey.unresolved if not one.callee)
+    left = (call for edge in graph.edges for call in edge.calls if isinstance(call, UnresolvedCall))
+    undecided = (
+        explain_undecided(call)
+        for edge in graph.edges
+        for call in edge.calls
+        if edge.mode is CallMode.UNDECIDED and isinstance(call, CallSite)
+    )
+    return graph, warnings, sorted({*whole, *left, *undecided, *unresolved}, key=lambda one: one.location)
 
 
 def _find_code(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:

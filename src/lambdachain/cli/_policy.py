@@ -17,6 +17,8 @@ from ._code_options import (
     ANY_REGION,
     code_options,
     find_callers,
+    find_entry_points,
+    find_function_calls,
     parse_resolver,
     print_json,
     print_unresolved,
@@ -107,6 +109,7 @@ class _PolicyRequest:
 def command(
     *,
     code: tuple[Path, ...],
+    python: Path | None,
     tests: bool,
     environment: dict[str, str],
     callers: tuple[str, ...],
@@ -140,7 +143,7 @@ def command(
     if callee is not None:
         _print_resource_policy(callee, stack, parse_resolver(resolve), output_format, as_json=as_json, **caller)
         return
-    project = read_project(code, tests=tests)
+    project = read_project(code, tests=tests, python=python)
     request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json)
     if template is not None:
         sys.exit(_check_template(request, template, stage, parameters, callers))
@@ -179,7 +182,10 @@ def _print_policy(request: _PolicyRequest, callers: Sequence[str]) -> ExitStatus
         print_unresolved(needs.unresolved)
         _print_offload_notes(needs)
         if not needs.each:
-            echo(f"{names} calls no functions, so it needs no permissions", file=sys.stderr)
+            summary = f"{names} calls no functions, so it needs no permissions"
+            if needs.unresolved:
+                summary = f"{names}: no policy, because none of the calls above could be resolved"
+            echo(summary, file=sys.stderr)
             return ExitStatus.NO
         echo(_render_policy(needs.each, request, names))
     return ExitStatus.NO if needs.unresolved or not needs.each else ExitStatus.DONE
@@ -210,6 +216,7 @@ def _policy_to_dict(needs: RequiredPermissions, request: _PolicyRequest) -> dict
             "account_id": need.target.account_id,
             "region": need.target.region,
             "verbs": list(need.methods),
+            "modes": sorted({str(call.mode) for call in need.calls}),
             "places": sorted({str(call.location) for call in need.calls}),
         }
         for need in needs.each
@@ -253,7 +260,7 @@ def _print_resource_policy(
 def _check_template(
     request: _PolicyRequest, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> ExitStatus:
-    from lambdachain._analysis.permissions.required_permissions import Stack
+    from lambdachain._analysis.permissions.required_permissions import Stack, find_required_permissions
     from lambdachain._analysis.survey.survey import survey_project
 
     # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
@@ -261,7 +268,7 @@ def _check_template(
     deployment = read_template(template, account_id, region, stage, parameters)
     stack = Stack(request.stack.partition, region, account_id)
     survey = survey_project(request.project, request.environment)
-    starts = {function.name: _find_entry_points(function, survey) for function in deployment.functions}
+    starts = {function.name: find_entry_points(function, survey) for function in deployment.functions}
     chosen = [
         one for one in deployment.functions if not callers or _is_requested(one, starts[one.name], survey, callers)
     ]
@@ -269,7 +276,9 @@ def _check_template(
         names = ", ".join(function.name for function in deployment.functions) or "none"
         raise InputError(f"{deployment.source} has no function {', '.join(map(repr, callers))}; it has {names}")
     needs = {
-        one.name: _find_required_permissions(request, one, starts[one.name], survey)
+        one.name: find_required_permissions(
+            find_function_calls(one, starts[one.name], survey, request.environment), request.resolve
+        )
         for one in deployment.functions
         if starts[one.name]
     }
@@ -299,13 +308,6 @@ def _check_template(
     return ExitStatus.NO if found or undecided or not checked else ExitStatus.DONE
 
 
-def _find_entry_points(function: DeployedFunction, survey: Survey) -> list[CodeUnit]:
-    """Find the code of a deployed function by its handler's file, or else by its name."""
-    name = function.handler.rpartition(".")[2]
-    units = [unit for unit in survey.units if unit == (function.file, name)]
-    return units or [handler.unit for handler in survey.find_handlers(function.name)]
-
-
 def _is_requested(
     function: DeployedFunction, units: Sequence[CodeUnit], survey: Survey, callers: Sequence[str]
 ) -> bool:
@@ -314,36 +316,29 @@ def _is_requested(
     return not {function.name, function.handler, *contracts}.isdisjoint(callers)
 
 
-def _find_required_permissions(
-    request: _PolicyRequest, function: DeployedFunction, units: Sequence[CodeUnit], survey: Survey
-) -> RequiredPermissions:
-    """Find the calls of a function's code; try again with the template's environment variables if some are unresolved.
-
-    The first try without them is shared by all functions: a survey of the code is slow.
-    """
-    from lambdachain._analysis.permissions.required_permissions import find_required_permissions
-    from lambdachain._analysis.survey.survey import survey_project
-
-    needs = find_required_permissions(survey.reachable_from(units), request.resolve)
-    if needs.unresolved and function.environment:
-        # Values of --env override the template's.
-        with_variables = survey_project(request.project, {**function.environment, **request.environment})
-        needs = find_required_permissions(with_variables.reachable_from(units), request.resolve)
-    return needs
-
-
 def _compare(
     deployment: TemplateDeployment, needs: Mapping[str, RequiredPermissions], stack: Stack
 ) -> list[tuple[DeployedFunction, list[PolicyIssue]]]:
     """Compare the calls and the grants of each function whose code is here.
 
-    A grant in a role that several functions share is reported as unused only if none of them uses it.
+    A grant in a role that several functions share is reported as unused only if none of them uses it, and a grant of a
+    function with an unresolved call never: that call may use it.
     """
     from lambdachain._analysis.permissions.compare_grants import IssueKind, compare_grants
 
     functions = [function for function in deployment.functions if function.name in needs]
     found = [
-        (one, compare_grants(one.name, one.location.file_and_line, needs[one.name].each, one.grants, stack))
+        (
+            one,
+            compare_grants(
+                one.name,
+                one.location.file_and_line,
+                needs[one.name].each,
+                one.grants,
+                stack,
+                is_complete=not needs[one.name].unresolved,
+            ),
+        )
         for one in functions
     ]
     unused = Counter((one.location, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)

@@ -32,7 +32,7 @@ charge = Contract("charge", request=int, response=int, errors=[Declined], idempo
 
 @remote("place")
 def place(n: int) -> int:
-    client.fire("mail<&>".replace("<&>", ""), n)
+    client.fire("mail<&>".split("<&>")[0], n)
     client.fire("audit", n)
     list(client.stream(charge, n))
     return client.call(charge, n)
@@ -64,11 +64,13 @@ def test_the_graph_has_callers_callees_and_modes():
         ("app.py", "place", CallMode.SYNC),
         ("app.py", "place", CallMode.EVENT),
         ("charge", "charge", CallMode.SYNC),
+        ("place", "?", CallMode.EVENT),
         ("place", "audit", CallMode.EVENT),
         ("place", "charge", CallMode.SYNC),
         ("place", "charge", CallMode.STREAM),
     ]
     assert [(node.name, node.is_function, node.idempotent, node.errors, node.is_here) for node in found.nodes] == [
+        ("?", True, None, (), False),
         ("audit", True, None, (), False),
         ("charge", True, True, ("Declined",), True),
         ("place", True, False, (), True),
@@ -126,19 +128,21 @@ def test_mermaid_dot_and_text_have_every_node_and_every_edge():
 
     assert mermaid.splitlines() == [
         "flowchart LR",
-        '  n0["audit"]',
-        '  n1["charge<br>idempotent<br>raises Declined"]',
-        '  n2["place"]',
-        '  n3(["app.py"])',
+        '  n0{{"?"}}',
+        '  n1["audit"]',
+        '  n2["charge<br>idempotent<br>raises Declined"]',
+        '  n3["place"]',
+        '  n4(["app.py"])',
+        "  n4 -->|call| n3",
+        "  n4 -.->|fire| n3",
+        "  n2 -->|call| n2",
+        "  n3 -.->|fire| n0",
+        "  n3 -.->|fire| n1",
         "  n3 -->|call| n2",
-        "  n3 -.->|fire| n2",
-        "  n1 -->|call| n1",
-        "  n2 -.->|fire| n0",
-        "  n2 -->|call| n1",
-        "  n2 ==>|stream| n1",
+        "  n3 ==>|stream| n2",
     ]
     assert '"place" -> "audit" [style="dashed", label="fire"];' in dot.replace('",label', '", label')
-    assert dot.count(" -> ") == 6
+    assert dot.count(" -> ") == 7
     assert "charge  (idempotent; raises Declined)\n  calls charge  shop/app.py:20" in text
 
 

@@ -169,6 +169,12 @@ def test_all_possible_targets_are_found(survey_code, code: str):
         ("LambdaClient(resolve=compute()).call(charge, 1)", "(the resolver at app.py:6)"),
         ("LambdaClient(resolve=resolvers.from_env()).call(charge, 1)",
          "the deployed name of billing-charge is unknown: it depends on the environment variable LAMBDACHAIN_BILLING"),
+        ("LambdaClient(resolve=resolvers.from_env({charge: 'CHARGE_FN'})).call(charge, 1)",
+         "the deployed name of billing-charge is unknown: it depends on the environment variable CHARGE_FN"),
+        ("LambdaClient(resolve=resolvers.from_env({charge: compute()})).call(charge, 1)",
+         "the variable of charge in the mapping at app.py:6 is unresolved"),
+        ("LambdaClient(resolve=resolvers.from_env({**compute()})).call(charge, 1)", "is unresolved"),
+        ("LambdaClient(resolve=resolvers.from_env(compute())).call(charge, 1)", "it is computed at run time"),
         ("LambdaClient(resolve=resolvers.mapping(compute())).call(charge, 1)", "is computed at run time"),
         ("LambdaClient(resolve=lambda name: name + suffix()).call(charge, 1)", "the resolver at app.py:6"),
         ("LambdaClient(resolve=lambda name: {'mail-send': 'm'}[name]).call(charge, 1)",
@@ -236,6 +242,10 @@ def test_a_function_that_escapes_may_be_called_with_anything(survey_code):
         ("resolvers.mapping({'billing-charge': 'billing-Fn-1A'})", "billing-Fn-1A"),
         ("resolvers.from_env()", "from-the-environment"),
         ("resolvers.from_env('FN_{NAME}')", "by-another-variable"),
+        ("resolvers.from_env({charge: 'CHARGE_FN'})", "by-its-own-variable"),
+        ("resolvers.from_env({'billing-charge': 'CHARGE_FN', mail: 'MAIL_FN'})", "by-its-own-variable"),
+        ("resolvers.from_env({mail: 'MAIL_FN'})", "from-the-environment"),
+        ("resolvers.from_env(VARIABLES)", "by-its-own-variable"),
         ("lambda name: f'stage-{name}'", "stage-billing-charge"),
         ("own", "billing-charge-own"),
         ("lambda name: {'mail-send': 'prod-mail'}.get(name, name)", "billing-charge"),
@@ -245,8 +255,15 @@ def test_a_function_that_escapes_may_be_called_with_anything(survey_code):
 )
 def test_names_are_resolved_as_the_client_would(survey_code, resolve: str, name: str):
     """By the library's own resolvers, or by a function of the code's own."""
-    code = f"def own(name): return name + '-own'\nLambdaClient(resolve={resolve}).call(charge, 1)"
-    environment = {"LAMBDACHAIN_BILLING_CHARGE": "from-the-environment", "FN_BILLING_CHARGE": "by-another-variable"}
+    code = (
+        "def own(name): return name + '-own'\nVARIABLES = {charge: 'CHARGE_FN'}\n"
+        f"LambdaClient(resolve={resolve}).call(charge, 1)"
+    )
+    environment = {
+        "LAMBDACHAIN_BILLING_CHARGE": "from-the-environment",
+        "FN_BILLING_CHARGE": "by-another-variable",
+        "CHARGE_FN": "by-its-own-variable",
+    }
     found = survey_code(HEAD + code, **environment)
 
     assert get_calls(found) == [("call", name, "live")]

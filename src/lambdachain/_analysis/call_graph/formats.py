@@ -11,8 +11,14 @@ from lambdachain._core.escaping import printable
 from .graph import Edge, Graph, Node
 from .warnings import GraphWarning
 
-VERBS: Final = {CallMode.SYNC: "calls", CallMode.STREAM: "streams from", CallMode.EVENT: "fires"}
-_ARROWS: Final = {CallMode.SYNC: "-->", CallMode.STREAM: "==>", CallMode.EVENT: "-.->"}
+VERBS: Final = {
+    CallMode.SYNC: "calls",
+    CallMode.STREAM: "streams from",
+    CallMode.EVENT: "fires",
+    CallMode.UNDECIDED: "calls or fires",
+}
+_ARROWS: Final = {CallMode.SYNC: "-->", CallMode.STREAM: "==>", CallMode.EVENT: "-.->", CallMode.UNDECIDED: "--o"}
+_DOT_STYLES: Final = {CallMode.EVENT: ' style="dashed",', CallMode.UNDECIDED: ' style="dotted",'}
 
 # What Mermaid interprets inside of a quoted label: Markdown, HTML, directives and its own entities.
 _MERMAID: Final = str.maketrans({'"': "#quot;", **{sign: f"#{ord(sign)};" for sign in "#&<>`%\\"}})
@@ -35,7 +41,8 @@ def _format_details(node: Node) -> str:
         *(["outside Lambda"] if not node.is_function else []),
         *(["idempotent"] if node.idempotent else []),
         *([f"raises {printable(', '.join(node.errors))}"] if node.errors else []),
-        *(["its handler is not in this code"] if node.is_function and not node.is_here else []),
+        *(["its name is not known before deployment"] if not node.is_resolved else []),
+        *(["its handler is not in this code"] if node.is_function and not node.is_here and node.is_resolved else []),
     ]
     return f"  ({'; '.join(parts)})" if parts else ""
 
@@ -50,6 +57,8 @@ def as_mermaid(graph: Graph) -> str:
 
 def _format_mermaid_node(node: Node) -> str:
     label = "<br>".join(printable(line).translate(_MERMAID) for line in (node.name, *get_notes(node)))
+    if not node.is_resolved:
+        return f'{{{{"{label}"}}}}'  # a hexagon
     return f'["{label}"]' if node.is_function else f'(["{label}"])'
 
 
@@ -65,9 +74,10 @@ def as_dot(graph: Graph) -> str:
     for node in graph.nodes:
         label = '"{}"'.format("\\n".join(_escape(line) for line in (node.name, *get_notes(node))))
         shape = "" if node.is_function else ', shape=ellipse, style=""'
+        shape = shape if node.is_resolved else ', shape=hexagon, style="dashed"'
         lines.append(f"  {_quote(node.name)} [label={label}{shape}];")
     for edge in graph.edges:
-        style = ' style="dashed",' if edge.mode is CallMode.EVENT else ""
+        style = _DOT_STYLES.get(edge.mode, "")
         lines.append(f"  {_quote(edge.caller)} -> {_quote(edge.callee)} [{style.strip()}label={_quote(edge.mode)}];")
     return "\n".join([*lines, "}"])
 
@@ -90,6 +100,7 @@ def as_object(graph: Graph, warnings: Sequence[GraphWarning]) -> dict[str, Any]:
             "idempotent": node.idempotent,
             "errors": list(node.errors),
             "is_here": node.is_here,
+            "is_resolved": node.is_resolved,
         }
         for node in graph.nodes
     ]

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
-from lambdachain._analysis.survey.results import CallMode, CallSite, CodeUnit, DeclaredContract, SourceLocation, Survey
+from lambdachain._analysis.survey.results import (
+    CallMode,
+    CallSite,
+    CodeUnit,
+    DeclaredContract,
+    SourceLocation,
+    Survey,
+    UnresolvedCall,
+)
 from lambdachain._core.arn import parse_target
 
 
@@ -23,6 +31,8 @@ class Node:
         idempotent: Whether it is declared idempotent; ``None`` if no contract declares it.
         errors: The errors that it declares.
         is_here: Whether its handler is in the code.
+        is_resolved: Whether the name is that of a function; otherwise it is what the name depends on: ``$TARGET`` for
+            an environment variable, or ``?``.
     """
 
     name: str
@@ -31,6 +41,7 @@ class Node:
     idempotent: bool | None = None
     errors: tuple[str, ...] = ()
     is_here: bool = False
+    is_resolved: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Edge:
     caller: str
     callee: str
     mode: CallMode
-    calls: tuple[CallSite, ...]
+    calls: tuple[CallSite | UnresolvedCall, ...]
 
     @property
     def location(self) -> SourceLocation:
@@ -73,12 +84,32 @@ class Graph:
         return Graph(tuple(node for node in self.nodes if node.is_function), edges)
 
 
-def build_graph(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyType({})) -> Graph:
+@dataclass(frozen=True, slots=True)
+class FunctionEnvironment:
+    """The environment variables of a function, as far as its template sets them.
+
+    Attributes:
+        survey: The survey of the code with these variables.
+        labels: What the variables hold whose values are not known before the deployment: ``import shared-name``.
+    """
+
+    survey: Survey
+    labels: Mapping[str, str]
+
+
+def build_graph(
+    survey: Survey,
+    entries: Mapping[str, CodeUnit] = MappingProxyType({}),
+    environments: Mapping[str, FunctionEnvironment] = MappingProxyType({}),
+    deployed: Mapping[str, str] = MappingProxyType({}),
+) -> Graph:
     """Return the graph of a survey, without ``can_invoke``, which runs no function.
 
     Args:
         survey: The calls and handlers.
         entries: Handlers without a decorator, from a template: the code by the function's name.
+        environments: The environments of functions, by the function's name.
+        deployed: The names in the graph of functions that are deployed under another one.
     """
     starts: dict[str, list[CodeUnit]] = {}
     for handler in survey.handlers:
@@ -87,7 +118,8 @@ def build_graph(survey: Survey, entries: Mapping[str, CodeUnit] = MappingProxyTy
         # A handler with a decorator has the name of its contract, which callers use.
         if not any(unit in units for units in starts.values()):
             starts.setdefault(name, []).append(unit)
-    edges = sorted(_build_edges(survey, starts), key=lambda edge: (edge.caller, edge.callee, edge.mode))
+    builder = _EdgeBuilder(survey, starts, environments, deployed)
+    edges = sorted(builder.build(), key=lambda edge: (edge.caller, edge.callee, edge.mode))
     return Graph(tuple(_build_nodes(survey, starts, edges)), tuple(edges))
 
 
@@ -96,22 +128,75 @@ def function_name(function: str) -> str:
     return parse_target(function).name
 
 
-def _build_edges(survey: Survey, starts: Mapping[str, Iterable[CodeUnit]]) -> Iterator[Edge]:
-    found: dict[tuple[str, str, CallMode], list[CallSite]] = {}
-    inside: set[CodeUnit] = set()
-    for name, units in starts.items():
-        reached = frozenset[CodeUnit]().union(*map(survey.reachable_units, units))
-        inside |= reached
-        for call in survey.calls:
-            if call.unit in reached and call.mode is not CallMode.DRY_RUN:
-                found.setdefault((name, function_name(call.function), call.mode), []).append(call)
-    # What no handler can reach is a script, a test, or code of a function whose handler is not known.
-    outside = [call for call in survey.calls if call.unit not in inside and call.mode is not CallMode.DRY_RUN]
-    names = _get_short_names(call.location.file for call in outside)
-    for call in outside:
-        found.setdefault((names[call.location.file], function_name(call.function), call.mode), []).append(call)
-    for (caller, callee, mode), calls in found.items():
-        yield Edge(caller, callee, mode, tuple(calls))
+class _EdgeBuilder:
+    """Builds the edges: those of each function, and those of code that no function runs."""
+
+    def __init__(
+        self,
+        survey: Survey,
+        starts: Mapping[str, Iterable[CodeUnit]],
+        environments: Mapping[str, FunctionEnvironment],
+        deployed: Mapping[str, str],
+    ) -> None:
+        self._survey = survey
+        self._starts = starts
+        self._environments = environments
+        self._deployed = deployed
+        self._found: dict[tuple[str, str, CallMode], dict[CallSite | UnresolvedCall, None]] = {}
+        self._seen: set[tuple[SourceLocation, str]] = set()
+
+    def build(self) -> Iterator[Edge]:
+        inside: set[CodeUnit] = set()
+        for name, units in self._starts.items():
+            environment = self._environments.get(name, FunctionEnvironment(self._survey, {}))
+            for unit in units:
+                inside |= self._survey.reachable_units(unit)
+                for call in environment.survey.find_calls(unit):
+                    self._add(name, call, environment.labels)
+        self._add_outside(inside)
+        for (caller, callee, mode), calls in self._found.items():
+            yield Edge(caller, callee, mode, tuple(sorted(calls, key=lambda call: call.location)))
+
+    def _add_outside(self, inside: set[CodeUnit]) -> None:
+        """Add the calls of scripts, tests, and functions whose handler is not known."""
+        outside = {
+            root: [
+                call
+                for call in self._survey.find_calls(root)
+                # What a function may run, but was not found to call, is still reported: as code of its file.
+                if root not in inside or not self._is_seen(call)
+            ]
+            for root in self._survey.roots
+        }
+        names = _get_short_names(root.file for root, calls in outside.items() if calls)
+        for root, calls in outside.items():
+            for call in calls:
+                self._add(names[root.file], call, {})
+
+    def _is_seen(self, call: CallSite | UnresolvedCall) -> bool:
+        callee = _get_callee(call)
+        # With a function's own variables, a call that is unresolved without them has been found under another name.
+        return (call.location, "" if _is_label(callee) else callee) in self._seen
+
+    def _add(self, caller: str, call: CallSite | UnresolvedCall, labels: Mapping[str, str]) -> None:
+        if call.mode is None or call.mode is CallMode.DRY_RUN:
+            return
+        callee = _get_callee(call)
+        self._seen |= {(call.location, callee), (call.location, "")}
+        name = labels.get(callee.removeprefix("$"), callee) if _is_label(callee) else callee
+        self._found.setdefault((caller, self._deployed.get(name, name), call.mode), {})[call] = None
+
+
+def _get_callee(call: CallSite | UnresolvedCall) -> str:
+    """Return the name of a function, or what stands for one that is not resolved."""
+    if isinstance(call, CallSite):
+        return function_name(call.function)
+    return call.callee if _is_label(call.callee) else function_name(call.callee)
+
+
+def _is_label(name: str) -> bool:
+    """Check whether a name stands for one that is not resolved; no function's name has such characters."""
+    return name == "?" or name.startswith("$") or " " in name
 
 
 def _get_short_names(files: Iterable[str]) -> dict[str, str]:
@@ -123,13 +208,16 @@ def _get_short_names(files: Iterable[str]) -> dict[str, str]:
 
 def _build_nodes(survey: Survey, starts: Mapping[str, list[CodeUnit]], edges: Iterable[Edge]) -> Iterator[Node]:
     contracts = _group_contracts(survey)
-    named = {*starts, *contracts, *(edge.callee for edge in edges)}
+    listed = list(edges)
+    resolved = {edge.callee for edge in listed if any(isinstance(call, CallSite) for call in edge.calls)}
+    named = {*starts, *contracts, *(edge.callee for edge in listed)}
     for name in sorted(named):
         declared = contracts.get(name, [])
         place = survey.units[starts[name][0]] if name in starts else declared[0].location if declared else None
         errors = tuple(sorted({error for contract in declared for error in contract.errors}))
-        yield Node(name, True, place, get_idempotency(declared), errors, name in starts)  # noqa: FBT003 - it is a function
-    for name in sorted({edge.caller for edge in edges} - named):
+        is_resolved = name in starts or name in contracts or name in resolved or not _is_label(name)
+        yield Node(name, True, place, get_idempotency(declared), errors, name in starts, is_resolved)  # noqa: FBT003 - it is a function
+    for name in sorted({edge.caller for edge in listed} - named):
         yield Node(name, is_function=False)
 
 

@@ -28,13 +28,15 @@ _PADDING: Final = 12
 _MARGIN: Final = 24
 _LEGEND: Final = 42
 _LOOP: Final = 26
-_SHIFTS: Final = {CallMode.SYNC: -5, CallMode.STREAM: 0, CallMode.EVENT: 5}
+_SHIFTS: Final = {CallMode.SYNC: -5, CallMode.STREAM: 0, CallMode.EVENT: 5, CallMode.UNDECIDED: 10}
+_CLASSES: Final = {CallMode.EVENT: "fire", CallMode.UNDECIDED: "undecided"}
 
 _STYLE: Final = """
   .paper { fill: #ffffff; }
   .function { fill: #eef3fb; stroke: #3b6fb6; }
   .elsewhere { fill: none; stroke: #3b6fb6; stroke-dasharray: 2 3; }
   .outside { fill: none; stroke: #8a8f98; }
+  .unresolved { fill: none; stroke: #8a8f98; stroke-dasharray: 2 3; }
   .call { fill: none; stroke: #4a4f57; stroke-width: 1.5; }
   .fire { fill: none; stroke: #4a4f57; stroke-width: 1.5; stroke-dasharray: 6 4; }
   .warned { stroke: #c2410c; stroke-width: 2.25; }
@@ -45,13 +47,17 @@ _STYLE: Final = """
     .paper { fill: #0f1419; }
     .function { fill: #16233a; stroke: #6ea0e8; }
     .elsewhere { stroke: #6ea0e8; }
-    .outside { stroke: #8b949e; }
+    .outside, .unresolved { stroke: #8b949e; }
     .call, .fire { stroke: #b4bac2; }
     .warned { stroke: #fb923c; }
     .head { fill: #b4bac2; } .warned-head { fill: #fb923c; }
     text { fill: #e6e9ed; }
     .note, .legend { fill: #9aa2ad; }
   }
+"""
+# Only in pictures that need it: most code bases have no such call.
+_UNDECIDED_STYLE: Final = """
+  .undecided { fill: none; stroke: #4a4f57; stroke-width: 1.5; stroke-dasharray: 2 3; }
 """
 
 
@@ -62,7 +68,9 @@ def as_svg(graph: Graph, warnings: Sequence[GraphWarning] = ()) -> str:
     loops = any(edge.caller == edge.callee for edge in graph.edges)
     edges_between = Counter(frozenset(_link(edge)) for edge in graph.edges)
     marked = {link for warning in warnings for link in warning.edges}
-    width = max(layout.width + (_LOOP if loops else 0), 420) + 2 * _MARGIN
+    has_undecided = any(edge.mode is CallMode.UNDECIDED for edge in graph.edges)
+    # The second number is the width of the legend.
+    width = max(layout.width + (_LOOP if loops else 0), 590 if has_undecided else 420) + 2 * _MARGIN
     height = layout.height + 2 * _MARGIN + _LEGEND
     functions = sum(node.is_function for node in graph.nodes)
     title = f"Call graph of {functions} functions"
@@ -74,11 +82,12 @@ def as_svg(graph: Graph, warnings: Sequence[GraphWarning] = ()) -> str:
     ]
     nodes = [line for node in graph.nodes for line in _draw_node(node, layout.boxes[node.name], sizes[node.name])]
     inner = [f'<g transform="translate({_MARGIN} {_MARGIN})">', *edges, *nodes, "</g>"]
-    legend = _draw_legend(height - _LEGEND + 10, has_warnings=bool(marked))
+    legend = _draw_legend(height - _LEGEND + 10, has_warnings=bool(marked), has_undecided=has_undecided)
     size = f'width="{width:.0f}" height="{height:.0f}"'
     opening = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" {size} role="img"'
+    style = _STYLE + (_UNDECIDED_STYLE if has_undecided else "")
     paper = f'<rect class="paper" {size} rx="8"/>'
-    head = [f'{opening} aria-label="{title}">', f"<title>{title}</title>", f"<style>{_STYLE}</style>"]
+    head = [f'{opening} aria-label="{title}">', f"<title>{title}</title>", f"<style>{style}</style>"]
     return "\n".join([*head, *_define_arrowheads(), paper, *inner, *legend, "</svg>", ""])
 
 
@@ -103,6 +112,7 @@ def _define_arrowheads() -> Iterator[str]:
 def _draw_node(node: Node, corner: tuple[float, float], size: Box) -> Iterator[str]:
     x, y = corner
     kind = "outside" if not node.is_function else "function" if node.is_here else "elsewhere"
+    kind = kind if node.is_resolved else "unresolved"
     radius = 6 if node.is_function else size.height / 2
     where = f'x="{x:.1f}" y="{y:.1f}" width="{size.width:g}" height="{size.height:g}" rx="{radius:g}"'
     yield f'<rect class="{kind}" {where}/>'
@@ -119,7 +129,7 @@ def _draw_text(text: str, x: float, y: float, size: int, kind: str = "", *, anch
 
 
 def _draw_edge(edge: Edge, layout: Layout, sizes: dict[str, Box], *, is_marked: bool, is_shifted: bool) -> str:
-    kind = "fire" if edge.mode is CallMode.EVENT else "call"
+    kind = _CLASSES.get(edge.mode, "call")
     mark, head = (" warned", "warned-head") if is_marked else ("", "head")
     if edge.caller == edge.callee:
         path = _loop_path(layout.boxes[edge.caller], sizes[edge.caller])
@@ -150,8 +160,9 @@ def _loop_path(corner: tuple[float, float], size: Box) -> str:
     return f"M{x:.1f} {y - 7:.1f}C{x + _LOOP:.1f} {y - 18:.1f} {x + _LOOP:.1f} {y + 18:.1f} {x:.1f} {y + 7:.1f}"
 
 
-def _draw_legend(y: float, *, has_warnings: bool) -> Iterable[str]:
+def _draw_legend(y: float, *, has_warnings: bool, has_undecided: bool) -> Iterable[str]:
     entries = [("call", "waits for the response"), ("fire", "does not wait")]
+    entries += [("undecided", "undecided at run time")] if has_undecided else []
     entries += [("call warned", "see the warnings")] if has_warnings else []
     # SVG has no layout of its own: the width of each entry follows from the number of its letters.
     x = float(_MARGIN)

@@ -9,7 +9,14 @@ from typing import Any, cast
 from lambdachain._analysis.compatibility.compare_schemas import find_incompatibilities
 from lambdachain._analysis.compatibility.payload_schemas import Pairing, explain
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
-from lambdachain._analysis.survey.results import CodeUnit, DeclaredContract, SourceSchema, Survey, UnresolvedCall
+from lambdachain._analysis.survey.results import (
+    CallSite,
+    CodeUnit,
+    DeclaredContract,
+    SourceSchema,
+    Survey,
+    UnresolvedCall,
+)
 from lambdachain._contracts.contract_schema import ContractSchema
 from lambdachain._json.core_schema import Schema
 
@@ -63,15 +70,15 @@ def find_type_mismatches(
 def _find_called_contracts(survey: Survey) -> dict[DeclaredContract, list[str]]:
     """Return the contracts of calls, each with the functions whose code makes the call."""
     found: dict[DeclaredContract, list[str]] = {}
-    handled = {
-        unit: function_name(handler.contract.function)
-        for handler in survey.handlers
-        for unit in survey.reachable_units(handler.unit)
-    }
     for call in survey.calls:
         if call.contract is not None:
-            callers = found.setdefault(call.contract, [])
-            callers += [name for name in (handled.get(call.unit),) if name is not None and name not in callers]
+            found.setdefault(call.contract, [])
+    for handler in survey.handlers:
+        name = function_name(handler.contract.function)
+        for reached in survey.find_calls(handler.unit):
+            if isinstance(reached, CallSite) and reached.contract is not None:
+                callers = found.setdefault(reached.contract, [])
+                callers += [name] if name not in callers else []
     return found
 
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from lambdachain._analysis.survey.results import CallMode, SourceLocation
+from lambdachain._analysis.survey.results import CallMode, CallSite, SourceLocation
 
 from .graph import Edge, Graph
 
@@ -105,7 +105,8 @@ def _find_timeouts(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> I
         # With equal timeouts the caller, whose clock started earlier, still times out first.
         if own is None or callees is None or not edge.mode.waits or callees.seconds < own.seconds:
             continue
-        if all(call.timeout is not None and call.timeout < own.seconds for call in edge.calls):
+        limits = [call.timeout if isinstance(call, CallSite) else None for call in edge.calls]
+        if all(limit is not None and limit < own.seconds for limit in limits):
             continue  # each call times out before its caller does
         text = (
             f"{edge.callee} may take {callees.seconds:g} s ({callees.location}), but its caller {edge.caller} times "

@@ -55,16 +55,36 @@ class PolicyIssue:
 
 
 def compare_grants(
-    caller: str, location: str, permissions: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+    caller: str,
+    location: str,
+    permissions: Sequence[RequiredPermission],
+    grants: Sequence[Grant],
+    stack: Stack,
+    *,
+    is_complete: bool = True,
 ) -> list[PolicyIssue]:
-    """Return what is wrong with the grants of *caller*, which the template declares at *location*."""
-    found = _compare(location, permissions, grants, stack)
+    """Return what is wrong with the grants of a caller.
+
+    Args:
+        caller: Its name.
+        location: Where the template declares it.
+        permissions: What its calls require.
+        grants: What its role grants.
+        stack: Where the template is deployed.
+        is_complete: Whether all calls are resolved. An unresolved one may use any grant, so none is unused.
+    """
+    found = _compare(location, permissions, grants, stack, is_complete=is_complete)
     # Several calls of a function, or grants of a statement, may lead to the same issue.
     return list(dict.fromkeys(PolicyIssue(kind, caller, where, text) for kind, where, text in found))
 
 
 def _compare(
-    location: str, permissions: Sequence[RequiredPermission], grants: Sequence[Grant], stack: Stack
+    location: str,
+    permissions: Sequence[RequiredPermission],
+    grants: Sequence[Grant],
+    stack: Stack,
+    *,
+    is_complete: bool,
 ) -> Iterator[tuple[IssueKind, str, str]]:
     called = {permission.target.arn_for(stack): permission for permission in permissions}
     relevant = [grant for grant in grants if concerns_calls(grant.actions)]
@@ -72,7 +92,7 @@ def _compare(
         yield from _check_permission(arn, permission, relevant, location)
     for grant in relevant:
         if grant.allows:
-            yield from _check_grant(grant, called)
+            yield from _check_grant(grant, called, is_complete=is_complete)
 
 
 def _check_permission(
@@ -88,15 +108,17 @@ def _check_permission(
         yield IssueKind.MISSING, location, f"{called}, but no statement allows {ACTION} on {arn}"
 
 
-def _check_grant(grant: Grant, called: Iterable[str]) -> Iterator[tuple[IssueKind, str, str]]:
+def _check_grant(grant: Grant, called: Iterable[str], *, is_complete: bool) -> Iterator[tuple[IssueKind, str, str]]:
     wide = [pattern for pattern in (*grant.actions, grant.resource) if any(one in pattern for one in _WILDCARDS)]
     through = f" ({grant.source})" if grant.source else ""
     used = [arn for arn in called if matches(grant.resource, arn)]
     if wide:
         used_only = f"only {', '.join(sorted(used))}" if used else "nothing that it matches"
+        if not is_complete:
+            used_only = f"{', '.join(sorted(used)) or 'nothing that it matches'}, as far as its calls are resolved"
         text = f"{' and '.join(wide)} allows more than is called{through}: the code calls {used_only}"
         yield IssueKind.WILDCARD, grant.location, text
-    elif not used:
+    elif not used and is_complete:
         yield IssueKind.UNUSED, grant.location, f"{grant.resource} is allowed{through}, but the code does not call it"
 
 

@@ -48,6 +48,12 @@ class FunctionResource:
         """The function name with its qualifier."""
         return f"{self.name}:{self.qualifier}" if self.qualifier else self.name
 
+    def format_address(self) -> str:
+        """Return the name, or the ARN if the code names the region and the account."""
+        if self.region is None or self.account_id is None:
+            return self.address
+        return self.arn_for(Stack())
+
     def format_arn(self, partition: str, region: str, account_id: str) -> str:
         """Return the ARN; the arguments replace parts that the code does not name. They may be placeholders."""
         prefix = ("arn", self.partition or partition, "lambda", self.region or region, self.account_id or account_id)

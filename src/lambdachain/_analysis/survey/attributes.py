@@ -10,14 +10,18 @@ import ast
 from collections.abc import Iterator
 
 from . import classes
+from .arguments import bind_arguments
 from .evaluator import Evaluator
+from .objects import bind_methods, evaluate_assigned, get_created_field
 from .results import DeclaredContract
 from .scopes import Scope
 from .values import (
     UNRESOLVED,
+    Arguments,
     ClassValue,
     Constant,
     ContractValue,
+    EnumMemberValue,
     ExternalName,
     FunctionValue,
     InstanceValue,
@@ -30,8 +34,10 @@ from .values import (
 )
 
 
-def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:  # noqa: PLR0911 - a table
+def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:  # noqa: C901, PLR0911 - a table
     """Return what ``value.name`` may be."""
+    if found := _evaluate_enum(evaluator, value, name):
+        return found
     match value:
         case ExternalName(qualified):
             return (ExternalName(f"{qualified}.{name}"),)
@@ -39,11 +45,11 @@ def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:
             bound = evaluator.evaluate_name(name, scope) if name in scope.bindings else ()
             return union([bound, _find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED
         case ClassValue(scope):
-            return _evaluate_on_class(evaluator, scope, name)
-        case InstanceValue(scope):
-            return _evaluate_on_instance(evaluator, scope, name)
-        case SuperValue(scope):
-            return _evaluate_on_super(evaluator, scope, name)
+            return bind_methods(value, _evaluate_on_class(evaluator, scope, name))
+        case InstanceValue():
+            return _evaluate_on_instance(evaluator, value, name)
+        case SuperValue():
+            return _evaluate_on_super(evaluator, value, name)
         case FunctionValue(contract=DeclaredContract() as contract) if name == "contract":
             return (ContractValue(contract),)
         case ContractValue(contract) if name == "contract":
@@ -69,18 +75,20 @@ def find_submodule(evaluator: Evaluator, value: Value, name: str, scope: Scope) 
     return () if found is None else (ModuleValue(found),)
 
 
-def find_properties(evaluator: Evaluator, node: ast.Attribute, scope: Scope) -> Iterator[Scope]:
+def find_properties(evaluator: Evaluator, node: ast.Attribute, scope: Scope) -> Iterator[FunctionValue]:
     """Yield the properties that run when an attribute is read."""
     for value in evaluator.evaluate(node.value, scope):
         if isinstance(value, InstanceValue | SuperValue):
             for home in evaluator.project.get_family(value.scope, evaluator.base_classes):
-                yield from _get_properties(evaluator.evaluate_class_name(home, node.attr))
+                found = evaluator.evaluate_class_name(home, node.attr)
+                receiver = value if isinstance(value, InstanceValue) else value.receiver
+                yield from _get_properties(found if receiver is None else bind_methods(receiver, found))
 
 
-def _get_properties(values: Values) -> Iterator[Scope]:
+def _get_properties(values: Values) -> Iterator[FunctionValue]:
     for value in values:
         if isinstance(value, FunctionValue) and classes.is_property(value.scope):
-            yield value.scope
+            yield value
 
 
 def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
@@ -89,22 +97,70 @@ def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     return union([*found, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
 
 
-def _evaluate_on_instance(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+def _evaluate_enum(evaluator: Evaluator, value: Value, name: str) -> Values:
+    """Return what an attribute of an enum or its members may be; nothing for any other value."""
+    match value, name:
+        case ClassValue(scope), _ if classes.is_enum(evaluator, scope):
+            return _evaluate_on_enum(evaluator, scope, name)
+        case EnumMemberValue(values=values), ("value" | "_value_"):
+            return values
+        case EnumMemberValue(member), "name":
+            return (Constant(member),)
+        # Of all strings, only the members of an enum of strings have this attribute.
+        case Constant(str()), ("value" | "_value_"):
+            return (value,)
+        case InstanceValue(scope), ("value" | "_value_") if classes.is_enum(evaluator, scope):
+            return _evaluate_enum_values(evaluator, scope)
+        case _:
+            return ()
+
+
+def _evaluate_on_enum(evaluator: Evaluator, scope: Scope, name: str) -> Values:
+    """Return the member of an enum, or what else its class has by that name."""
+    found = _evaluate_on_class(evaluator, scope, name)
+    if name not in scope.bindings or classes.is_string_enum(evaluator, scope):
+        return found
+    return union((value,) if isinstance(value, FunctionValue) else (EnumMemberValue(name, found),) for value in found)
+
+
+def _evaluate_enum_values(evaluator: Evaluator, scope: Scope) -> Values:
+    """Return what the value of any member may be: which member it is, is not known."""
+    # Names of a class body that begin with an underscore are not members.
+    members = [name for name in scope.bindings if not name.startswith("_")]
+    values = union(evaluator.evaluate_class_name(scope, name) for name in members)
+    return tuple(value for value in values if not isinstance(value, FunctionValue)) or UNRESOLVED
+
+
+def _evaluate_on_instance(evaluator: Evaluator, instance: InstanceValue, name: str) -> Values:
+    scope = instance.scope
+    if instance.frame is not None and (field := get_created_field(instance.frame, name)):
+        homes = classes.get_lineage(evaluator, scope)
+        return union([field, _find_outside_assignments(evaluator, homes, name)])
     homes = evaluator.project.get_family(scope, evaluator.base_classes)
+    if instance.frame is not None:
+        # The class of an object whose creation is in sight is known exactly: it is no subclass.
+        homes = classes.get_lineage(evaluator, scope)
     field = classes.evaluate_field(evaluator, scope, name)
     # The value of a field in the class body is its default, which evaluate_field has taken account of.
     in_body = union(
         evaluator.evaluate_class_name(home, name) if not field or name not in home.fields else () for home in homes
     )
-    read = union(_read_property(evaluator, value) for value in in_body)
-    on_self = union(evaluator.evaluate_binding(*one) for home in homes for one in home.attributes.get(name, ()))
+    if instance.frame is not None:
+        # The nearest class that defines a name hides those of its bases.
+        in_body = (
+            next(filter(None, (evaluator.evaluate_class_name(home, name) for home in homes)), ()) if in_body else ()
+        )
+    read = union(_read_property(evaluator, value, instance) for value in bind_methods(instance, in_body))
+    on_self = union(
+        evaluate_assigned(evaluator, instance, one) for home in homes for one in home.attributes.get(name, ())
+    )
     return union([field, read, on_self, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
 
 
-def _evaluate_on_super(evaluator: Evaluator, scope: Scope, name: str) -> Values:
-    for home in classes.get_lineage(evaluator, scope)[1:]:
+def _evaluate_on_super(evaluator: Evaluator, value: SuperValue, name: str) -> Values:
+    for home in classes.get_lineage(evaluator, value.scope)[1:]:
         if found := _evaluate_member(evaluator, home, name):
-            return found
+            return found if value.receiver is None else bind_methods(value.receiver, found)
     return UNRESOLVED
 
 
@@ -125,7 +181,9 @@ def _find_outside_assignments(evaluator: Evaluator, homes: list[Scope], name: st
     )
 
 
-def _read_property(evaluator: Evaluator, value: Value) -> Values:
+def _read_property(evaluator: Evaluator, value: Value, instance: InstanceValue) -> Values:
     if isinstance(value, FunctionValue) and classes.is_property(value.scope):
-        return evaluator.evaluate_return(value.scope)
+        if instance.frame is None:
+            return evaluator.evaluate_return(value.scope)
+        return evaluator.evaluate_call(value, bind_arguments(evaluator, value, Arguments()))
     return (value,)

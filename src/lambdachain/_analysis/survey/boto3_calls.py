@@ -1,51 +1,249 @@
-"""Recognize boto3's own Lambda client: ``client.invoke(FunctionName=...)``."""
+"""Recognize the calls of boto3's own Lambda client: ``client.invoke(FunctionName=...)``.
+
+The method may be called where it is read, kept in a name, passed to something that calls it
+(``pool.submit(client.invoke, FunctionName="charge")``), or wrapped by ``functools.partial``.
+"""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 from .evaluator import Evaluator
 from .results import CallMode
-from .scopes import Scope, get_keyword
+from .scopes import Assignment, Import, Scope, get_keyword, last_name
+from .source_text import format_call, format_expression
 from .syntax import evaluate_keywords
-from .values import Constant, ExternalName, Values, string_constants, unresolved_reasons
+from .values import (
+    Constant,
+    ExternalName,
+    FunctionValue,
+    MappingValue,
+    PartialValue,
+    Unresolved,
+    Values,
+    unresolved_reasons,
+)
 
 # What boto3.client("lambda"), session.client("lambda") and aiobotocore's create_client("lambda") return.
 BOTO3_LAMBDA_CLIENT: Final = ExternalName("boto3.client.lambda")
-METHODS: Final = ("invoke", "invoke_with_response_stream")
+METHODS: Final = ("invoke", "invoke_with_response_stream", "invoke_async")
+# Packages of type stubs, each with a class LambdaClient in its own namespace.
+STUBS: Final = ("mypy_boto3_lambda.", "types_boto3_lambda.", "types_aiobotocore_lambda.", "types_aioboto3_lambda.")
+# The context of AWS's SDK for durable functions, whose ``invoke`` waits for the other function.
+DURABLE_CONTEXT: Final = ".DurableContext"
+_DURABLE_SDK: Final = "aws_durable_execution_sdk_python"
+_CONTEXT_NAMES: Final = ("context", "ctx")
 
 _MODES: Final = {"RequestResponse": CallMode.SYNC, "Event": CallMode.EVENT, "DryRun": CallMode.DRY_RUN}
-_MAY_BE_HIDDEN: Final = {"FunctionName": "the function name", "Qualifier": "a qualifier"}
+_MAY_BE_HIDDEN: Final = {
+    "FunctionName": "the function name",
+    "Qualifier": "a qualifier",
+    "InvocationType": "the InvocationType",
+}
+_PASSED_WITHOUT_NAME: Final = (Unresolved("the method is passed on without a FunctionName"),)
+_STORED: Final = (Unresolved("the method is stored as a value"),)
+
+
+@dataclass(frozen=True, slots=True)
+class InvokeCall:
+    """A call of a method of boto3's client, direct or by whatever the method is passed to.
+
+    Attributes:
+        node: Where it is written.
+        method: The method: ``invoke``, ``invoke_async``, ``invoke_with_response_stream``.
+        text: Its source, shortened for messages.
+        parameters: The parameters of the request, as far as they are visible.
+    """
+
+    node: ast.expr
+    method: str
+    text: str
+    parameters: Mapping[str, Values]
+
+    @property
+    def modes(self) -> Iterator[tuple[CallMode, str]]:
+        """Each mode that the call may have, with the reason if it is ``UNDECIDED``."""
+        if self.method == "invoke_with_response_stream":
+            yield CallMode.STREAM, ""
+        elif self.method == "invoke_async":
+            yield CallMode.EVENT, ""
+        else:
+            types = self.parameters.get("InvocationType") or (Constant("RequestResponse"),)
+            yield from dict.fromkeys(map(self._get_mode, types))
+
+    def _get_mode(self, invocation_type: object) -> tuple[CallMode, str]:
+        match invocation_type:
+            case Constant(str(text)) if text in _MODES:
+                return _MODES[text], ""
+            case Unresolved(why):
+                return CallMode.UNDECIDED, f"cannot resolve the InvocationType of {self.text}: {why}"
+            case _:
+                return CallMode.UNDECIDED, f"cannot resolve the InvocationType of {self.text}: it is not a valid one"
+
+
+def find_invoke_calls(evaluator: Evaluator, scope: Scope) -> Iterator[InvokeCall]:
+    """Yield the calls of boto3's client in a scope."""
+    for call in scope.calls:
+        yield from _find_direct(evaluator, call, scope)
+        yield from _find_passed(evaluator, call, scope)
+    yield from _find_stored(evaluator, scope)
 
 
 def is_lambda_service(evaluator: Evaluator, node: ast.Call, scope: Scope) -> bool:
-    """Check whether ``client("lambda")`` creates a client of Lambda, not of another service."""
-    return bool(node.args) and evaluator.evaluate_string(node.args[0], scope) == "lambda"
+    """Check whether ``client("lambda")`` may create a client of Lambda."""
+    return Constant("lambda") in evaluate_service(evaluator, node, scope)
 
 
-def evaluate_parameters(evaluator: Evaluator, call: ast.Call, scope: Scope) -> dict[str, Values]:
-    """Return the parameters of an Invoke request."""
-    return dict(evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries)
+def evaluate_service(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what the service of ``client(service)`` may be."""
+    expr = node.args[0] if node.args else get_keyword(node, "service_name")
+    return () if expr is None else evaluator.evaluate(expr, scope)
 
 
-def is_invoke(evaluator: Evaluator, call: ast.Call, receiver: ast.expr, scope: Scope) -> bool:
+def _find_direct(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
+    """Yield the requests that a call sends itself."""
+    own = dict(evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries)
+    text = format_call(call.func, call.args, call.keywords)
+    if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
+        if _is_invoke(evaluator, call, call.func, own, scope):
+            yield InvokeCall(call, call.func.attr, text, own)
+        elif _is_durable_context(evaluator, call.func, scope):
+            name = call.args[0] if call.args else get_keyword(call, "function_name")
+            yield InvokeCall(
+                call, "invoke", text, {} if name is None else {"FunctionName": evaluator.evaluate(name, scope)}
+            )
+        return
+    for method, keywords in _get_methods(evaluator.evaluate(call.func, scope)):
+        yield InvokeCall(call, method, text, {**keywords, **own})
+
+
+def _is_invoke(
+    evaluator: Evaluator, call: ast.Call, method: ast.Attribute, parameters: Mapping[str, Values], scope: Scope
+) -> bool:
     """Check whether a call named ``invoke`` is boto3's.
 
     A client that is passed in from outside is unresolved, so the parameter ``FunctionName`` decides: no other
-    ``invoke`` has it. If it may only be hidden in ``**options``, the receiver has to be known as boto3's client.
+    ``invoke`` has it. If it may only be hidden in ``**options``, any receiver that may be a client counts.
     """
-    names = evaluate_parameters(evaluator, call, scope).get("FunctionName", ())
-    return bool(names) and (
-        get_keyword(call, "FunctionName") is not None
-        or not unresolved_reasons(names)
-        or BOTO3_LAMBDA_CLIENT in evaluator.evaluate(receiver, scope)
+    receivers = evaluator.evaluate(method.value, scope)
+    if BOTO3_LAMBDA_CLIENT in receivers:
+        return True
+    names = parameters.get("FunctionName", ())
+    if not names or _is_followed(evaluator.evaluate(method, scope)):
+        return False
+    is_visible = get_keyword(call, "FunctionName") is not None or not unresolved_reasons(names)
+    return is_visible or (not call.args and any(_may_be_client(value) for value in receivers))
+
+
+def _is_durable_context(evaluator: Evaluator, method: ast.Attribute, scope: Scope) -> bool:
+    """Check whether ``context.invoke(...)`` is that of the durable SDK: by its type, or by name where that is used."""
+    values = evaluator.evaluate(method.value, scope)
+    if any(isinstance(value, ExternalName) and value.name.endswith(DURABLE_CONTEXT) for value in values):
+        return True
+    is_used = any(
+        isinstance(binding, Import) and binding.module.startswith(_DURABLE_SDK)
+        for bindings in scope.module.bindings.values()
+        for binding, _ in bindings
     )
+    return is_used and last_name(method.value).endswith(_CONTEXT_NAMES)
 
 
-def get_mode(method: str, parameters: dict[str, Values]) -> CallMode:
-    """Return how Lambda is asked to run the function; an unresolved InvocationType counts as synchronous."""
-    if method == "invoke_with_response_stream":
-        return CallMode.STREAM
-    types = string_constants(parameters.get("InvocationType") or (Constant("RequestResponse"),))
-    return _MODES.get(types[0] if types else "", CallMode.SYNC)
+def _may_be_client(value: object) -> bool:
+    match value:
+        case Unresolved():
+            return True
+        case ExternalName(name):
+            return not name.startswith(("builtins.", "boto3.client."))
+        case _:
+            return False
+
+
+def _is_followed(functions: Values) -> bool:
+    """Check whether a callee is code that is surveyed itself: what it calls is found there."""
+    return bool(functions) and all(isinstance(one, FunctionValue) for one in functions)
+
+
+def _get_methods(values: Values) -> Iterator[tuple[str, Mapping[str, Values]]]:
+    """Yield the methods of boto3's client among values, each with the keyword arguments that it already has."""
+    for value in values:
+        match value:
+            case ExternalName(name) if is_method(value):
+                yield name.rpartition(".")[2], {}
+            case PartialValue(method, keywords):
+                yield method.name.rpartition(".")[2], dict(keywords.entries)
+            case _:
+                continue
+
+
+def is_method(value: object) -> bool:
+    """Check whether a value is a method of boto3's client that runs a function."""
+    return isinstance(value, ExternalName) and value.name in {f"{BOTO3_LAMBDA_CLIENT.name}.{one}" for one in METHODS}
+
+
+def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
+    """Yield the requests of methods that are arguments: of ``to_thread``, ``submit``, ``Thread(target=...)``."""
+    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    methods = [one for argument in arguments for one in _get_methods(evaluator.evaluate(argument, scope))]
+    functions = evaluator.evaluate(call.func, scope) if methods else ()
+    # What partial and getattr return is found where that is used.
+    if not methods or not {ExternalName("functools.partial"), ExternalName("builtins.getattr")}.isdisjoint(functions):
+        return
+    own = dict(evaluate_keywords(evaluator, call, scope, {}).entries)
+    parameters = own if "FunctionName" in own else _find_passed_keywords(evaluator, arguments, scope)
+    for method, keywords in methods:
+        merged = {**keywords, **parameters}
+        if not _is_followed(functions):
+            text = format_call(call.func, call.args, call.keywords)
+            yield InvokeCall(call, method, text, {"FunctionName": _PASSED_WITHOUT_NAME, **merged})
+
+
+def _find_passed_keywords(evaluator: Evaluator, arguments: list[ast.expr], scope: Scope) -> Mapping[str, Values]:
+    """Return the keyword arguments in ``kwargs={...}``, by whatever name or position they are passed."""
+    for argument in arguments:
+        for value in evaluator.evaluate(argument, scope):
+            if isinstance(value, MappingValue) and value.get("FunctionName"):
+                return dict(value.entries)
+    return {}
+
+
+def _find_stored(evaluator: Evaluator, scope: Scope) -> Iterator[InvokeCall]:
+    """Yield the methods that are kept where the survey does not follow them: in a list, in another object."""
+    followed = {id(one) for expr in _get_followed(scope) for one in _get_alternatives(expr)}
+    for node in (*scope.loads, *scope.calls):
+        if id(node) not in followed and _may_be_method(node):
+            for method, keywords in _get_methods(evaluator.evaluate(node, scope)):
+                yield InvokeCall(node, method, format_expression(node), {"FunctionName": _STORED, **keywords})
+    for call, name in evaluator.find_getattr_calls(scope):
+        if name is None and BOTO3_LAMBDA_CLIENT in evaluator.evaluate(call.args[0], scope):
+            yield InvokeCall(call, "invoke", format_expression(call), {"FunctionName": _STORED})
+
+
+def _may_be_method(node: ast.expr) -> bool:
+    # Other attributes are only methods of boto3's client if that was assigned to them.
+    return not isinstance(node, ast.Call) or bool(node.args)
+
+
+def _get_followed(scope: Scope) -> Iterator[ast.expr]:
+    """Yield the expressions whose value is followed: what is called, passed, assigned to a name, or returned."""
+    for call in scope.calls:
+        yield from (call.func, *call.args, *(keyword.value for keyword in call.keywords))
+    yield from scope.returns
+    homes = (scope, *scope.outer_names.values(), *([scope.owner] if scope.owner is not None else []))
+    for home in homes:
+        for bindings in (*home.bindings.values(), *home.attributes.values()):
+            yield from (binding.expr for binding, _ in bindings if isinstance(binding, Assignment))
+
+
+def _get_alternatives(expr: ast.expr) -> Iterator[ast.expr]:
+    """Yield an expression, and those inside that may be its value."""
+    yield expr
+    match expr:
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from (*_get_alternatives(body), *_get_alternatives(orelse))
+        case ast.BoolOp(values=values):
+            yield from (one for value in values for one in _get_alternatives(value))
+        case _:
+            return

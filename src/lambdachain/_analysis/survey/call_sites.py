@@ -49,13 +49,18 @@ from .values import (
 
 Found = Iterator[CallSite | UnresolvedCall]
 
+# Methods that few other objects have: with one of these, an object that is not known may be a client or handler.
+_OWN_METHODS: Final = frozenset({"call", "fire", "fire_map", "can_invoke"})
 
-def find_calls(evaluator: Evaluator, scopes: Sequence[Scope]) -> list[CallSite | UnresolvedCall]:
-    """Return the calls of functions in some scopes, each once."""
-    finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes))
-    direct = [found for scope in scopes for call in scope.calls for found in finder.find_in_call(call, scope)]
-    stored = [found for scope in scopes for found in finder.find_stored_methods(scope)]
-    return list(dict.fromkeys([*direct, *stored]))
+
+def explain_missing_module(module: str) -> str:
+    """Describe how to supply a module that was not found; completes a message.
+
+    >>> explain_missing_module("shop_contracts.billing")
+    "and no module 'shop_contracts' was found: add its directory, or --python with the environment that has it"
+    """
+    top = module.partition(".")[0]
+    return f"and no module {top!r} was found: add its directory, or --python with the environment that has it"
 
 
 def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
@@ -64,7 +69,7 @@ def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Value
     return evaluator.evaluate(call.func, scope) if is_name else ()
 
 
-def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
+def find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
     """Return how all clients created in the code resolve names; ``None`` if they do it differently.
 
     A client whose creation is not in sight (a parameter annotated ``LambdaClient``) is taken for one of them.
@@ -80,7 +85,7 @@ def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Re
     return UNCHANGED_NAME if not resolutions else resolutions.pop() if len(resolutions) == 1 else None
 
 
-class _CallFinder:
+class CallFinder:
     """Finds calls in scopes.
 
     Args:
@@ -92,13 +97,18 @@ class _CallFinder:
         self._evaluator = evaluator
         self._common_resolution = common_resolution
 
+    def find_in_scope(self, scope: Scope) -> Found:
+        """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
+        direct = [found for call in scope.calls for found in self.find_in_call(call, scope)]
+        yield from dict.fromkeys([*self.find_boto3_calls(scope), *direct, *self.find_stored_methods(scope)])
+
+    def has_calls(self, scope: Scope) -> bool:
+        """Check whether a scope may call a Lambda function."""
+        return next(iter(self.find_in_scope(scope)), None) is not None
+
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""
         match call.func:
-            case ast.Attribute(value=receiver, attr=method) if method in boto3_calls.METHODS and (
-                boto3_calls.is_invoke(self._evaluator, call, receiver, scope)
-            ):
-                yield from self._find_boto3_call(call, call.func, scope)
             case ast.Attribute(attr=method) if method in MODE_BY_METHOD:
                 yield from self._find_method_call(call, call.func, call.args, scope)
             case _:
@@ -131,7 +141,15 @@ class _CallFinder:
     ) -> Found:
         targets = self._evaluator.evaluate(arguments[0], scope) if arguments else ()
         options = dict(evaluate_keywords(self._evaluator, call, scope).entries)
-        for receiver in self._get_receivers(method, targets, scope):
+        receivers = list(self._get_receivers(method, targets, scope))
+        missing = self._find_missing_module(method, scope) if not receivers else None
+        if missing is not None:
+            site = _Site.create(
+                call, method.attr, MODE_BY_METHOD[method.attr], scope, f"{format_expression(method)}(...)"
+            )
+            why = f"{format_expression(method.value)} is imported from {missing}, {explain_missing_module(missing)}"
+            yield site.unresolved(f"cannot resolve the target of {site.text}: {why}")
+        for receiver in receivers:
             # The first argument of a client's method is the target; that of a bound function or handler is the payload,
             # which must not be quoted in a message.
             is_client = isinstance(receiver, ClientValue)
@@ -150,6 +168,20 @@ class _CallFinder:
         is_own = any(isinstance(one, InstanceValue) and is_client_class(self._evaluator, one.scope) for one in values)
         if not known and (is_own or any(isinstance(target, ContractValue) for target in targets)):
             yield ClientValue(None)
+
+    def _find_missing_module(self, method: ast.Attribute, scope: Scope) -> str | None:
+        """Return the module that a receiver comes from, if it may be a client or handler and was not found."""
+        project = self._evaluator.project
+        if method.attr not in _OWN_METHODS or not project.uses_lambdachain:
+            return None
+        for value in self._evaluator.evaluate(method.value, scope):
+            match value:
+                case ExternalName(name) if "." in name and not name.startswith(("builtins.", "boto3.", "lambdachain.")):
+                    module = name.rpartition(".")[0]
+                    return module if project.is_missing(module) else None
+                case _:
+                    continue
+        return None
 
     def _find_by_receiver(self, site: _Site, receiver: Value, targets: Values, options: dict[str, Values]) -> Found:
         match receiver:
@@ -173,15 +205,26 @@ class _CallFinder:
         elif isinstance(target, Constant) and isinstance(target.value, str):
             yield from self._make_sites(site, (None, target.value), resolution, options)
         else:
-            yield site.with_unresolved_target(target)
+            yield site.with_unresolved_target(self._explain_import(target))
 
-    def _find_boto3_call(self, call: ast.Call, method: ast.Attribute, scope: Scope) -> Found:
-        parameters = boto3_calls.evaluate_parameters(self._evaluator, call, scope)
-        mode = boto3_calls.get_mode(method.attr, parameters)
-        site = _Site.create(call, method.attr, mode, scope, format_call(method, call.args, call.keywords))
-        options = {"qualifier": parameters["Qualifier"]} if "Qualifier" in parameters else {}
-        for target in parameters["FunctionName"]:
-            yield from self._find_by_target(site, target, UNCHANGED_NAME, options)
+    def _explain_import(self, target: Value) -> Value:
+        """Return the reason why a name that is imported is unresolved: its module was not found, or is not read."""
+        if not isinstance(target, ExternalName) or "." not in target.name or target.name.startswith("builtins."):
+            return target
+        module, _, name = target.name.rpartition(".")
+        if not self._evaluator.project.is_missing(module):
+            return Unresolved(f"{name} is imported from {module}, which is not read")
+        return Unresolved(f"{name} is imported from {module}, {explain_missing_module(module)}")
+
+    def find_boto3_calls(self, scope: Scope) -> Found:
+        """Yield what the calls of boto3's client in a scope call: each target in each mode."""
+        for call in boto3_calls.find_invoke_calls(self._evaluator, scope):
+            qualifiers = call.parameters.get("Qualifier")
+            options = {"qualifier": qualifiers} if qualifiers else {}
+            for mode, why in call.modes:
+                site = _Site(scope.locate(call.node), scope.unit, call.method, mode, call.text, why)
+                for target in call.parameters.get("FunctionName") or (Unresolved("the call has no FunctionName"),):
+                    yield from self._find_by_target(site, target, UNCHANGED_NAME, options)
 
     def _make_sites(
         self,
@@ -198,7 +241,8 @@ class _CallFinder:
                 yield site.unresolved(f"cannot resolve the target of {site.text}: {problem}")
             elif not isinstance(qualifier, Constant):
                 why = next(iter(unresolved_reasons([qualifier])), "it is computed at run time")
-                yield site.unresolved(f"cannot resolve the qualifier of {site.text}: {why}")
+                name = address if address is not None else contract.function if contract is not None else "?"
+                yield site.unresolved(f"cannot resolve the qualifier of {site.text}: {why}", name)
             elif resolution is None:
                 yield site.unresolved(f"cannot resolve the target of {site.text}: {_AMBIGUOUS_CLIENT}")
             else:
@@ -219,17 +263,19 @@ class _Site:
     method: str
     mode: CallMode
     text: str
+    why_undecided: str = ""
 
     @classmethod
     def create(cls, node: ast.expr, method: str, mode: CallMode, scope: Scope, text: str) -> _Site:
         return cls(scope.locate(node), scope.unit, method, mode, text)
 
-    def unresolved(self, why: str) -> UnresolvedCall:
-        return UnresolvedCall(self.location, self.unit, why)
+    def unresolved(self, why: str, callee: str = "?") -> UnresolvedCall:
+        return UnresolvedCall(self.location, self.unit, why, callee, self.mode)
 
     def with_unresolved_target(self, target: Value) -> UnresolvedCall:
         why = next(iter(unresolved_reasons([target])), "it is computed at run time")
-        return self.unresolved(f"cannot resolve the target of {self.text}: {why}")
+        variable = target.variable if isinstance(target, Unresolved) else ""
+        return self.unresolved(f"cannot resolve the target of {self.text}: {why}", f"${variable}" if variable else "?")
 
     def resolved(
         self,
@@ -250,6 +296,7 @@ class _Site:
             resolution=resolution,
             contract=contract,
             timeout=timeout,
+            why_undecided=self.why_undecided,
         )
 
 

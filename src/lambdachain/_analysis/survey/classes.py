@@ -10,7 +10,7 @@ from .environment import read_variable
 from .evaluator import Evaluator
 from .scopes import Assignment, Definition, Scope, get_keyword, last_name
 from .syntax import CLIENTS, DEFINITIONS, evaluate_keywords
-from .values import UNRESOLVED, ClassValue, ExternalName, InstanceValue, Unresolved, Values, union
+from .values import UNRESOLVED, ClassValue, ExternalName, InstanceValue, Unresolved, Values, union, unresolved_reasons
 
 # External bases that call only special methods of a subclass. (What pydantic calls is decorated, and found by that.)
 _PASSIVE_BASES: Final = ("abc.", "builtins.", "dataclasses.", "enum.", "pydantic.", "typing.")
@@ -108,6 +108,19 @@ def evaluate_field(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     return annotated if annotated and any(isinstance(value, Unresolved) for value in found) else found
 
 
+def evaluate_passed_fields(evaluator: Evaluator, scope: Scope, call: ast.Call, caller: Scope) -> dict[str, Values]:
+    """Return what the call that creates an object of a data class passes for its fields."""
+    found: dict[str, Values] = {}
+    for home in get_lineage(evaluator, scope) if _is_data_class(evaluator, scope) else ():
+        for name in home.fields:
+            if name not in found:
+                passed = _evaluate_argument(evaluator, call, caller, scope, name)
+                values = _evaluate_default(evaluator, home, name) if passed is None else passed
+                annotated = evaluator.evaluate_annotation(home.fields[name], home)
+                found[name] = annotated if annotated and unresolved_reasons(values) else values
+    return found
+
+
 def _is_data_class(evaluator: Evaluator, scope: Scope) -> bool:
     """Check whether a class is a dataclass, attrs class, pydantic model or named tuple."""
     return not _DATA_CLASSES.isdisjoint(_get_decorator_names(scope)) or any(
@@ -153,6 +166,16 @@ def _get_env_prefix(evaluator: Evaluator, scope: Scope) -> str:
                 prefix = get_keyword(binding.expr, "env_prefix")
                 return (prefix and evaluator.evaluate_string(prefix, home)) or ""
     return ""
+
+
+def is_enum(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether a class is an enum."""
+    return any(name.startswith("enum.") for name in _find_external_bases(evaluator, scope))
+
+
+def is_string_enum(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether the members of an enum are strings themselves: ``StrEnum``, or ``str`` among the bases."""
+    return any(name in ("enum.StrEnum", "builtins.str") for name in _find_external_bases(evaluator, scope))
 
 
 def is_client_class(evaluator: Evaluator, scope: Scope) -> bool:

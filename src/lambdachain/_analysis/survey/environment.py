@@ -2,9 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Mapping
+from typing import Final
 
-from .values import UNRESOLVED, Constant, Unresolved, Values, string_constants, union
+from .scopes import last_name
+from .values import UNRESOLVED, Constant, Unresolved, Values, string_constants, union, unresolved_reasons
+
+OWN_NAME: Final = "AWS_LAMBDA_FUNCTION_NAME"
+# Attributes of Lambda's context object, by the names that handlers give to that parameter.
+_OWN_NAME_ATTRIBUTES: Final = ("function_name", "invoked_function_arn")
+_CONTEXTS: Final = ("context", "ctx", "_context", "lambda_context", "aws_context")
 
 
 def read_variables(environment: Mapping[str, str], names: Values) -> Values:
@@ -13,14 +21,30 @@ def read_variables(environment: Mapping[str, str], names: Values) -> Values:
     The default of ``os.getenv(name, default)`` is not among them: it would be a guess at what Lambda's configuration
     holds.
     """
-    return union(read_variable(environment, name) for name in string_constants(names)) or UNRESOLVED
+    known = union(read_variable(environment, name) for name in string_constants(names))
+    reasons = unresolved_reasons(names)
+    return (*known, *(Unresolved(f"the name of the environment variable is unknown: {why}") for why in reasons)) or (
+        UNRESOLVED
+    )
 
 
 def read_variable(environment: Mapping[str, str], name: str) -> Values:
     """Return the value of an environment variable, or what to do to make it known."""
     if name in environment:
         return (Constant(environment[name]),)
-    return (Unresolved(explain_missing(name)),)
+    if name == OWN_NAME:
+        return (Unresolved("it is the name of the function that runs this code: the function invokes itself", name),)
+    return (Unresolved(explain_missing(name), name),)
+
+
+def read_own_name(environment: Mapping[str, str]) -> Values:
+    """Return the name of the function that runs the code, as far as it is known."""
+    return read_variable(environment, OWN_NAME)
+
+
+def is_own_function_name(node: ast.Attribute) -> bool:
+    """Check whether an attribute is the function's own name or ARN: ``context.function_name``."""
+    return node.attr in _OWN_NAME_ATTRIBUTES and last_name(node.value) in _CONTEXTS
 
 
 def explain_missing(name: str, value: str = "VALUE") -> str:

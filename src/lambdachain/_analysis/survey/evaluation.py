@@ -7,8 +7,9 @@ The model:
   statement may run, in any order.
 - What the text does not determine is an ``Unresolved`` value with a reason, and stays in the set next to the values
   that are known. So a caller can use what is known and report the rest. Nothing is silently left out.
-- Calls of functions in the code evaluate to what their ``return`` statements may evaluate to; parameters to what the
-  calls in the code pass (``parameters``). Functions outside of the code are ``ExternalName`` values;
+- Calls of functions in the code evaluate to what their ``return`` statements may evaluate to. Within the ``Frame`` of a
+  call, parameters are what that call passes; without a frame, what all calls in the code pass (``parameters``).
+- Functions outside of the code are ``ExternalName`` values;
   ``known_functions`` has models of those of lambdachain, boto3 and a few of Python's. Any other call is unresolved.
 - Names and functions may depend on each other in cycles, so each expression is computed once and a cycle yields the
   smallest set that is consistent (``memo``).
@@ -17,12 +18,14 @@ The model:
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import product
-from math import prod
+from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Final
 
 from . import attributes, classes, known_functions
+from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
+from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
 from .parameters import evaluate_parameter
 from .project import Project
@@ -39,6 +42,7 @@ from .scopes import (
     get_parameters,
 )
 from .source_schema import read_source_schema
+from .string_values import concatenate, evaluate_percent
 from .syntax import CLIENTS, DEFINITIONS, unwrap_annotation
 from .values import (
     UNRESOLVED,
@@ -48,6 +52,7 @@ from .values import (
     Constant,
     DecoratorValue,
     ExternalName,
+    Frame,
     FunctionValue,
     InstanceValue,
     MappingValue,
@@ -61,8 +66,9 @@ from .values import (
     unresolved_reasons,
 )
 
-# Four names of a dozen values each make 20,736 strings, which nobody grants one by one; more would fill the memory.
-_MAX_STRINGS: Final = 10_000
+_STUB_CLASS: Final = ".LambdaClient"
+# Deeper than people nest the helpers around one call, and few enough that endless recursion costs little.
+_MAX_CALLS: Final = 12
 
 
 class ExpressionEvaluator:
@@ -77,13 +83,15 @@ class ExpressionEvaluator:
         self.project = project
         self.environment = environment
         self._memo = RecursiveMemo[Values]((), UNRESOLVED)
-        self._arguments: dict[tuple[Scope, str], Values] = {}
+        # The call that is being evaluated. It holds for its function and what is nested in it, and for no other code.
+        self._frame: Frame | None = None
+        self._frames: dict[Hashable, Frame] = {}
         self._base_classes: dict[Scope, list[Scope]] = {}
         self._by_node_type: dict[type[ast.expr], Callable[[Any, Scope], Values]] = {
             ast.Attribute: self._evaluate_attribute_node,
             ast.Await: lambda node, scope: self.evaluate(node.value, scope),
             ast.BinOp: self._evaluate_operation,
-            ast.BoolOp: lambda node, scope: self._evaluate_any(node.values, scope),
+            ast.BoolOp: self._evaluate_bool_op,
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
@@ -91,7 +99,7 @@ class ExpressionEvaluator:
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
             ast.List: self._evaluate_collection,
-            ast.Name: lambda node, scope: self.evaluate_name(node.id, scope),
+            ast.Name: self._evaluate_name_node,
             ast.NamedExpr: lambda node, scope: self.evaluate(node.value, scope),
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
@@ -104,7 +112,17 @@ class ExpressionEvaluator:
         """Return what *expr*, written in *scope*, may evaluate to."""
         compute = self._by_node_type.get(type(expr))
         # The key is the node, not its id: the memo keeps the node alive, so that no other node gets the same id.
-        return UNRESOLVED if compute is None else self._memo.get_or_compute(expr, lambda: compute(expr, scope))
+        return UNRESOLVED if compute is None else self._compute_in_scope(expr, scope, lambda: compute(expr, scope))
+
+    def _compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
+        """Compute something once for each frame that it may depend on."""
+        if self._frame is None:
+            return self._memo.get_or_compute(key, compute)
+        before, self._frame = self._frame, _find_frame(self._frame, scope)
+        try:
+            return self._memo.get_or_compute(key if self._frame is None else (key, self._frame), compute)
+        finally:
+            self._frame = before
 
     def evaluate_name(self, name: str, scope: Scope) -> Values:
         """Return what a name may be in *scope*."""
@@ -113,7 +131,12 @@ class ExpressionEvaluator:
             return (ExternalName(f"builtins.{name}"),)
         # The list of bindings lives as long as its scope, so its id identifies the name wherever it is read.
         key = (id(bindings), name) if scope.lookup(name) else (scope, f"*{name}")
-        return self._memo.get_or_compute(key, lambda: union(self.evaluate_binding(*one) for one in bindings))
+        return self._compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
+
+    def _evaluate_name_node(self, node: ast.Name, scope: Scope) -> Values:
+        if node in scope.overwritten:
+            return self.evaluate(scope.overwritten[node], scope)
+        return self.evaluate_name(node.id, scope)
 
     def _find_star_imports(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
         """Yield the bindings of a name in the modules of ``from module import *``."""
@@ -134,9 +157,20 @@ class ExpressionEvaluator:
             case Definition(inner):
                 return self._evaluate_definition(inner)
             case Parameter():
-                return self._arguments.get((scope, binding.name)) or evaluate_parameter(self, binding, scope)
+                return self._evaluate_argument(binding, scope) or evaluate_parameter(self, binding, scope)
             case OpaqueBinding(why):
                 return (Unresolved(why),)
+
+    def _evaluate_argument(self, parameter: Parameter, scope: Scope) -> Values:
+        """Return what the current call passes for a parameter; nothing outside of a call."""
+        frame = self._frame
+        while frame is not None and frame.scope is not scope:
+            frame = frame.outer
+        if frame is None:
+            return ()
+        if frame.created is not None and parameter.position == 0:
+            return (InstanceValue(frame.created, frame),)
+        return frame.arguments.get(parameter.name, ())
 
     def _evaluate_import(self, module: str, name: str | None, scope: Scope) -> Values:
         home = self.project.find_module(module, scope.source)
@@ -147,17 +181,19 @@ class ExpressionEvaluator:
         submodule = self.project.find_module(f"{module}.{name}" if module else name, scope.source)
         if submodule is not None:
             return (ModuleValue(submodule),)
+        if home is not None and any(True for _ in self._find_star_imports(name, home)):
+            return self.evaluate_name(name, home)
         return (ExternalName(f"{module}.{name}"),) if home is None else UNRESOLVED
 
     def _evaluate_definition(self, scope: Scope) -> Values:
         """Return a class or function; ``@remote`` makes a handler of it, other decorators are ignored."""
         if scope.kind == "class":
             return (ClassValue(scope),)
-        function = FunctionValue(scope)
+        function = FunctionValue(scope, frame=self._get_closure(scope))
         for expr in reversed(scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else []):
             for decorator in self.evaluate(expr, scope.parent or scope):
                 if isinstance(decorator, DecoratorValue):
-                    function = FunctionValue(scope, decorator.make(FunctionValue(scope)))
+                    function = replace(function, contract=decorator.make(FunctionValue(scope)))
         return (function,)
 
     # Functions and classes
@@ -176,14 +212,39 @@ class ExpressionEvaluator:
         names = [arg.arg for arg in [*arguments.posonlyargs, *arguments.args]]
         if len(names) != 1 or not scope.returns:
             return UNRESOLVED
-        # The results hold for this argument only, so they go into a memo of their own.
-        before, self._memo = self._memo, RecursiveMemo[Values]((), UNRESOLVED)
-        self._arguments[scope, names[0]] = (Constant(text),)
-        try:
+        with self.in_frame(self.create_frame(FunctionValue(scope), {names[0]: (Constant(text),)})):
             return self._evaluate_any(scope.returns, scope)
+
+    def evaluate_call(self, function: FunctionValue, arguments: Mapping[str, Values]) -> Values:
+        """Return what a function may return when its parameters hold *arguments*."""
+        with self.in_frame(self.create_frame(function, arguments)):
+            return self.evaluate_return(function.scope)
+
+    def create_frame(
+        self, function: FunctionValue, arguments: Mapping[str, Values], created: Scope | None = None
+    ) -> Frame:
+        """Return the frame of a call of a function; equal calls share one."""
+        depth = 1 if self._frame is None else self._frame.depth + 1
+        if depth > _MAX_CALLS:
+            # A function that calls itself with other arguments each time would never end.
+            arguments = dict.fromkeys(arguments, (Unresolved("it depends on more nested calls than are followed"),))
+        key = (function.scope, function.frame, created, tuple(arguments.items()))
+        if key not in self._frames:
+            self._frames[key] = Frame(function.scope, arguments, function.frame, created, depth)
+        return self._frames[key]
+
+    @contextmanager
+    def in_frame(self, frame: Frame | None) -> Generator[None]:
+        """Evaluate in a frame: within the function of it, parameters hold its arguments."""
+        before, self._frame = self._frame, frame
+        try:
+            yield
         finally:
-            del self._arguments[scope, names[0]]
-            self._memo = before
+            self._frame = before
+
+    def _get_closure(self, scope: Scope) -> Frame | None:
+        """Return the frame whose names a nested function reads; ``None`` for any other."""
+        return None if self._frame is None or scope.parent is None else _find_frame(self._frame, scope.parent)
 
     def evaluate_annotation(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
         """Return what an annotation reveals of a value: a client, or an object of a class in the code."""
@@ -192,6 +253,10 @@ class ExpressionEvaluator:
         for value in self.evaluate(unwrap_annotation(annotation), scope):
             if isinstance(value, ExternalName) and value.name in CLIENTS:
                 return (ClientValue(None),)
+            if isinstance(value, ExternalName) and value.name.startswith(STUBS) and value.name.endswith(_STUB_CLASS):
+                return (BOTO3_LAMBDA_CLIENT,)
+            if isinstance(value, ExternalName) and value.name.endswith(DURABLE_CONTEXT):
+                return (value,)
             if isinstance(value, ClassValue):
                 return (InstanceValue(value.scope),)
         return ()
@@ -226,6 +291,10 @@ class ExpressionEvaluator:
                 yield call, self.evaluate_string(call.args[1], scope)
 
     def _evaluate_attribute_node(self, node: ast.Attribute, scope: Scope) -> Values:
+        if is_own_function_name(node):
+            return read_own_name(self.environment)
+        if node in scope.overwritten:
+            return self.evaluate(scope.overwritten[node], scope)
         return union(
             attributes.find_submodule(self, value, node.attr, scope) or self.evaluate_attribute(value, node.attr)
             for value in self.evaluate(node.value, scope)
@@ -255,13 +324,16 @@ class ExpressionEvaluator:
         return (Constant(value),) if isinstance(value, str | int | float) or value is None else UNRESOLVED
 
     def _evaluate_collection(self, node: Any, scope: Scope) -> Values:
-        items = (
+        starred = any(isinstance(item, ast.Starred) for item in node.elts)
+        items = tuple(
             get_elements(self.evaluate(item.value, scope))
             if isinstance(item, ast.Starred)
             else self.evaluate(item, scope)
             for item in node.elts
         )
-        return (CollectionValue(union(items)),)
+        return (
+            CollectionValue(union(items), items if isinstance(node, ast.List | ast.Tuple) and not starred else None),
+        )
 
     def _evaluate_dict(self, node: ast.Dict, scope: Scope) -> Values:
         entries: list[tuple[str, Values]] = []
@@ -279,7 +351,7 @@ class ExpressionEvaluator:
             else self.evaluate(part, scope)
             for part in node.values
         ]
-        return _concatenate(parts)
+        return concatenate(parts)
 
     def _evaluate_placeholder(self, part: ast.FormattedValue, scope: Scope) -> Values:
         # ``{x}`` and ``{x!s}`` insert the string itself; ``{x:02d}`` and ``{x!r}`` another one.
@@ -287,6 +359,8 @@ class ExpressionEvaluator:
         return self.evaluate(part.value, scope) if is_plain else UNRESOLVED
 
     def _evaluate_operation(self, node: ast.BinOp, scope: Scope) -> Values:
+        if isinstance(node.op, ast.Mod):
+            return evaluate_percent(self, node, scope)
         if not isinstance(node.op, ast.Add):
             return UNRESOLVED
         sides = [self.evaluate(node.left, scope), self.evaluate(node.right, scope)]
@@ -295,20 +369,33 @@ class ExpressionEvaluator:
             return (CollectionValue(union(get_elements(values) for values in sides)),)
         if any(isinstance(value, Constant) and not isinstance(value.value, str) for value in operands):
             return UNRESOLVED  # numbers are added, not concatenated
-        return _concatenate(sides)
+        return concatenate(sides)
+
+    def _evaluate_bool_op(self, node: ast.BoolOp, scope: Scope) -> Values:
+        found: list[Values] = []
+        for expr in node.values:
+            found.append(self.evaluate(expr, scope))
+            # ``os.environ.get("TARGET") or "usual"``: behind a text that is not empty, nothing else is possible.
+            if isinstance(node.op, ast.Or) and found[-1] and all(map(_is_text, found[-1])):
+                break
+        return union(found)
 
     def _evaluate_lambda(self, node: ast.Lambda, scope: Scope) -> Values:
-        return tuple(FunctionValue(child) for child in scope.children if child.node is node)
+        found = (child for child in scope.children if child.node is node)
+        return tuple(FunctionValue(child, frame=self._get_closure(child)) for child in found)
 
 
-def _concatenate(parts: Iterable[Values]) -> Values:
-    """Join strings in every combination; if one part is unresolved, so is the whole, for the same reasons."""
-    listed = [tuple(part) for part in parts]
-    unresolved = union(tuple(Unresolved(why) for why in unresolved_reasons(part)) for part in listed)
-    known = [[str(value.value) for value in part if isinstance(value, Constant)] for part in listed]
-    if unresolved or any(len(strings) != len(part) for strings, part in zip(known, listed, strict=True)):
-        return unresolved or UNRESOLVED
-    combinations = prod(map(len, known))
-    if combinations > _MAX_STRINGS:
-        return (Unresolved(f"it may be any of {combinations:,} strings"),)
-    return tuple(Constant("".join(chosen)) for chosen in product(*known))
+def _find_frame(frame: Frame | None, scope: Scope) -> Frame | None:
+    """Return the innermost frame of a function that encloses *scope*."""
+    while frame is not None:
+        enclosing: Scope | None = scope
+        while enclosing is not None and enclosing is not frame.scope:
+            enclosing = enclosing.parent
+        if enclosing is not None:
+            return frame
+        frame = frame.outer
+    return None
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, Constant) and isinstance(value.value, str) and bool(value.value)

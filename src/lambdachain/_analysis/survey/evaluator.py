@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from typing import Protocol
 
 from .project import Project
 from .results import SourceSchema
 from .scopes import Binding, Scope
-from .values import Value, Values
+from .values import Frame, FunctionValue, Value, Values
 
 
 class Evaluator(Protocol):
@@ -58,6 +59,20 @@ class Evaluator(Protocol):
 
     def evaluate_return(self, scope: Scope) -> Values:
         """Return what a function may return."""
+        ...
+
+    def evaluate_call(self, function: FunctionValue, arguments: Mapping[str, Values]) -> Values:
+        """Return what a function may return when its parameters hold *arguments*."""
+        ...
+
+    def create_frame(
+        self, function: FunctionValue, arguments: Mapping[str, Values], created: Scope | None = None
+    ) -> Frame:
+        """Return the frame of a call of a function; equal calls share one."""
+        ...
+
+    def in_frame(self, frame: Frame | None) -> AbstractContextManager[None]:
+        """Evaluate in a frame: within the function of it, parameters hold its arguments."""
         ...
 
     def apply_to_string(self, scope: Scope, text: str) -> Values:

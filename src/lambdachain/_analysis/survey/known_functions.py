@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 
-from .boto3_calls import BOTO3_LAMBDA_CLIENT, is_lambda_service
+from .arguments import add_partial, bind_arguments, evaluate_arguments
+from .boto3_calls import evaluate_service, is_lambda_service, is_method
+from .classes import is_enum
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
 from .environment import read_variables
 from .evaluator import Evaluator
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
+from .objects import bind_receiver, create_instance, has_parameters
 from .results import DeclaredContract
 from .scopes import Scope, get_keyword
+from .string_values import evaluate_string_method
 from .syntax import CLIENTS, evaluate_keywords
 from .values import (
     UNRESOLVED,
@@ -35,11 +40,13 @@ from .values import (
     FunctionValue,
     InstanceValue,
     MappingValue,
+    PartialValue,
     SuperValue,
     Unresolved,
     Value,
     Values,
     merge_mappings,
+    string_constants,
     union,
     unresolved_reasons,
 )
@@ -59,11 +66,15 @@ def evaluate_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     )
 
 
-def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:
+def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     """Return what ``value[key]`` may be."""
     match value:
         case ExternalName("os.environ"):
             return read_variables(evaluator.environment, evaluator.evaluate(key, scope))
+        case Unresolved(why):
+            return (Unresolved(why),)
+        case ClassValue(inner) if is_enum(evaluator, inner):
+            return (InstanceValue(inner),)
         case ExternalName(name):
             # ``Contract[int, str]`` is still the class Contract.
             return (value,) if name.startswith("lambdachain.") else UNRESOLVED
@@ -72,31 +83,48 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
             if text is None:
                 return _get_all_entries(value)
             return value.get(text) or (Unresolved(f"no entry {text!r} is visible in the mapping"),)
-        case CollectionValue(items):
-            return items
+        case CollectionValue(items, ordered):
+            return _get_position(ordered, key) or items
         case _:
             return UNRESOLVED
 
 
-def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:
+def _get_position(ordered: tuple[Values, ...] | None, key: ast.expr) -> Values:
+    """Return the values at a constant index."""
+    if (
+        ordered is not None
+        and isinstance(key, ast.Constant)
+        and isinstance(key.value, int)
+        and key.value < len(ordered)
+    ):
+        return ordered[key.value]
+    return ()
+
+
+def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     match function:
         case ExternalName(name):
             model = _FUNCTIONS.get(name)
             return model(evaluator, node, scope) if model else UNRESOLVED
         case ClassValue(inner):
-            return (InstanceValue(inner), *evaluate_client_subclass(evaluator, inner, node, scope))
+            created = create_instance(evaluator, inner, node, scope)
+            return (created, *evaluate_client_subclass(evaluator, inner, node, scope))
+        case FunctionValue(inner, contract=None) if inner.returns and has_parameters(inner):
+            called = bind_receiver(evaluator, function, node, scope)
+            arguments = evaluate_arguments(evaluator, node, scope)
+            return evaluator.evaluate_call(called, bind_arguments(evaluator, called, arguments))
         case FunctionValue(inner, contract=None):
-            return evaluator.evaluate_return(inner)
+            return evaluator.evaluate_call(function, {})
         case DecoratorValue(make):
             decorated = evaluator.evaluate(node.args[0], scope) if node.args else ()
-            return tuple(FunctionValue(one.scope, make(one)) for one in decorated if isinstance(one, FunctionValue))
+            return tuple(replace(one, contract=make(one)) for one in decorated if isinstance(one, FunctionValue))
         case Unresolved():
             return (function,)
         case _:
             return UNRESOLVED
 
 
-def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
+def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: C901, PLR0911 - a table
     """Return what a method with a model may return; nothing for any other, which is evaluated as a function."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     match receiver, name:
@@ -118,11 +146,15 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
         case ((ExternalName() | Unresolved()), ("client" | "create_client")) if is_lambda_service(
             evaluator, node, scope
         ):
-            return (BOTO3_LAMBDA_CLIENT,)
+            return _evaluate_boto3_client(evaluator, node, scope)
+        case ExternalName("boto3.client.lambda"), ("__enter__" | "__aenter__"):
+            return (receiver,)
         case _, ("enter_context" | "enter_async_context") if node.args:
             return evaluator.evaluate(node.args[0], scope)
         case MappingValue(), "get" if node.args:
             return _evaluate_get(evaluator, receiver, node, scope)
+        case Constant(str()), _:
+            return evaluate_string_method(evaluator, receiver, node, scope)
         case _:
             return ()
 
@@ -185,6 +217,45 @@ def _build_arn(arguments: tuple[tuple[str, Value], ...]) -> Value:
         return Unresolved(str(exc))
 
 
+def _evaluate_boto3_client(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the client that ``boto3.client(service)`` may be: one for each possible service."""
+    services = evaluate_service(evaluator, node, scope)
+    clients = [ExternalName(f"boto3.client.{name}") for name in string_constants(services)]
+    return (*clients, *(Unresolved(why) for why in unresolved_reasons(services))) or UNRESOLVED
+
+
+def _evaluate_getattr(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what ``getattr(something, name)`` may be."""
+    if len(node.args) < 2:
+        return UNRESOLVED
+    names = evaluator.evaluate(node.args[1], scope)
+    found = [
+        evaluator.evaluate_attribute(value, name)
+        for value in evaluator.evaluate(node.args[0], scope)
+        for name in string_constants(names)
+    ]
+    return union([*found, tuple(Unresolved(why) for why in unresolved_reasons(names))]) or UNRESOLVED
+
+
+def _evaluate_partial(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what ``functools.partial(function, ...)`` is: the function, with the arguments added."""
+    functions = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+    own = dict(evaluate_keywords(evaluator, node, scope, {}).entries)
+    found: list[Value] = []
+    for function in functions:
+        match function:
+            case FunctionValue():
+                found.append(add_partial(function, evaluate_arguments(evaluator, node, scope, 1)))
+            case PartialValue(method, keywords):
+                merged = {**dict(keywords.entries), **own}
+                found.append(PartialValue(method, MappingValue(tuple(merged.items()))))
+            case ExternalName() if is_method(function):
+                found.append(PartialValue(function, MappingValue(tuple(own.items()))))
+            case _:
+                found.append(UNRESOLVED[0])
+    return tuple(found)
+
+
 def _evaluate_dict_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what ``dict(name=value)`` is; any other argument is unresolved."""
     if node.args or any(keyword.arg is None for keyword in node.keywords):
@@ -197,7 +268,11 @@ def _evaluate_super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Valu
     while enclosing is not None and enclosing.owner is None:  # a function or lambda inside of a method
         enclosing = enclosing.parent
     owner = None if enclosing is None else enclosing.owner
-    return (SuperValue(owner),) if owner is not None and evaluator.base_classes(owner) else UNRESOLVED
+    if enclosing is None or owner is None or not evaluator.base_classes(owner):
+        return UNRESOLVED
+    first = next(iter(enclosing.bindings), "self")
+    bound = [one for one in evaluator.evaluate_name(first, enclosing) if isinstance(one, InstanceValue | ClassValue)]
+    return (SuperValue(owner, bound[0] if bound else None),)
 
 
 def _evaluate_field_default(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
@@ -233,6 +308,9 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "builtins.dict": _evaluate_dict_call,
     "builtins.super": _evaluate_super,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
+    "builtins.getattr": _evaluate_getattr,
+    "functools.partial": _evaluate_partial,
+    "boto3.client": _evaluate_boto3_client,
     "os.getenv": _evaluate_getenv,
     "os.environ.get": _evaluate_getenv,
     # For the survey these return their argument: a list of the same items, or the same client.

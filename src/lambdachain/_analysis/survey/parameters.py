@@ -1,5 +1,7 @@
 """What a parameter may be: everything that the calls in the code pass for it.
 
+This holds outside of any call that is followed; ``arguments`` binds what a single call passes.
+
 A function that is used other than by calling it (stored, registered, passed on) may be called from anywhere with
 anything. Then the arguments that are visible are returned together with a reason why they may not be all.
 """
@@ -10,8 +12,9 @@ import ast
 from collections.abc import Iterator
 
 from . import classes
+from .arguments import get_default
 from .evaluator import Evaluator
-from .scopes import Parameter, Scope, get_parameters
+from .scopes import Parameter, Scope
 from .values import (
     UNRESOLVED,
     ClassValue,
@@ -26,6 +29,8 @@ from .values import (
 
 def evaluate_parameter(evaluator: Evaluator, parameter: Parameter, scope: Scope) -> Values:
     """Return what callers pass for a parameter; if no call is in the code, what its annotation reveals."""
+    if parameter.collects_rest:
+        return (Unresolved(f"it is the parameter *{parameter.name}"),)
     receiver = classes.get_receiver_type(scope)
     if receiver is not None and scope.owner is not None and parameter.position == 0:
         return (receiver(scope.owner),)
@@ -92,14 +97,5 @@ def _evaluate_argument(
 
 
 def _evaluate_default(evaluator: Evaluator, scope: Scope, name: str) -> Values:
-    default = _get_default(scope, name)
+    default = get_default(scope, name)
     return UNRESOLVED if default is None else evaluator.evaluate(default, scope.parent or scope)
-
-
-def _get_default(scope: Scope, name: str) -> ast.expr | None:
-    arguments = get_parameters(scope.node)
-    positional = [*arguments.posonlyargs, *arguments.args]
-    # Defaults belong to the last positional parameters, so pair them from the end.
-    by_position = zip(reversed(positional), reversed(arguments.defaults), strict=False)
-    by_keyword = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
-    return next((default for arg, default in [*by_position, *by_keyword] if arg.arg == name), None)

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Callable, Iterable, Iterator
 
 from .imports import Imports
+from .installed import NOT_INSTALLED, InstalledPackages
 from .results import CodeUnit, SourceLocation, UnresolvedCall
 from .scope_builder import read_scopes
 from .scopes import Assignment, Binding, Import, Scope, last_name
@@ -22,9 +23,13 @@ class Project:
     Attributes:
         modules: The scope of each module, by file.
         unreadable: The files that could not be parsed.
+        uses_lambdachain: Whether a file imports lambdachain.
     """
 
-    def __init__(self, sources: Iterable[Source]) -> None:
+    def __init__(self, sources: Iterable[Source], installed: InstalledPackages = NOT_INSTALLED) -> None:
+        self._installed = installed
+        self.uses_lambdachain = False
+        self._installed_modules: dict[str, Scope | None] = {}
         listed = list(sources)
         self._imports = Imports(listed)
         self.unreadable: list[UnresolvedCall] = []
@@ -39,6 +44,8 @@ class Project:
         self._classes: list[Scope] = []
         self._methods: dict[str, list[Scope]] = {}
         self._families: dict[Scope, list[Scope]] = {}
+        self._imported: dict[Scope, frozenset[Scope]] = {}
+        self._imports_of: dict[Scope, list[Scope]] = {}
         for scope in self.scopes():
             self._index(scope)
         # Only when all modules are known: a mutation may concern a name that is imported.
@@ -68,8 +75,23 @@ class Project:
         key = (name, importer.file)
         if key not in self._found:
             source = self._imports.find(name, importer)
-            self._found[key] = None if source is None else self.modules.get(source.file)
+            own = None if source is None else self.modules.get(source.file)
+            self._found[key] = self._find_installed(name.lstrip(".")) if own is None else own
         return self._found[key]
+
+    def is_missing(self, module: str) -> bool:
+        """Check whether a module is neither in the code nor installed, so that nothing is known of its names."""
+        return not self._installed.is_installed(module)
+
+    def _find_installed(self, name: str) -> Scope | None:
+        """Return a module of an installed package; it is not one of the code, so the calls in it are not listed."""
+        source = self._installed.find(name) if name else None
+        if source is not None and source.file not in self._installed_modules:
+            try:
+                self._installed_modules[source.file] = read_scopes(source)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                self._installed_modules[source.file] = None
+        return None if source is None else self._installed_modules[source.file]
 
     def find_calls(self, name: str) -> list[tuple[ast.Call, Scope]]:
         """Return the calls of anything with this last name or an alias that it is imported under."""
@@ -81,6 +103,32 @@ class Project:
     def is_passed_as_value(self, name: str) -> bool:
         """Check whether something of this name is read without being called: stored, registered or passed on."""
         return name in self._passed_as_values
+
+    def find_imported(self, start: Scope) -> frozenset[Scope]:
+        """Return the modules that a module imports, directly or through others, including itself."""
+        if start not in self._imported:
+            found = {start}
+            pending = [start]
+            while pending:
+                new = set(self._get_imports(pending.pop())) - found
+                found |= new
+                pending += new
+            self._imported[start] = frozenset(found)
+        return self._imported[start]
+
+    def _get_imports(self, module: Scope) -> list[Scope]:
+        if module not in self._imports_of:
+            names = {
+                (binding.module, binding.name)
+                for scope in module.walk()
+                for bindings in scope.bindings.values()
+                for binding, _ in bindings
+                if isinstance(binding, Import)
+            }
+            qualified = {one for name, member in names for one in (name, f"{name}.{member}" if member else name)}
+            found = (self.find_module(one, module.source) for one in sorted(qualified))
+            self._imports_of[module] = [one for one in found if one is not None]
+        return self._imports_of[module]
 
     def find_methods(self, name: str) -> list[Scope]:
         """Return the methods of this name, of all classes."""
@@ -150,7 +198,9 @@ class Project:
             for binding, _ in bindings:
                 if isinstance(binding, Import) and binding.name not in (None, name):
                     self._imported_as.setdefault(str(binding.name), set()).add(name)
+                if isinstance(binding, Import) and binding.module.partition(".")[0] == "lambdachain":
+                    self.uses_lambdachain = True
         if scope.kind == "class":
             self._classes.append(scope)
-        if scope.owner is not None:
+        if scope.owner is not None and scope.kind == "function":
             self._methods.setdefault(scope.short_name, []).append(scope)

@@ -7,14 +7,15 @@ This errs on the side of too many uses, because a call that is missed would be a
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Container, Iterable, Iterator, Mapping
+from typing import Final, NamedTuple
 
 from . import classes
 from .attributes import find_properties
 from .evaluator import Evaluator
+from .objects import bind_methods
 from .results import MODE_BY_METHOD, CodeUnit
-from .scopes import Import, Scope
+from .scopes import Import, Scope, last_name
 from .values import (
     ClassValue,
     CollectionValue,
@@ -35,21 +36,38 @@ _PASSIVE_DECORATORS: Final = (
 )
 
 
+# Decorators of Powertools, whose objects are created in ways that are not followed.
+_PASSIVE_METHODS: Final = frozenset({
+    "inject_lambda_context", "capture_lambda_handler", "capture_method", "log_metrics", "event_source", "idempotent",
+    "idempotent_function", "validator", "event_parser", "lambda_handler_decorator", "data_class",
+})  # fmt: skip
+
+
 def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
     """Return which units each unit may run."""
     found: dict[CodeUnit, set[CodeUnit]] = {}
     for scope in evaluator.project.scopes():
         used = found.setdefault(scope.unit, set())
-        used |= set(_find_mentioned(evaluator, scope))
-        if scope.kind == "function":
-            # Lambda imports the module before it runs a function of it.
-            used.add(scope.module.unit)
-            if _is_registered(evaluator, scope):
-                found.setdefault(scope.module.unit, set()).add(scope.unit)
+        used |= {mention.scope.unit for mention in find_mentions(evaluator, scope)}
     return {unit: frozenset(used - {unit}) for unit, used in found.items()}
 
 
-def _find_mentioned(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
+class Mention(NamedTuple):
+    """Code that other code mentions, so that it may run.
+
+    Attributes:
+        scope: The function or module.
+        function: The function, bound as it is mentioned.
+        is_by_name: Whether no more than the name of a method is known: the object is unresolved.
+    """
+
+    scope: Scope
+    function: FunctionValue | None = None
+    is_by_name: bool = False
+
+
+def find_mentions(evaluator: Evaluator, scope: Scope, skipped: Container[int] = ()) -> Iterator[Mention]:
+    """Yield what the text of a scope mentions, except the expressions whose ids are in *skipped*."""
     loads: Iterable[ast.expr] = scope.loads
     if scope.kind in ("module", "class"):
         # Importing a module runs its calls, with their arguments, but not the functions that it only names.
@@ -59,32 +77,39 @@ def _find_mentioned(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
             for node in (call.func, *call.args)
             if not _is_library_call(evaluator, call, scope)
         ]
-        yield from (unit for unit in _find_imported(evaluator, scope))
+        yield from _find_imported(evaluator, scope)
+    if scope.kind == "function":
+        # Lambda imports the module before it runs a function of it.
+        yield Mention(scope.module)
+    for child in scope.children if scope.kind in ("module", "class") else ():
+        if child.kind == "function" and _is_registered(evaluator, child):
+            yield Mention(child, FunctionValue(child))
     yield from _find_by_getattr(evaluator, scope)
     # By identity: equal nodes at other places may be ordinary uses of the handler.
     targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
     for load in loads:
         if isinstance(load, ast.Attribute):
-            yield from (getter.unit for getter in find_properties(evaluator, load, scope))
-        if isinstance(load, ast.Name | ast.Attribute):
+            yield from (Mention(one.scope, one) for one in find_properties(evaluator, load, scope))
+        if isinstance(load, ast.Name | ast.Attribute) and id(load) not in skipped:
             for value in evaluator.evaluate(load, scope):
                 if not (id(load) in targets and isinstance(value, FunctionValue) and value.contract is not None):
-                    yield from _get_units(evaluator, value, load)
+                    yield from _get_mentioned(evaluator, value, load)
 
 
-def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
+def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:
     """Yield what ``getattr(steps, name)`` may return: that method, or every method if the name is unknown."""
     for call, name in evaluator.find_getattr_calls(scope):
         for value in evaluator.evaluate(call.args[0], scope):
             if name is not None:
                 yield from (
-                    unit
+                    mention
                     for one in evaluator.evaluate_attribute(value, name)
-                    for unit in _get_units(evaluator, one, call)
+                    for mention in _get_mentioned(evaluator, one, call)
                 )
             elif isinstance(value, ClassValue | InstanceValue | ModuleValue):
                 homes = [value.scope] if isinstance(value, ModuleValue) else classes.get_lineage(evaluator, value.scope)
-                yield from (one.unit for home in homes for one in home.children if one.kind == "function")
+                functions = (one for home in homes for one in home.children if one.kind == "function")
+                yield from (_bind(value, one) for one in functions)
 
 
 def _get_remote_targets(call: ast.Call) -> Iterator[ast.expr]:
@@ -106,30 +131,41 @@ def _is_library_call(evaluator: Evaluator, call: ast.Call, scope: Scope) -> bool
     )
 
 
-def _find_imported(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:
+def _find_imported(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:
     for bindings in scope.bindings.values():
         for binding, home in bindings:
             if isinstance(binding, Import):
                 found = evaluator.project.find_module(binding.module, home.source)
-                yield from () if found is None else (found.unit,)
+                yield from () if found is None else (Mention(found),)
 
 
-def _get_units(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterator[CodeUnit]:
+def _get_mentioned(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterator[Mention]:
     match value:
-        case FunctionValue(scope) | ModuleValue(scope):
-            yield scope.unit
+        case FunctionValue(scope):
+            yield Mention(scope, value)
+        case ModuleValue(scope):
+            yield Mention(scope)
         case ClassValue(scope) | InstanceValue(scope):
             runs_all = classes.may_call_any_method(evaluator, scope)
             methods = (child for home in classes.get_lineage(evaluator, scope) for child in home.children)
-            yield from (one.unit for one in methods if one.kind == "function" and (runs_all or _is_special(one)))
+            for one in methods:
+                if one.kind == "function" and (runs_all or _is_special(one)):
+                    yield _bind(value, one)
         case CollectionValue() | MappingValue():
             for item in _get_items(value):
-                yield from _get_units(evaluator, item, load)
+                yield from _get_mentioned(evaluator, item, load)
         case Unresolved() if isinstance(load, ast.Attribute):
             # A method of an unresolved object: every method of that name may run.
-            yield from (method.unit for method in evaluator.project.find_methods(load.attr))
+            yield from (Mention(one, FunctionValue(one), True) for one in evaluator.project.find_methods(load.attr))  # noqa: FBT003 - is_by_name
         case _:
             return
+
+
+def _bind(value: Value, scope: Scope) -> Mention:
+    """Return the mention of a method, bound to the object or class that it is read from."""
+    function = FunctionValue(scope)
+    bound = bind_methods(value, (function,)) if isinstance(value, ClassValue | InstanceValue) else (function,)
+    return Mention(scope, next((one for one in bound if isinstance(one, FunctionValue)), function))
 
 
 def _get_items(value: CollectionValue | MappingValue) -> Iterator[Value]:
@@ -143,11 +179,21 @@ def _is_special(scope: Scope) -> bool:
     return scope.name.endswith("__")
 
 
+def _is_lambda_handler(node: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    """Check whether a function has the signature of Lambda's handlers: Lambda runs it, not what its decorators do."""
+    names = [one.arg.strip("_") for one in [*node.args.posonlyargs, *node.args.args]]
+    return len(names) == 2 and names[0] == "event" and names[1] in ("context", "ctx")
+
+
 def _is_registered(evaluator: Evaluator, scope: Scope) -> bool:
     if not isinstance(scope.node, ast.FunctionDef | ast.AsyncFunctionDef):
         return False
+    if _is_lambda_handler(scope.node):
+        return False
     for decorator in scope.node.decorator_list:
         function = decorator.func if isinstance(decorator, ast.Call) else decorator
+        if last_name(function) in _PASSIVE_METHODS:
+            continue
         for value in evaluator.evaluate(function, scope.parent or scope):
             if not isinstance(value, FunctionValue) and not (
                 isinstance(value, ExternalName) and value.name.startswith(_PASSIVE_DECORATORS)

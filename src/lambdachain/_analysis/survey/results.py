@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -26,16 +26,17 @@ class SourceLocation(NamedTuple):
 
 
 class CallMode(StrEnum):
-    """How a call asks Lambda to run the function."""
+    """How a call asks Lambda to run the function; ``UNDECIDED`` if its InvocationType is computed at run time."""
 
     SYNC = "call"
     EVENT = "fire"
     STREAM = "stream"
     DRY_RUN = "can_invoke"
+    UNDECIDED = "undecided"
 
     @property
     def waits(self) -> bool:
-        """Whether the caller waits for the function's response."""
+        """Whether the caller certainly waits for the function's response."""
         return self in (CallMode.SYNC, CallMode.STREAM)
 
 
@@ -153,6 +154,7 @@ class CallSite:
         resolution: How the client turns the name into the deployed one.
         contract: The contract, if there is one.
         timeout: The ``timeout=`` of the call in seconds, if it is a constant.
+        why_undecided: Why *mode* is ``UNDECIDED``, as a message for the user; empty for any other mode.
     """
 
     location: SourceLocation
@@ -165,18 +167,35 @@ class CallSite:
     resolution: Resolution
     contract: DeclaredContract | None
     timeout: float | None = None
+    why_undecided: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedCall:
-    """A call, handler or file that the survey could not resolve; *why* is a message for the user."""
+    """A call, handler or file that the survey could not resolve.
+
+    Attributes:
+        location: The file and line.
+        unit: The code that it is in.
+        why: A message for the user.
+        callee: Of a call, what is known of the function: its name if something else is unresolved, ``$NAME`` if the
+            environment variable *NAME* holds it, otherwise ``?``. Empty for a handler or a file.
+        mode: How a call asks Lambda to run the function.
+    """
 
     location: SourceLocation
     unit: CodeUnit
     why: str
+    callee: str = ""
+    mode: CallMode | None = None
 
     def __str__(self) -> str:
         return f"{self.location}: {self.why}"
+
+
+def explain_undecided(call: CallSite) -> UnresolvedCall:
+    """Return the message for a call whose function is known, but not its mode."""
+    return UnresolvedCall(call.location, call.unit, call.why_undecided, call.function, call.mode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,8 +207,11 @@ class Survey:
         handlers: The handlers decorated with ``remote``, by location.
         calls: The calls, by location.
         unresolved: The calls that could not be resolved, by location; the survey leaves out no call silently.
-        uses: Which units each unit may run.
+        uses: Which units each unit may run, whatever is passed to it.
         units: Every unit, with its location.
+        roots: The units that no other code calls; all calls are reached from one of them.
+        find_calls: Returns the calls that may run when a unit runs, with the arguments that are passed on the way.
+        find_calls_with: Returns ``find_calls`` for other environment variables.
     """
 
     contracts: tuple[DeclaredContract, ...]
@@ -198,6 +220,20 @@ class Survey:
     unresolved: tuple[UnresolvedCall, ...]
     uses: Mapping[CodeUnit, frozenset[CodeUnit]]
     units: Mapping[CodeUnit, SourceLocation]
+    roots: tuple[CodeUnit, ...] = ()
+    find_calls: Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]] = field(
+        compare=False, repr=False, default=lambda _: ()
+    )
+    find_calls_with: Callable[[Mapping[str, str]], Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]] = field(
+        compare=False, repr=False, default=lambda _: lambda _: ()
+    )
+
+    def in_environment(self, environment: Mapping[str, str]) -> Survey:
+        """Return the survey for code that runs with other environment variables.
+
+        Only ``find_calls`` and ``reachable_from`` take account of them: *calls* and *unresolved* stay.
+        """
+        return replace(self, find_calls=self.find_calls_with(environment))
 
     def reachable_units(self, start: CodeUnit) -> frozenset[CodeUnit]:
         """Return all units that may run when *start* runs, including itself."""
@@ -210,12 +246,23 @@ class Survey:
         return frozenset(seen)
 
     def reachable_from(self, starts: Iterable[CodeUnit]) -> Survey:
-        """Return the survey with only the calls that may run when one of *starts* runs."""
-        reached = frozenset[CodeUnit]().union(*map(self.reachable_units, starts))
-        calls = tuple(call for call in self.calls if call.unit in reached)
+        """Return the survey with only the calls that may run when one of *starts* runs, as they run then."""
+        listed = list(starts)
+        found = dict.fromkeys(call for start in listed for call in self.find_calls(start))
+        calls = (call for call in found if isinstance(call, CallSite))
         # A file that could not be parsed belongs to no unit. It may contain calls, so it stays.
-        unresolved = tuple(one for one in self.unresolved if one.unit in reached or not one.unit.file)
-        return Survey(self.contracts, self.handlers, calls, unresolved, self.uses, self.units)
+        whole = (one for one in self.unresolved if not one.unit.file)
+        unresolved = dict.fromkeys([*whole, *(call for call in found if isinstance(call, UnresolvedCall))])
+        return replace(
+            self,
+            calls=tuple(sorted(calls, key=lambda call: call.location)),
+            unresolved=tuple(sorted(unresolved, key=lambda one: one.location)),
+        )
+
+    @property
+    def undecided_modes(self) -> tuple[UnresolvedCall, ...]:
+        """The calls whose function is known, but not whether they wait for it."""
+        return tuple(explain_undecided(call) for call in self.calls if call.mode is CallMode.UNDECIDED)
 
     def find_handlers(self, name: str) -> Iterator[DeclaredHandler]:
         """Return the handlers of a function, by its name in the contract."""

@@ -10,6 +10,7 @@ import ast
 from collections.abc import Iterable
 
 from .imports import resolve_import
+from .overwriting import find_overwritten
 from .scopes import Assignment, Binding, Definition, Import, LoopTarget, OpaqueBinding, Parameter, Scope, ScopeKind
 from .sources import Source
 
@@ -177,6 +178,7 @@ class ScopeBuilder(ast.NodeVisitor):
         self._bind(node.name, Definition(inner))
         self._bind_parameters(node.args, inner)
         ScopeBuilder(inner).visit_all(node.body)
+        inner.overwritten = find_overwritten(inner)
 
     def _bind_parameters(self, args: ast.arguments, inner: Scope) -> None:
         for position, arg in enumerate([*args.posonlyargs, *args.args]):
@@ -184,7 +186,7 @@ class ScopeBuilder(ast.NodeVisitor):
         for arg in args.kwonlyargs:
             inner.bindings[arg.arg] = [(Parameter(arg.arg, arg.annotation, None), inner)]
         for rest in filter(None, (args.vararg, args.kwarg)):
-            inner.bindings[rest.arg] = [(OpaqueBinding(f"it is the parameter *{rest.arg}"), inner)]
+            inner.bindings[rest.arg] = [(Parameter(rest.arg, None, None, collects_rest=True), inner)]
 
     def _bind_loop_target(self, target: ast.expr, over: ast.expr) -> None:
         self.visit(over)
@@ -198,6 +200,9 @@ class ScopeBuilder(ast.NodeVisitor):
             self._bind(target.id, Assignment(value))
         elif isinstance(target, ast.Attribute) and isinstance(target.value, ast.Name):
             self._record_attribute(target, target.value.id, value)
+        elif isinstance(target, ast.Attribute):
+            self.visit(target.value)
+            self.scope.attribute_assignments.append((target, value))
         elif isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple) and len(target.elts) == len(value.elts):
             for element, its_value in zip(target.elts, value.elts, strict=True):
                 self._bind_target(element, its_value)

@@ -50,11 +50,19 @@ class Definition:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
-    """A name is a parameter of the scope's function; *position* is ``None`` for a keyword-only one."""
+    """A name is a parameter of the scope's function.
+
+    Attributes:
+        name: The name.
+        annotation: Its annotation.
+        position: Its position; ``None`` for one that is keyword-only, ``*args`` and ``**kwargs``.
+        collects_rest: Whether it is ``*args`` or ``**kwargs``.
+    """
 
     name: str
     annotation: ast.expr | None
     position: int | None
+    collects_rest: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -86,6 +94,7 @@ class Scope:
         calls: The calls.
         loads: The names and attributes that are read.
         returns: What it returns or yields.
+        overwritten: Names and attributes that are read after they were set, each with the only possible value.
         outer_names: The names declared ``global`` or ``nonlocal``, with the scope that they are bound in.
     """
 
@@ -105,6 +114,7 @@ class Scope:
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
         self.outer_names: dict[str, Scope] = {}
+        self.overwritten: dict[ast.expr, ast.expr] = {}
         if parent is not None:
             parent.children.append(self)
 

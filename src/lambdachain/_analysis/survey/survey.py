@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
-from .call_sites import evaluate_callee, find_calls
+from .call_paths import CallPaths
+from .call_sites import CallFinder, evaluate_callee, find_common_resolution
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
 from .project import Project
 from .reachability import find_uses
-from .results import CallSite, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall
+from .results import CallSite, CodeUnit, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
@@ -31,7 +32,21 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     """Like ``survey``, for files that have been parsed: to survey them with several environments in turn."""
     evaluator = ExpressionEvaluator(project, environment)
     scopes = list(project.scopes())
-    calls = find_calls(evaluator, scopes)
+    uses = find_uses(evaluator)
+    paths = CallPaths(evaluator, CallFinder(evaluator, find_common_resolution(evaluator, scopes)), uses)
+    # Functions with equal variables, which is most often all of a template's, share what is evaluated.
+    by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
+
+    def find_calls_with(other: Mapping[str, str]) -> Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]:
+        key = frozenset(other.items())
+        if key not in by_environment:
+            inner = ExpressionEvaluator(project, other)
+            finder = CallFinder(inner, find_common_resolution(inner, scopes))
+            by_environment[key] = CallPaths(inner, finder, uses, paths.relevant)
+        return by_environment[key].find_calls
+
+    roots = paths.find_roots()
+    calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
     handlers = list(_find_handlers(evaluator))
     contracts = {*_find_contracts(evaluator, scopes), *(handler.contract for handler in handlers)}
     unresolved = dict.fromkeys(
@@ -46,8 +61,11 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         tuple(sorted(handlers, key=lambda handler: handler.location)),
         tuple(sorted((call for call in calls if isinstance(call, CallSite)), key=lambda call: call.location)),
         tuple(sorted(unresolved, key=lambda one: one.location)),
-        find_uses(evaluator),
+        uses,
         {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"},
+        tuple(roots),
+        paths.find_calls,
+        find_calls_with,
     )
 
 

@@ -7,7 +7,7 @@ text of the code does not determine, with the reason for a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -24,9 +24,15 @@ class Constant:
 
 @dataclass(frozen=True, slots=True)
 class CollectionValue:
-    """The items of a list, tuple or set, or the values of a mapping with unknown keys; their order is not kept."""
+    """The items of a list, tuple or set, or the values of a mapping with unknown keys.
+
+    Attributes:
+        items: The items of all positions.
+        ordered: The values of each position, where they are known: what ``*args`` of a function holds.
+    """
 
     items: tuple[Value, ...]
+    ordered: tuple[Values, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +60,60 @@ class ModuleValue:
     scope: Scope
 
 
+# Frames compare by identity, because they are parts of values and keys: the evaluator creates equal ones once.
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """One call of a function: what its parameters hold.
+
+    Attributes:
+        scope: The function; of an object of a data class, the class.
+        arguments: The values of each parameter.
+        outer: The frame of the enclosing function, for a closure.
+        created: The class of the object that the function initializes, for ``__init__``.
+        depth: The number of calls in which it is nested.
+    """
+
+    scope: Scope
+    arguments: Mapping[str, Values]
+    outer: Frame | None
+    created: Scope | None
+    depth: int
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What a call passes.
+
+    Attributes:
+        positional: The values of each position.
+        keywords: The values of each keyword.
+        has_unknown_positions: Whether an unresolved ``*items`` may fill more positions.
+        has_unknown_keywords: Whether an unresolved ``**options`` may have more keywords.
+    """
+
+    positional: tuple[Values, ...] = ()
+    keywords: tuple[tuple[str, Values], ...] = ()
+    has_unknown_positions: bool = False
+    has_unknown_keywords: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class FunctionValue:
-    """A function in the code; with *contract*, the handler that ``remote`` made of it."""
+    """A function in the code.
+
+    Attributes:
+        scope: The function.
+        contract: The contract, of a handler that ``remote`` made of the function.
+        frame: The frame of the enclosing function, whose names a closure reads.
+        receiver: The object or class of a bound method.
+        partial: The arguments that ``functools.partial`` has added.
+    """
 
     scope: Scope
     contract: DeclaredContract | None = None
+    frame: Frame | None = None
+    receiver: InstanceValue | ClassValue | None = None
+    partial: Arguments = Arguments()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,16 +125,18 @@ class ClassValue:
 
 @dataclass(frozen=True, slots=True)
 class InstanceValue:
-    """An object of a class in the code."""
+    """An object of a class in the code; *frame* is the call of ``__init__`` that created it, if it is known."""
 
     scope: Scope
+    frame: Frame | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class SuperValue:
-    """``super()`` in a method of a class in the code."""
+    """``super()`` in a method of a class in the code, with the object or class that the method is bound to."""
 
     scope: Scope
+    receiver: InstanceValue | ClassValue | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +185,32 @@ class ResolverValue:
 
 
 @dataclass(frozen=True, slots=True)
+class PartialValue:
+    """A method of boto3's client with keyword arguments: ``functools.partial(client.invoke, FunctionName=...)``."""
+
+    method: ExternalName
+    keywords: MappingValue
+
+
+@dataclass(frozen=True, slots=True)
+class EnumMemberValue:
+    """A member of an enum that is not a string itself; *values* is what its ``value`` may be."""
+
+    name: str
+    values: tuple[Value, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Unresolved:
-    """A value that the text of the code does not determine; *why* completes a message."""
+    """A value that the text of the code does not determine.
+
+    Attributes:
+        why: The reason; completes a message.
+        variable: The environment variable that holds the value, if it is the value of one.
+    """
 
     why: str
+    variable: str = ""
 
 
 Value: TypeAlias = (
@@ -150,6 +228,8 @@ Value: TypeAlias = (
     | ClientValue
     | BoundFunctionValue
     | ResolverValue
+    | PartialValue
+    | EnumMemberValue
     | Unresolved
 )
 Values: TypeAlias = tuple[Value, ...]

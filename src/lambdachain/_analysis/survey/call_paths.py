@@ -1,0 +1,356 @@
+"""Follow calls from where code starts to where it calls a Lambda function, with the arguments that each call passes.
+
+A *path step* is a function and a ``Frame``. The same helper that two handlers call with two names is two steps, so each
+handler reaches only its own name. A step is computed once, whoever reaches it: equal calls share a frame. Functions
+that cannot reach a call of a Lambda function are not followed.
+
+A function that is used other than by calling it may be called from anywhere with anything: its parameters are
+unresolved there, unless the function that it is passed to is known to pass arguments on (``pool.submit``).
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final, NamedTuple, TypeAlias
+
+from . import classes
+from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_each, get_items
+from .call_sites import CallFinder
+from .evaluator import Evaluator
+from .objects import bind_methods, bind_receiver
+from .reachability import Mention, find_mentions
+from .results import CallSite, CodeUnit, UnresolvedCall
+from .scopes import Scope, get_keyword, last_name
+from .syntax import DEFINITIONS
+from .values import (
+    Arguments,
+    ClassValue,
+    ExternalName,
+    Frame,
+    FunctionValue,
+    InstanceValue,
+    MappingValue,
+    Unresolved,
+)
+
+Found: TypeAlias = CallSite | UnresolvedCall
+
+# Functions that pass the arguments after a function on to it, and those that call it for each item of iterables.
+_PASS_ON: Final = frozenset({
+    "submit", "to_thread", "run_in_executor", "run_sync", "start_soon", "call_soon", "call_soon_threadsafe",
+    "call_later", "call_at", "add_callback", "apply",
+})  # fmt: skip
+_MAP: Final = frozenset({"map", "imap", "imap_unordered"})
+_START: Final = frozenset({"Thread", "Process", "Timer"})
+_PASSED_ON: Final = "it is the parameter {!r} of %s, which is passed on as a value"
+
+
+class PathStep(NamedTuple):
+    """Code that runs: a function in a frame, or a module.
+
+    Attributes:
+        scope: The function or module.
+        frame: The arguments of the function.
+        is_by_name: Whether it is a method of an unresolved object, of which no more than the name is known.
+    """
+
+    scope: Scope
+    frame: Frame | None
+    is_by_name: bool = False
+
+
+class CallPaths:
+    """Finds which calls of Lambda functions some code may reach, and with which values.
+
+    Args:
+        evaluator: Evaluates what is called, and with what.
+        finder: Finds the calls of Lambda functions in a scope.
+        uses: Which units each unit may run, whatever is passed to it.
+        relevant: The units from which a call can be reached, if they are known already.
+    """
+
+    def __init__(
+        self,
+        evaluator: Evaluator,
+        finder: CallFinder,
+        uses: Mapping[CodeUnit, frozenset[CodeUnit]],
+        relevant: frozenset[CodeUnit] | None = None,
+    ) -> None:
+        self._evaluator = evaluator
+        self._finder = finder
+        self._scopes: dict[CodeUnit, list[Scope]] = {}
+        for scope in evaluator.project.scopes():
+            self._scopes.setdefault(scope.unit, []).append(scope)
+        self.relevant = self._find_relevant(uses) if relevant is None else relevant
+        self._found: dict[PathStep, tuple[Found, ...]] = {}
+        self._next: dict[PathStep, tuple[PathStep, ...]] = {}
+
+    def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
+        """Return the calls that may run when *start* runs, with the values that they have then."""
+        steps = self.walk([PathStep(scope, None) for scope in self._get_bodies(start)])
+        return tuple(dict.fromkeys(found for step in steps for found in self._find_in_step(step)))
+
+    def find_roots(self) -> list[CodeUnit]:
+        """Return the units at which code starts that no other code in sight calls; together they reach every call."""
+        units = [unit for unit in self._scopes if unit in self.relevant]
+        # What has no caller comes first, so that a helper is reached with what its callers pass.
+        units.sort(key=lambda unit: bool(unit.name) and self._may_be_called(unit))
+        roots: list[CodeUnit] = []
+        reached: set[PathStep] = set()
+        units_reached: set[CodeUnit] = set()
+        for unit in units:
+            if unit not in units_reached:
+                roots.append(unit)
+                self._walk_into([PathStep(scope, None) for scope in self._get_bodies(unit)], reached)
+                units_reached = {step.scope.unit for step in reached}
+        return roots
+
+    def walk(self, starts: Iterable[PathStep]) -> list[PathStep]:
+        """Return the steps that may run after *starts*, including these."""
+        reached: dict[PathStep, None] = {}
+        self._walk_into(starts, reached)
+        return list(reached)
+
+    def _walk_into(self, starts: Iterable[PathStep], reached: dict[PathStep, None] | set[PathStep]) -> None:
+        pending = [start for start in starts if start not in reached]
+        # An object comes from code that imports its class, so others do not have the method that is called by name.
+        imported = frozenset(
+            module for start in pending for module in self._evaluator.project.find_imported(start.scope.module)
+        )
+        while pending:
+            step = pending.pop()
+            if step in reached or (step.is_by_name and step.scope.module not in imported):
+                continue
+            if isinstance(reached, dict):
+                reached[step] = None
+            else:
+                reached.add(step)
+            pending += self._find_next(step)
+
+    def _get_bodies(self, unit: CodeUnit) -> list[Scope]:
+        """Return the scopes that a unit starts with: not the lambdas and class bodies inside, which belong to it."""
+        scopes = self._scopes.get(unit, [])
+        return [scope for scope in scopes if scope.parent is None or scope.parent.unit != unit]
+
+    def _may_be_called(self, unit: CodeUnit) -> bool:
+        project = self._evaluator.project
+        return any(
+            project.is_passed_as_value(scope.short_name)
+            or any(
+                caller.unit != unit
+                for name in classes.get_call_names(self._evaluator, scope)
+                for _, caller in project.find_calls(name)
+            )
+            for scope in self._get_bodies(unit)
+        )
+
+    def _find_relevant(self, uses: Mapping[CodeUnit, frozenset[CodeUnit]]) -> frozenset[CodeUnit]:
+        """Return the units from which a call of a Lambda function can be reached."""
+        users: dict[CodeUnit, set[CodeUnit]] = {}
+        for unit, used in uses.items():
+            for one in used:
+                users.setdefault(one, set()).add(unit)
+        for unit, scopes in self._scopes.items():
+            for scope in scopes:
+                # A nested function runs when its parent's result is called; a decorated one runs its decorators.
+                if scope.kind == "function" and scope.parent is not None:
+                    users.setdefault(unit, set()).add(scope.parent.unit)
+                for decorator in self._find_decorators(scope):
+                    users.setdefault(decorator.scope.unit, set()).add(unit)
+        found = {scope.unit for scopes in self._scopes.values() for scope in scopes if self._finder.has_calls(scope)}
+        pending = list(found)
+        while pending:
+            new = users.get(pending.pop(), set()) - found
+            found |= new
+            pending += new
+        return frozenset(found)
+
+    def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
+        if step not in self._found:
+            with self._evaluator.in_frame(step.frame):
+                self._found[step] = tuple(
+                    found for scope in self._get_own_scopes(step.scope) for found in self._finder.find_in_scope(scope)
+                )
+        return self._found[step]
+
+    def _find_next(self, step: PathStep) -> tuple[PathStep, ...]:
+        if step not in self._next:
+            with self._evaluator.in_frame(step.frame):
+                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
+                if step.frame is None:
+                    steps += self._enter_decorators(FunctionValue(step.scope), None)
+            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
+        return self._next[step]
+
+    def _get_own_scopes(self, scope: Scope) -> Iterator[Scope]:
+        """Yield a scope with the lambdas and class bodies in it, which run as parts of it.
+
+        A lambda that is called with known arguments is a step of its own.
+        """
+        yield scope
+        called = set(self._find_called_lambdas(scope)) if any(one.kind == "lambda" for one in scope.children) else ()
+        for child in scope.children:
+            if child.kind in ("lambda", "class") and id(child.node) not in called:
+                yield from self._get_own_scopes(child)
+
+    def _find_called_lambdas(self, scope: Scope) -> Iterator[int]:
+        for call in scope.calls:
+            if isinstance(call.func, ast.Lambda):
+                yield id(call.func)
+            passed = [*enumerate(call.args), *((None, keyword.value) for keyword in call.keywords)]
+            for position, expr in passed:
+                if isinstance(expr, ast.Lambda) and (
+                    self._is_followed_inside(call, scope) or self._get_passed_on(call, position, scope) is not None
+                ):
+                    yield id(expr)
+
+    def _find_next_in(self, scope: Scope) -> Iterator[PathStep]:
+        followed: set[int] = set()
+        calls = list(scope.calls)
+        for call in calls:
+            yield from self._follow_call(call, scope, followed)
+            yield from self._follow_passed(call, scope, followed)
+        # A function that returns a function of its own runs it only when the result is called.
+        followed |= {id(expr) for expr in scope.returns if scope.kind == "function" and self._is_closure(expr, scope)}
+        for mention in find_mentions(self._evaluator, scope, followed):
+            yield self._enter_mentioned(mention)
+
+    def _follow_call(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:
+        """Yield what a call runs: a function, or the constructor of a class."""
+        for value in self._evaluator.evaluate(call.func, scope):
+            match value:
+                case FunctionValue():
+                    followed.add(id(call.func))
+                    function = bind_receiver(self._evaluator, value, call, scope)
+                    if function.scope.unit in self.relevant:
+                        yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
+                case ClassValue(created):
+                    yield from self._follow_creation(created, call, scope)
+                case Unresolved() if isinstance(call.func, ast.Attribute):
+                    followed.add(id(call.func))
+                    for method in self._evaluator.project.find_methods(call.func.attr):
+                        if method.unit in self.relevant and _fits(call, method):
+                            function = bind_receiver(self._evaluator, FunctionValue(method), call, scope)
+                            for step in self._enter(function, evaluate_arguments(self._evaluator, call, scope)):
+                                yield step._replace(is_by_name=True)
+                case _:
+                    pass
+
+    def _follow_creation(self, created: Scope, call: ast.Call, scope: Scope) -> Iterator[PathStep]:
+        for value in self._evaluator.evaluate(call, scope):
+            if isinstance(value, InstanceValue) and value.scope is created and value.frame is not None:
+                if value.frame.created is not None:
+                    yield PathStep(value.frame.scope, value.frame)
+                for name in ("__post_init__", "__attrs_post_init__"):
+                    for method in bind_methods(value, self._evaluator.evaluate_class_name(created, name)):
+                        if isinstance(method, FunctionValue):
+                            yield from self._enter(method, Arguments())
+
+    def _follow_passed(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:
+        """Yield the functions that a call passes to another, which calls them."""
+        passed = [*enumerate(call.args), *((None, keyword.value) for keyword in call.keywords)]
+        for position, expr in passed:
+            if isinstance(expr, ast.Constant | ast.JoinedStr | ast.Dict | ast.List | ast.Tuple):
+                continue
+            functions = [one for one in self._evaluator.evaluate(expr, scope) if isinstance(one, FunctionValue)]
+            if not functions or self._is_partial(call, scope):
+                followed |= {id(expr)} if functions else set()
+                continue
+            arguments = self._get_passed_on(call, position, scope)
+            for function in functions:
+                # A function in the code that takes the function calls it itself, which is followed there.
+                if arguments is not None:
+                    followed.add(id(expr))
+                    yield from self._enter(function, arguments)
+                elif self._is_followed_inside(call, scope):
+                    followed.add(id(expr))
+                elif isinstance(expr, ast.Call):
+                    yield self._enter_unknown(function)
+
+    def _is_partial(self, call: ast.Call, scope: Scope) -> bool:
+        return ExternalName("functools.partial") in self._evaluator.evaluate(call.func, scope)
+
+    def _is_followed_inside(self, call: ast.Call, scope: Scope) -> bool:
+        values = self._evaluator.evaluate(call.func, scope)
+        return bool(values) and all(isinstance(one, FunctionValue) and one.contract is None for one in values)
+
+    def _get_passed_on(self, call: ast.Call, position: int | None, scope: Scope) -> Arguments | None:
+        """Return the arguments with which a known function calls the function that is passed to it."""
+        name = last_name(call.func) or (call.func.attr if isinstance(call.func, ast.Attribute) else "")
+        evaluator = self._evaluator
+        if name in _START:
+            args = get_keyword(call, "args") or _get_next(call, position)
+            options = get_keyword(call, "kwargs")
+            found = Arguments() if args is None else get_items(evaluator.evaluate(args, scope))
+            values = () if options is None else evaluator.evaluate(options, scope)
+            if any(not isinstance(one, MappingValue) for one in values):
+                return Arguments(found.positional, (), found.has_unknown_positions, has_unknown_keywords=True)
+            keywords = tuple(entry for one in values if isinstance(one, MappingValue) for entry in one.entries)
+            return Arguments(found.positional, keywords, found.has_unknown_positions)
+        if position is None or self._is_followed_inside(call, scope):
+            return None
+        if name in _PASS_ON:
+            return evaluate_arguments(evaluator, call, scope, position + 1)
+        if name in _MAP:
+            return get_each([evaluator.evaluate(one, scope) for one in call.args[position + 1 :]])
+        return None
+
+    def _is_closure(self, expr: ast.expr, scope: Scope) -> bool:
+        values = self._evaluator.evaluate(expr, scope) if isinstance(expr, ast.Name) else ()
+        return bool(values) and all(isinstance(one, FunctionValue) and one.scope.parent is scope for one in values)
+
+    def _enter(self, function: FunctionValue, arguments: Arguments) -> Iterator[PathStep]:
+        frame = self._evaluator.create_frame(function, bind_arguments(self._evaluator, function, arguments))
+        yield PathStep(function.scope, frame)
+        yield from self._enter_decorators(function, arguments)
+
+    def _enter_decorators(self, function: FunctionValue, arguments: Arguments | None) -> Iterator[PathStep]:
+        """Yield the functions that decorators in the code put in place of a function; they call it."""
+        for decorator in self._find_decorators(function.scope):
+            given = bind_arguments(self._evaluator, decorator, Arguments(((function,),)))
+            for value in self._evaluator.evaluate_call(decorator, given):
+                if isinstance(value, FunctionValue) and value.scope is not function.scope:
+                    if arguments is None:
+                        yield self._enter_unknown(value)
+                    else:
+                        receiver = () if function.receiver is None else ((function.receiver,),)
+                        passed = Arguments(
+                            (*receiver, *arguments.positional),
+                            arguments.keywords,
+                            arguments.has_unknown_positions,
+                            arguments.has_unknown_keywords,
+                        )
+                        bound = bind_arguments(self._evaluator, value, passed)
+                        yield PathStep(value.scope, self._evaluator.create_frame(value, bound))
+
+    def _find_decorators(self, scope: Scope) -> Iterator[FunctionValue]:
+        for expr in scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else ():
+            for value in self._evaluator.evaluate(expr, scope.parent or scope):
+                if isinstance(value, FunctionValue) and value.contract is None:
+                    yield value
+
+    def _enter_mentioned(self, mention: Mention) -> PathStep:
+        if mention.function is None:
+            return PathStep(mention.scope, None)
+        return self._enter_unknown(mention.function)._replace(is_by_name=mention.is_by_name)
+
+    def _enter_unknown(self, function: FunctionValue) -> PathStep:
+        why = _PASSED_ON % function.scope.name
+        bound = bind_unknown(self._evaluator, function, why)
+        return PathStep(function.scope, self._evaluator.create_frame(function, bound))
+
+
+def _get_next(call: ast.Call, position: int | None) -> ast.expr | None:
+    return call.args[position + 1] if position is not None and position + 1 < len(call.args) else None
+
+
+def _fits(call: ast.Call, method: Scope) -> bool:
+    """Check whether a method takes the number of arguments that a call passes."""
+    arguments = method.node.args if isinstance(method.node, DEFINITIONS) else None
+    if arguments is None or arguments.vararg is not None or any(isinstance(one, ast.Starred) for one in call.args):
+        return True
+    names = {one.arg for one in [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]}
+    takes = len(arguments.posonlyargs) + len(arguments.args)
+    fits_keywords = arguments.kwarg is not None or all(one.arg is None or one.arg in names for one in call.keywords)
+    return len(call.args) <= takes and fits_keywords

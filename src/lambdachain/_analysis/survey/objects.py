@@ -1,0 +1,128 @@
+"""Objects of classes in the code: what their creation passes, and the methods that are bound to them."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
+
+from . import classes
+from .arguments import bind_arguments, evaluate_arguments
+from .evaluator import Evaluator
+from .scopes import Binding, Scope, get_parameters
+from .values import ClassValue, Frame, FunctionValue, InstanceValue, Value, Values, union
+
+# How many calls deep a constructor hands its arguments to constructors of bases and to methods of its own.
+_MAX_NESTED: Final = 4
+
+
+def has_parameters(scope: Scope) -> bool:
+    """Check whether a function has parameters."""
+    arguments = get_parameters(scope.node)
+    return bool(arguments.posonlyargs or arguments.args or arguments.kwonlyargs or arguments.vararg or arguments.kwarg)
+
+
+def bind_methods(receiver: InstanceValue | ClassValue, values: Values) -> Values:
+    """Bind the methods among *values* to the object or class that they are read from."""
+    return tuple(_bind_method(receiver, one) if isinstance(one, FunctionValue) else one for one in values)
+
+
+def _bind_method(receiver: InstanceValue | ClassValue, function: FunctionValue) -> FunctionValue:
+    kind = classes.get_receiver_type(function.scope)
+    if kind is None or function.receiver is not None:
+        return function
+    if isinstance(receiver, kind):
+        return replace(function, receiver=receiver)
+    # An instance passes its class to a class method; a class passes nothing to an ordinary method.
+    return replace(function, receiver=ClassValue(receiver.scope)) if kind is ClassValue else function
+
+
+def bind_receiver(evaluator: Evaluator, function: FunctionValue, call: ast.Call, scope: Scope) -> FunctionValue:
+    """Bind a method whose object is not known to any object of its class, unless the call passes one explicitly."""
+    kind = classes.get_receiver_type(function.scope)
+    if kind is None or function.receiver is not None or function.scope.owner is None:
+        return function
+    if isinstance(call.func, ast.Attribute) and kind is InstanceValue:
+        receivers = evaluator.evaluate(call.func.value, scope)
+        if any(isinstance(one, ClassValue) for one in receivers):
+            return function
+    return replace(function, receiver=kind(function.scope.owner))
+
+
+def create_instance(evaluator: Evaluator, created: Scope, call: ast.Call, scope: Scope) -> InstanceValue:
+    """Return the object that a call of a class creates, with what it passes to ``__init__`` or to the fields."""
+    constructor = classes.find_constructor(evaluator, created)
+    if constructor is not None:
+        function = FunctionValue(constructor, receiver=InstanceValue(created))
+        bound = bind_arguments(evaluator, function, evaluate_arguments(evaluator, call, scope))
+        return InstanceValue(created, evaluator.create_frame(function, bound, created))
+    # Without fields, too: the frame tells an object of exactly this class from one that may be of a subclass.
+    fields = classes.evaluate_passed_fields(evaluator, created, call, scope)
+    return InstanceValue(created, evaluator.create_frame(FunctionValue(created), fields))
+
+
+def get_created_field(frame: Frame, name: str) -> Values:
+    """Return what a field of a data class was created with."""
+    return frame.arguments.get(name, ()) if frame.created is None else ()
+
+
+def evaluate_assigned(evaluator: Evaluator, instance: InstanceValue, assignment: tuple[Binding, Scope]) -> Values:
+    """Return what an assignment to ``self.name`` assigns: in the constructor, what the creation passes to it."""
+    binding, home = assignment
+    if instance.frame is None or instance.frame.created is None:
+        return evaluator.evaluate_binding(binding, home)
+    frames = list(_find_constructing(evaluator, instance.frame, _MAX_NESTED))
+    inside = [frame for frame in frames if frame.scope is home]
+    if not inside and home.name.endswith(".__init__"):
+        return ()  # the constructor of another class
+    found = [_evaluate_in(evaluator, frame, binding, home) for frame in inside]
+    homes = {frame.scope for frame in frames}
+    callers = (caller for _, caller in evaluator.project.find_calls(home.short_name))
+    if not home.name.endswith(".__init__") and (not inside or any(caller not in homes for caller in callers)):
+        found.append(evaluator.evaluate_binding(binding, home))
+    return union(found)
+
+
+def _evaluate_in(evaluator: Evaluator, frame: Frame, binding: Binding, home: Scope) -> Values:
+    with evaluator.in_frame(frame):
+        return evaluator.evaluate_binding(binding, home)
+
+
+def _find_constructing(evaluator: Evaluator, frame: Frame, depth: int) -> Iterator[Frame]:
+    """Yield the frames of a constructor, and of the base's constructors and the methods that it calls."""
+    yield frame
+    if depth == 0:
+        return
+    with evaluator.in_frame(frame):
+        inner = [one for call in frame.scope.calls for one in _find_called_methods(evaluator, call, frame)]
+    for one in inner:
+        yield from _find_constructing(evaluator, one, depth - 1)
+
+
+def _find_called_methods(evaluator: Evaluator, call: ast.Call, frame: Frame) -> Iterator[Frame]:
+    if not isinstance(call.func, ast.Attribute) or frame.created is None:
+        return
+    # Only methods of self, super() and a named base: evaluating what other objects are would not end.
+    receiver = call.func.value
+    if not isinstance(receiver, ast.Name | ast.Call):
+        return
+    for value in _find_methods(evaluator, call.func, frame):
+        bound = bind_arguments(evaluator, value, evaluate_arguments(evaluator, call, frame.scope))
+        yield evaluator.create_frame(value, bound, frame.created)
+
+
+def _find_methods(evaluator: Evaluator, method: ast.Attribute, frame: Frame) -> Iterator[FunctionValue]:
+    created = frame.created
+    lineage = classes.get_lineage(evaluator, created) if created is not None else []
+    first = next(iter(frame.scope.bindings), "self")
+    is_super = isinstance(method.value, ast.Call)
+    is_self = isinstance(method.value, ast.Name) and method.value.id == first
+    for home in lineage[1:] if is_super else lineage:
+        for value in evaluator.evaluate_class_name(home, method.attr):
+            if isinstance(value, FunctionValue) and (is_super or is_self) and created is not None:
+                yield replace(value, receiver=InstanceValue(created, frame))
+                return
+    if not (is_super or is_self):
+        named: Iterator[Value] = iter(evaluator.evaluate(method, frame.scope))
+        yield from (one for one in named if isinstance(one, FunctionValue) and one.scope.owner in lineage)

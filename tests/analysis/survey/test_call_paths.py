@@ -1,0 +1,191 @@
+"""A call belongs to the code that reaches it, with the arguments that this code passes."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdachain._analysis.survey.results import CallSite, CodeUnit, Survey
+
+INVOKER = """
+import functools, os, boto3
+from dataclasses import dataclass
+lam = boto3.client("lambda")
+
+def call(name, kind="RequestResponse"):
+    return lam.invoke(FunctionName=name, InvocationType=kind)
+
+def through(*args, **kwargs):
+    return call(*args, **kwargs)
+
+def name_for(part):
+    return f"shop-{part}"
+
+def sender(name):
+    def send(payload):
+        lam.invoke(FunctionName=name)
+    return send
+
+def calling(name):
+    def decorate(function):
+        @functools.wraps(function)
+        def run(*args):
+            lam.invoke(FunctionName=name)
+            return function(*args)
+        return run
+    return decorate
+
+def apply(function, name):
+    function(name)
+
+class Target:
+    def __init__(self, name):
+        self.name = name
+    def invoke(self):
+        lam.invoke(FunctionName=self.name)
+
+class Sub(Target):
+    def __init__(self, part):
+        super().__init__(f"sub-{part}")
+
+class Base:
+    NAME = None
+    def invoke(self):
+        lam.invoke(FunctionName=self.NAME)
+
+class One(Base):
+    NAME = "one"
+
+class Two(Base):
+    NAME = "two"
+
+@dataclass
+class Address:
+    name: str
+    def invoke(self):
+        lam.invoke(FunctionName=self.name)
+
+def down(name, n):
+    return call(name) if n == 0 else down(name, n - 1)
+
+call_one = functools.partial(call, "one")
+call_two = functools.partial(call, "two")
+target_one = Target("one")
+target_two = Target("two")
+"""
+USES = [
+    ("call('one')", "call('two')"),
+    ("call(name='one')", "call(kind='RequestResponse', name='two')"),
+    ("call(*['one'])", "call(*('two',))"),
+    ("call(**{'name': 'one'})", "call(**dict(name='two'))"),
+    ("through('one')", "through(name='two')"),
+    ("call(name_for('one'))", "call(name_for('two'))"),
+    ("sender('one')(1)", "sender('two')(1)"),
+    ("apply(call, 'one')", "apply(call, 'two')"),
+    ("call_one()", "call_two()"),
+    ("functools.partial(call, 'one')()", "functools.partial(call, name='two')()"),
+    ("target_one.invoke()", "target_two.invoke()"),
+    ("Target('one').invoke()", "Target(name='two').invoke()"),
+    ("Sub('one').invoke()", "Sub('two').invoke()"),
+    ("One().invoke()", "Two().invoke()"),
+    ("Address('one').invoke()", "Address(name='two').invoke()"),
+    ("down('one', 3)", "down('two', 4)"),
+    ("(lambda name: call(name))('one')", "(lambda name: call(name))('two')"),
+    ("list(map(lambda name: call(name), ['one']))", "list(map(lambda name: call(name), ['two']))"),
+    ("pool.submit(call, 'one')", "pool.submit(call, name='two')"),
+    ("threading.Thread(target=call, args=('one',)).start()", "threading.Thread(target=call, kwargs={'name': 'two'})"),
+    ("list(pool.map(call, ['one']))", "list(pool.map(call, ['two']))"),
+    ("send = sender('one')\n    send(1)", "send = sender('two')\n    send(1)"),
+    ("bound = Target('one').invoke\n    bound()", "bound = Target('two').invoke\n    bound()"),
+]  # fmt: skip
+
+
+def get_called(found: Survey, unit: str, file: str = "app.py") -> list[tuple[str, str]]:
+    """Return what a unit calls: the mode, and the function or what stands for it."""
+    calls = found.find_calls(CodeUnit(file, unit))
+    return sorted((str(one.mode), one.function if isinstance(one, CallSite) else one.callee) for one in calls)
+
+
+@pytest.mark.parametrize(("first", "second"), USES)
+def test_each_handler_calls_what_it_passes_through_shared_code(survey_code, first: str, second: str):
+    """Neither what another one passes, nor both in one of them."""
+    handlers = f"def first(event, context):\n    {first}\ndef second(event, context):\n    {second}\n"
+    header = "import threading\nfrom invoker import *\nfrom invoker import functools\n"
+    found = survey_code({"invoker.py": INVOKER, "app.py": header + handlers})
+    names = ["shop-one", "shop-two"] if "name_for" in first else ["sub-one", "sub-two"] if "Sub" in first else None
+
+    assert [get_called(found, one) for one in ("first", "second")] == [
+        [("call", name)] for name in names or ["one", "two"]
+    ]
+
+
+def test_name_and_mode_of_one_call_belong_together(survey_code):
+    """One handler waits for one function and not for the other."""
+    text = "from invoker import call\ndef handler(event, context):\n  call('asked')\n  call('told', 'Event')\n"
+    found = survey_code({"invoker.py": INVOKER, "app.py": text})
+
+    assert get_called(found, "handler") == [("call", "asked"), ("fire", "told")]
+
+
+def test_a_decorator_calls_for_the_function_that_it_decorates(survey_code):
+    """With the argument of the decorator; not for the others in the module."""
+    text = """
+from invoker import calling
+@calling("one")
+def first(event, context): pass
+@calling("two")
+def second(event, context): pass
+def third(event, context): first(event, context)
+def fourth(event, context): pass
+"""
+    found = survey_code({"invoker.py": INVOKER, "app.py": text})
+
+    assert [get_called(found, one) for one in ("first", "second", "third", "fourth")] == [
+        [("call", "one")],
+        [("call", "two")],
+        [("call", "one")],
+        [],
+    ]
+
+
+def test_what_one_path_leaves_undecided_is_not_what_another_passes(survey_code):
+    """A name from the event is undecided for the handler that reads it, and known for the other."""
+    text = """
+import os
+from invoker import call
+def known(event, context): call("one")
+def unknown(event, context): call(event["name"])
+def stored(event, context): return {"run": call}
+def variable(event, context): call(os.environ["TARGET"], "Event")
+"""
+    found = survey_code({"invoker.py": INVOKER, "app.py": text})
+
+    assert get_called(found, "known") == [("call", "one")]
+    assert get_called(found, "unknown") == [("call", "?")]
+    assert get_called(found, "stored") == [("undecided", "?")]
+    assert get_called(found, "variable") == [("fire", "$TARGET")]
+    with_variable = found.in_environment({"TARGET": "billing"})
+    assert get_called(with_variable, "variable") == [("fire", "billing")]
+
+
+def test_recursion_with_ever_other_arguments_ends(survey_code):
+    """And is undecided where it is cut off."""
+    text = (
+        "from invoker import call\ndef grow(name): call(name); grow(name + 'x')\ndef handler(event, context): grow('a')"
+    )
+    found = survey_code({"invoker.py": INVOKER, "app.py": text})
+    called = [name for _, name in get_called(found, "handler")]
+
+    assert {"a", "ax", "axx", "?"} <= set(called)
+
+
+def test_a_method_of_an_unresolved_object_runs_where_its_class_is_imported(survey_code):
+    """A file that does not import the class has no object of it."""
+    files = {
+        "invoker.py": INVOKER,
+        "app.py": "import invoker\ndef handler(event, context, target): target.invoke()",
+        "other.py": "def handler(event, context, target): target.invoke()",
+    }
+    found = survey_code(files)
+
+    assert get_called(found, "handler", "other.py") == []
+    assert get_called(found, "handler") != []

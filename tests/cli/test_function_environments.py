@@ -1,0 +1,130 @@
+"""Each function's own variables name its callees, for graph, policy and doctor alike."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from tests.support.dry_run_server import serve_dry_runs
+
+Run = Callable[..., CompletedProcess[str]]
+Write = Callable[[Mapping[str, str]], Path]
+
+CODE = """
+import os, boto3
+lam = boto3.client("lambda")
+def handler(event, context):
+    lam.invoke(FunctionName=os.environ["TARGET"], InvocationType="Event")
+"""
+TEMPLATE = """
+Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function: {Runtime: python3.13, Handler: app.handler}
+Resources:
+  First:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: svc-first
+      CodeUri: first
+      Environment: {Variables: {TARGET: !Ref Second}}
+      Policies: [{Statement: [{Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt Second.Arn}]}]
+  Second:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: svc-second
+      CodeUri: second
+      Environment: {Variables: {TARGET: !Sub "${Third.Arn}"}}
+      Policies: [{Statement: [{Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt Third.Arn}]}]
+  Third:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: third
+      Environment: {Variables: {TARGET: !ImportValue shared-mail}}
+      Policies: [{Statement: [{Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt First.Arn}]}]
+  Fourth:
+    Type: AWS::Serverless::Function
+    Properties:
+      FunctionName: svc-fourth
+      CodeUri: fourth
+      Environment: {Variables: {TARGET: "{{resolve:ssm:/shop/mail:1}}"}}
+  Fifth:
+    Type: AWS::Serverless::Function
+    Properties: {FunctionName: svc-fifth, CodeUri: fifth}
+"""
+FILES = {f"{name}/app.py": CODE for name in ("first", "second", "third", "fourth", "fifth")}
+
+
+def test_the_graph_names_what_each_function_calls(run: Run, write: Write):
+    """Functions by their names; what only a deployment knows, by what it is looked up by."""
+    write({**FILES, "template.yaml": TEMPLATE})
+    drawn = json.loads(run("graph", "--template", "template.yaml", "--json").stdout)
+
+    assert [(one["caller"], one["callee"], one["mode"]) for one in drawn["calls"]] == [
+        ("Third", "import shared-mail", "fire"),
+        ("svc-fifth", "$TARGET", "fire"),
+        ("svc-first", "svc-second", "fire"),
+        ("svc-fourth", "ssm /shop/mail", "fire"),
+        ("svc-second", "Third", "fire"),
+    ]
+    assert {one["name"] for one in drawn["functions"] if not one["is_resolved"]} == {
+        "import shared-mail",
+        "$TARGET",
+        "ssm /shop/mail",
+    }
+    assert {one["file"] for one in drawn["undecided"]} == {"third/app.py", "fourth/app.py", "fifth/app.py"}
+
+
+def test_every_format_has_the_unresolved_names(run: Run, write: Write):
+    """With the mode of the call, and told apart from functions."""
+    write({"app.py": CODE})
+    formats = {one: run("graph", "--as", one).stdout for one in ("text", "mermaid", "dot", "svg")}
+
+    assert "$TARGET  (its name is not known before deployment)" in formats["text"]
+    assert "  fires $TARGET  app.py:5" in formats["text"]
+    assert '{{"$TARGET"}}' in formats["mermaid"]
+    assert '"$TARGET" [label="$TARGET", shape=hexagon, style="dashed"];' in formats["dot"]
+    assert 'class="unresolved"' in formats["svg"]
+    assert ">$TARGET<" in formats["svg"]
+
+
+def test_no_grant_is_unused_while_a_call_is_unresolved(run: Run, write: Write):
+    """The import of Third may be the function that it may call; the grants of the others are used."""
+    write({**FILES, "template.yaml": TEMPLATE})
+    ran = run("policy", "--check", "template.yaml")
+
+    assert ran.returncode == 1
+    assert "unused" not in ran.stdout
+    assert "missing" not in ran.stdout
+    assert "third/app.py:5" in ran.stderr
+
+
+def test_code_with_unresolved_calls_is_not_said_to_call_nothing(run: Run, write: Write):
+    """It needs permissions that are not known."""
+    write({"app.py": CODE})
+    ran = run("policy")
+
+    assert ran.returncode == 1
+    assert "calls no functions" not in ran.stderr
+    assert "none of the calls above could be resolved" in ran.stderr
+
+
+def test_the_doctor_checks_what_each_function_calls(run: Run, write: Write, tmp_path: Path):
+    """With the variables of the template; the rest is a note."""
+    write({**FILES, "template.yaml": TEMPLATE})
+    keys = {"AWS_ACCESS_KEY_ID": "AKIACANARYCANARY", "AWS_SECRET_ACCESS_KEY": "canary", "AWS_REGION": "eu-west-1"}
+    no_configuration = {
+        "AWS_CONFIG_FILE": str(tmp_path / "none"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "none"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+    with serve_dry_runs() as (url, requests):
+        ran = run(
+            "doctor", ".", "--template", "template.yaml", "--endpoint-url", url, "--json", **keys, **no_configuration
+        )
+    notes = [one["subject"] for one in json.loads(ran.stdout)["findings"] if one["level"] == "note"]
+
+    assert {"third/app.py:5", "fourth/app.py:5", "fifth/app.py:5"} <= set(notes)
+    assert {"first/app.py:5", "second/app.py:5"}.isdisjoint(notes)
+    assert any("svc-second" in str(one) for one in requests)
