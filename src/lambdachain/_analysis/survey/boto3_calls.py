@@ -9,7 +9,7 @@ from .evaluator import Evaluator
 from .results import CallMode
 from .scopes import Scope, get_keyword
 from .syntax import evaluate_keywords
-from .values import Constant, ExternalName, Values, string_constants, unresolved_reasons
+from .values import UNRESOLVED, Constant, ExternalName, Values, string_constants, unresolved_reasons
 
 # What boto3.client("lambda"), session.client("lambda") and aiobotocore's create_client("lambda") return.
 BOTO3_LAMBDA_CLIENT: Final = ExternalName("boto3.client.lambda")
@@ -26,7 +26,8 @@ def is_lambda_service(evaluator: Evaluator, node: ast.Call, scope: Scope) -> boo
 
 def evaluate_parameters(evaluator: Evaluator, call: ast.Call, scope: Scope) -> dict[str, Values]:
     """Return the parameters of an Invoke request."""
-    return dict(evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries)
+    entries = evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries
+    return {name: values or UNRESOLVED for name, values in entries}
 
 
 def is_invoke(evaluator: Evaluator, call: ast.Call, receiver: ast.expr, scope: Scope) -> bool:
