@@ -90,7 +90,8 @@ def bind_arguments(evaluator: Evaluator, function: FunctionValue, arguments: Arg
     if parameters.kwarg is not None:
         is_known = not passed.has_unknown_keywords
         bound[parameters.kwarg.arg] = (MappingValue(tuple(keywords.items())),) if is_known else UNRESOLVED
-    return {name: _refine(evaluator, scope, name, values) for name, values in bound.items()}
+    # No value at all is what a cycle evaluates to while it is evaluated: it must not pass for a call without a target.
+    return {name: _refine(evaluator, scope, name, values or UNRESOLVED) for name, values in bound.items()}
 
 
 def bind_unknown(evaluator: Evaluator, function: FunctionValue, why: str) -> Mapping[str, Values]:

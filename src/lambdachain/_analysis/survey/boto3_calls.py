@@ -17,6 +17,7 @@ from .scopes import Assignment, Import, Scope, get_keyword, last_name
 from .source_text import format_call, format_expression
 from .syntax import evaluate_keywords
 from .values import (
+    UNRESOLVED,
     Constant,
     ExternalName,
     FunctionValue,
@@ -105,7 +106,9 @@ def evaluate_service(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Valu
 
 def _find_direct(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
     """Yield the requests that a call sends itself."""
-    own = dict(evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries)
+    entries = evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries
+    # No value at all is what a cycle evaluates to: it must not pass for a call without a target.
+    own = {name: values or UNRESOLVED for name, values in entries}
     text = format_call(call.func, call.args, call.keywords)
     if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
         if _is_invoke(evaluator, call, call.func, own, scope):
