@@ -7,7 +7,7 @@ evaluation, which filters what it finds here.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from .imports import Imports
 from .results import CodeUnit, SourceLocation, UnresolvedCall
@@ -39,6 +39,8 @@ class Project:
         self._classes: list[Scope] = []
         self._methods: dict[str, list[Scope]] = {}
         self._families: dict[Scope, list[Scope]] = {}
+        self._subclasses: dict[Scope, list[Scope]] | None = None
+        self._is_indexing = False
         for scope in self.scopes():
             self._index(scope)
         # Only when all modules are known: a mutation may concern a name that is imported.
@@ -96,14 +98,30 @@ class Project:
         A method of a class may run on an object of a subclass, so the attributes of subclasses count, too.
         """
         if scope not in self._families:
-            ancestors = [scope]
-            for one in ancestors:
-                ancestors += [base for base in bases(one) if base not in ancestors]
-            descendants = [scope]
-            for one in descendants:
-                descendants += [other for other in self._classes if other not in descendants and one in bases(other)]
-            self._families[scope] = [*ancestors, *descendants[1:]]
+            ancestors = {scope: None}
+            _close(ancestors, bases)
+            subclasses = self._find_subclasses(bases)
+            descendants = {scope: None}
+            _close(descendants, lambda one: subclasses.get(one, []))
+            self._families[scope] = [*ancestors, *list(descendants)[1:]]
         return self._families[scope]
+
+    def _find_subclasses(self, bases: Callable[[Scope], list[Scope]]) -> Mapping[Scope, list[Scope]]:
+        """Return the direct subclasses of each class.
+
+        All classes are asked for their bases, not only those that name this one: a base may be imported under another
+        name. So this is done once, except while it is being done: a base may itself be an attribute of an object.
+        """
+        if self._subclasses is not None:
+            return self._subclasses
+        subclasses: dict[Scope, list[Scope]] = {}
+        is_outermost, self._is_indexing = not self._is_indexing, True
+        for one in self._classes:
+            for base in bases(one):
+                subclasses.setdefault(base, []).append(one)
+        if is_outermost:
+            self._subclasses, self._is_indexing = subclasses, False
+        return subclasses
 
     def _add_mutation(self, target: ast.expr, added: ast.expr, scope: Scope) -> None:
         """Add what a collection is extended by to the bindings of its name, here and where it is imported from."""
@@ -154,3 +172,13 @@ class Project:
             self._classes.append(scope)
         if scope.owner is not None:
             self._methods.setdefault(scope.short_name, []).append(scope)
+
+
+def _close(found: dict[Scope, None], neighbors: Callable[[Scope], Iterable[Scope]]) -> None:
+    """Add the neighbors of all that is found, breadth first, until there are no more."""
+    pending = list(found)
+    for one in pending:
+        for other in neighbors(one):
+            if other not in found:
+                found[other] = None
+                pending.append(other)
