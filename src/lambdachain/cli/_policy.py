@@ -301,9 +301,11 @@ def _check_template(
 
 def _find_entry_points(function: DeployedFunction, survey: Survey) -> list[CodeUnit]:
     """Find the code of a deployed function by its handler's file, or else by its name."""
+    from lambdachain._analysis.survey.results import CodeUnit
+
     name = function.handler.rpartition(".")[2]
-    units = [unit for unit in survey.units if unit == (function.file, name)]
-    return units or [handler.unit for handler in survey.find_handlers(function.name)]
+    unit = CodeUnit(function.file, name)
+    return [unit] if unit in survey.units else [handler.unit for handler in survey.find_handlers(function.name)]
 
 
 def _is_requested(

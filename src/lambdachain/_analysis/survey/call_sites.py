@@ -8,7 +8,7 @@ or stored (``send = client.call``). Methods of the same names on other objects (
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -52,9 +52,12 @@ Found = Iterator[CallSite | UnresolvedCall]
 
 def find_calls(evaluator: Evaluator, scopes: Sequence[Scope]) -> list[CallSite | UnresolvedCall]:
     """Return the calls of functions in some scopes, each once."""
-    finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes))
+    has_clients = evaluator.project.mentions("lambdachain")
+    scopes_with_clients = scopes if has_clients else ()
+    methods = MODE_BY_METHOD if has_clients else {}
+    finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes_with_clients), methods)
     direct = [found for scope in scopes for call in scope.calls for found in finder.find_in_call(call, scope)]
-    stored = [found for scope in scopes for found in finder.find_stored_methods(scope)]
+    stored = [found for scope in scopes_with_clients for found in finder.find_stored_methods(scope)]
     return list(dict.fromkeys([*direct, *stored]))
 
 
@@ -86,11 +89,15 @@ class _CallFinder:
     Args:
         evaluator: Evaluates receivers, targets and options.
         common_resolution: The resolver of clients whose creation is not in sight; ``None`` if it is ambiguous.
+        methods: The methods of lambdachain's clients; empty if the code does not use lambdachain.
     """
 
-    def __init__(self, evaluator: Evaluator, common_resolution: Resolution | None) -> None:
+    def __init__(
+        self, evaluator: Evaluator, common_resolution: Resolution | None, methods: Mapping[str, CallMode]
+    ) -> None:
         self._evaluator = evaluator
         self._common_resolution = common_resolution
+        self._methods = methods
 
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""
@@ -99,12 +106,12 @@ class _CallFinder:
                 boto3_calls.is_invoke(self._evaluator, call, receiver, scope)
             ):
                 yield from self._find_boto3_call(call, call.func, scope)
-            case ast.Attribute(attr=method) if method in MODE_BY_METHOD:
+            case ast.Attribute(attr=method) if method in self._methods:
                 yield from self._find_method_call(call, call.func, call.args, scope)
             case _:
                 pass
         for position, argument in enumerate(call.args):
-            if isinstance(argument, ast.Attribute) and argument.attr in MODE_BY_METHOD:
+            if isinstance(argument, ast.Attribute) and argument.attr in self._methods:
                 yield from self._find_method_call(call, argument, call.args[position + 1 :], scope)
 
     def find_stored_methods(self, scope: Scope) -> Found:

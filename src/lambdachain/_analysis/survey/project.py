@@ -9,6 +9,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
+from lambdachain._json.gc_paused import gc_paused
+
 from .imports import Imports
 from .results import CodeUnit, SourceLocation, UnresolvedCall
 from .scope_builder import read_scopes
@@ -26,11 +28,12 @@ class Project:
 
     def __init__(self, sources: Iterable[Source]) -> None:
         listed = list(sources)
+        self._texts = [source.text for source in listed]
         self._imports = Imports(listed)
         self.unreadable: list[UnresolvedCall] = []
         self.modules: dict[str, Scope] = {}
-        for source in listed:
-            self._parse(source)
+        # Syntax trees are never garbage here, and the collector would walk all of them again and again.
+        gc_paused(sum(len(source.text) for source in listed), self._parse_all, listed)
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
         self._imported_as: dict[str, set[str]] = {}
@@ -48,9 +51,14 @@ class Project:
             for target, added in scope.mutations:
                 self._add_mutation(target, added, scope)
 
+    def _parse_all(self, sources: Iterable[Source]) -> None:
+        for source in sources:
+            self._parse(source)
+
     def _parse(self, source: Source) -> None:
         try:
-            self.modules[source.file] = read_scopes(source)
+            self.modules[source.file] = module = read_scopes(source)
+            _release_statements(module)
         except (SyntaxError, ValueError) as exc:
             self._add_unreadable(source, getattr(exc, "lineno", None) or 1, str(getattr(exc, "msg", exc)))
         except (RecursionError, MemoryError):  # CPython's parser raises MemoryError for deep nesting, too
@@ -64,6 +72,10 @@ class Project:
         """Yield every scope of every file."""
         for module in self.modules.values():
             yield from module.walk()
+
+    def mentions(self, word: str) -> bool:
+        """Check whether a word is in the text of any file: if not, nothing in the code can mean it."""
+        return any(word in text if isinstance(text, str) else word.encode() in text for text in self._texts)
 
     def find_module(self, name: str, importer: Source) -> Scope | None:
         """Return the module that an import in *importer* means, if it is in the code."""
@@ -83,6 +95,10 @@ class Project:
     def is_passed_as_value(self, name: str) -> bool:
         """Check whether something of this name is read without being called: stored, registered or passed on."""
         return name in self._passed_as_values
+
+    def may_mean(self, name: str, expr: ast.expr) -> bool:
+        """Check whether an expression may be what *name* is, by that name or, if the name is passed on, any other."""
+        return last_name(expr) == name or (self.is_passed_as_value(name) and not isinstance(expr, ast.Call))
 
     def find_methods(self, name: str) -> list[Scope]:
         """Return the methods of this name, of all classes."""
@@ -172,6 +188,16 @@ class Project:
             self._classes.append(scope)
         if scope.owner is not None:
             self._methods.setdefault(scope.short_name, []).append(scope)
+
+
+def _release_statements(module: Scope) -> None:
+    """Drop the statements of a file, a quarter of the memory: the scopes have the expressions that are evaluated.
+
+    The fields of models are read from the body of their class, so that stays.
+    """
+    for scope in module.walk():
+        if isinstance(scope.node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.If):
+            scope.node.body = []
 
 
 def _close(found: dict[Scope, None], neighbors: Callable[[Scope], Iterable[Scope]]) -> None:

@@ -36,17 +36,48 @@ _PASSIVE_DECORATORS: Final = (
 
 
 def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
-    """Return which units each unit may run."""
-    found: dict[CodeUnit, set[CodeUnit]] = {}
-    for scope in evaluator.project.scopes():
-        used = found.setdefault(scope.unit, set())
-        used |= set(_find_mentioned(evaluator, scope))
-        if scope.kind == "function":
-            # Lambda imports the module before it runs a function of it.
-            used.add(scope.module.unit)
-            if _is_registered(evaluator, scope):
-                found.setdefault(scope.module.unit, set()).add(scope.unit)
-    return {unit: frozenset(used - {unit}) for unit, used in found.items()}
+    """Return which units each unit may run: computed for a unit when it is asked for, and once."""
+    return _Uses(evaluator)
+
+
+class _Uses(Mapping[CodeUnit, frozenset[CodeUnit]]):
+    """The uses of each unit.
+
+    Most units of a large code base are not reached from any function that is asked about, and to evaluate everything
+    that they mention takes much longer than all the rest.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._found: dict[CodeUnit, frozenset[CodeUnit]] = {}
+        # Several scopes are one unit: a class body runs with its module, a lambda with its function.
+        self._scopes: dict[CodeUnit, list[Scope]] = {}
+        for scope in evaluator.project.scopes():
+            self._scopes.setdefault(scope.unit, []).append(scope)
+
+    def __getitem__(self, unit: CodeUnit) -> frozenset[CodeUnit]:
+        if unit not in self._found:
+            self._found[unit] = frozenset(self._find(unit)) - {unit}
+        return self._found[unit]
+
+    def __iter__(self) -> Iterator[CodeUnit]:
+        return iter(self._scopes)
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+    def _find(self, unit: CodeUnit) -> Iterator[CodeUnit]:
+        for scope in self._scopes.get(unit, ()):
+            yield from _find_mentioned(self._evaluator, scope)
+            if scope.kind == "function":
+                # Lambda imports the module before it runs a function of it.
+                yield scope.module.unit
+            elif scope.kind == "module":
+                yield from (
+                    one.unit
+                    for one in scope.walk()
+                    if one.kind == "function" and _is_registered(self._evaluator, one)
+                )
 
 
 def _find_mentioned(evaluator: Evaluator, scope: Scope) -> Iterator[CodeUnit]:

@@ -32,13 +32,16 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     evaluator = ExpressionEvaluator(project, environment)
     scopes = list(project.scopes())
     calls = find_calls(evaluator, scopes)
-    handlers = list(_find_handlers(evaluator))
-    contracts = {*_find_contracts(evaluator, scopes), *(handler.contract for handler in handlers)}
+    # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
+    # functions with boto3 alone, none is.
+    scopes_with_contracts = scopes if project.mentions("lambdachain") else []
+    handlers = list(_find_handlers(evaluator, scopes_with_contracts))
+    contracts = {*_find_contracts(evaluator, scopes_with_contracts), *(handler.contract for handler in handlers)}
     unresolved = dict.fromkeys(
         [
             *project.unreadable,
             *(call for call in calls if isinstance(call, UnresolvedCall)),
-            *_find_unresolved_handlers(evaluator, scopes),
+            *_find_unresolved_handlers(evaluator, scopes_with_contracts),
         ]
     )
     return Survey(
@@ -61,9 +64,9 @@ def _find_contracts(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[D
                         yield value.contract
 
 
-def _find_handlers(evaluator: Evaluator) -> Iterator[DeclaredHandler]:
+def _find_handlers(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[DeclaredHandler]:
     """Yield the handlers at the top level of a module: Lambda cannot find others."""
-    for module in evaluator.project.modules.values():
+    for module in (scope for scope in scopes if scope.kind == "module"):
         for name in module.bindings:
             for value in evaluator.evaluate_name(name, module):
                 # A handler that is imported from another module is found there.
