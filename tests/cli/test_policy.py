@@ -324,7 +324,7 @@ def test_the_region_of_the_environment_is_for_iam_only(run: Run, write: Write):
         (["orders", "--resolve", "prod-"], "error: --resolve 'prod-' is not prefix=TEXT or NAME=DEPLOYED"),
         (["orders", "--resolve", "prefix=p", "--resolve", "a=b"], "error: --resolve: prefix=TEXT cannot be combined"),
         (["orders", "--account-id", "12"], "error: --account-id, --region or --partition is not valid in an ARN"),
-        (["billing"], "error: stock:live: neither the code nor an option names its region and account"),
+        (["billing"], "error: unknown region or account of stock:live: pass --region and --account-id"),
         (["orders", "--check", "nope.yaml"], "error: nope.yaml: no such file"),
         (["orders", "--check", "orders/app.py"], "error: orders/app.py:"),
         (["--callee", "x"], "error: --callee requires --principal or --organization"),

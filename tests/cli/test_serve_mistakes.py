@@ -195,7 +195,7 @@ NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=ap
         ([], 1, NOTHING),
         (["nothing.yaml"], 1, "error: nothing.yaml: no such file\n"),
         (["app.py"], 1, "error: app.py"),
-        (["a=app"], 1, "error: argument 'a=app': handler 'app' is not of the form 'module.function'\n"),
+        (["a=app"], 1, "error: argument 'a=app': handler 'app' is not 'module.function'\n"),
         (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': directory 'x' does not exist\n"),
         (["a=app.handler", "--env-file", "no.env"], 1, "error: no.env: cannot be read: "),
         (["a=app.handler", "--host", "no.such.host.invalid"], 1, "error: lambdachain serve: "),

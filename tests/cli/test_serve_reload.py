@@ -118,7 +118,7 @@ def test_the_declaring_file_is_read_again(serve: Any, write: Any, eventually: An
     problem = served.wait_for("problem")
 
     assert (first, second, added) == ("one", "two", "three")
-    assert problem["text"].startswith("not TOML: ")
+    assert problem["text"].startswith("not valid TOML: ")
     assert served.wait_for("notice")["text"] == "no longer declared, still served as before: a, b"
     assert served.call("a") == "two"
 

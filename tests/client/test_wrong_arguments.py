@@ -181,7 +181,7 @@ ELSEWHERE: list[tuple[Callable[[], Any], str]] = [
     (lambda: S3Offload("b", region=7), "region must be text, not int"),  # type: ignore[arg-type]
     (lambda: S3Offload("b", endpoint_url=b"http://secret"), "endpoint_url must be text, not bytes"),  # type: ignore[arg-type]
     (lambda: StubTransport().on(_contract(), when=7), "when must be a function of the request, not int"),  # type: ignore[call-overload]
-    (lambda: StubTransport().on(_contract()).runs(7), r"not int: returns\(\) takes an answer"),  # type: ignore[call-overload]
+    (lambda: StubTransport().on(_contract()).runs(7), r"not int; use returns\(\) for a value"),  # type: ignore[call-overload]
     (lambda: InProcessTransport([deployed]), r"not list: InProcessTransport\(\{contract: handler\}\)"),  # type: ignore[arg-type]
     (lambda: InProcessTransport(deployed), "not RemoteHandler"),  # type: ignore[arg-type]
     (lambda: InProcessTransport(timeout="3"), "timeout must be a number, not str"),  # type: ignore[arg-type]

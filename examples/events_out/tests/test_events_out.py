@@ -89,7 +89,7 @@ def test_a_call_goes_to_neither(system: System) -> None:
 
 
 def test_a_missing_queue_is_an_error_before_anything_runs() -> None:
-    with pytest.raises(ValueError, match=r"^function 'BuildReport': events: on_failure .* needs services="):
+    with pytest.raises(ValueError, match=r"^function 'BuildReport': events: on_failure .* needs the address of the service"):
         LocalEndpoint(functions())
 
 

@@ -152,14 +152,14 @@ def _render_change(change: Change) -> str:
 def _to_option_names(text: str) -> str:
     """Replace the library's argument names in a text by this command's options.
 
-    >>> _for_options('if it is fine, allow=["request.cents"].')
+    >>> _to_option_names('if it is fine, allow=["request.cents"].')
     'if it is fine, --allow request.cents.'
-    >>> _for_options('assert_compatible(..., first="caller") checks that order.')
+    >>> _to_option_names('assert_compatible(..., first="caller") checks that order.')
     '--first caller checks that order.'
     """
     text = re.sub(r'allow=\["([^"]+)"\]', r"--allow \1", text)
     text = re.sub(r'assert_compatible\(\.\.\., first="(\w+)"\)', r"--first \1", text)
-    return re.sub(r"^allow names", "--allow names", text)
+    return re.sub(r"^allow has", "--allow has", text)
 
 
 def _change_to_dict(change: Change) -> dict[str, Any]:

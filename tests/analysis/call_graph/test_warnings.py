@@ -95,7 +95,7 @@ def test_without_a_template_there_are_no_timeout_warnings():
     ("arguments", "message"),
     [
         (["--template", "nope.yaml"], "error: nope.yaml: no such file"),
-        (["nowhere"], "error: nowhere: there is no such directory or file"),
+        (["nowhere"], "error: nowhere: no such file or directory"),
         (["--template", "orders/orders_app.py"], "error: orders/orders_app.py:"),
     ],
 )
