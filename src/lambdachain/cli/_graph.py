@@ -16,6 +16,7 @@ from ._code_options import (
     print_unresolved,
     read_project,
     read_template,
+    survey_code,
     template_options,
     unresolved_to_dicts,
 )
@@ -80,10 +81,8 @@ def command(
     callee's timeout that does not fit into its caller's, events for a function that is not idempotent, and types that
     do not match between callers and callees.
     """
-    from lambdachain._analysis.survey.survey import survey_project
-
     project = read_project(code, tests=tests)
-    survey = survey_project(project, environment)
+    survey = survey_code(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
     graph, warnings, unresolved = _analyze(survey, deployments, code)
     if functions_only:
@@ -106,6 +105,7 @@ def _analyze(
     from lambdachain._analysis.call_graph.graph import build_graph
     from lambdachain._analysis.call_graph.type_mismatches import find_type_mismatches
     from lambdachain._analysis.call_graph.warnings import find_warnings
+    from lambdachain._analysis.survey.results import merge_by_site
 
     functions = [function for deployment in deployments for function in deployment.functions]
     names = {function.name: _find_code(function, survey) for function in functions}
@@ -113,15 +113,17 @@ def _analyze(
     timeouts = dict(_find_timeouts(functions, names))
     mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
     warnings = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
-    return graph, warnings, sorted({*survey.unresolved, *unresolved}, key=lambda one: one.location)
+    return graph, warnings, list(merge_by_site([*survey.unresolved, *unresolved]))
 
 
 def _find_code(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
     """Find a deployed function's name in the graph and its code, by its handler's file or else by its name."""
     from lambdachain._analysis.call_graph.graph import function_name
+    from lambdachain._analysis.survey.results import CodeUnit
 
     name = function.handler.rpartition(".")[2]
-    unit = next((unit for unit in survey.units if unit == (function.file, name)), None)
+    found = CodeUnit(function.file, name)
+    unit = found if found in survey.units else None
     # the graph uses the name that contracts have, which a template may not repeat
     known = next((function_name(one.contract.function) for one in survey.handlers if one.unit == unit), function.name)
     return known, unit

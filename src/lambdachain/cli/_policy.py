@@ -22,6 +22,7 @@ from ._code_options import (
     print_unresolved,
     read_project,
     read_template,
+    survey_code,
     template_options,
     unresolved_to_dicts,
 )
@@ -161,9 +162,7 @@ def _check_arn_parts(stack: Stack) -> Stack:
 
 
 def _survey(request: _PolicyRequest, callers: Sequence[str], environment: Mapping[str, str]) -> Survey:
-    from lambdachain._analysis.survey.survey import survey_project
-
-    found = survey_project(request.project, environment)
+    found = survey_code(request.project, environment)
     return found.reachable_from(find_callers(found, callers)) if callers else found
 
 
@@ -254,13 +253,12 @@ def _check_template(
     request: _PolicyRequest, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> ExitStatus:
     from lambdachain._analysis.permissions.required_permissions import Stack
-    from lambdachain._analysis.survey.survey import survey_project
 
     # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
     account_id, region = request.stack.account_id or ANY_ACCOUNT, request.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
     stack = Stack(request.stack.partition, region, account_id)
-    survey = survey_project(request.project, request.environment)
+    survey = survey_code(request.project, request.environment)
     starts = {function.name: _find_entry_points(function, survey) for function in deployment.functions}
     chosen = [
         one for one in deployment.functions if not callers or _is_requested(one, starts[one.name], survey, callers)
@@ -324,12 +322,11 @@ def _find_required_permissions(
     The first try without them is shared by all functions: a survey of the code is slow.
     """
     from lambdachain._analysis.permissions.required_permissions import required_permissions
-    from lambdachain._analysis.survey.survey import survey_project
 
     needs = required_permissions(survey.reachable_from(units), request.resolve)
     if needs.unresolved and function.environment:
         # Values of --env override the template's.
-        with_variables = survey_project(request.project, {**function.environment, **request.environment})
+        with_variables = survey_code(request.project, {**function.environment, **request.environment})
         needs = required_permissions(with_variables.reachable_from(units), request.resolve)
     return needs
 

@@ -23,7 +23,7 @@ class Project:
 
     Attributes:
         modules: The scope of each module, by file.
-        unreadable: The files that could not be parsed.
+        unreadable: The files that could not be read or parsed.
     """
 
     def __init__(self, sources: Iterable[Source]) -> None:
@@ -56,17 +56,21 @@ class Project:
             self._parse(source)
 
     def _parse(self, source: Source) -> None:
+        if source.error:
+            self._add_unreadable(source, 1, source.error)
+            return
         try:
             self.modules[source.file] = module = read_scopes(source)
             _release_statements(module)
         except (SyntaxError, ValueError) as exc:
-            self._add_unreadable(source, getattr(exc, "lineno", None) or 1, str(getattr(exc, "msg", exc)))
+            reason = f"cannot parse the file: {getattr(exc, 'msg', exc)}"
+            self._add_unreadable(source, getattr(exc, "lineno", None) or 1, reason)
         except (RecursionError, MemoryError):  # CPython's parser raises MemoryError for deep nesting, too
-            self._add_unreadable(source, 1, "it is nested too deeply")
+            self._add_unreadable(source, 1, "cannot parse the file: it is nested too deeply")
 
     def _add_unreadable(self, source: Source, line: int, reason: str) -> None:
         location = SourceLocation(source.file, line)
-        self.unreadable.append(UnresolvedCall(location, CodeUnit("", ""), f"cannot parse the file: {reason}"))
+        self.unreadable.append(UnresolvedCall(location, CodeUnit("", ""), reason))
 
     def scopes(self) -> Iterator[Scope]:
         """Yield every scope of every file."""

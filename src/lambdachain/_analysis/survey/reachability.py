@@ -74,9 +74,7 @@ class _Uses(Mapping[CodeUnit, frozenset[CodeUnit]]):
                 yield scope.module.unit
             elif scope.kind == "module":
                 yield from (
-                    one.unit
-                    for one in scope.walk()
-                    if one.kind == "function" and _is_registered(self._evaluator, one)
+                    one.unit for one in scope.walk() if one.kind == "function" and _is_registered(self._evaluator, one)
                 )
 
 

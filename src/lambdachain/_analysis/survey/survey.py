@@ -10,7 +10,7 @@ from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
 from .project import Project
 from .reachability import find_uses
-from .results import CallSite, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall
+from .results import CallSite, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall, merge_by_site
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
@@ -37,7 +37,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     scopes_with_contracts = scopes if project.mentions("lambdachain") else []
     handlers = list(_find_handlers(evaluator, scopes_with_contracts))
     contracts = {*_find_contracts(evaluator, scopes_with_contracts), *(handler.contract for handler in handlers)}
-    unresolved = dict.fromkeys(
+    unresolved = merge_by_site(
         [
             *project.unreadable,
             *(call for call in calls if isinstance(call, UnresolvedCall)),
@@ -48,7 +48,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         tuple(sorted(contracts, key=lambda contract: contract.location)),
         tuple(sorted(handlers, key=lambda handler: handler.location)),
         tuple(sorted((call for call in calls if isinstance(call, CallSite)), key=lambda call: call.location)),
-        tuple(sorted(unresolved, key=lambda one: one.location)),
+        unresolved,
         find_uses(evaluator),
         {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"},
     )
