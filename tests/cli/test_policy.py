@@ -350,3 +350,110 @@ def test_code_that_calls_nothing_needs_nothing(run: Run, write: Write):
 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == "this code calls no functions, so it needs no permissions\n"
+
+
+BASELINE_CODE = {
+    "app.py": """
+        import boto3
+        client = boto3.client("lambda")
+        def handler(event, context):
+            client.invoke(FunctionName="billing")
+            client.invoke(FunctionName=event["name"])
+    """,
+    "template.yaml": """
+        Resources:
+          Caller:
+            Type: AWS::Serverless::Function
+            Properties: {FunctionName: caller, CodeUri: ., Handler: app.handler}
+    """,
+}
+CHECK = ("policy", "--check", "template.yaml", "--baseline", "known.json")
+
+
+def test_known_findings_and_unresolved_calls_do_not_fail_a_check(run: Run, write: Write):
+    """Not when their lines move, either; a new finding fails, and is the only one printed."""
+    directory = write(BASELINE_CODE)
+    assert run("policy", "--check", "template.yaml").returncode == 1
+    written = run(*CHECK, "--write-baseline")
+    assert (written.returncode, written.stdout) == (0, "")
+    assert "note: known.json: 2 findings written" in written.stderr
+
+    code = (directory / "app.py").read_text()
+    (directory / "app.py").write_text(f"# Moved.\n\n{code}")
+    (directory / "template.yaml").write_text(f"# Moved.\n{(directory / 'template.yaml').read_text()}")
+    ran = run(*CHECK)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "note: known.json: 2 findings known" in ran.stderr
+
+    (directory / "app.py").write_text(f"{code}    client.invoke(FunctionName='mail')\n")
+    ran = run(*CHECK)
+    assert (ran.returncode, len(ran.stdout.splitlines())) == (1, 1)
+    assert "mail is called at app.py" in ran.stdout
+
+
+def test_fixed_findings_of_a_baseline_are_counted(run: Run, write: Write):
+    """So that the file does not keep what would hide the same mistake made again."""
+    directory = write(BASELINE_CODE)
+    run(*CHECK, "--write-baseline")
+    (directory / "app.py").write_text("def handler(event, context):\n    pass\n")
+
+    assert "0 findings known, 2 of the file fixed" in run(*CHECK).stderr
+
+
+def test_a_second_finding_of_the_same_kind_is_new(run: Run, write: Write):
+    """A line of the file stands for one finding."""
+    directory = write(BASELINE_CODE)
+    run(*CHECK, "--write-baseline")
+    with (directory / "app.py").open("a") as file:
+        file.write("    client.invoke(FunctionName=event['name'])\n")
+    ran = run(*CHECK)
+
+    assert ran.returncode == 1
+    assert ran.stderr.count("unresolved:") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (None, CHECK, "error: known.json: no such file: create it with --write-baseline"),
+        ("[", CHECK, "error: known.json: not a baseline"),
+        ("[]", CHECK, "error: known.json: not a baseline"),
+        ('{"findings": []}', CHECK, "error: known.json: not a baseline of this version"),
+        ('{"version": 1, "findings": [3]}', CHECK, "error: known.json: not a baseline of this version"),
+        (None, ("policy", "--check", "template.yaml", "--write-baseline"), "error: --write-baseline requires"),
+        (None, ("policy", "--baseline", "known.json"), "error: --baseline requires --check"),
+        (None, ("graph", "--baseline", "known.json"), "error: known.json: no such file"),
+    ],
+)
+def test_an_invalid_baseline_is_one_line(
+    run: Run, write: Write, content: str | None, arguments: tuple[str, ...], message: str
+):
+    """With what to do."""
+    directory = write(BASELINE_CODE)
+    if content is not None:
+        (directory / "known.json").write_text(content)
+    ran = run(*arguments)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(message)
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_known_warnings_of_a_graph_do_not_fail(run: Run, write: Write):
+    """A cycle that is known; the picture has it nevertheless."""
+    write(
+        {
+            "app.py": """
+                from lambdachain import Contract, LambdaClient, remote
+                ping = Contract("ping", request=int, response=int)
+                @remote(ping)
+                def handler(n):
+                    return LambdaClient().call(ping, n)
+            """
+        }
+    )
+    assert run("graph", "--check").returncode == 1
+    assert run("graph", "--check", "--baseline", "known.json", "--write-baseline").returncode == 0
+    ran = run("graph", "--check", "--baseline", "known.json")
+
+    assert (ran.returncode, "cycle" in ran.stderr) == (0, False)

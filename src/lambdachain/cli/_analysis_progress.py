@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from time import monotonic
 from typing import Final, TextIO
@@ -16,13 +16,14 @@ _ERASE_LINE: Final = "\r\x1b[K"
 
 
 @contextmanager
-def show_progress(text: str, stream: TextIO | None = None, delay: float = DELAY) -> Iterator[None]:
+def show_progress(text: str, stream: TextIO | None = None, delay: float = DELAY) -> Generator[None, None, None]:
     """Show *text* and the seconds since the start while the body runs, from *delay* seconds on.
 
     Nothing is shown if the stream, by default standard error, is not a terminal. The line is erased at the end.
     """
-    stream = stream or sys.stderr
-    if not stream.isatty():
+    stream = sys.stderr if stream is None else stream
+    # A program without a console, such as pythonw, has no standard error.
+    if stream is None or not stream.isatty():
         yield
         return
     done = threading.Event()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._baseline import Baseline, baseline_options, unresolved_to_line, warning_to_line
 from ._code_options import (
     code_options,
     print_json,
@@ -58,6 +59,7 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 @template_options
 @click.option("--functions-only", is_flag=True, help="Leave out calls by code that belongs to no function.")
 @click.option("--check", is_flag=True, help="Print only warnings, and exit with status 1 if there is one.")
+@baseline_options
 @AS_JSON
 def command(
     *,
@@ -70,6 +72,8 @@ def command(
     parameters: dict[str, str],
     functions_only: bool,
     check: bool,
+    baseline: Path | None,
+    write_baseline: bool,
     as_json: bool,
 ) -> None:
     """Draw the call graph, and warn of cycles and timeouts that do not fit.
@@ -81,10 +85,15 @@ def command(
     callee's timeout that does not fit into its caller's, events for a function that is not idempotent, and types that
     do not match between callers and callees.
     """
+    known = Baseline(baseline, is_written=write_baseline)
     project = read_project(code, tests=tests)
     survey = survey_code(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
     graph, warnings, unresolved = _analyze(survey, deployments, code)
+    warnings = known.select_new(warnings, warning_to_line)
+    unresolved = known.select_new(unresolved, unresolved_to_line)
+    if note := known.save():
+        echo(f"note: {note}", file=sys.stderr)
     if functions_only:
         graph = graph.functions_only()
     if as_json:

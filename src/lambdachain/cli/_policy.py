@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._baseline import Baseline, baseline_options, issue_to_line, unresolved_to_line
 from ._code_options import (
     ANY_ACCOUNT,
     ANY_REGION,
@@ -56,6 +57,7 @@ class _PolicyRequest:
     stack: Stack
     output_format: str
     as_json: bool
+    baseline: Baseline
 
 
 @click.command(
@@ -99,6 +101,7 @@ class _PolicyRequest:
     help="Compare the calls with the permissions that this template grants.",
 )
 @template_options
+@baseline_options
 @click.option("--callee", metavar="FUNCTION", help="Print this function's resource-based policy: who may call it.")
 @click.option("--principal", help="With --callee: caller's account, role ARN, or service such as s3.amazonaws.com.")
 @click.option("--organization", metavar="o-...", help="With --callee: organization of the caller's account.")
@@ -119,6 +122,8 @@ def command(
     template: Path | None,
     stage: str | None,
     parameters: dict[str, str],
+    baseline: Path | None,
+    write_baseline: bool,
     callee: str | None,
     as_json: bool,
     **caller: str | None,
@@ -134,6 +139,9 @@ def command(
 
     if (callee is not None) != any(caller.values()):
         raise InputError("--callee requires --principal or --organization, and these require --callee")
+    if template is None and (baseline is not None or write_baseline):
+        raise InputError("--baseline requires --check: it has the findings of a check")
+    known = Baseline(baseline, is_written=write_baseline)
     # Only these need a region now. The other formats refer to the region of the stack, which may be deployed elsewhere.
     if output_format == "iam" or template is not None:
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -142,7 +150,7 @@ def command(
         _print_resource_policy(callee, stack, parse_resolver(resolve), output_format, as_json=as_json, **caller)
         return
     project = read_project(code, tests=tests)
-    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json)
+    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json, known)
     if template is not None:
         sys.exit(_check_template(request, template, stage, parameters, callers))
     sys.exit(_print_policy(request, callers))
@@ -285,7 +293,10 @@ def _check_template(
             reason = f"not checked: the code of {function.name} is not among the files read"
             echo(f"note: {function.location}: {reason}", file=sys.stderr)
     # Several functions may reach the same code: report an unresolved call once.
-    undecided = list(dict.fromkeys(undecided))
+    undecided = request.baseline.select_new(dict.fromkeys(undecided), unresolved_to_line)
+    found = request.baseline.select_new(found, issue_to_line)
+    if note := request.baseline.save():
+        echo(f"note: {note}", file=sys.stderr)
     checked = sum(function.name in needs for function in chosen)
     _print_findings(
         found,

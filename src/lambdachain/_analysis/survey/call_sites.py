@@ -54,7 +54,7 @@ def find_calls(evaluator: Evaluator, scopes: Sequence[Scope]) -> list[CallSite |
     """Return the calls of functions in some scopes, each once."""
     has_clients = evaluator.project.mentions("lambdachain")
     scopes_with_clients = scopes if has_clients else ()
-    methods = MODE_BY_METHOD if has_clients else {}
+    methods: Mapping[str, CallMode] = MODE_BY_METHOD if has_clients else {}
     finder = _CallFinder(evaluator, _find_common_resolution(evaluator, scopes_with_clients), methods)
     direct = [found for scope in scopes for call in scope.calls for found in finder.find_in_call(call, scope)]
     stored = [found for scope in scopes_with_clients for found in finder.find_stored_methods(scope)]

@@ -18,7 +18,7 @@ class _Cycle:
     """Provisional results that depend on the same running computation: the one at depth *lowest*."""
 
     lowest: float
-    keys: list[Hashable] = field(default_factory=list)
+    keys: list[Hashable] = field(default_factory=list[Hashable])
 
 
 class RecursiveMemo(Generic[T]):
