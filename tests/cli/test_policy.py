@@ -417,7 +417,7 @@ def test_a_second_finding_of_the_same_kind_is_new(run: Run, write: Write):
     [
         (None, CHECK, "error: known.json: no such file: create it with --write-baseline"),
         ("[", CHECK, "error: known.json: not a baseline"),
-        ("[]", CHECK, "error: known.json: not a baseline"),
+        ("[]", CHECK, "error: known.json: not a baseline of this version"),
         ('{"findings": []}', CHECK, "error: known.json: not a baseline of this version"),
         ('{"version": 1, "findings": [3]}', CHECK, "error: known.json: not a baseline of this version"),
         (None, ("policy", "--check", "template.yaml", "--write-baseline"), "error: --write-baseline requires"),

@@ -9,11 +9,13 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
+
+from lambdachain._core.type_guards import is_list, is_mapping
 
 from ._exit_status import InputError
 from ._target_options import combine_options
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _VERSION: Final = 1
-_LINE_NUMBER: Final = re.compile(r"(?<=\.(?:py|js|ts))(:\d+)+\b|(?<=\.(?:yml))(:\d+)+\b|(?<=\.(?:yaml|json))(:\d+)+\b")
+_LINE_NUMBER: Final = re.compile(r"(\.(?:py|ya?ml|json|template))(?::\d+)+\b")
 # Where a call is, and what else is called: a finding stays the same when calls move or are added.
 _CHANGING: Final = re.compile(r" at [^,]+(?=, but )|: the code calls .*$")
 
@@ -98,19 +100,19 @@ def _count(number: int) -> str:
     return f"{number} finding{'' if number == 1 else 's'}"
 
 
-def _read_lines(path: Path) -> Sequence[str]:
+def _read_lines(path: Path) -> list[str]:
     try:
         content: Any = json.loads(path.read_text(encoding="utf-8"))
-        lines = content["findings"]
     except FileNotFoundError:
         raise InputError(f"{path}: no such file: create it with --write-baseline") from None
     except OSError as exc:
         raise InputError(f"{path}: cannot be read: {exc.strerror}") from None
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, RecursionError):
         raise InputError(f"{path}: not a baseline: create it with --write-baseline") from None
-    if content.get("version") != _VERSION or not all(isinstance(line, str) for line in lines):
+    lines = content.get("findings") if is_mapping(content) and content.get("version") == _VERSION else None
+    if not is_list(lines) or not all(isinstance(line, str) for line in lines):
         raise InputError(f"{path}: not a baseline of this version: create it with --write-baseline")
-    return lines
+    return list(map(str, lines))
 
 
 def issue_to_line(issue: PolicyIssue) -> str:
@@ -125,12 +127,13 @@ def warning_to_line(warning: GraphWarning) -> str:
 
 def unresolved_to_line(unresolved: UnresolvedCall | Diagnostic) -> str:
     """Return the line of a call that cannot be resolved: its source and the code that it is in, not the reason."""
-    why: str | None = getattr(unresolved, "why", None)
-    if why is None:
-        return _without_changing(f"unresolved: {unresolved}")
-    unit = getattr(unresolved, "unit")  # noqa: B009 - of the one type, not of the other
-    return f"unresolved: {unresolved.location.file}: {unit.name}: {why.partition(': ')[0]}"
+    from lambdachain._analysis.survey.results import UnresolvedCall
+
+    if isinstance(unresolved, UnresolvedCall):
+        subject = unresolved.why.partition(": ")[0]
+        return f"unresolved: {unresolved.location.file}: {unresolved.unit.name}: {subject}"
+    return _without_changing(f"unresolved: {unresolved}")
 
 
 def _without_changing(line: str) -> str:
-    return _LINE_NUMBER.sub("", _CHANGING.sub("", line))
+    return _LINE_NUMBER.sub(r"\1", _CHANGING.sub("", line))
