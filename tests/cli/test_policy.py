@@ -350,3 +350,247 @@ def test_code_that_calls_nothing_needs_nothing(run: Run, write: Write):
 
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == "this code calls no functions, so it needs no permissions\n"
+
+
+BASELINE_CODE = {
+    "app.py": """
+        import boto3
+        client = boto3.client("lambda")
+        def handler(event, context):
+            client.invoke(FunctionName="billing")
+            client.invoke(FunctionName=event["name"])
+    """,
+    "template.yaml": """
+        Resources:
+          Caller:
+            Type: AWS::Serverless::Function
+            Properties: {FunctionName: caller, CodeUri: ., Handler: app.handler}
+    """,
+}
+CHECK = ("policy", "--check", "template.yaml", "--baseline", "known.json")
+
+
+def test_known_findings_and_unresolved_calls_do_not_fail_a_check(run: Run, write: Write):
+    """Not when their lines move, either; a new finding fails, and is the only one printed."""
+    directory = write(BASELINE_CODE)
+    assert run("policy", "--check", "template.yaml").returncode == 1
+    written = run(*CHECK, "--write-baseline")
+    assert (written.returncode, written.stdout) == (0, "")
+    assert "note: known.json: 2 findings written" in written.stderr
+
+    code = (directory / "app.py").read_text()
+    (directory / "app.py").write_text(f"# Moved.\n\n{code}")
+    (directory / "template.yaml").write_text(f"# Moved.\n{(directory / 'template.yaml').read_text()}")
+    ran = run(*CHECK)
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "note: known.json: 2 findings known" in ran.stderr
+
+    (directory / "app.py").write_text(f"{code}    client.invoke(FunctionName='mail')\n")
+    ran = run(*CHECK)
+    assert (ran.returncode, len(ran.stdout.splitlines())) == (1, 1)
+    assert "mail is called at app.py" in ran.stdout
+
+
+def test_fixed_findings_of_a_baseline_are_counted(run: Run, write: Write):
+    """So that the file does not keep what would hide the same mistake made again."""
+    directory = write(BASELINE_CODE)
+    run(*CHECK, "--write-baseline")
+    (directory / "app.py").write_text("def handler(event, context):\n    pass\n")
+
+    assert "0 findings known, 2 of the file fixed" in run(*CHECK).stderr
+
+
+def test_a_second_finding_of_the_same_kind_is_new(run: Run, write: Write):
+    """A line of the file stands for one finding."""
+    directory = write(BASELINE_CODE)
+    run(*CHECK, "--write-baseline")
+    with (directory / "app.py").open("a") as file:
+        file.write("    client.invoke(FunctionName=event['name'])\n")
+    ran = run(*CHECK)
+
+    assert ran.returncode == 1
+    assert ran.stderr.count("unresolved:") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "message"),
+    [
+        (None, CHECK, "error: known.json: no such file: create it with --write-baseline"),
+        ("[", CHECK, "error: known.json: not a baseline"),
+        ("[]", CHECK, "error: known.json: not a baseline of this version"),
+        ('{"findings": []}', CHECK, "error: known.json: not a baseline of this version"),
+        ('{"version": 1, "findings": [3]}', CHECK, "error: known.json: not a baseline of this version"),
+        (None, ("policy", "--check", "template.yaml", "--write-baseline"), "error: --write-baseline requires"),
+        (None, ("policy", "--baseline", "known.json"), "error: --baseline requires --check"),
+        (None, ("graph", "--baseline", "known.json"), "error: known.json: no such file"),
+    ],
+)
+def test_an_invalid_baseline_is_one_line(
+    run: Run, write: Write, content: str | None, arguments: tuple[str, ...], message: str
+):
+    """With what to do."""
+    directory = write(BASELINE_CODE)
+    if content is not None:
+        (directory / "known.json").write_text(content)
+    ran = run(*arguments)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(message)
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_known_warnings_of_a_graph_do_not_fail(run: Run, write: Write):
+    """A cycle that is known; the picture has it nevertheless."""
+    write(
+        {
+            "app.py": """
+                from lambdachain import Contract, LambdaClient, remote
+                ping = Contract("ping", request=int, response=int)
+                @remote(ping)
+                def handler(n):
+                    return LambdaClient().call(ping, n)
+            """
+        }
+    )
+    assert run("graph", "--check").returncode == 1
+    assert run("graph", "--check", "--baseline", "known.json", "--write-baseline").returncode == 0
+    ran = run("graph", "--check", "--baseline", "known.json")
+
+    assert (ran.returncode, "cycle" in ran.stderr) == (0, False)
+
+
+GRANT_CODE = {
+    "app.py": """
+        import boto3
+        def handler(event, context):
+            boto3.client("lambda").invoke(FunctionName="billing")
+    """
+}
+FUNCTIONS = """
+    Conditions:
+      Never: {{"Fn::Equals": [a, b]}}
+    Resources:
+      Billing:
+        Type: AWS::Serverless::Function
+        Properties: {{FunctionName: billing, CodeUri: billing, Handler: app.handler}}
+      Caller:
+        Type: AWS::Serverless::Function
+        Properties: {{FunctionName: caller, CodeUri: ., Handler: app.handler{role}}}
+      CallerOwnRole:
+        Type: AWS::IAM::Role
+        Properties: {{RoleName: caller-role, AssumeRolePolicyDocument: {{}}}}
+{resources}
+"""
+DOCUMENT = """
+          PolicyDocument:
+            Statement:
+              - {Effect: Allow, Action: "lambda:InvokeFunction", Resource: !GetAtt Billing.Arn}
+"""
+OWN_ROLE = ", Role: !GetAtt CallerOwnRole.Arn"
+
+
+@pytest.mark.parametrize(
+    ("resource_type", "names", "role"),
+    [
+        ("AWS::IAM::RolePolicy", "RoleName: !Ref CallerOwnRole", OWN_ROLE),
+        ("AWS::IAM::RolePolicy", "RoleName: caller-role", OWN_ROLE),
+        ("AWS::IAM::RolePolicy", "RoleName: !Ref CallerRole", ""),
+        ("AWS::IAM::ManagedPolicy", "Roles: [!Ref CallerOwnRole]", OWN_ROLE),
+        ("AWS::IAM::ManagedPolicy", "Roles: [caller-role]", OWN_ROLE),
+        ("AWS::IAM::Policy", "Roles: [!Sub '${CallerOwnRole}']", OWN_ROLE),
+        ("AWS::IAM::Policy", "Roles: [!Ref CallerRole]", ""),
+    ],
+)
+def test_policies_that_name_a_role_grant_it(run: Run, write: Write, resource_type: str, names: str, role: str):
+    """By the role's logical id, by its name, and by the id of the role that SAM makes for a function."""
+    resources = f"""
+      Allowed:
+        Type: {resource_type}
+        Properties:
+          {names}
+{DOCUMENT}"""
+    write({**GRANT_CODE, "template.yaml": FUNCTIONS.format(role=role, resources=resources)})
+    ran = run("policy", ".", "--check", "template.yaml")
+
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+
+
+def test_a_policy_of_another_role_grants_nothing(run: Run, write: Write):
+    """Nor does one whose condition is false."""
+    resources = f"""
+      Other: {{Type: AWS::IAM::Role, Properties: {{AssumeRolePolicyDocument: {{}}}}}}
+      ForOther:
+        Type: AWS::IAM::RolePolicy
+        Properties:
+          RoleName: !Ref Other
+{DOCUMENT}
+      NotDeployed:
+        Type: AWS::IAM::RolePolicy
+        Condition: Never
+        Properties:
+          RoleName: !Ref CallerOwnRole
+{DOCUMENT}"""
+    write({**GRANT_CODE, "template.yaml": FUNCTIONS.format(role=OWN_ROLE, resources=resources)})
+
+    assert [line.split(": ")[1] for line in lines(run("policy", ".", "--check", "template.yaml"))] == ["missing"]
+
+
+def test_what_cdk_grants_is_a_grant(run: Run, write: Write):
+    """``billing.grant_invoke(caller)``: the function and, always, all of its versions."""
+    resources = """
+      CallerServiceRoleDefaultPolicy:
+        Type: AWS::IAM::Policy
+        Properties:
+          PolicyName: CallerServiceRoleDefaultPolicy
+          Roles: [{Ref: CallerOwnRole}]
+          PolicyDocument:
+            Version: "2012-10-17"
+            Statement:
+              - Action: lambda:InvokeFunction
+                Effect: Allow
+                Resource:
+                  - {"Fn::GetAtt": [Billing, Arn]}
+                  - {"Fn::Join": ["", [{"Fn::GetAtt": [Billing, Arn]}, ":*"]]}
+"""
+    write({**GRANT_CODE, "template.yaml": FUNCTIONS.format(role=OWN_ROLE, resources=resources)})
+    ran = run("policy", ".", "--check", "template.yaml")
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+
+    # It is unused, and wide, if the function is not called.
+    write({"app.py": "def handler(event, context):\n    pass\n"})
+    ran = run("policy", ".", "--check", "template.yaml")
+    assert [line.split(": ")[1] for line in lines(ran)] == ["unused", "wildcard"]
+
+
+def test_connectors_grant_calls_of_functions_only(run: Run, write: Write):
+    """A connector to a table allows no calls; one to a function elsewhere names its ARN."""
+    resources = """
+      Table: {Type: AWS::Serverless::SimpleTable}
+      ToTable:
+        Type: AWS::Serverless::Connector
+        Properties: {Source: {Id: Caller}, Destination: {Id: Table}, Permissions: [Read, Write]}
+      ToBilling:
+        Type: AWS::Serverless::Connector
+        Properties:
+          Source: {Id: Caller}
+          Destination:
+            - Type: AWS::Lambda::Function
+              Arn: !Sub arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:billing
+          Permissions: [Write]
+"""
+    write({**GRANT_CODE, "template.yaml": FUNCTIONS.format(role="", resources=resources)})
+    ran = run("policy", ".", "--check", "template.yaml")
+
+    assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
+
+
+def test_a_function_whose_condition_is_false_is_not_checked(run: Run, write: Write):
+    """It is not deployed, so nothing is missing."""
+    template = FUNCTIONS.format(role="", resources="").replace(
+        "Caller:\n        Type", "Caller:\n        Condition: Never\n        Type"
+    )
+    write({**GRANT_CODE, "template.yaml": template, "billing/app.py": "def handler(event, context):\n    pass\n"})
+    ran = run("policy", ".", "--check", "template.yaml")
+
+    assert (ran.returncode, ran.stdout) == (0, "")
+    assert "1 function checked" in ran.stderr

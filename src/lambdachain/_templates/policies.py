@@ -12,7 +12,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Path
 from .intrinsics import NO_VALUE
-from .properties import SAM_FUNCTION, find_referenced_id, is_intrinsic, logical_ids, resource_type
+from .properties import FUNCTION_TYPES, SAM_FUNCTION, find_referenced_id, is_intrinsic, logical_ids, resource_type
 from .sam_resources import generated_role
 from .template import Template
 
@@ -63,6 +63,8 @@ class PolicyReader:
         # SAM makes a role of the function's own policies, and the connectors add to that.
         yield from self._read_policies((*own, "Policies"))
         yield from self._read_connectors(logical_id)
+        # Policies that are resources may name that role, by the logical id that SAM gives it.
+        yield from self._read_attached(f"{logical_id}Role")
 
     def _locate(self, path: Path) -> tuple[Any, Path]:
         """Return what is at *path* with its conditions decided; one that cannot be is reported, as nothing."""
@@ -99,8 +101,36 @@ class PolicyReader:
         """Yield what policies that are resources of their own grant a role of the template."""
         for logical_id in logical_ids(self._document, "AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
             path = ("Resources", logical_id, "Properties")
-            if any(_is_role(one, role) for one, _ in self._items((*path, "Roles"))) and self._is_deployed(logical_id):
+            if any(self._is_role(one, place, role) for one, place in self._items((*path, "Roles"))) and (
+                self._is_deployed(logical_id)
+            ):
                 yield from self._read_statements((*path, "PolicyDocument", "Statement"))
+        # The same for one role, which CloudFormation added later.
+        for logical_id in logical_ids(self._document, "AWS::IAM::RolePolicy"):
+            path = ("Resources", logical_id, "Properties")
+            name = self._document.get(*path, "RoleName")
+            if self._is_role(name, (*path, "RoleName"), role) and self._is_deployed(logical_id):
+                yield from self._read_statements((*path, "PolicyDocument", "Statement"))
+
+    def _is_role(self, tree: Any, path: Path, role: str) -> bool:
+        """Check whether a policy's reference to a role, by its logical id or its name, means *role*."""
+        referenced = find_referenced_id(tree)
+        if role in (referenced, tree):
+            return True
+        if tree is None or (referenced is not None and self._document.get("Parameters", referenced) is None):
+            return False  # a reference to another role
+        try:
+            return bool(self._values.resolve(tree, path) == self._values.resource_name(role))
+        except TemplateError as exc:
+            # Most policies are about tables and queues, and whose they are need not be known.
+            if self._may_concern_calls(path):
+                self.diagnostics.append(exc.to_diagnostic(fatal=False))
+            return False
+
+    def _may_concern_calls(self, path: Path) -> bool:
+        """Check whether the policy that *path* is in mentions actions of Lambda, or all actions."""
+        text = str(self._document.get(*path[:3], "PolicyDocument")).lower()
+        return "lambda:" in text or "'*'" in text
 
     def _is_deployed(self, logical_id: str) -> bool:
         try:
@@ -174,12 +204,24 @@ class PolicyReader:
         properties = connector.get("Properties") if is_mapping(connector) else None
         if not is_mapping(properties):
             return
+        if "Write" not in (properties.get("Permissions") or ()):
+            return
         destinations = properties.get("Destination")
-        for one in destinations if is_list(destinations) else [destinations]:
-            target = one.get("Id") if is_mapping(one) else None
-            if target and "Write" in (properties.get("Permissions") or ()):
-                arn = str(self._values.aws_location.arn(self._values.resource_name(str(target))))
-                yield Grant((ACTION,), arn, self._position(path), "connector")
+        place = (*path, "Properties", "Destination")
+        for index, one in enumerate(destinations if is_list(destinations) else [destinations]):
+            if is_mapping(one):
+                arn = self._get_function_arn(one, (*place, index) if is_list(destinations) else place)
+                yield from () if arn is None else (Grant((ACTION,), arn, self._position(path), "connector"),)
+
+    def _get_function_arn(self, destination: Mapping[str, Any], path: Path) -> str | None:
+        """Return the ARN of a connector's destination; ``None`` if it is not a function but a table, for example."""
+        target = destination.get("Id")
+        if target is not None:
+            is_function = resource_type(self._document, str(target)) in FUNCTION_TYPES
+            return str(self._values.aws_location.arn(self._values.resource_name(str(target)))) if is_function else None
+        # A function that is not in this template.
+        is_function = destination.get("Type") in FUNCTION_TYPES and "Arn" in destination
+        return str(self._values.resolve(destination["Arn"], (*path, "Arn"))) if is_function else None
 
     def _read_managed_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
         referenced = find_referenced_id(policy)
@@ -241,7 +283,3 @@ class PolicyReader:
 
 def _to_actions(value: Any) -> tuple[str, ...]:
     return tuple(map(str, value)) if is_list(value) else () if value is None else (str(value),)
-
-
-def _is_role(tree: Any, role: str) -> bool:
-    return role in (find_referenced_id(tree), tree)

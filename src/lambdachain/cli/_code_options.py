@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,6 +12,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from lambdachain._core.escaping import printable
+
+from ._analysis_progress import show_progress
 from ._exit_status import InputError, echo
 from ._target_options import combine_options, parse_pairs
 
@@ -24,6 +28,7 @@ if TYPE_CHECKING:
 # Stand in for the account and region of a template's values while --account-id and --region do not name them.
 ANY_ACCOUNT: Final = "123456789012"
 ANY_REGION: Final = "us-east-1"
+_MAX_LISTED: Final = 3
 
 
 PYTHON: Final = click.option(
@@ -83,15 +88,36 @@ def read_project(code: Iterable[Path], *, tests: bool, python: Path | None) -> P
     for base in bases:
         if not base.exists():
             raise InputError(f"{base}: no such file or directory")
-    sources = list(read_sources(bases, tests=tests))
-    if not sources:
-        raise InputError(f"{', '.join(map(str, bases))}: no Python files found")
     directories = get_search_path() if python is None else find_site_directories(python)
     if not directories:
         raise InputError(
             f"--python {python}: no installed packages found: pass a virtual environment, or its bin/python"
         )
-    return Project(sources, InstalledPackages(directories))
+    skipped: list[Path] = []
+    with show_progress("Reading code"):
+        sources = list(read_sources(bases, tests=tests, on_vendored=skipped.append))
+        project = Project(sources, InstalledPackages(directories))
+    if skipped:
+        echo(f"note: not searched, because others wrote it: {_format_paths(skipped)}", file=sys.stderr)
+    if not sources:
+        raise InputError(f"{', '.join(map(str, bases))}: no Python files found")
+    return project
+
+
+def survey_code(project: Project, environment: Mapping[str, str]) -> Survey:
+    """Survey a project, with the time that it takes shown on a terminal."""
+    from lambdachain._analysis.survey.survey import survey_project
+
+    with show_progress(f"Analyzing {len(project.modules):,} files"):
+        return survey_project(project, environment)
+
+
+def _format_paths(paths: Sequence[Path]) -> str:
+    """Return the first paths and the number of the others, for one line."""
+    listed = [printable(os.path.relpath(path)) for path in paths[:_MAX_LISTED]]
+    if len(paths) > _MAX_LISTED:
+        listed.append(f"and {len(paths) - _MAX_LISTED} more")
+    return ", ".join(listed)
 
 
 def find_callers(survey: Survey, callers: Iterable[str]) -> list[CodeUnit]:
@@ -161,8 +187,6 @@ def read_template(
     Raises:
         InputError: It cannot be read, or a package that reads it is not installed.
     """
-    import os
-
     if find_spec("yaml") is None:
         raise InputError("reading a template needs PyYAML: pip install 'lambdachain[cli]'")
     # Imported after the check above: reading templates needs PyYAML.

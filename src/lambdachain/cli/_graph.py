@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._baseline import Baseline, baseline_options, unresolved_to_line, warning_to_line
 from ._code_options import (
     code_options,
     print_json,
     print_unresolved,
     read_project,
     read_template,
+    survey_code,
     template_options,
     unresolved_to_dicts,
 )
@@ -57,6 +59,7 @@ _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 @template_options
 @click.option("--functions-only", is_flag=True, help="Leave out calls by code that belongs to no function.")
 @click.option("--check", is_flag=True, help="Print only warnings, and exit with status 1 if there is one.")
+@baseline_options
 @AS_JSON
 def command(
     *,
@@ -70,6 +73,8 @@ def command(
     parameters: dict[str, str],
     functions_only: bool,
     check: bool,
+    baseline: Path | None,
+    write_baseline: bool,
     as_json: bool,
 ) -> None:
     """Draw the call graph, and warn about cycles and conflicting timeouts.
@@ -81,12 +86,15 @@ def command(
     callee whose timeout is not shorter than its caller's, events for a function that is not idempotent, and types that
     do not match between callers and callees.
     """
-    from lambdachain._analysis.survey.survey import survey_project
-
+    known = Baseline(baseline, is_written=write_baseline)
     project = read_project(code, tests=tests, python=python)
-    survey = survey_project(project, environment)
+    survey = survey_code(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
     graph, warnings, unresolved = _analyze(survey, environment, deployments, code)
+    warnings = known.select_new(warnings, warning_to_line)
+    unresolved = known.select_new(unresolved, unresolved_to_line)
+    if note := known.save():
+        echo(f"note: {note}", file=sys.stderr)
     if functions_only:
         graph = graph.functions_only()
     if as_json:
@@ -108,7 +116,13 @@ def _analyze(
     from lambdachain._analysis.call_graph.type_mismatches import find_type_mismatches
     from lambdachain._analysis.call_graph.warnings import find_warnings
     from lambdachain._analysis.survey.environment import OWN_NAME
-    from lambdachain._analysis.survey.results import CallMode, CallSite, UnresolvedCall, explain_undecided
+    from lambdachain._analysis.survey.results import (
+        CallMode,
+        CallSite,
+        UnresolvedCall,
+        explain_undecided,
+        merge_by_site,
+    )
 
     functions = [function for deployment in deployments for function in deployment.functions]
     names = {function.name: _find_code(function, survey) for function in functions}
@@ -137,15 +151,17 @@ def _analyze(
         for call in edge.calls
         if edge.mode is CallMode.UNDECIDED and isinstance(call, CallSite)
     )
-    return graph, warnings, sorted({*whole, *left, *undecided, *unresolved}, key=lambda one: one.location)
+    return graph, warnings, list(merge_by_site([*whole, *left, *undecided, *unresolved]))
 
 
 def _find_code(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
     """Find a deployed function's name in the graph and its code, by its handler's file or else by its name."""
     from lambdachain._analysis.call_graph.graph import function_name
+    from lambdachain._analysis.survey.results import CodeUnit
 
     name = function.handler.rpartition(".")[2]
-    unit = next((unit for unit in survey.units if unit == (function.file, name)), None)
+    found = CodeUnit(function.file, name)
+    unit = found if found in survey.units else None
     # the graph uses the name that contracts have, which a template may not repeat
     known = next((function_name(one.contract.function) for one in survey.handlers if one.unit == unit), function.name)
     return known, unit

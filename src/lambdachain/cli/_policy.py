@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from ._baseline import Baseline, baseline_options, issue_to_line, unresolved_to_line
 from ._code_options import (
     ANY_ACCOUNT,
     ANY_REGION,
@@ -24,6 +25,7 @@ from ._code_options import (
     print_unresolved,
     read_project,
     read_template,
+    survey_code,
     template_options,
     unresolved_to_dicts,
 )
@@ -57,6 +59,7 @@ class _PolicyRequest:
     stack: Stack
     output_format: str
     as_json: bool
+    baseline: Baseline
 
 
 @click.command(
@@ -100,6 +103,7 @@ class _PolicyRequest:
     help="Compare the calls with the permissions that this template grants.",
 )
 @template_options
+@baseline_options
 @click.option("--callee", metavar="FUNCTION", help="Print this function's resource-based policy: who may call it.")
 @click.option("--principal", help="With --callee: caller's account, role ARN, or service such as s3.amazonaws.com.")
 @click.option("--organization", metavar="o-...", help="With --callee: organization of the caller's account.")
@@ -121,6 +125,8 @@ def command(
     template: Path | None,
     stage: str | None,
     parameters: dict[str, str],
+    baseline: Path | None,
+    write_baseline: bool,
     callee: str | None,
     as_json: bool,
     **caller: str | None,
@@ -136,6 +142,9 @@ def command(
 
     if (callee is not None) != any(caller.values()):
         raise InputError("--callee requires --principal or --organization, and these require --callee")
+    if template is None and (baseline is not None or write_baseline):
+        raise InputError("--baseline requires --check: it has the findings of a check")
+    known = Baseline(baseline, is_written=write_baseline)
     # Only these need a region now. The other formats refer to the region of the stack, which may be deployed elsewhere.
     if output_format == "iam" or template is not None:
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
@@ -144,7 +153,7 @@ def command(
         _print_resource_policy(callee, stack, parse_resolver(resolve), output_format, as_json=as_json, **caller)
         return
     project = read_project(code, tests=tests, python=python)
-    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json)
+    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json, known)
     if template is not None:
         sys.exit(_check_template(request, template, stage, parameters, callers))
     sys.exit(_print_policy(request, callers))
@@ -164,9 +173,7 @@ def _check_arn_parts(stack: Stack) -> Stack:
 
 
 def _survey(request: _PolicyRequest, callers: Sequence[str], environment: Mapping[str, str]) -> Survey:
-    from lambdachain._analysis.survey.survey import survey_project
-
-    found = survey_project(request.project, environment)
+    found = survey_code(request.project, environment)
     return found.reachable_from(find_callers(found, callers)) if callers else found
 
 
@@ -261,13 +268,12 @@ def _check_template(
     request: _PolicyRequest, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> ExitStatus:
     from lambdachain._analysis.permissions.required_permissions import Stack, find_required_permissions
-    from lambdachain._analysis.survey.survey import survey_project
 
     # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
     account_id, region = request.stack.account_id or ANY_ACCOUNT, request.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
     stack = Stack(request.stack.partition, region, account_id)
-    survey = survey_project(request.project, request.environment)
+    survey = survey_code(request.project, request.environment)
     starts = {function.name: find_entry_points(function, survey) for function in deployment.functions}
     chosen = [
         one for one in deployment.functions if not callers or _is_requested(one, starts[one.name], survey, callers)
@@ -296,7 +302,10 @@ def _check_template(
             reason = f"not checked: the code of {function.name} is not among the files read"
             echo(f"note: {function.location}: {reason}", file=sys.stderr)
     # Several functions may reach the same code: report an unresolved call once.
-    undecided = list(dict.fromkeys(undecided))
+    undecided = request.baseline.select_new(dict.fromkeys(undecided), unresolved_to_line)
+    found = request.baseline.select_new(found, issue_to_line)
+    if note := request.baseline.save():
+        echo(f"note: {note}", file=sys.stderr)
     checked = sum(function.name in needs for function in chosen)
     _print_findings(
         found,

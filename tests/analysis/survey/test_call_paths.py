@@ -189,3 +189,44 @@ def test_a_method_of_an_unresolved_object_runs_where_its_class_is_imported(surve
 
     assert get_called(found, "handler", "other.py") == []
     assert get_called(found, "handler") != []
+
+
+HIERARCHY = """
+import library
+from invoker import call
+
+class Other(library.Thing):
+    def __init__(self, name): call(name)
+    def setup(self): call("other")
+
+class Item(library.Thing):
+    def __init__(self): super().__init__("text")
+    def setup(self): super().setup()
+"""
+
+
+def test_super_of_a_library_class_runs_no_other_class(survey_code):
+    """It would be each ``__init__`` of the code, and most classes of a large code base have one."""
+    text = HIERARCHY + "def handler(event, context): Item().setup()\n"
+    found = survey_code({"invoker.py": INVOKER, "app.py": text})
+
+    assert get_called(found, "handler") == []
+    assert CodeUnit("app.py", "Other.setup") not in found.reachable_units(CodeUnit("app.py", "handler"))
+
+
+@pytest.mark.parametrize("bases", ["Item, Mixin", "Item, Inner"])
+def test_super_runs_what_multiple_inheritance_puts_in_between(survey_code, bases: str):
+    """The next class after ``Item`` depends on the class of the object."""
+    mixin = "class Mixin:\n    def setup(self): call('mixin')\nclass Inner(Mixin): pass\n"
+    text = f"{HIERARCHY}{mixin}class Mixed({bases}): pass\ndef handler(event, context): Mixed().setup()\n"
+    found = survey_code({"invoker.py": INVOKER, "app.py": text})
+
+    assert get_called(found, "handler") == [("call", "mixin")]
+
+
+def test_super_of_an_unresolved_class_may_run_any_method_of_that_name(survey_code):
+    """The base may be any class of the code."""
+    text = f"{HIERARCHY}def make(base):\n  class New(base):\n    def setup(self): super().setup()\n  return New\n"
+    found = survey_code({"invoker.py": INVOKER, "app.py": text + "def handler(event, context): make(event).setup()\n"})
+
+    assert ("call", "other") in get_called(found, "make.New.setup")

@@ -62,3 +62,50 @@ def test_a_result_beyond_the_depth_limit_is_unknown_and_not_kept():
 
     assert depth(1000) == -1
     assert depth(3) == 0
+
+
+def test_the_results_of_a_cycle_are_not_visited_again_for_each_new_one():
+    """The number of look-ups grows with the number of results, not with its square."""
+    lookups = 0
+
+    class Key(int):
+        def __hash__(self) -> int:
+            nonlocal lookups
+            lookups += 1
+            return int(self)
+
+    def look_up(size: int) -> int:
+        nonlocal lookups
+        lookups = 0
+        memory = RecursiveMemo[int](0, -1)
+        keys = [Key(number) for number in range(size)]
+
+        def compute(key: Key) -> int:
+            others = keys[1:] if key == 0 else keys[:1]
+            return memory.get_or_compute(key, lambda: sum(map(compute, others)))
+
+        compute(keys[0])
+        return lookups
+
+    assert look_up(2000) < 2 * look_up(1000) * 1.1
+
+
+def test_a_computation_that_fails_keeps_no_results_that_depend_on_it():
+    """The exception passes, and the next question is answered as if it were the first."""
+    memory = RecursiveMemo[frozenset[str]](frozenset(), frozenset())
+    fails = [True]
+
+    def outer() -> frozenset[str]:
+        found = memory.get_or_compute("inner", inner)
+        if fails.pop():
+            raise ValueError("failed")
+        return found | {"outer"}
+
+    def inner() -> frozenset[str]:
+        return memory.get_or_compute("outer", outer) | {"inner"}
+
+    with pytest.raises(ValueError, match="failed"):
+        memory.get_or_compute("outer", outer)
+    fails.append(False)
+
+    assert memory.get_or_compute("inner", inner) == {"outer", "inner"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -90,9 +90,23 @@ def _compare(
     relevant = [grant for grant in grants if concerns_calls(grant.actions)]
     for arn, permission in called.items():
         yield from _check_permission(arn, permission, relevant, location)
+    allowed = {grant.resource for grant in relevant if grant.allows}
     for grant in relevant:
-        if grant.allows:
+        if grant.allows and not _is_for_versions(grant.resource, allowed, called):
             yield from _check_grant(grant, called, is_complete=is_complete)
+
+
+def _is_for_versions(resource: str, allowed: Container[str], called: Iterable[str]) -> bool:
+    """Check whether a resource is all versions of a function that is called and that is allowed by itself, too.
+
+    CDK's ``grant_invoke`` always allows both; whoever uses it cannot leave out the versions.
+    """
+    function = resource.removesuffix(":*")
+    return (
+        function != resource
+        and function in allowed
+        and any(arn == function or matches(resource, arn) for arn in called)
+    )
 
 
 def _check_permission(

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from lambdachain._analysis.survey.results import CallSite, Survey, UnresolvedCall, UnresolvedError
+from lambdachain._analysis.survey.results import CallSite, Survey, UnresolvedCall, UnresolvedError, merge_by_site
 from lambdachain._calling.target import Resolver, resolve_function
 from lambdachain._contracts.contract import split_qualifier
 from lambdachain._core.arn import FunctionArn, parse_target, partition_for
@@ -120,7 +120,7 @@ def find_required_permissions(survey: Survey, resolve: Resolver | None = None) -
             permission.target.account_id or "",
         )
     )
-    return RequiredPermissions(tuple(permissions), tuple(sorted(set(unresolved), key=lambda one: one.location)))
+    return RequiredPermissions(tuple(permissions), merge_by_site(unresolved))
 
 
 def resolve_resource(call: CallSite, resolve: Resolver | None = None) -> FunctionResource:

@@ -229,7 +229,7 @@ class CallPaths:
                     yield from self._follow_creation(created, call, scope)
                 case Unresolved() if isinstance(call.func, ast.Attribute):
                     followed.add(id(call.func))
-                    for method in self._evaluator.project.find_methods(call.func.attr):
+                    for method in classes.find_methods_by_name(self._evaluator, call.func, scope):
                         if method.unit in self.relevant and _fits(call, method):
                             function = bind_receiver(self._evaluator, FunctionValue(method), call, scope)
                             for step in self._enter(function, evaluate_arguments(self._evaluator, call, scope)):

@@ -8,7 +8,7 @@ or stored (``send = client.call``). Methods of the same names on other objects (
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -69,7 +69,7 @@ def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Value
     return evaluator.evaluate(call.func, scope) if is_name else ()
 
 
-def find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
+def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Resolution | None:
     """Return how all clients created in the code resolve names; ``None`` if they do it differently.
 
     A client whose creation is not in sight (a parameter annotated ``LambdaClient``) is taken for one of them.
@@ -85,17 +85,29 @@ def find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Res
     return UNCHANGED_NAME if not resolutions else resolutions.pop() if len(resolutions) == 1 else None
 
 
+def create_call_finder(evaluator: Evaluator, scopes: Sequence[Scope]) -> CallFinder:
+    """Return what finds the calls in some scopes, which are all of the code."""
+    if not evaluator.project.may_use_lambdachain():
+        # To evaluate each receiver of a method named call or map takes long, and none is a client or handler.
+        return CallFinder(evaluator, UNCHANGED_NAME, {})
+    return CallFinder(evaluator, _find_common_resolution(evaluator, scopes), MODE_BY_METHOD)
+
+
 class CallFinder:
     """Finds calls in scopes.
 
     Args:
         evaluator: Evaluates receivers, targets and options.
         common_resolution: The resolver of clients whose creation is not in sight; ``None`` if it is ambiguous.
+        methods: The methods of lambdachain's clients; empty if the code does not use lambdachain.
     """
 
-    def __init__(self, evaluator: Evaluator, common_resolution: Resolution | None) -> None:
+    def __init__(
+        self, evaluator: Evaluator, common_resolution: Resolution | None, methods: Mapping[str, CallMode]
+    ) -> None:
         self._evaluator = evaluator
         self._common_resolution = common_resolution
+        self._methods = methods
 
     def find_in_scope(self, scope: Scope) -> Found:
         """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
@@ -109,16 +121,18 @@ class CallFinder:
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""
         match call.func:
-            case ast.Attribute(attr=method) if method in MODE_BY_METHOD:
+            case ast.Attribute(attr=method) if method in self._methods:
                 yield from self._find_method_call(call, call.func, call.args, scope)
             case _:
                 pass
         for position, argument in enumerate(call.args):
-            if isinstance(argument, ast.Attribute) and argument.attr in MODE_BY_METHOD:
+            if isinstance(argument, ast.Attribute) and argument.attr in self._methods:
                 yield from self._find_method_call(call, argument, call.args[position + 1 :], scope)
 
     def find_stored_methods(self, scope: Scope) -> Found:
         """Yield the methods kept as values: in a name, an attribute, a list, a keyword argument, by ``getattr``."""
+        if not self._methods:
+            return
         in_calls = {id(expr) for call in scope.calls for expr in (call.func, *call.args)}
         for load in scope.loads:
             if isinstance(load, ast.Attribute) and load.attr in MODE_BY_METHOD and id(load) not in in_calls:

@@ -10,7 +10,16 @@ from .environment import read_variable
 from .evaluator import Evaluator
 from .scopes import Assignment, Definition, Scope, get_keyword, last_name
 from .syntax import CLIENTS, DEFINITIONS, evaluate_keywords
-from .values import UNRESOLVED, ClassValue, ExternalName, InstanceValue, Unresolved, Values, union, unresolved_reasons
+from .values import (
+    UNRESOLVED,
+    ClassValue,
+    ExternalName,
+    InstanceValue,
+    Unresolved,
+    Values,
+    union,
+    unresolved_reasons,
+)
 
 # External bases that call only special methods of a subclass. (What pydantic calls is decorated, and found by that.)
 _PASSIVE_BASES: Final = ("abc.", "builtins.", "dataclasses.", "enum.", "pydantic.", "typing.")
@@ -166,6 +175,37 @@ def _get_env_prefix(evaluator: Evaluator, scope: Scope) -> str:
                 prefix = get_keyword(binding.expr, "env_prefix")
                 return (prefix and evaluator.evaluate_string(prefix, home)) or ""
     return ""
+
+
+def find_methods_by_name(evaluator: Evaluator, node: ast.Attribute, scope: Scope) -> list[Scope]:
+    """Return the methods that an attribute may be whose object is unresolved: all of that name.
+
+    ``super().__init__()`` in a subclass of a library's class runs what the library has, and in the code only what
+    multiple inheritance puts between the two. Without this, it would be each ``__init__`` of the code.
+    """
+    methods = evaluator.project.find_methods(node.attr)
+    started = _find_super_class(evaluator, node.value, scope) if methods else None
+    if started is None:
+        return methods
+    homes: set[Scope] = set()
+    for related in evaluator.project.get_family(started, evaluator.base_classes):
+        if "" in _find_external_bases(evaluator, related):
+            return methods  # a base that is unresolved may be any class of the code
+        homes.update(get_lineage(evaluator, related))
+    return [method for method in methods if method.owner in homes]
+
+
+def _find_super_class(evaluator: Evaluator, node: ast.expr, scope: Scope) -> Scope | None:
+    """Return the class after which ``super()`` continues; ``None`` if an expression is not that."""
+    if not isinstance(node, ast.Call) or evaluator.evaluate(node.func, scope) != (ExternalName("builtins.super"),):
+        return None
+    if node.args:
+        values = evaluator.evaluate(node.args[0], scope)
+        return values[0].scope if len(values) == 1 and isinstance(values[0], ClassValue) else None
+    enclosing: Scope | None = scope
+    while enclosing is not None and enclosing.owner is None:
+        enclosing = enclosing.parent
+    return None if enclosing is None else enclosing.owner
 
 
 def is_enum(evaluator: Evaluator, scope: Scope) -> bool:

@@ -52,6 +52,11 @@ class InstalledPackages:
                 return Source(str(top), _shorten(path), parts, path.read_bytes())
         return None
 
+    def mentions_lambdachain(self, module: str) -> bool:
+        """Check whether the package that a module is in has lambdachain in its text, and is not lambdachain itself."""
+        top = module.partition(".")[0]
+        return top != "lambdachain" and any(self._mentions(one) for one in self._find_tops(top))
+
     def _find_tops(self, name: str) -> list[Path]:
         """Return the directories or files of a top-level name; a namespace package has several."""
         if name not in self._tops:

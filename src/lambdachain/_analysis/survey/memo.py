@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Generic, TypeVar
 
@@ -10,6 +11,14 @@ T = TypeVar("T")
 
 # Each level takes several Python frames, and the default recursion limit is 1000.
 _MAX_DEPTH: Final = 40
+
+
+@dataclass(slots=True)
+class _Cycle:
+    """Provisional results that depend on the same running computation: the one at depth *lowest*."""
+
+    lowest: float
+    keys: list[Hashable] = field(default_factory=list[Hashable])
 
 
 class RecursiveMemo(Generic[T]):
@@ -29,8 +38,10 @@ class RecursiveMemo(Generic[T]):
         self._empty = empty
         self._unknown = unknown
         self._complete: dict[Hashable, T] = {}
-        # Results that depend on a running computation, each with the depth of the outermost one it depends on.
-        self._provisional: dict[Hashable, tuple[T, float]] = {}
+        # Results that depend on a running computation, each with the others that depend on it.
+        self._provisional: dict[Hashable, tuple[T, _Cycle]] = {}
+        # By the depth of the outermost running computation that they depend on.
+        self._cycles: dict[float, _Cycle] = {}
         self._running: dict[Hashable, int] = {}
         # The outermost running computation that the current one has asked for so far.
         self._lowest: float = inf
@@ -40,8 +51,8 @@ class RecursiveMemo(Generic[T]):
         if key in self._complete:
             return self._complete[key]
         if key in self._provisional:
-            result, lowest = self._provisional[key]
-            self._lowest = min(self._lowest, lowest)
+            result, cycle = self._provisional[key]
+            self._lowest = min(self._lowest, cycle.lowest)
             return result
         if key in self._running:
             self._lowest = min(self._lowest, self._running[key])
@@ -57,6 +68,9 @@ class RecursiveMemo(Generic[T]):
         outer, self._lowest = self._lowest, inf
         try:
             result = compute()
+        except BaseException:
+            self._drop_cycle(depth)
+            raise
         finally:
             del self._running[key]
             inner, self._lowest = self._lowest, outer
@@ -64,12 +78,33 @@ class RecursiveMemo(Generic[T]):
             # Complete, because it depends on nothing that is still running. Results that depended on it alone are
             # dropped, and computed again when they are asked for.
             self._complete[key] = result
-            self._provisional = {one: kept for one, kept in self._provisional.items() if kept[1] < depth}
+            self._drop_cycle(depth)
         else:
-            # Results that depend on this one also depend on the running computations that this one depends on.
-            self._provisional = {
-                one: (kept, inner if lowest >= depth else lowest) for one, (kept, lowest) in self._provisional.items()
-            }
-            self._provisional[key] = (result, inner)
+            self._join_cycles(depth, inner)
+            cycle = self._cycles.setdefault(inner, _Cycle(inner))
+            cycle.keys.append(key)
+            self._provisional[key] = (result, cycle)
             self._lowest = min(outer, inner)
         return result
+
+    def _drop_cycle(self, depth: float) -> None:
+        if (cycle := self._cycles.pop(depth, None)) is not None:
+            for one in cycle.keys:
+                del self._provisional[one]
+
+    def _join_cycles(self, depth: float, inner: float) -> None:
+        """Make the results that depend on *depth* depend on *inner*, because *depth* itself does.
+
+        The smaller cycle joins the larger one: large code bases have cycles of ten thousands of results, and visiting
+        all of them for each new one takes time quadratic in their number.
+        """
+        joining = self._cycles.pop(depth, None)
+        if joining is None:
+            return
+        joined = self._cycles.get(inner, _Cycle(inner))
+        small, large = sorted((joining, joined), key=lambda cycle: len(cycle.keys))
+        for one in small.keys:
+            self._provisional[one] = (self._provisional[one][0], large)
+        large.keys += small.keys
+        large.lowest = inner
+        self._cycles[inner] = large

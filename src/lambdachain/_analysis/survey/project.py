@@ -7,7 +7,9 @@ evaluation, which filters what it finds here.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from lambdachain._json.gc_paused import gc_paused
 
 from .imports import Imports
 from .installed import NOT_INSTALLED, InstalledPackages
@@ -22,20 +24,21 @@ class Project:
 
     Attributes:
         modules: The scope of each module, by file.
-        unreadable: The files that could not be parsed.
-        uses_lambdachain: Whether a file imports lambdachain.
+        unreadable: The files that could not be read or parsed.
     """
 
     def __init__(self, sources: Iterable[Source], installed: InstalledPackages = NOT_INSTALLED) -> None:
         self._installed = installed
-        self.uses_lambdachain = False
         self._installed_modules: dict[str, Scope | None] = {}
+        self._imported_packages: set[str] = set()
+        self._may_use_lambdachain: bool | None = None
         listed = list(sources)
+        self._texts = [source.text for source in listed]
         self._imports = Imports(listed)
         self.unreadable: list[UnresolvedCall] = []
         self.modules: dict[str, Scope] = {}
-        for source in listed:
-            self._parse(source)
+        # Syntax trees are never garbage here, and the collector would walk all of them again and again.
+        gc_paused(sum(len(source.text) for source in listed), self._parse_all, listed)
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
         self._imported_as: dict[str, set[str]] = {}
@@ -46,6 +49,8 @@ class Project:
         self._families: dict[Scope, list[Scope]] = {}
         self._imported: dict[Scope, frozenset[Scope]] = {}
         self._imports_of: dict[Scope, list[Scope]] = {}
+        self._subclasses: dict[Scope, list[Scope]] | None = None
+        self._is_indexing = False
         for scope in self.scopes():
             self._index(scope)
         # Only when all modules are known: a mutation may concern a name that is imported.
@@ -53,22 +58,48 @@ class Project:
             for target, added in scope.mutations:
                 self._add_mutation(target, added, scope)
 
+    def _parse_all(self, sources: Iterable[Source]) -> None:
+        for source in sources:
+            self._parse(source)
+
     def _parse(self, source: Source) -> None:
+        if source.error:
+            self._add_unreadable(source, 1, source.error)
+            return
         try:
-            self.modules[source.file] = read_scopes(source)
+            self.modules[source.file] = module = read_scopes(source)
+            _release_statements(module)
         except (SyntaxError, ValueError) as exc:
-            self._add_unreadable(source, getattr(exc, "lineno", None) or 1, str(getattr(exc, "msg", exc)))
+            reason = f"cannot parse the file: {getattr(exc, 'msg', exc)}"
+            self._add_unreadable(source, getattr(exc, "lineno", None) or 1, reason)
         except (RecursionError, MemoryError):  # CPython's parser raises MemoryError for deep nesting, too
-            self._add_unreadable(source, 1, "it is nested too deeply")
+            self._add_unreadable(source, 1, "cannot parse the file: it is nested too deeply")
 
     def _add_unreadable(self, source: Source, line: int, reason: str) -> None:
         location = SourceLocation(source.file, line)
-        self.unreadable.append(UnresolvedCall(location, CodeUnit("", ""), f"cannot parse the file: {reason}"))
+        self.unreadable.append(UnresolvedCall(location, CodeUnit("", ""), reason))
 
     def scopes(self) -> Iterator[Scope]:
         """Yield every scope of every file."""
         for module in self.modules.values():
             yield from module.walk()
+
+    def mentions(self, word: str) -> bool:
+        """Check whether a word is in the text of any file: if not, nothing in the code can mean it."""
+        return any(word in text if isinstance(text, str) else word.encode() in text for text in self._texts)
+
+    @property
+    def uses_lambdachain(self) -> bool:
+        """Whether a file imports lambdachain."""
+        return "lambdachain" in self._imported_packages
+
+    def may_use_lambdachain(self) -> bool:
+        """Check whether the code, or an installed package that it imports, mentions lambdachain."""
+        if self._may_use_lambdachain is None:
+            self._may_use_lambdachain = self.mentions("lambdachain") or any(
+                self._installed.mentions_lambdachain(name) for name in sorted(self._imported_packages)
+            )
+        return self._may_use_lambdachain
 
     def find_module(self, name: str, importer: Source) -> Scope | None:
         """Return the module that an import in *importer* means, if it is in the code."""
@@ -130,6 +161,10 @@ class Project:
             self._imports_of[module] = [one for one in found if one is not None]
         return self._imports_of[module]
 
+    def may_mean(self, name: str, expr: ast.expr) -> bool:
+        """Check whether an expression may be what *name* is, by that name or, if the name is passed on, any other."""
+        return last_name(expr) == name or (self.is_passed_as_value(name) and not isinstance(expr, ast.Call))
+
     def find_methods(self, name: str) -> list[Scope]:
         """Return the methods of this name, of all classes."""
         return self._methods.get(name, [])
@@ -144,14 +179,30 @@ class Project:
         A method of a class may run on an object of a subclass, so the attributes of subclasses count, too.
         """
         if scope not in self._families:
-            ancestors = [scope]
-            for one in ancestors:
-                ancestors += [base for base in bases(one) if base not in ancestors]
-            descendants = [scope]
-            for one in descendants:
-                descendants += [other for other in self._classes if other not in descendants and one in bases(other)]
-            self._families[scope] = [*ancestors, *descendants[1:]]
+            ancestors = {scope: None}
+            _close(ancestors, bases)
+            subclasses = self._find_subclasses(bases)
+            descendants = {scope: None}
+            _close(descendants, lambda one: subclasses.get(one, []))
+            self._families[scope] = [*ancestors, *list(descendants)[1:]]
         return self._families[scope]
+
+    def _find_subclasses(self, bases: Callable[[Scope], list[Scope]]) -> Mapping[Scope, list[Scope]]:
+        """Return the direct subclasses of each class.
+
+        All classes are asked for their bases, not only those that name this one: a base may be imported under another
+        name. So this is done once, except while it is being done: a base may itself be an attribute of an object.
+        """
+        if self._subclasses is not None:
+            return self._subclasses
+        subclasses: dict[Scope, list[Scope]] = {}
+        is_outermost, self._is_indexing = not self._is_indexing, True
+        for one in self._classes:
+            for base in bases(one):
+                subclasses.setdefault(base, []).append(one)
+        if is_outermost:
+            self._subclasses, self._is_indexing = subclasses, False
+        return subclasses
 
     def _add_mutation(self, target: ast.expr, added: ast.expr, scope: Scope) -> None:
         """Add what a collection is extended by to the bindings of its name, here and where it is imported from."""
@@ -198,9 +249,29 @@ class Project:
             for binding, _ in bindings:
                 if isinstance(binding, Import) and binding.name not in (None, name):
                     self._imported_as.setdefault(str(binding.name), set()).add(name)
-                if isinstance(binding, Import) and binding.module.partition(".")[0] == "lambdachain":
-                    self.uses_lambdachain = True
+                if isinstance(binding, Import):
+                    self._imported_packages.add(binding.module.partition(".")[0])
         if scope.kind == "class":
             self._classes.append(scope)
         if scope.owner is not None and scope.kind == "function":
             self._methods.setdefault(scope.short_name, []).append(scope)
+
+
+def _release_statements(module: Scope) -> None:
+    """Drop the statements of a file, a quarter of the memory: the scopes have the expressions that are evaluated.
+
+    The fields of models are read from the body of their class, so that stays.
+    """
+    for scope in module.walk():
+        if isinstance(scope.node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.If):
+            scope.node.body = []
+
+
+def _close(found: dict[Scope, None], neighbors: Callable[[Scope], Iterable[Scope]]) -> None:
+    """Add the neighbors of all that is found, breadth first, until there are no more."""
+    pending = list(found)
+    for one in pending:
+        for other in neighbors(one):
+            if other not in found:
+                found[other] = None
+                pending.append(other)

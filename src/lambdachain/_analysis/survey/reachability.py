@@ -44,12 +44,39 @@ _PASSIVE_METHODS: Final = frozenset({
 
 
 def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
-    """Return which units each unit may run."""
-    found: dict[CodeUnit, set[CodeUnit]] = {}
-    for scope in evaluator.project.scopes():
-        used = found.setdefault(scope.unit, set())
-        used |= {mention.scope.unit for mention in find_mentions(evaluator, scope)}
-    return {unit: frozenset(used - {unit}) for unit, used in found.items()}
+    """Return which units each unit may run: computed for a unit when it is asked for, and once."""
+    return _Uses(evaluator)
+
+
+class _Uses(Mapping[CodeUnit, frozenset[CodeUnit]]):
+    """The uses of each unit.
+
+    Most units of a large code base are not reached from any function that is asked about, and to evaluate everything
+    that they mention takes much longer than all the rest.
+    """
+
+    def __init__(self, evaluator: Evaluator) -> None:
+        self._evaluator = evaluator
+        self._found: dict[CodeUnit, frozenset[CodeUnit]] = {}
+        # Several scopes are one unit: a class body runs with its module, a lambda with its function.
+        self._scopes: dict[CodeUnit, list[Scope]] = {}
+        for scope in evaluator.project.scopes():
+            self._scopes.setdefault(scope.unit, []).append(scope)
+
+    def __getitem__(self, unit: CodeUnit) -> frozenset[CodeUnit]:
+        if unit not in self._found:
+            self._found[unit] = frozenset(self._find(unit)) - {unit}
+        return self._found[unit]
+
+    def __iter__(self) -> Iterator[CodeUnit]:
+        return iter(self._scopes)
+
+    def __len__(self) -> int:
+        return len(self._scopes)
+
+    def _find(self, unit: CodeUnit) -> Iterator[CodeUnit]:
+        for scope in self._scopes.get(unit, ()):
+            yield from (mention.scope.unit for mention in find_mentions(self._evaluator, scope))
 
 
 class Mention(NamedTuple):
@@ -93,7 +120,7 @@ def find_mentions(evaluator: Evaluator, scope: Scope, skipped: Container[int] = 
         if isinstance(load, ast.Name | ast.Attribute) and id(load) not in skipped:
             for value in evaluator.evaluate(load, scope):
                 if not (id(load) in targets and isinstance(value, FunctionValue) and value.contract is not None):
-                    yield from _get_mentioned(evaluator, value, load)
+                    yield from _get_mentioned(evaluator, value, load, scope)
 
 
 def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:
@@ -104,7 +131,7 @@ def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:
                 yield from (
                     mention
                     for one in evaluator.evaluate_attribute(value, name)
-                    for mention in _get_mentioned(evaluator, one, call)
+                    for mention in _get_mentioned(evaluator, one, call, scope)
                 )
             elif isinstance(value, ClassValue | InstanceValue | ModuleValue):
                 homes = [value.scope] if isinstance(value, ModuleValue) else classes.get_lineage(evaluator, value.scope)
@@ -139,7 +166,7 @@ def _find_imported(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:
                 yield from () if found is None else (Mention(found),)
 
 
-def _get_mentioned(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterator[Mention]:
+def _get_mentioned(evaluator: Evaluator, value: Value, load: ast.expr, origin: Scope) -> Iterator[Mention]:
     match value:
         case FunctionValue(scope):
             yield Mention(scope, value)
@@ -153,10 +180,11 @@ def _get_mentioned(evaluator: Evaluator, value: Value, load: ast.expr) -> Iterat
                     yield _bind(value, one)
         case CollectionValue() | MappingValue():
             for item in _get_items(value):
-                yield from _get_mentioned(evaluator, item, load)
+                yield from _get_mentioned(evaluator, item, load, origin)
         case Unresolved() if isinstance(load, ast.Attribute):
             # A method of an unresolved object: every method of that name may run.
-            yield from (Mention(one, FunctionValue(one), True) for one in evaluator.project.find_methods(load.attr))  # noqa: FBT003 - is_by_name
+            methods = classes.find_methods_by_name(evaluator, load, origin)
+            yield from (Mention(one, FunctionValue(one), is_by_name=True) for one in methods)
         case _:
             return
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from itertools import takewhile
 from typing import Final, NamedTuple
 
 from lambdachain._core.escaping import printable
@@ -50,6 +51,10 @@ MODE_BY_METHOD: Final[Mapping[str, CallMode]] = {
     "stream": CallMode.STREAM,
     "can_invoke": CallMode.DRY_RUN,
 }
+
+
+# A helper that everything calls has a reason for each caller; three show what kind they are.
+_MAX_REASONS: Final = 3
 
 
 class CodeUnit(NamedTuple):
@@ -196,6 +201,41 @@ class UnresolvedCall:
 def explain_undecided(call: CallSite) -> UnresolvedCall:
     """Return the message for a call whose function is known, but not its mode."""
     return UnresolvedCall(call.location, call.unit, call.why_undecided, call.function, call.mode)
+
+
+def merge_by_site(unresolved: Iterable[UnresolvedCall]) -> tuple[UnresolvedCall, ...]:
+    """Return one entry for each call, by location: a target with three possible values may have three reasons.
+
+    >>> site = SourceLocation("app.py", 3), CodeUnit("app.py", "send")
+    >>> [one] = merge_by_site(
+    ...     UnresolvedCall(*site, f"cannot resolve the target of call(x): {why}")
+    ...     for why in ("it is computed at run time", "it is the parameter 'x' of send")
+    ... )
+    >>> str(one)
+    "app.py:3: cannot resolve the target of call(x): it is computed at run time; it is the parameter 'x' of send"
+    """
+    by_site: dict[tuple[SourceLocation, CodeUnit, str], list[UnresolvedCall]] = {}
+    for one in unresolved:
+        # Two calls on one line differ in their source, which precedes the reason.
+        subject = one.why.partition(": ")[0]
+        by_site.setdefault((one.location, one.unit, subject), []).append(one)
+    merged = [_merge_reasons(each) for each in by_site.values()]
+    return tuple(sorted(merged, key=lambda one: (one.location, one.why)))
+
+
+def _merge_reasons(calls: Sequence[UnresolvedCall]) -> UnresolvedCall:
+    reasons = sorted({call.why for call in calls})
+    if len(reasons) == 1:
+        return calls[0]
+    # What they have in common ends with the source of the call, which may itself contain a colon. Between the first and
+    # the last in alphabetical order, all others have it in common too.
+    pairs = zip(reasons[0], reasons[-1], strict=False)
+    subject = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    subject = subject[: subject.rfind(": ") + 2]
+    listed = [reason.removeprefix(subject) for reason in reasons[:_MAX_REASONS]]
+    if len(reasons) > _MAX_REASONS:
+        listed.append(f"and {len(reasons) - _MAX_REASONS} more reasons")
+    return replace(calls[0], why=f"{subject}{'; '.join(listed)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 from .call_paths import CallPaths
-from .call_sites import CallFinder, evaluate_callee, find_common_resolution
+from .call_sites import create_call_finder, evaluate_callee
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
 from .project import Project
 from .reachability import find_uses
-from .results import CallSite, CodeUnit, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall
+from .results import CallSite, CodeUnit, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall, merge_by_site
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
@@ -33,7 +33,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     evaluator = ExpressionEvaluator(project, environment)
     scopes = list(project.scopes())
     uses = find_uses(evaluator)
-    paths = CallPaths(evaluator, CallFinder(evaluator, find_common_resolution(evaluator, scopes)), uses)
+    paths = CallPaths(evaluator, create_call_finder(evaluator, scopes), uses)
     # Functions with equal variables, which is most often all of a template's, share what is evaluated.
     by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
 
@@ -41,26 +41,28 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         key = frozenset(other.items())
         if key not in by_environment:
             inner = ExpressionEvaluator(project, other)
-            finder = CallFinder(inner, find_common_resolution(inner, scopes))
-            by_environment[key] = CallPaths(inner, finder, uses, paths.relevant)
+            by_environment[key] = CallPaths(inner, create_call_finder(inner, scopes), uses, paths.relevant)
         return by_environment[key].find_calls
 
     roots = paths.find_roots()
     calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
-    handlers = list(_find_handlers(evaluator))
-    contracts = {*_find_contracts(evaluator, scopes), *(handler.contract for handler in handlers)}
-    unresolved = dict.fromkeys(
+    # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
+    # functions with boto3 alone, none is.
+    scopes_with_contracts = scopes if project.may_use_lambdachain() else []
+    handlers = list(_find_handlers(evaluator, scopes_with_contracts))
+    contracts = {*_find_contracts(evaluator, scopes_with_contracts), *(handler.contract for handler in handlers)}
+    unresolved = merge_by_site(
         [
             *project.unreadable,
             *(call for call in calls if isinstance(call, UnresolvedCall)),
-            *_find_unresolved_handlers(evaluator, scopes),
+            *_find_unresolved_handlers(evaluator, scopes_with_contracts),
         ]
     )
     return Survey(
         tuple(sorted(contracts, key=lambda contract: contract.location)),
         tuple(sorted(handlers, key=lambda handler: handler.location)),
         tuple(sorted((call for call in calls if isinstance(call, CallSite)), key=lambda call: call.location)),
-        tuple(sorted(unresolved, key=lambda one: one.location)),
+        unresolved,
         uses,
         {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"},
         tuple(roots),
@@ -79,9 +81,9 @@ def _find_contracts(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[D
                         yield value.contract
 
 
-def _find_handlers(evaluator: Evaluator) -> Iterator[DeclaredHandler]:
+def _find_handlers(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[DeclaredHandler]:
     """Yield the handlers at the top level of a module: Lambda cannot find others."""
-    for module in evaluator.project.modules.values():
+    for module in (scope for scope in scopes if scope.kind == "module"):
         for name in module.bindings:
             for value in evaluator.evaluate_name(name, module):
                 # A handler that is imported from another module is found there.
