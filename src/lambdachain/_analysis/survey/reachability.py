@@ -183,8 +183,8 @@ def _get_mentioned(evaluator: Evaluator, value: Value, load: ast.expr, origin: S
                 yield from _get_mentioned(evaluator, item, load, origin)
         case Unresolved() if isinstance(load, ast.Attribute):
             # A method of an unresolved object: every method of that name may run.
-            methods = classes.find_methods_by_name(evaluator, load, origin)
-            yield from (Mention(one, FunctionValue(one), is_by_name=True) for one in methods)
+            namesakes = classes.find_methods_by_name(evaluator, load, origin)
+            yield from (Mention(one, FunctionValue(one), is_by_name=True) for one in namesakes)
         case _:
             return
 
