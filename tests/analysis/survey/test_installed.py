@@ -147,3 +147,12 @@ def test_commands_take_the_environment(tmp_path: Path, command: str):
 
     assert "billing-charge" in run(code, command, "--json", "--python", str(venv)).stdout
     assert "no installed packages found" in run(code, command, "--python", str(code)).stderr
+
+
+def test_code_without_the_word_lambdachain_may_call_an_installed_contract(tmp_path: Path):
+    """The client may be in the package, too, so the code itself need not import lambdachain."""
+    code = write(tmp_path / "code", {"app.py": "from shop_contracts import charge, client\nclient.call(charge, 1)\n"})
+    packages = write(tmp_path / "site", {"shop_contracts.py": CONTRACTS})
+
+    assert [call.function for call in survey_with(code, packages).calls] == ["billing-charge"]
+    assert [call.function for call in survey_with(code).calls] == []
