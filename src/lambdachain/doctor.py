@@ -8,9 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ._analysis.diagnosis.report import Finding, FindingObject, Level, Report, build_report
+
+if TYPE_CHECKING:
+    from ._analysis.permissions.required_permissions import RequiredPermissions
 
 # If one of these is at fault, requests to Lambda would only fail with the same problem.
 _PREREQUISITES: Final = ("configuration", "region", "endpoint", "credentials")
@@ -55,23 +58,16 @@ def examine(
         OSError: A part of *code* does not exist.
         botocore.exceptions.ProfileNotFound: The profile does not exist.
     """
-    import os
-
     from ._analysis.diagnosis.environment_checks import check_environment, get_configured_region
     from ._analysis.diagnosis.permission_checks import check_permissions
-    from ._analysis.permissions.required_permissions import find_required_permissions, parse_resources
-    from ._analysis.survey.installed import InstalledPackages, get_search_path
-    from ._analysis.survey.project import Project
-    from ._analysis.survey.sources import read_sources
-    from ._analysis.survey.survey import survey_project
+    from ._analysis.permissions.required_permissions import parse_resources
 
     session = _create_session(profile)
     requested = parse_resources(functions)
     found = [session] if isinstance(session, Finding) else []
     found = found or list(check_environment(session, region, endpoint_url, reach=reach))
     yield from found
-    project = Project(read_sources(map(Path, code)), InstalledPackages(get_search_path()))
-    required = find_required_permissions(survey_project(project, os.environ))
+    required = _find_required_permissions(code)
     for call in required.unresolved:
         yield Finding(str(call.location), Level.NOTE, call.why)
     targets = [*(permission.target for permission in required.each), *requested]
@@ -81,6 +77,20 @@ def examine(
     elif reach and targets:
         with _create_client(session, region, endpoint_url) as client:
             yield from check_permissions(client, targets, region or get_configured_region(session))
+
+
+def _find_required_permissions(code: Iterable[str | Path]) -> RequiredPermissions:
+    """Find what the code calls, with the environment variables of this process."""
+    import os
+
+    from ._analysis.permissions.required_permissions import find_required_permissions
+    from ._analysis.survey.installed import InstalledPackages, get_search_path
+    from ._analysis.survey.project import Project
+    from ._analysis.survey.sources import read_sources
+    from ._analysis.survey.survey import survey_project
+
+    project = Project(read_sources(map(Path, code)), InstalledPackages(get_search_path()))
+    return find_required_permissions(survey_project(project, os.environ))
 
 
 def handler(event: Mapping[str, Any] | None, context: object) -> Report:  # noqa: ARG001 - Lambda's signature

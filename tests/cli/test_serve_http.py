@@ -71,7 +71,7 @@ def test_without_the_option_nothing_is_served(serve: Callable[..., Served]):
     assert serve().wait_for("serving")["http"] == []
 
 
-def test_reload(serve: Callable[..., Served], tmp_path: Path):
+def test_reload(serve: Callable[..., Served], tmp_path: Path, eventually: Callable[[Callable[[], Any]], Any]):
     """Code and routes are reloaded at the same address."""
     served = serve("--http-port", "0", "--reload")
     url = next(api["url"] for api in served.wait_for("serving")["http"] if api["kind"] == "rest")
@@ -83,8 +83,8 @@ def test_reload(serve: Callable[..., Served], tmp_path: Path):
     assert get(url + "/purchases") == (200, "one /purchases")
 
     _replace(tmp_path / "app.py", APP.replace("VALUE", "'two '"))
-    served.wait_for("reloaded", functions=["Orders"])
-    assert get(url + "/purchases") == (200, "two /purchases")
+    # The template lies in the function's directory, so its change has reloaded the function before.
+    assert eventually(lambda: get(url + "/purchases") == (200, "two /purchases"))
 
 
 def _replace(path: Path, text: str) -> None:

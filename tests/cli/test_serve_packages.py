@@ -43,6 +43,7 @@ def test_zip_files_and_single_files_are_code(serve: Any, write: Any):
             """,
             "serverless.yml": """
             service: shop
+            provider: {name: aws, runtime: python3.11}
             functions:
               own: {handler: app.handler, package: {artifact: dist/code.zip}}
               shared: {handler: app.handler}
@@ -135,6 +136,7 @@ def test_layers_of_a_service_and_the_last_of_two(serve: Any, write: Any):
             "first/python/words.py": "WORD = 'first'\n",
             "serverless.yml": """
             service: shop
+            provider: {name: aws, runtime: python3.11}
             layers: {first: {path: first}, last: {package: {artifact: last.zip}}}
             functions:
               f: {handler: app.handler, layers: [!Ref FirstLambdaLayer, !Ref LastLambdaLayer]}
@@ -488,7 +490,10 @@ def test_a_template_without_functions_fails(run: Any, write: Any):
     ran = run("serve")
 
     assert (ran.returncode, ran.stdout) == (1, "")
-    assert ran.stderr == "error: lambdachain serve: nothing to serve: template.yaml has no functions\n"
+    assert ran.stderr == (
+        "warning: template.yaml: defines no Lambda functions\n"
+        "error: lambdachain serve: nothing to serve: template.yaml has no functions\n"
+    )
 
 
 def test_an_interpreter_is_probed_once(serve: Any, write: Any, tmp_path: Path):

@@ -10,7 +10,7 @@ import pytest
 from lambdachain.local import LocalCors, LocalHttpApi, LocalHttpRoute
 from lambdachain.local._http_cors import add_cors_headers, answer_preflight
 from lambdachain.local._http_events import HttpRequest
-from lambdachain.local._http_responses import HttpResponse, MalformedResponseError, to_http_response
+from lambdachain.local._http_responses import HttpResponse, MalformedProxyResponseError, to_http_response
 from lambdachain.local._http_stream import DELIMITER, MAX_PRELUDE, PreludeParser
 
 REST = LocalHttpApi("R", {"GET /": "f"}, kind="rest", binary_types=("image/*",))
@@ -64,14 +64,14 @@ def test_inferred_response(api: LocalHttpApi, result: object):
 )
 def test_malformed_response(api: LocalHttpApi, result: object):
     """Format 1.0 has no inferred responses, and no header may end early."""
-    with pytest.raises(MalformedResponseError):
+    with pytest.raises(MalformedProxyResponseError):
         respond(api, result)
 
 
 @pytest.mark.parametrize("result", [{"statusCode": 200, "body": {}}, {"statusCode": 200, "other": 1}], ids=json.dumps)
 def test_rest_apis_are_strict(result: object):
     """A REST API accepts no other fields, and only text as the body; the others do."""
-    with pytest.raises(MalformedResponseError):
+    with pytest.raises(MalformedProxyResponseError):
         respond(REST, result)
     assert respond(HTTP, result).status == 200
 
@@ -103,7 +103,7 @@ def test_base64():
     assert respond(HTTP, result).body == respond(URL, result).body == b"\x00\xff"
     assert respond(REST, result).body == b"AP8="
     assert respond(REST, result, accepting).body == b"\x00\xff"
-    with pytest.raises(MalformedResponseError, match="not base64"):
+    with pytest.raises(MalformedProxyResponseError, match="not base64"):
         respond(HTTP, {**result, "body": "?"})
 
 
@@ -212,5 +212,5 @@ def test_lines_of_json_are_not_held_back():
 
 def test_malformed_metadata():
     """Metadata without a valid status are an error, not a body."""
-    with pytest.raises(MalformedResponseError):
+    with pytest.raises(MalformedProxyResponseError):
         PreludeParser().feed(b'{"statusCode": "x"}' + DELIMITER)

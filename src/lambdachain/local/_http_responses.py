@@ -39,7 +39,7 @@ class HttpResponse:
     body: bytes = field(default=b"", repr=False)
 
 
-class MalformedResponseError(Exception):
+class MalformedProxyResponseError(Exception):
     """What the function returned is not a response in the format that the API reads."""
 
 
@@ -47,7 +47,7 @@ def to_http_response(api: LocalHttpApi, route: LocalHttpRoute, payload: bytes, r
     """Convert what a function returned.
 
     Raises:
-        MalformedResponseError: It does not have the format of a response.
+        MalformedProxyResponseError: It does not have the format of a response.
     """
     try:
         result = json.loads(payload)
@@ -57,10 +57,10 @@ def to_http_response(api: LocalHttpApi, route: LocalHttpRoute, payload: bytes, r
         # Format 2.0 infers the response: everything without a status is the body (documented).
         return HttpResponse(200, (_JSON,), payload)
     if not is_mapping(result):
-        raise MalformedResponseError("not an object with a statusCode")
+        raise MalformedProxyResponseError("not an object with a statusCode")
     status = _parse_status(result.get("statusCode"))
     if api.kind == "rest" and (unknown := sorted(set(result) - _REST_KEYS)):
-        raise MalformedResponseError(f"{unknown[0]!r} is not a field of a response")
+        raise MalformedProxyResponseError(f"{unknown[0]!r} is not a field of a response")
     headers = [*_read_headers(result, has_multiple=api.payload_format(route) == "1.0")]
     if api.payload_format(route) == "2.0":
         headers += [("Set-Cookie", cookie) for cookie in _read_cookies(result.get("cookies"))]
@@ -73,14 +73,14 @@ def parse_prelude(prelude: bytes) -> HttpResponse:
     """Parse the metadata that precede a streamed response: a status, headers and cookies.
 
     Raises:
-        MalformedResponseError: They are malformed.
+        MalformedProxyResponseError: They are malformed.
     """
     try:
         metadata = json.loads(prelude)
     except ValueError:
-        raise MalformedResponseError("the metadata of the stream are not JSON") from None
+        raise MalformedProxyResponseError("the metadata of the stream are not JSON") from None
     if not is_mapping(metadata):
-        raise MalformedResponseError("the metadata of the stream are not an object")
+        raise MalformedProxyResponseError("the metadata of the stream are not an object")
     status = _parse_status(metadata.get("statusCode", 200))
     headers = [*_read_headers(metadata, has_multiple=True)]
     headers += [("Set-Cookie", cookie) for cookie in _read_cookies(metadata.get("cookies"))]
@@ -144,7 +144,7 @@ def _parse_status(value: Any) -> int:
     if isinstance(value, str) and value.isascii() and value.isdigit():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or value not in _STATUSES:
-        raise MalformedResponseError("statusCode is not a status")
+        raise MalformedProxyResponseError("statusCode is not a status")
     return value
 
 
@@ -165,7 +165,7 @@ def _require_mapping(value: Any, name: str) -> Mapping[str, Any]:
     if value is None:
         return {}
     if not is_mapping(value):
-        raise MalformedResponseError(f"{name} is not an object")
+        raise MalformedProxyResponseError(f"{name} is not an object")
     return value
 
 
@@ -173,11 +173,11 @@ def _to_header(name: str, value: Any) -> Iterable[tuple[str, str]]:
     if value is None or name.lower() in _HOP_BY_HOP:
         return
     if is_list(value) or is_mapping(value):
-        raise MalformedResponseError(f"the header {name!r} is not text")
+        raise MalformedProxyResponseError(f"the header {name!r} is not text")
     text = ("true" if value else "false") if isinstance(value, bool) else str(value)
     # A line break would start another header, or the body.
     if not _HEADER_NAME.fullmatch(name) or any(character in text for character in "\r\n\0"):
-        raise MalformedResponseError("a header has characters that no header may have")
+        raise MalformedProxyResponseError("a header has characters that no header may have")
     yield name, text
 
 
@@ -185,7 +185,7 @@ def _read_cookies(cookies: Any) -> list[str]:
     if cookies is None:
         return []
     if not is_list(cookies) or not all(isinstance(cookie, str) for cookie in cookies):
-        raise MalformedResponseError("cookies is not a list of text")
+        raise MalformedProxyResponseError("cookies is not a list of text")
     return [text for cookie in cookies for _, text in _to_header("Set-Cookie", cookie)]
 
 
@@ -195,7 +195,7 @@ def _read_body(api: LocalHttpApi, result: Mapping[str, Any], request: HttpReques
         return b""
     if not isinstance(body, str):
         if api.kind == "rest":
-            raise MalformedResponseError("body is not text")
+            raise MalformedProxyResponseError("body is not text")
         body = json.dumps(body, separators=(",", ":"))
     # A REST API decodes only for clients that accept one of its binary media types (published).
     is_decoded = api.kind != "rest" or matches_media_type(request.header("accept"), api.binary_types)
@@ -204,4 +204,4 @@ def _read_body(api: LocalHttpApi, result: Mapping[str, Any], request: HttpReques
     try:
         return base64.b64decode(body, validate=True)
     except (binascii.Error, ValueError):
-        raise MalformedResponseError("body is not base64, and isBase64Encoded is true") from None
+        raise MalformedProxyResponseError("body is not base64, and isBase64Encoded is true") from None

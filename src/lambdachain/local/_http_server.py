@@ -30,7 +30,7 @@ from ._host_check import CHECKED_HEADERS, HostCheck
 from ._http_api import LocalHttpApi
 from ._http_cors import add_cors_headers, answer_preflight, explicit_origins
 from ._http_events import HttpRequest, to_event
-from ._http_responses import MAX_HTTP_BODY, HttpResponse, MalformedResponseError, to_http_response
+from ._http_responses import MAX_HTTP_BODY, HttpResponse, MalformedProxyResponseError, to_http_response
 from ._http_routes import MatchedRoute, match_route
 from ._http_stream import PreludeParser
 from ._invocations import LocalInvocation, invocation_from_ending, invocation_from_error
@@ -157,7 +157,7 @@ def _convert_result(
 ) -> HttpResponse:
     try:
         return to_http_response(api, route.target, result.body, received)
-    except MalformedResponseError as exc:
+    except MalformedProxyResponseError as exc:
         _LOGGER.warning("%s: the response of %s is malformed: %s", api.name, route.target.function, exc)
         return http_responses.function_failed(api.kind)
 
@@ -219,7 +219,7 @@ class _StreamedResponse:
         self._received = received
         self._parser = PreludeParser()
         self._response: web.StreamResponse | None = None
-        self._problem: MalformedResponseError | None = None
+        self._problem: MalformedProxyResponseError | None = None
 
     async def send(self, payload: bytes) -> None:
         """Send a part; the first parts may be metadata."""
@@ -227,7 +227,7 @@ class _StreamedResponse:
             return
         try:
             head, body = self._parser.feed(payload)
-        except MalformedResponseError as exc:
+        except MalformedProxyResponseError as exc:
             self._problem = exc
             return
         await self._write(head, body)

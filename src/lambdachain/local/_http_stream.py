@@ -35,7 +35,7 @@ class PreludeParser:
         """Return the head, when it is first known, and the part of the body.
 
         Raises:
-            MalformedResponseError: The metadata are malformed.
+            MalformedProxyResponseError: The metadata are malformed.
         """
         if self._is_done:
             return None, data

@@ -1,4 +1,4 @@
-"""Say which build a function needs whose handler cannot be loaded."""
+"""Hints about the build that a function may need whose handler cannot be loaded."""
 
 from __future__ import annotations
 
