@@ -158,7 +158,7 @@ ROLE = """
           Roles: [!Ref Role]
           PolicyDocument:
             Statement: {Effect: Allow, Action: "lambda:Invoke*", Resource: !Sub "arn:${AWS::Partition}:lambda:${AWS::Region}:${AWS::AccountId}:function:mail"}
-"""
+"""  # noqa: E501 - a template, as it is written
 SERVERLESS = """
     service: shop
     provider:
