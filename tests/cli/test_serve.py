@@ -106,7 +106,7 @@ def test_functions_of_a_serverless_file(serve: Any, write: Any):
             "child/app.py": CHILD,
             "serverless.yml": """
             service: shop
-            provider: {name: aws}
+            provider: {name: aws, runtime: python3.11}
             functions:
               greet:
                 handler: child/app.handler
