@@ -1,4 +1,7 @@
-"""An Invoke API that responds immediately, for the client's share of a call: ``python minimal_server.py PORT``."""
+"""An Invoke API that responds immediately, for the client's share of a call: ``python minimal_server.py PORT``.
+
+The laboratory of the tests would add its own scripts and records to a share that is subtracted from others.
+"""
 
 from __future__ import annotations
 
