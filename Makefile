@@ -33,10 +33,13 @@ unit: $(VENV)/.test
 unit-%: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(PART_$*)
 
-# Lines and branches that the tests run, subprocesses included; it fails below the floor of pyproject.toml.
+# Lines and branches that the tests run, subprocesses included; it fails below the floor of pyproject.toml. Two tests
+# count the modules that a process loads: coverage has loaded some of them before.
+COUNTS_MODULES := test_credentials.py::test_the_environment_alone_needs_no_botocore \
+  test_transport.py::test_a_whole_call_loads_no_botocore
 coverage: $(VENV)/.test
 	$(VENV)/bin/coverage erase
-	$(VENV)/bin/coverage run -m pytest -m "not mutations and not typing"
+	$(VENV)/bin/coverage run -m pytest -m "not mutations and not typing" $(addprefix --deselect=tests/transports/http/,$(COUNTS_MODULES))
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
 
