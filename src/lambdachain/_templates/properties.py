@@ -16,7 +16,11 @@ LAYER_CONTENT: Final[Mapping[str, str]] = {
     "AWS::Serverless::LayerVersion": "ContentUri",
     "AWS::Lambda::LayerVersion": "Content",
 }
-NESTED_TYPES: Final = frozenset({"AWS::CloudFormation::Stack", "AWS::Serverless::Application"})
+# The types of nested stacks, each with the property that names the template.
+NESTED_TYPES: Final[Mapping[str, str]] = {
+    "AWS::CloudFormation::Stack": "TemplateURL",
+    "AWS::Serverless::Application": "Location",
+}
 
 
 def resource_type(document: Document, logical_id: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from aiohttp import web
 
@@ -68,6 +69,28 @@ class RequestTracker:
             for task in pending:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
+
+
+class AiohttpServer(ABC):
+    """Serves every request on *listener* with ``_handle``, inside ``async with``."""
+
+    def __init__(self, listener: socket.socket) -> None:
+        self._listener = listener
+        application = web.Application()
+        self._in_flight = RequestTracker(self._handle)
+        application.router.add_route("*", "/{path:.*}", self._in_flight.handle)
+        self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
+
+    @abstractmethod
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        """Handle a request."""
+
+    async def __aenter__(self) -> Self:
+        await start_server(self._runner, self._listener)
+        return self
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        await stop_server(self._runner, self._listener, self._in_flight)
 
 
 async def stop_server(runner: web.AppRunner, listener: socket.socket, in_flight: RequestTracker) -> None:

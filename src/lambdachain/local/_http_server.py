@@ -10,7 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from aiohttp import web
 from multidict import CIMultiDict
@@ -24,7 +24,7 @@ from lambdachain._lambda_api.limits import MAX_REQUEST
 from lambdachain._lambda_api.responses import ApiError
 
 from . import _http_responses as http_responses
-from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, RequestTracker, read_body, start_server, stop_server
+from ._aiohttp_server import AiohttpServer, read_body
 from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
 from ._http_api import LocalHttpApi
@@ -41,7 +41,7 @@ _LOGGER: Final = logging.getLogger("lambdachain.local")
 _HOP_BY_HOP: Final = frozenset({"connection", "keep-alive", "te", "transfer-encoding", "upgrade"})
 
 
-class HttpServer:
+class HttpServer(AiohttpServer):
     """Serves one API on *listener*, inside ``async with``."""
 
     def __init__(
@@ -54,25 +54,17 @@ class HttpServer:
         location: AwsLocation,
         report: Callable[[LocalInvocation], None],
     ) -> None:
+        super().__init__(listener)
         self.api = api
         self._registry = registry
-        self._listener = listener
         self._hosts = hosts
         self._location = location
         self._report = report
         # Invocations that run on after their request has timed out, as on AWS.
         self._invocations: set[asyncio.Task[InvocationResult]] = set()
-        application = web.Application()
-        self._in_flight = RequestTracker(self._handle)
-        application.router.add_route("*", "/{path:.*}", self._in_flight.handle)
-        self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
-
-    async def __aenter__(self) -> Self:
-        await start_server(self._runner, self._listener)
-        return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        await stop_server(self._runner, self._listener, self._in_flight)
+        await super().__aexit__(*exc_info)
         for task in self._invocations:
             task.cancel()
         await asyncio.gather(*self._invocations, return_exceptions=True)

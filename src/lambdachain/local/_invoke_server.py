@@ -7,7 +7,7 @@ import socket
 import uuid
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, Self
+from typing import Final
 from urllib.parse import unquote
 
 from aiohttp import web
@@ -30,7 +30,7 @@ from lambdachain._lambda_api.operations import Operation, parse_operation
 from lambdachain._lambda_api.responses import ApiError, ApiResponse
 from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
-from ._aiohttp_server import CONNECTION_OPTIONS, SHUTDOWN_TIMEOUT, RequestTracker, read_body, start_server, stop_server
+from ._aiohttp_server import AiohttpServer, read_body
 from ._credentials import find_caller
 from ._event_delivery import EventDelivery
 from ._function_registry import FunctionRegistry
@@ -42,7 +42,7 @@ from ._served_function import AcceptedInvocation
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
-class InvokeServer:
+class InvokeServer(AiohttpServer):
     """Serves the functions of a registry on *listener*, inside ``async with``."""
 
     def __init__(
@@ -55,23 +55,12 @@ class InvokeServer:
         location: AwsLocation,
         report: Callable[[LocalInvocation], None],
     ) -> None:
+        super().__init__(listener)
         self._registry = registry
         self._events = events
-        self._listener = listener
         self._hosts = hosts
         self._location = location
         self._report = report
-        application = web.Application()
-        self._in_flight = RequestTracker(self._handle)
-        application.router.add_route("*", "/{path:.*}", self._in_flight.handle)
-        self._runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_TIMEOUT, **CONNECTION_OPTIONS)
-
-    async def __aenter__(self) -> Self:
-        await start_server(self._runner, self._listener)
-        return self
-
-    async def __aexit__(self, *exc_info: object) -> None:
-        await stop_server(self._runner, self._listener, self._in_flight)
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}

@@ -6,21 +6,15 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, TemplateError
 from lambdachain._templates.intrinsics import NO_VALUE, IntrinsicResolver
 from lambdachain._templates.packages import find_asset
-from lambdachain._templates.properties import logical_ids, resource_type
+from lambdachain._templates.properties import NESTED_TYPES, logical_ids, resource_type
 from lambdachain._templates.template import Template, load_template
-
-# The types of nested stacks, each with the property that names the template.
-NESTED_TYPES: Final[Mapping[str, str]] = {
-    "AWS::CloudFormation::Stack": "TemplateURL",
-    "AWS::Serverless::Application": "Location",
-}
 
 
 @dataclass(slots=True)
