@@ -462,7 +462,7 @@ class Playing:
         return reply
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 def _client(*replies: Reply, **options: Any) -> tuple[LambdaClient, Playing]:

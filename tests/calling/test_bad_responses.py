@@ -73,7 +73,7 @@ class Answers:
         return Outcome(200, self.bad, executed_version="1", request_id="r-1", function_error=self.function_error)
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 @contextmanager

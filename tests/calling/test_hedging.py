@@ -51,7 +51,7 @@ class Line:
         return result
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 class DeferredCall:

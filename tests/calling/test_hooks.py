@@ -50,7 +50,7 @@ class Line:
         return reply
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 def test_hooks_stand_around_every_attempt_the_first_outermost() -> None:

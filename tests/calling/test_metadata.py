@@ -332,7 +332,7 @@ class Queue:
         return Outcome(200, b"null", executed_version="1")
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 def test_an_event_travels_in_an_envelope_where_the_contract_asks():

@@ -49,7 +49,7 @@ class Recorder:
         return kinds[invocation.invocation_type]
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 @pytest.fixture

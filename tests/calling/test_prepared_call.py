@@ -288,7 +288,7 @@ class Recorder:
         return Outcome(status, b"null", executed_version="1")
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 def _context(milliseconds: int, **custom: str) -> SimpleNamespace:

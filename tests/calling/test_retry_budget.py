@@ -33,7 +33,7 @@ class Scripted:
         return self.outcome
 
     def close(self) -> None:
-        """Do nothing."""
+        """No-op."""
 
 
 def _try(client: LambdaClient, function: str) -> None:

@@ -65,7 +65,7 @@ class AsyncCountingTransport(CountingTransport):
         return self.leave(entered)
 
     async def close(self) -> None:  # type: ignore[override]
-        """Do nothing."""
+        """No-op."""
 
 
 def _client(counter: Any, **options: Any) -> AsyncLambdaClient:

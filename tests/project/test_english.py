@@ -19,7 +19,7 @@ SOURCE = Path(lambdachain.__file__).parent
 MODULES = {str(path.relative_to(SOURCE)): path.read_text() for path in sorted(SOURCE.rglob("*.py"))}
 
 # Plain verbs are better: Return, Print, Handle, Record, Raise, Wait ... (see CONTRIBUTING.md).
-UNCLEAR_VERBS = re.compile(r"(Give|Tell|Say|Take|Bear|Mend|Heed|Hear|Let)s?\b")
+UNCLEAR_VERBS = re.compile(r"(Give|Tell|Say|Take|Do|Bear|Mend|Heed|Hear|Let)(e?s)?\b")
 
 # "payloads is none" reads as Python's None, and "is no number" is found by nobody who searches for "is not a number".
 # "is no longer", "there is no X" and "is no sign of" are ordinary English; so is "if there are none".

@@ -95,7 +95,7 @@ class AsyncStreamTransport:
         close_stream(self._opened, self._process)
 
     async def close(self) -> None:
-        """Do nothing: the transport belongs to the client."""
+        """No-op: the transport belongs to the client."""
 
 
 async def decode_chunks(chunks: AsyncGenerator[bytes, None], function: str) -> AsyncGenerator[str, None]:

@@ -127,7 +127,7 @@ class StreamTransport:
         close_stream(self._opened, self._process)
 
     def close(self) -> None:
-        """Do nothing: the transport belongs to the client."""
+        """No-op: the transport belongs to the client."""
 
 
 def close_stream(stream: ResponseStream | AsyncResponseStream | None, process: int) -> None:

@@ -135,10 +135,10 @@ class NoLineStates:
         return Position()
 
     def forget_positions(self) -> None:
-        """Do nothing: there are no positions."""
+        """No-op: there are no positions."""
 
     def reopen(self, line: int) -> None:
-        """Do nothing: no line has an outcome."""
+        """No-op: no line has an outcome."""
 
 
 class Input:

@@ -189,13 +189,13 @@ class StreamSink:
         self._failures = failures
 
     def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
-        """Do nothing: no later run resumes this one."""
+        """No-op: no later run resumes this one."""
 
     def start(self, line: Line) -> None:
-        """Do nothing: no later run resumes this one."""
+        """No-op: no later run resumes this one."""
 
     def release(self, lines: Sequence[int]) -> None:
-        """Do nothing: no later run resumes this one."""
+        """No-op: no later run resumes this one."""
 
     def succeed(self, line: int, response: bytes) -> None:
         """Print a result."""
