@@ -6,8 +6,9 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
+INTEGRATIONS := .venv-integrations
 
-.PHONY: demo test check unit coverage oldest aio examples javascript node-ric soak soak-local \
+.PHONY: demo test check unit coverage oldest aio integrations examples javascript node-ric soak soak-local \
   soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
@@ -18,17 +19,21 @@ PART_faults := tests/lab tests/wire
 PART_processes := tests/local tests/cli examples docs README.md
 PART_rest := $(addprefix --ignore=,$(PART_faults) $(PART_processes))
 test:
-	$(MAKE) --jobs=2 $(VENV)/.test $(OLDEST)/.test javascript
-	$(MAKE) --jobs=3 --output-sync=target unit-rest unit-processes unit-faults oldest-core oldest-faults check
+	$(MAKE) --jobs=2 $(VENV)/.test $(OLDEST)/.test $(INTEGRATIONS)/.test javascript
+	$(MAKE) --jobs=3 --output-sync=target unit-rest unit-processes unit-faults integrations oldest-core oldest-faults check
 
-check: $(VENV)/.test
-	$(VENV)/bin/ruff format --check .
-	$(VENV)/bin/ruff check .
-	$(VENV)/bin/mypy
-	$(VENV)/bin/pyright
+check: $(INTEGRATIONS)/.test
+	$(INTEGRATIONS)/bin/ruff format --check .
+	$(INTEGRATIONS)/bin/ruff check .
+	$(INTEGRATIONS)/bin/mypy
+	$(INTEGRATIONS)/bin/pyright --venvpath . --pythonpath $(INTEGRATIONS)/bin/python
 
 unit: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
+
+# With the libraries that lambdachain works with: OpenTelemetry, Powertools, httpx, MCP and the others.
+integrations: $(INTEGRATIONS)/.test
+	$(INTEGRATIONS)/bin/python -m pytest tests/integrations
 
 unit-%: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(PART_$*)
@@ -158,6 +163,12 @@ $(OLDEST)/.test: pyproject.toml constraints-oldest.txt
 	$(OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-oldest.txt -e ".[local]" --group test
 	touch $@
 
+$(INTEGRATIONS)/.test: pyproject.toml constraints.txt
+	test -x $(INTEGRATIONS)/bin/python || $(PYTHON) -m venv $(INTEGRATIONS)
+	$(INTEGRATIONS)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(INTEGRATIONS)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[local]" --group test --group check --group integrations
+	touch $@
+
 $(AIO)/.test: pyproject.toml
 	test -x $(AIO)/bin/python || $(PYTHON) -m venv $(AIO)
 	$(AIO)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
@@ -166,9 +177,9 @@ $(AIO)/.test: pyproject.toml
 
 lock: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) uv
-	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev \
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev --group integrations \
 	  --no-header --no-annotate --no-emit-index-url --upgrade -o constraints.txt
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` regenerates this file.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(INTEGRATIONS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
