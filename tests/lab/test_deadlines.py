@@ -25,6 +25,7 @@ from lambdachain import (
 from lambdachain._transports import socket_options
 from tests.support import faults
 from tests.support.faults import service_error
+from tests.support.growing_timeouts import check_with_growing_timeouts
 from tests.support.laboratory import EPSILON, Connection, Fault, Laboratory, unreachable
 
 TIMEOUT = 0.4
@@ -61,10 +62,13 @@ def test_endless_response(laboratory: Laboratory, client: LambdaClient, fault: F
     """A response that trickles in or never comes ends the call at its timeout."""
     laboratory.play(fault)
 
-    error, took = _failure(lambda: client.call(contract, 1, timeout=TIMEOUT))
+    def check(timeout: float) -> None:
+        error, took = _failure(lambda: client.call(contract, 1, timeout=timeout))
 
-    assert isinstance(error, CallTimeoutError)
-    assert took < TIMEOUT + EPSILON
+        assert isinstance(error, CallTimeoutError)
+        assert took < timeout + EPSILON
+
+    check_with_growing_timeouts(check)
 
 
 @pytest.mark.parametrize("fault", [*ENDLESS, faults.SILENT_HANDSHAKE], ids=lambda fault: fault.name)
@@ -72,10 +76,13 @@ def test_endless_response_over_tls(tls_laboratory: Laboratory, tls_client: Lambd
     """The same over TLS, in the handshake or after it."""
     tls_laboratory.play(fault)
 
-    error, took = _failure(lambda: tls_client.call(PLAIN, 1, timeout=TIMEOUT))
+    def check(timeout: float) -> None:
+        error, took = _failure(lambda: tls_client.call(PLAIN, 1, timeout=timeout))
 
-    assert (DeadlineExceededError if fault.below_tls else CallTimeoutError) is type(error)
-    assert took < TIMEOUT + EPSILON
+        assert (DeadlineExceededError if fault.below_tls else CallTimeoutError) is type(error)
+        assert took < timeout + EPSILON
+
+    check_with_growing_timeouts(check)
 
 
 def test_trickled_handshake(tls_laboratory: Laboratory, tls_client: LambdaClient) -> None:
@@ -95,19 +102,26 @@ def test_trickled_handshake(tls_laboratory: Laboratory, tls_client: LambdaClient
 
 def test_request_that_the_server_does_not_read(laboratory: Laboratory, client: LambdaClient) -> None:
     """A large request that the server stops reading ends at the deadline, and may have run."""
+    call_has_ended = threading.Event()
 
     def stall(connection: Connection) -> None:
         connection.read(1000)
-        laboratory.closing.wait(TIMEOUT * 3)
+        call_has_ended.wait(60)
         connection.close()
 
-    laboratory.play(Fault("stalled request", stall))
+    def check(timeout: float) -> None:
+        call_has_ended.clear()
+        laboratory.play(Fault("stalled request", stall))
+        try:
+            error, took = _failure(lambda: client.call(PLAIN, "x" * 6_000_000, timeout=timeout))
+        finally:
+            call_has_ended.set()
 
-    error, took = _failure(lambda: client.call(PLAIN, "x" * 6_000_000, timeout=TIMEOUT))
+        assert Execution.UNKNOWN is error.execution
+        assert took < timeout + EPSILON
+        assert 0 == laboratory.executions
 
-    assert Execution.UNKNOWN is error.execution
-    assert took < TIMEOUT + EPSILON
-    assert 0 == laboratory.executions
+    check_with_growing_timeouts(check)
 
 
 def test_unreachable_endpoint(connect: Callable[[str], LambdaClient]) -> None:

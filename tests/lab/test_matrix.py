@@ -41,6 +41,7 @@ from lambdachain import (
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT
 from tests.support import faults
 from tests.support.faults import bare_status, function_error, service_error, unexpected_status
+from tests.support.growing_timeouts import check_with_growing_timeouts
 from tests.support.laboratory import Fault, Laboratory, refusing, unreachable
 from tests.support.responses import DATE
 
@@ -358,7 +359,8 @@ def test_tls_fault(tls_laboratory: Laboratory, tls_client: LambdaClient, over: s
 @pytest.mark.parametrize("case", _cases(ENDLESS_ROWS, SCANT))
 def test_endless_fault(tls_laboratory: Laboratory, tls_client: LambdaClient, over: str, case: Case) -> None:
     """It ends at the deadline, and is not retried."""
-    _check(tls_laboratory, tls_client, case.over(over))
+    expected = case.over(over)
+    check_with_growing_timeouts(lambda timeout: _check(tls_laboratory, tls_client, expected._replace(timeout=timeout)))
 
 
 @pytest.mark.parametrize("case", _cases((Row(faults.SUCCESS, FAILED),), None, AMPLE))
