@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
+from lambdachain._lambda_api.proxy_events import HttpRequest
 from lambdachain.local import LocalHttpApi, LocalHttpRoute
-from lambdachain.local._http_events import HttpRequest, to_event
+from lambdachain.local._http_events import to_event
 from lambdachain.local._http_routes import match_route
 
 ARRIVED = 1583348638.390

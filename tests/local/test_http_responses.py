@@ -7,10 +7,12 @@ from typing import Any
 
 import pytest
 
+from lambdachain._lambda_api.proxy_events import HttpRequest
+from lambdachain._lambda_api.proxy_responses import HttpResponse, MalformedProxyResponseError
 from lambdachain.local import LocalCors, LocalHttpApi, LocalHttpRoute
 from lambdachain.local._http_cors import add_cors_headers, answer_preflight
-from lambdachain.local._http_events import HttpRequest
-from lambdachain.local._http_responses import HttpResponse, MalformedProxyResponseError, to_http_response
+from lambdachain.local._http_responses import to_http_response
+from lambdachain.local._http_routes import match_route
 from lambdachain.local._http_stream import DELIMITER, MAX_PRELUDE, PreludeParser
 
 REST = LocalHttpApi("R", {"GET /": "f"}, kind="rest", binary_types=("image/*",))
@@ -22,7 +24,9 @@ GET = HttpRequest("GET", "/")
 
 def respond(api: LocalHttpApi, result: Any, request: HttpRequest = GET) -> HttpResponse:
     """Convert a function's result."""
-    return to_http_response(api, next(iter(api.targets.values())), json.dumps(result).encode(), request)
+    route = match_route(api, "GET", "/")
+    assert route is not None
+    return to_http_response(api, route, json.dumps(result).encode(), request)
 
 
 @pytest.mark.parametrize("api", [REST, HTTP, HTTP_1, URL], ids=lambda api: api.name)

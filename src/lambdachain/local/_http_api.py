@@ -3,14 +3,13 @@
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Literal, Self, TypeAlias, get_args
+from typing import Any, Final, Self, get_args
+
+from lambdachain._lambda_api.proxy_events import HttpApiKind, PayloadFormat
 
 from ._argument_types import FLAG, MAPPING, NUMBER, TEXT, WHOLE, ArgumentType, describe_type, find_type_errors
 from ._endpoint_settings import MAX_PORT
 from ._function_config import LocalFunction
-
-HttpApiKind: TypeAlias = Literal["rest", "http", "url"]
-PayloadFormat: TypeAlias = Literal["1.0", "2.0"]
 
 DEFAULT_ROUTE: Final = "$default"
 # Integration timeouts in seconds: the quotas of REST APIs and HTTP APIs; a function URL waits as long as a function.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from lambdachain._lambda_api.proxy_events import HttpRequest
+from lambdachain._lambda_api.proxy_responses import HttpResponse
+
 from ._http_api import LocalCors, LocalHttpApi
-from ._http_events import HttpRequest
-from ._http_responses import HttpResponse
 from ._http_routes import find_methods
 
 _PREFIX = "access-control-"

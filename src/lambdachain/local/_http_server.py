@@ -21,6 +21,8 @@ from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import Delivery, InvocationResult, InvokeRequest
 from lambdachain._lambda_api.invoke_api import get_trace_header
 from lambdachain._lambda_api.limits import MAX_REQUEST
+from lambdachain._lambda_api.proxy_events import HttpRequest
+from lambdachain._lambda_api.proxy_responses import HttpResponse, MalformedProxyResponseError
 from lambdachain._lambda_api.responses import ApiError
 
 from . import _http_responses as http_responses
@@ -29,8 +31,8 @@ from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
 from ._http_api import LocalHttpApi
 from ._http_cors import add_cors_headers, answer_preflight, explicit_origins
-from ._http_events import HttpRequest, to_event
-from ._http_responses import MAX_HTTP_BODY, HttpResponse, MalformedProxyResponseError, to_http_response
+from ._http_events import to_event
+from ._http_responses import MAX_HTTP_BODY, to_http_response
 from ._http_routes import MatchedRoute, match_route
 from ._http_stream import PreludeParser
 from ._invocations import LocalInvocation, invocation_from_ending, invocation_from_error
@@ -148,7 +150,7 @@ def _convert_result(
     api: LocalHttpApi, route: MatchedRoute, received: HttpRequest, result: InvocationResult
 ) -> HttpResponse:
     try:
-        return to_http_response(api, route.target, result.body, received)
+        return to_http_response(api, route, result.body, received)
     except MalformedProxyResponseError as exc:
         _LOGGER.warning("%s: the response of %s is malformed: %s", api.name, route.target.function, exc)
         return http_responses.function_failed(api.kind)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from ._http_responses import HttpResponse, parse_prelude
+from lambdachain._lambda_api.proxy_responses import HttpResponse, parse_prelude
 
 DELIMITER: Final = bytes(8)
 # API Gateway's limit for the metadata (documented).
