@@ -10,7 +10,7 @@ import json
 import time
 from collections.abc import Collection, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 try:
     import httpx
@@ -56,8 +56,6 @@ SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 IDEMPOTENT_METHODS: Final = SAFE_METHODS | {"PUT", "DELETE"}
 """The methods of RFC 9110 whose repetition has the effect of one request, section 9.2.2."""
 
-C = TypeVar("C", LambdaClient, AsyncLambdaClient)
-
 _PAYLOAD_FORMATS: Final = ("1.0", "2.0")
 _PORTS: Final[Mapping[str, int]] = {"http": 80, "https": 443}
 # One value for all requests would be wrong for each of these, and httpx has its own setting for the timeout.
@@ -91,7 +89,8 @@ class InvokeError(CallError, httpx.TransportError):
         # Without httpx's request, whose headers and body may be secret. The class is made at run time: pickle cannot
         # find it by its name.
         state = {name: value for name, value in vars(self).items() if name != "_request"}
-        kind = next(each for each in type(self).__mro__ if not issubclass(each, InvokeError))
+        bases: tuple[Any, ...] = type(self).__mro__
+        kind = next(base for base in bases if not issubclass(base, InvokeError))
         return _restore_error, (kind, self.args, state)
 
 
@@ -146,7 +145,7 @@ class InvokeTransport(httpx.BaseTransport):
         try:
             body = self._app.new_body()
             # Not request.read(): it would read a body of any size before the size is checked.
-            for chunk in request.stream:  # type: ignore[union-attr]
+            for chunk in cast("httpx.SyncByteStream", request.stream):
                 body.add(chunk)
             call = self._app.prepare(request, body.content)
             function = self._repeatable if call.may_run_twice else self._once
@@ -179,7 +178,7 @@ class AsyncInvokeTransport(httpx.AsyncBaseTransport):
         """Call the function with *request* as its event; return its response; see ``InvokeTransport``."""
         try:
             body = self._app.new_body()
-            async for chunk in request.stream:  # type: ignore[union-attr]
+            async for chunk in cast("httpx.AsyncByteStream", request.stream):
                 body.add(chunk)
             call = self._app.prepare(request, body.content)
             function = self._repeatable if call.may_run_twice else self._once
@@ -230,7 +229,7 @@ class _WebApp:
 
     def __init__(self, function: Address, payload_format: PayloadFormat, retry_methods: Collection[str]) -> None:
         self.function = str(function)
-        self._payload_format = payload_format
+        self._payload_format: PayloadFormat = payload_format
         # A text is a collection of its letters.
         if isinstance(retry_methods, str):
             raise ContractError(f"retry_methods must be a list of methods: retry_methods=[{retry_methods!r}]")
@@ -356,5 +355,5 @@ def _restore_error(kind: type[CallError], arguments: tuple[Any, ...], state: Map
 @cache
 def _combine_classes(kind: type[CallError]) -> type[InvokeError]:
     """Return the class of errors that are a *kind*, and the error of httpx that promises as much."""
-    theirs = next(theirs for ours, theirs in _HTTPX_ERRORS if issubclass(kind, ours))
+    theirs = next(theirs for ours, theirs in _HTTPX_ERRORS if ours in kind.__mro__)
     return type(kind.__name__, (InvokeError, kind, theirs), {"__module__": __name__, "__doc__": kind.__doc__})

@@ -13,6 +13,7 @@ from ._compatibility import Breakage, Change, IncompatibleContractError, assert_
 from ._contract_verification import UnfulfilledContractError, assert_handler_fulfils
 from ._in_process import InProcessTransport
 from ._lambda_context import LambdaContext
+from ._sqs_event import sqs_event
 from ._stub import Stub, StubCall
 from ._stub_transport import StubTransport, UnstubbedCallError, UnusedStubError
 
@@ -34,4 +35,5 @@ __all__ = [
     "assert_compatible",
     "assert_handler_fulfils",
     "compatibility",
+    "sqs_event",
 ]
