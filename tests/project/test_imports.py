@@ -27,7 +27,7 @@ LAYERS = [
     ["_client", "progress"],
     ["_analysis", "_handler"],
     ["_templates"],
-    ["doctor", "local", "testing"],
+    ["doctor", "httpx", "local", "sqs", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
 ]

@@ -16,7 +16,14 @@ from pydantic import BaseModel, TypeAdapter
 
 import lambdachain
 
-MODULES = ["lambdachain", "lambdachain.local", "lambdachain.testing", "lambdachain.doctor", "lambdachain.resolvers"]
+MODULES = [
+    "lambdachain",
+    "lambdachain.local",
+    "lambdachain.testing",
+    "lambdachain.sqs",
+    "lambdachain.doctor",
+    "lambdachain.resolvers",
+]
 # A name that two modules have is shown as the first one's.
 PUBLIC = {
     name: (module, value)

@@ -376,7 +376,7 @@ def test_a_queue_of_offloaded_payloads():
         received.append(text)
 
     bodies: list[Any] = []
-    transport = InProcessTransport({"texts": lambda event, context: bodies.append(event)})
+    transport = InProcessTransport({"texts": lambda event, _context: bodies.append(event)})
     LambdaClient(transport).fire(contract, "x" * 100)
     transport.close()
     event = sqs_event(Contract("texts", request=Any, response=None), *bodies)

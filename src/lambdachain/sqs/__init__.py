@@ -13,5 +13,5 @@ from ._transport import SqsTransport
 
 __all__ = ["BatchItemFailure", "BatchResponse", "QueueHandler", "QueueRoute", "SqsTransport", "queue"]
 
-for _public in (QueueHandler, QueueRoute, SqsTransport, queue):
+for _public in (BatchItemFailure, BatchResponse, QueueHandler, QueueRoute, SqsTransport, queue):
     _public.__module__ = "lambdachain.sqs"

@@ -1,7 +1,5 @@
 """Which events go to which queue, and how an event becomes a message."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re
