@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -65,6 +66,16 @@ def aws_environment(example_functions: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
+@pytest.fixture
+def main_event_loop() -> Iterator[None]:
+    """Set an event loop for the main thread, and close it: Mangum, at import, makes one that nobody closes."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 def _forget_changes(_namespace: dict[str, Any]) -> None:
     for name in [name for name in os.environ if name.startswith("LAMBDACHAIN_")]:
         del os.environ[name]
@@ -84,7 +95,7 @@ pages = Sybil(
         "docs/how-to/run-a-system-locally.md",
         "docs/how-to/use-the-command-line.md",
     ],
-    fixtures=["aws_environment"],
+    fixtures=["aws_environment", "main_event_loop"],
 )
 docstrings = Sybil(
     parsers=[DocTestParser()],

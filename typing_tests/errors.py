@@ -21,7 +21,8 @@ from lambdachain import (
     current_invocation,
     remote,
 )
-from lambdachain.testing import StubTransport, assert_compatible, assert_handler_fulfils
+from lambdachain.sqs import QueueRoute, queue
+from lambdachain.testing import StubTransport, assert_compatible, assert_handler_fulfils, sqs_event
 
 
 class Request(BaseModel):
@@ -187,3 +188,21 @@ async def awaited(awaiting: AsyncLambdaClient) -> None:
     await awaiting.fire(charge, Response(charge_id="c"))  # E: misc,call-overload,arg-type reportArgumentType,reportCallIssue
     awaiting.bind("legacy")  # E: misc,arg-type reportArgumentType
     AsyncLambdaClient(3)  # E: arg-type reportArgumentType
+
+
+# Queues
+@queue(charge)  # E: arg-type reportArgumentType
+def wrong_record(request: Response) -> None: ...
+
+
+@queue(charge)
+def right_record(request: Request) -> None: ...
+
+
+right_record.local(Response(charge_id="c"))  # E: arg-type reportArgumentType
+right_record.call(request)  # E: attr-defined reportAttributeAccessIssue
+queue(charge, wrapped_by="kinesis")  # E: arg-type reportArgumentType
+queue("charges")  # E: arg-type,misc reportArgumentType
+QueueRoute(charge, "https://x/q", group_by=lambda order: order.euros)  # E: attr-defined reportAttributeAccessIssue
+QueueRoute(charge, 3)  # E: arg-type reportArgumentType
+sqs_event(charge, Response(charge_id="c"))  # E: misc,arg-type reportArgumentType

@@ -56,6 +56,7 @@ from lambdachain import (
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.progress import bar
 from lambdachain.resolvers import from_env, mapping, prefix
+from lambdachain.sqs import BatchResponse, QueueHandler, QueueRoute, SqsTransport, queue
 from lambdachain.testing import (
     Change,
     InProcessCall,
@@ -65,6 +66,7 @@ from lambdachain.testing import (
     assert_compatible,
     assert_handler_fulfils,
     compatibility,
+    sqs_event,
 )
 
 
@@ -395,3 +397,24 @@ options: MapOptions = {"on_progress": progressed, "max_concurrency": 3}
 client.map(charge, [ChargeRequest(order_id="o", cents=1)], **options)
 stub.on(charge).streams(b"a", "b", CardDeclined(reason="limit"))
 assert_type(Contract("large", request=int, response=str, offload=S3Offload("bucket", threshold=5)), Contract[int, str])
+
+
+@queue(charge)
+def charge_from_queue(request: ChargeRequest) -> None: ...
+
+
+@queue(charge, wrapped_by="sns", time_per_record=timedelta(seconds=5))
+async def charge_from_topic(request: ChargeRequest, context: Any) -> ChargeResponse:
+    return ChargeResponse(charge_id="c")
+
+
+assert_type(charge_from_queue, QueueHandler[ChargeRequest])
+assert_type(charge_from_topic, QueueHandler[ChargeRequest])
+assert_type(charge_from_queue({"Records": []}), BatchResponse)
+charge_from_queue.local(ChargeRequest(order_id="o", cents=1))
+charge_from_queue(sqs_event(charge, ChargeRequest(order_id="o", cents=1), queue="charges.fifo", group_id="g"))
+
+charge_route = QueueRoute(charge, "https://sqs.eu-west-1.amazonaws.com/1/charges.fifo", group_by=lambda r: r.order_id)
+assert_type(charge_route, QueueRoute[ChargeRequest])
+queueing_transport: Transport = SqsTransport(charge_route, transport=HttpTransport(), resolve=prefix("prod-"))
+LambdaClient(queueing_transport).fire(charge, ChargeRequest(order_id="o", cents=1))

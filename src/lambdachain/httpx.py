@@ -345,7 +345,8 @@ def _to_httpx_error(error: CallError) -> InvokeError:
 
 
 def _restore_error(kind: type[CallError], arguments: tuple[Any, ...], state: Mapping[str, Any]) -> InvokeError:
-    both = _combine_classes(kind)  # type: ignore[arg-type] - a class is hashable, though mypy looks at its instances
+    # mypy looks for the hash of an instance: the argument is a class.
+    both = _combine_classes(kind)  # type: ignore[arg-type]
     error = both.__new__(both, *arguments)
     httpx.TransportError.__init__(error, str(arguments[0]) if arguments else "")
     vars(error).update(state)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 from weakref import WeakSet
 
 from lambdachain._calling.target import Resolver, resolve_function
@@ -97,7 +97,8 @@ class SqsTransport(AwsTransport):
         route = self._routes.get(str(parse_target(function).without_qualifier()))
         if route is not None:
             return route.host
-        return self._other.host_for(region, function) if isinstance(self._other, AwsTransport) else ""
+        other: object = self._other
+        return other.host_for(region, function) if isinstance(other, AwsTransport) else ""
 
     def close(self) -> None:
         """Close the clients of SQS and the other transport."""
@@ -160,7 +161,7 @@ def _index_routes(routes: tuple[Any, ...], resolve: Resolver | None) -> Mapping[
             raise ContractError(
                 f"SqsTransport takes QueueRoutes, not {type(route).__name__}: QueueRoute(contract, url)"
             )
-        known: QueueRoute[Any] = route
+        known = cast("QueueRoute[Any]", route)
         name = resolve_function(known.contract.contract.function, resolve)
         if name in indexed:
             raise ContractError(f"two routes are for the function {name}")
