@@ -169,6 +169,15 @@ def test_head_and_missing_pages(connect: Callable[..., Send], name: str, payload
     assert send("GET", "/nowhere").status_code == 404
 
 
+def test_an_app_that_fails_without_a_response(connect: Callable[..., Send]):
+    """Powertools re-raises: behind an API it would be a 502, and here the error says what happened."""
+    with pytest.raises(httpx.RemoteProtocolError) as raised:
+        connect("url", "2.0")("GET", "/fail")
+
+    assert isinstance(raised.value, lambdachain.FunctionError)
+    assert (raised.value.error_type, raised.value.execution) == ("KeyError", Execution.EXECUTED)
+
+
 def test_a_compressed_response_is_decoded(connect: Callable[..., Send]):
     """By httpx, as any response."""
     response = connect("fastapi", "2.0")("GET", "/text", headers={"Accept-Encoding": "gzip"})

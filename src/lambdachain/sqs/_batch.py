@@ -104,7 +104,7 @@ def _rejected(loc: tuple[str | int, ...], kind: str, message: str) -> RequestRej
     return RequestRejectedError(errors=[ErrorDetail(loc=loc, type=kind, msg=message)])
 
 
-def to_event(record: QueueRecord, wrapper: Wrapper | None, *, envelope: bool) -> dict[str, Any]:
+def to_event(record: QueueRecord, wrapper: Wrapper | None, *, envelope: bool) -> Any:
     """Return the event of a record, in an envelope: the sender's, if the contract has one, or else one of its own.
 
     A record without metadata is its own correlation id: SQS keeps the message's id, while each delivery is another
@@ -117,9 +117,9 @@ def to_event(record: QueueRecord, wrapper: Wrapper | None, *, envelope: bool) ->
     if wrapper is not None:
         payload = _unwrap(payload, wrapper)
     data, metadata = unwrap_envelope(payload) if envelope else (payload, None)
-    if metadata is None:
-        metadata = Metadata(correlation_id=record.message_id, depth=0)
-    return {ENVELOPE: metadata.texts(), "data": data}
+    if metadata is not None:
+        return payload
+    return {ENVELOPE: Metadata(correlation_id=record.message_id, depth=0).texts(), "data": data}
 
 
 def _parse_json(text: str) -> Any:

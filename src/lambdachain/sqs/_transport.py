@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
 from lambdachain._calling.target import Resolver, resolve_function
@@ -154,18 +154,17 @@ def _reset_all_after_fork() -> None:
 register_fork_hooks(in_fork=_reset_all_after_fork, before_snapshot=_reset_all_after_fork)
 
 
-def _index_routes(routes: tuple[Any, ...], resolve: Resolver | None) -> Mapping[str, QueueRoute[Any]]:
+def _index_routes(routes: tuple[QueueRoute[Any], ...], resolve: Resolver | None) -> Mapping[str, QueueRoute[Any]]:
     indexed: dict[str, QueueRoute[Any]] = {}
     for route in routes:
-        if not isinstance(route, QueueRoute):
+        if not isinstance(route, QueueRoute):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise ContractError(
                 f"SqsTransport takes QueueRoutes, not {type(route).__name__}: QueueRoute(contract, url)"
             )
-        known = cast("QueueRoute[Any]", route)
-        name = resolve_function(known.contract.contract.function, resolve)
+        name = resolve_function(route.contract.contract.function, resolve)
         if name in indexed:
             raise ContractError(f"two routes are for the function {name}")
-        indexed[name] = known
+        indexed[name] = route
     return indexed
 
 
