@@ -299,11 +299,13 @@ def _check_arguments(client: object, kind: type[object], payload_format: object,
 def _to_http_request(request: httpx.Request, body: bytes) -> HttpRequest:
     path, _, query = request.url.raw_path.partition(b"?")
     encoding = request.headers.encoding
-    headers = [
-        (name.decode("ascii"), value.decode(encoding))
-        for name, value in request.headers.raw
-        if name.lower().decode("ascii") not in HOP_BY_HOP
-    ]
+    spellings: dict[str, str] = {}
+    headers: list[tuple[str, str]] = []
+    for raw_name, value in request.headers.raw:
+        name = raw_name.decode("ascii")
+        if name.lower() not in HOP_BY_HOP:
+            # In format 1.0, two spellings of one name would be two headers.
+            headers.append((spellings.setdefault(name.lower(), name), value.decode(encoding)))
     # What a gateway adds: apps build the URLs of redirects from these.
     added = {
         "X-Forwarded-Proto": request.url.scheme,
@@ -311,12 +313,11 @@ def _to_http_request(request: httpx.Request, body: bytes) -> HttpRequest:
     }
     if body or "content-length" in request.headers:
         added["Content-Length"] = str(len(body))
-    named = {name.lower() for name, _ in headers}
     return HttpRequest(
         method=request.method,
         path=path.decode("ascii"),
         query=query.decode("ascii"),
-        headers=[*headers, *((name, value) for name, value in added.items() if name.lower() not in named)],
+        headers=[*headers, *((name, value) for name, value in added.items() if name.lower() not in spellings)],
         body=body,
         request_id=new_id(),
         arrived_at=time.time(),

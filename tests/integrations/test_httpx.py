@@ -233,11 +233,26 @@ def test_events_of_both_formats():
     assert new["requestContext"]["http"]["method"] == "POST"
     assert new["headers"]["host"] == "host:8080"
     assert (new["headers"]["x-forwarded-proto"], new["headers"]["x-forwarded-port"]) == ("http", "8080")
-    assert (new["body"], new["isBase64Encoded"]) == ('{"n":1}', False)
+    assert (json.loads(new["body"]), new["isBase64Encoded"]) == ({"n": 1}, False)
     assert "version" not in old
     assert (old["httpMethod"], old["path"], old["resource"]) == ("POST", "/a/b", "/{proxy+}")
     assert old["multiValueQueryStringParameters"] == {"x": ["1", "2"]}
     assert "connection" not in {name.lower() for name in (*new["headers"], *old["headers"])}
+
+
+def test_a_header_has_one_spelling():
+    """Two values of one header are not two headers of which an adapter keeps the last."""
+    seen: list[dict[str, Any]] = []
+
+    def handler(event: Any, context: Any) -> Any:
+        seen.append(event)
+        return {"statusCode": 204}
+
+    for payload_format in ("1.0", "2.0"):
+        app_for(handler, payload_format=payload_format).get("/", headers=[("X-A", "1"), ("x-a", "2")])
+
+    assert seen[0]["multiValueHeaders"]["X-A"] == ["1", "2"]
+    assert seen[1]["headers"]["x-a"] == "1,2"
 
 
 def test_a_body_that_no_event_can_hold():

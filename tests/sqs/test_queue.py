@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +17,7 @@ from lambdachain import (
     Contract,
     ContractError,
     CurrentInvocation,
+    HttpTransport,
     InProcessTransport,
     LambdaClient,
     RemoteError,
@@ -21,8 +25,11 @@ from lambdachain import (
     S3Offload,
     current_invocation,
 )
+from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.sqs import QueueHandler, queue
 from lambdachain.testing import LambdaContext, StubTransport, UnstubbedCallError, sqs_event
+
+FUNCTIONS = Path(__file__).parent / "functions"
 
 
 class Order(BaseModel):
@@ -393,6 +400,38 @@ def test_the_handler_in_process():
 
     assert failed_in(event, response) == [1]
     assert handled == [2, 3]
+
+
+def test_the_handler_in_the_real_runtime():
+    """It returns what Lambda's poller reads, and logs each failure."""
+    contract = Contract("orders-place", request=dict[str, int], response=None, envelope=True)
+    event = sqs_event(contract, {"number": 5}, {"number": -1}, {"number": 6}, idempotency_key="k")
+    with LocalEndpoint([LocalFunction("consumer", "consumer.handler", directory=FUNCTIONS, timeout=30.0)]) as endpoint:
+        client = LambdaClient(HttpTransport(endpoint_url=endpoint.url))
+        result = client.invoke("consumer", event, log_tail=True)
+
+    assert failed_in(event, result.value) == [1]
+    assert [line for line in (result.log_tail or "").splitlines() if line.startswith("handled")] == [
+        "handled 5 k",
+        "handled -1 k",
+        "handled 6 k",
+    ]
+    assert "failed: ValueError at " in (result.log_tail or "")
+    assert "secret" not in (result.log_tail or "")
+
+
+def test_a_cold_start_loads_no_client():
+    """Neither boto3 nor botocore, tenacity or asyncio, for a plain function."""
+    script = (
+        "import sys\nfrom lambdachain import Contract\nfrom lambdachain.sqs import queue\n"
+        "@queue(Contract('f', request=int, response=None))\ndef handler(number: int) -> None: print(number)\n"
+        "record = {'eventSource': 'aws:sqs', 'messageId': 'm', 'body': '5'}\n"
+        "assert handler({'Records': [record]}) == {'batchItemFailures': []}\n"
+        "print(sorted({'boto3', 'botocore', 'tenacity', 'asyncio'} & set(sys.modules)))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.split("\n")[:2] == ["5", "[]"]
 
 
 def test_wrong_declarations():
