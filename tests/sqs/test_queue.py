@@ -443,8 +443,9 @@ def test_wrong_declarations():
         queue(handler)  # type: ignore[arg-type]
     with pytest.raises(ContractError, match="wrapped_by must be"):
         queue(PLACE, wrapped_by="kinesis")  # type: ignore[arg-type]
-    with pytest.raises(ContractError, match="time_per_record must be"):
-        queue(PLACE, time_per_record=-1)
+    for seconds in (-1, float("nan"), "5", timedelta(seconds=-1)):
+        with pytest.raises(ContractError, match="time_per_record must be"):
+            queue(PLACE, time_per_record=seconds)  # type: ignore[arg-type]
     with pytest.raises(ContractError, match="takes str, but"):
 
         @queue(PLACE)

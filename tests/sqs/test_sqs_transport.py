@@ -531,6 +531,8 @@ def test_wrong_arguments(make: Any, message: str):
             "eu-west-1",
             "https://vpce-1.sqs.eu-west-1.vpce.amazonaws.com",
         ),
+        ("https://sqs-fips.us-east-1.amazonaws.com/1/q", "us-east-1", "https://sqs-fips.us-east-1.amazonaws.com"),
+        ("https://eu-west-1.queue.amazonaws.com/1/q", "eu-west-1", "https://eu-west-1.queue.amazonaws.com"),
         ("http://localhost:4566/000000000000/q", None, "http://localhost:4566"),
     ],
 )

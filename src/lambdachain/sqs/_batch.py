@@ -75,7 +75,7 @@ def parse_batch(event: Any) -> list[QueueRecord]:
     """
     records = event.get("Records") if is_mapping(event) else None
     if not is_list(records):
-        raise _rejected(
+        raise _to_rejection(
             ("Records",), "missing", "the event is not an SQS batch: is this queue's handler called directly?"
         )
     return [_parse_record(index, record) for index, record in enumerate(records)]
@@ -85,10 +85,10 @@ def _parse_record(index: int, record: Any) -> QueueRecord:
     fields: Mapping[str, Any] = record if is_mapping(record) else {}
     message_id, body, source = (fields.get(name) for name in ("messageId", "body", "eventSource"))
     if source != "aws:sqs":
-        raise _rejected(("Records", index, "eventSource"), "literal_error", "the record is not from SQS")
+        raise _to_rejection(("Records", index, "eventSource"), "literal_error", "the record is not from SQS")
     for name, value in (("messageId", message_id), ("body", body)):
         if not isinstance(value, str):
-            raise _rejected(("Records", index, name), "string_type", "a record of SQS has text here")
+            raise _to_rejection(("Records", index, name), "string_type", "a record of SQS has text here")
     attributes = fields.get("attributes")
     texts: Mapping[str, Any] = attributes if is_mapping(attributes) else {}
     return QueueRecord(
@@ -100,7 +100,7 @@ def _parse_record(index: int, record: Any) -> QueueRecord:
     )
 
 
-def _rejected(loc: tuple[str | int, ...], kind: str, message: str) -> RequestRejectedError:
+def _to_rejection(loc: tuple[str | int, ...], kind: str, message: str) -> RequestRejectedError:
     return RequestRejectedError(errors=[ErrorDetail(loc=loc, type=kind, msg=message)])
 
 
@@ -131,10 +131,10 @@ def _parse_json(text: str) -> Any:
 
 def _unwrap(payload: Any, wrapper: Wrapper) -> Any:
     if wrapper == "eventbridge":
-        if not _has(payload, _EVENT):
+        if not _has_fields(payload, _EVENT):
             raise UnreadableBodyError("the body is not an event of EventBridge, as wrapped_by='eventbridge' says")
         return payload["detail"]
-    if not (_has(payload, _NOTIFICATION) and isinstance(payload["Message"], str)):
+    if not (_has_fields(payload, _NOTIFICATION) and isinstance(payload["Message"], str)):
         raise UnreadableBodyError("the body is not a notification of SNS, as wrapped_by='sns' says")
     return _parse_json(payload["Message"])
 
@@ -145,10 +145,10 @@ def find_wrapper(body: str) -> Wrapper | None:
         payload = json.loads(body)
     except (ValueError, RecursionError):
         return None
-    if _has(payload, _NOTIFICATION):
+    if _has_fields(payload, _NOTIFICATION):
         return "sns"
-    return "eventbridge" if _has(payload, _EVENT) else None
+    return "eventbridge" if _has_fields(payload, _EVENT) else None
 
 
-def _has(payload: Any, names: frozenset[str]) -> bool:
+def _has_fields(payload: Any, names: frozenset[str]) -> bool:
     return is_mapping(payload) and names <= payload.keys()

@@ -6,6 +6,7 @@ import functools
 import inspect
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import timedelta
 from traceback import extract_tb
 from typing import Any, Final, Generic
@@ -52,7 +53,7 @@ class QueueHandler(Generic[Req]):
         # One record is one event of a handler that remote() could have made: whatever stands around such a handler
         # stands around a record, too.
         self._handler = RemoteHandler[Req, None](
-            _without_result(function, signature), _to_record_contract(contract), signature
+            _drop_result(function, signature), _to_record_contract(contract), signature
         )
 
     @property
@@ -129,8 +130,8 @@ class QueueDecorator(Generic[Req]):
         frame = inspect.currentframe()
         local_names: Mapping[str, Any] = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
         signature = read_signature(function, local_names)
-        record_contract = _to_record_contract(self._contract)
-        check_against_contract(_ignoring_result(signature), record_contract)
+        # What it returns is dropped, so that any annotation of it is right.
+        check_against_contract(replace(signature, response=type(None)), _to_record_contract(self._contract))
         return QueueHandler(function, self._contract, signature, self._wrapped_by, self._time_per_record)
 
 
@@ -177,10 +178,14 @@ def queue(
         raise ContractError("queue needs a Contract: @queue(contract)")
     if wrapped_by is not None and wrapped_by not in WRAPPERS:
         raise ContractError(f"wrapped_by must be 'sns', 'eventbridge' or None, not {wrapped_by!r}")
+    return QueueDecorator(contract, wrapped_by, _to_seconds(time_per_record))
+
+
+def _to_seconds(time_per_record: Any) -> float:
     seconds = time_per_record.total_seconds() if isinstance(time_per_record, timedelta) else time_per_record
-    if not seconds >= 0:  # also for NaN
-        raise ContractError(f"time_per_record must be 0 or more seconds, not {seconds!r}")
-    return QueueDecorator(contract, wrapped_by, seconds)
+    if not isinstance(seconds, int | float) or not seconds >= 0:  # also for NaN
+        raise ContractError(f"time_per_record must be 0 or more seconds, or a timedelta, not {time_per_record!r}")
+    return float(seconds)
 
 
 def _to_record_contract(contract: Contract[Req, Any]) -> Contract[Req, None]:
@@ -197,11 +202,7 @@ def _to_record_contract(contract: Contract[Req, Any]) -> Contract[Req, None]:
     )
 
 
-def _ignoring_result(signature: HandlerSignature) -> HandlerSignature:
-    return HandlerSignature(signature.name, signature.request, type(None), signature.takes_context, signature.is_async)
-
-
-def _without_result(function: Callable[..., Any], signature: HandlerSignature) -> Callable[..., Any]:
+def _drop_result(function: Callable[..., Any], signature: HandlerSignature) -> Callable[..., Any]:
     """Return *function* with its result dropped: a queue has nobody to return it to."""
     if signature.is_async:
 

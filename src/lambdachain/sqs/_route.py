@@ -17,7 +17,8 @@ from lambdachain._json.codec import codec_for
 
 # What SQS accepts as a group or deduplication id: letters, digits and punctuation of ASCII.
 _ID: Final = re.compile(r"[!-~]{1,128}")
-_REGION: Final = re.compile(r"(?:^|\.)sqs\.([a-z0-9-]+)\.")
+# Of the endpoints, and of those that older queue URLs name: eu-west-1.queue.amazonaws.com.
+_REGION: Final = re.compile(r"(?:^|\.)sqs(?:-fips)?\.([a-z0-9-]+)\.|^([a-z0-9-]+)\.queue\.")
 _AWS_HOST: Final = re.compile(r"sqs\.[a-z0-9-]+\.(?:amazonaws\.com(?:\.cn)?|[a-z.-]*aws[a-z.-]*)")
 
 
@@ -74,7 +75,7 @@ class QueueRoute(Generic[Req]):
     def region(self) -> str | None:
         """The region in the URL; ``None`` if it names none."""
         found = _REGION.search(self.host)
-        return found[1] if found else None
+        return found[1] or found[2] if found else None
 
     @property
     def endpoint_url(self) -> str | None:
@@ -108,12 +109,10 @@ def to_message(route: QueueRoute[Any], invocation: Invocation) -> QueueMessage:
     body = json_printable(invocation.payload.decode())  # SQS accepts no character that XML does not have
     if not route.is_fifo and route.group_by is None:
         return QueueMessage(route.queue_url, body, None, None)
-    data, metadata = unwrap_envelope(json.loads(invocation.payload))
-    if not route.contract.contract.envelope:
-        data, metadata = json.loads(invocation.payload), None
-    group = _group_for(route, data)
+    payload = json.loads(invocation.payload)
+    data, metadata = unwrap_envelope(payload) if route.contract.contract.envelope else (payload, None)
     key = metadata.idempotency_key if metadata is not None and route.is_fifo else None
-    return QueueMessage(route.queue_url, body, group, None if key is None else _to_deduplication_id(key))
+    return QueueMessage(route.queue_url, body, _group_for(route, data), None if key is None else to_sqs_id(key))
 
 
 def _check_event(route: QueueRoute[Any], invocation: Invocation) -> None:
@@ -142,7 +141,7 @@ def refuse(message: str) -> NoAnswerError:
 def _group_for(route: QueueRoute[Any], data: Any) -> str:
     contract = route.contract.contract
     if route.group_by is None:
-        return hashed_unless_valid(contract.function)
+        return to_sqs_id(contract.function)
     from lambdachain._contracts.s3_offload import is_reference
 
     codec = codec_for(contract.request)
@@ -156,10 +155,6 @@ def _group_for(route: QueueRoute[Any], data: Any) -> str:
     return group
 
 
-def _to_deduplication_id(key: str) -> str:
-    return hashed_unless_valid(key)
-
-
-def hashed_unless_valid(text: str) -> str:
+def to_sqs_id(text: str) -> str:
     """Return a text as an id of SQS: the text itself, or its SHA-256 if SQS does not accept it."""
     return text if _ID.fullmatch(text) else hashlib.sha256(text.encode()).hexdigest()

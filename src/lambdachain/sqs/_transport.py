@@ -202,6 +202,9 @@ def _send_message(client: Any, function: str, parameters: Mapping[str, str], dea
             failure = watched.correct(translate(exc, progress=Progress.PERHAPS_SENT))
             raise failure from failure.__cause__
     message_id = response.get("MessageId")
+    if watched.expired and message_id is None:
+        # After a shutdown in the middle, botocore parses what had arrived as if it were the whole response.
+        raise NoAnswerError("timed out waiting for the response", trouble=Trouble.TIMEOUT)
     # The status of Lambda for an event that is queued; without an id, something else than SQS has responded.
     return Outcome(202, request_id=message_id, from_lambda=isinstance(message_id, str))
 
