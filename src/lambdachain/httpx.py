@@ -333,7 +333,7 @@ def _to_httpx_response(response: HttpResponse, method: str, result: InvokeResult
     headers += [("content-length", value) for value in ([str(len(body))] if has_body else lengths)]
     return httpx.Response(
         response.status,
-        headers=[(name.encode("ascii"), value.encode()) for name, value in headers],
+        headers=[(name.encode("ascii"), value.encode(errors="replace")) for name, value in headers],
         # Not content=: the response would then count as read, and could not be streamed.
         stream=httpx.ByteStream(body),
         extensions={"lambda_request_id": result.request_id},

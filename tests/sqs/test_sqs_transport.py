@@ -474,7 +474,7 @@ def test_a_response_that_is_not_from_sqs(faulty: Any):
 
 
 def test_a_closed_transport(faulty: Any):
-    """Says so."""
+    """Nothing is sent over it."""
     transport = SqsTransport(QueueRoute(PLAIN, faulty.url))
     client = LambdaClient(transport)
     client.fire(PLAIN, ORDER)

@@ -64,7 +64,7 @@ class QueueRecord:
 
 
 class UnreadableBodyError(Exception):
-    """The body of a record is not what the queue is said to carry; the message has no part of it."""
+    """The body of a record does not have the declared form; the message has no part of it."""
 
 
 def parse_batch(event: Any) -> list[QueueRecord]:

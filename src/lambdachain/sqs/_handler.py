@@ -130,7 +130,7 @@ class QueueDecorator(Generic[Req]):
         frame = inspect.currentframe()
         local_names: Mapping[str, Any] = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
         signature = read_signature(function, local_names)
-        # What it returns is dropped, so that any annotation of it is right.
+        # What it returns is dropped, so every annotation of it fits.
         check_against_contract(replace(signature, response=type(None)), _to_record_contract(self._contract))
         return QueueHandler(function, self._contract, signature, self._wrapped_by, self._time_per_record)
 

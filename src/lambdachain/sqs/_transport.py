@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _OPERATION: Final = "SendMessage"
 _CODE_PREFIX: Final = "AWS.SimpleQueueService."
-# SQS responds in milliseconds; without a deadline of the call, a connection that says nothing is given up.
+# SQS responds in milliseconds: a call without a deadline waits no longer than this.
 _READ_TIMEOUT: Final = 60.0
 
 
