@@ -80,8 +80,9 @@ def _to_event_1(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute, ac
     body, is_base64 = _encode_body(api, request)
     event = {
         "resource": route.resource,
-        # Of an HTTP API with the stage (assumed from rawPath, published); of a REST API without.
-        "path": unquote(route.path if is_rest else request.path),
+        # A REST API leaves the path encoded and without the stage (published), an HTTP API decodes it (published); with
+        # the stage (assumed from rawPath).
+        "path": route.path if is_rest else unquote(request.path),
         "httpMethod": request.method,
         "headers": {name: values[-1] for name, values in headers.items()},
         "multiValueHeaders": headers,
@@ -107,7 +108,7 @@ def _context_1(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute, acc
         "extendedRequestId": request.request_id,
         "httpMethod": request.method,
         "identity": {**identity, "sourceIp": request.source_ip, "userAgent": request.header("user-agent")},
-        "path": unquote(request.path),
+        "path": request.path if api.kind == "rest" else unquote(request.path),
         "protocol": request.protocol,
         "requestId": request.request_id,
         "requestTime": _format_time(request.arrived_at),
