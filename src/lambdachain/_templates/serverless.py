@@ -309,7 +309,7 @@ class _Converter:
             }
 
     def _add_http_events(self, properties: dict[str, Any], root: Path, origin: Path) -> None:
-        found = convert_http_events(self._document, origin)
+        found = convert_http_events(self._document, origin, self._logical_ids)
         self._http_events.append(found)
         if found.events:
             properties["Events"] = found.events

@@ -11,6 +11,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, UnresolvedValue
 from .document import Document, Path
 from .http_route_keys import to_route_key
+from .serverless_authorizers import to_http_authorizer, to_rest_authorizer
 
 # The logical ids that the framework gives its two APIs.
 REST_API: Final = "ApiGatewayRestApi"
@@ -33,6 +34,7 @@ class SamHttpEvents:
         events: The events by name.
         url: The ``FunctionUrlConfig``.
         rest_cors: The CORS settings of its events of the REST API, ``None`` for an event without.
+        authorizers: SAM's settings of the authorizers that its events name, by the type of the event and their names.
         origins: The path of each event in the file.
         diagnostics: What is left out.
     """
@@ -40,12 +42,19 @@ class SamHttpEvents:
     events: dict[str, Any] = field(default_factory=dict[str, Any])
     url: dict[str, Any] | None = None
     rest_cors: list[dict[str, str] | None] = field(default_factory=list[dict[str, str] | None])
+    authorizers: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict[tuple[str, str], dict[str, Any]])
     origins: dict[Path, Path] = field(default_factory=dict[Path, Path])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
 
-def convert_http_events(document: Document, origin: Path) -> SamHttpEvents:
-    """Convert the events of the function at *origin*."""
+def convert_http_events(document: Document, origin: Path, functions: Mapping[str, str]) -> SamHttpEvents:
+    """Convert the events of the function at *origin*.
+
+    Args:
+        document: The ``serverless.yml``.
+        origin: The path of the function.
+        functions: The logical ids of all functions, by their keys.
+    """
     found = SamHttpEvents()
     for path, kind, settings in _list_events(document, (*origin, "events")):
         if isinstance(settings, UnresolvedValue):
@@ -53,9 +62,9 @@ def convert_http_events(document: Document, origin: Path) -> SamHttpEvents:
                 Diagnostic(settings.location, f"{settings.text}; the route is not served", fatal=False)
             )
         elif kind == "http":
-            _add_rest_event(found, document, path, settings)
+            _add_rest_event(found, document, path, settings, functions)
         elif kind == "httpApi":
-            _add_http_event(found, document, path, settings)
+            _add_http_event(found, document, path, settings, functions)
         elif kind == "httpUrl" and settings:
             _add_url(found, path, settings)
     if document.get(*origin, "url"):
@@ -79,12 +88,24 @@ def add_http_apis(tree: dict[str, dict[str, Any]], document: Document, found: li
         binary = document.get("provider", "apiGateway", "binaryMediaTypes")
         if binary is not None:
             settings["BinaryMediaTypes"] = binary
+        settings |= _to_auth(found, "Api")
         tree["Resources"].setdefault(REST_API, {"Type": "AWS::Serverless::Api", "Properties": settings})
     if "HttpApi" in used:
         http_cors = document.get("provider", "httpApi", "cors")
-        properties = {} if http_cors is None else {"CorsConfiguration": _to_http_cors(http_cors)}
+        properties: dict[str, Any] = {} if http_cors is None else {"CorsConfiguration": _to_http_cors(http_cors)}
+        properties |= _to_auth(found, "HttpApi")
         tree["Resources"].setdefault(HTTP_API, {"Type": "AWS::Serverless::HttpApi", "Properties": properties})
     return diagnostics
+
+
+def _to_auth(found: list[SamHttpEvents], kind: str) -> dict[str, Any]:
+    authorizers = {
+        name: settings
+        for events in found
+        for (own_kind, name), settings in events.authorizers.items()
+        if own_kind == kind
+    }
+    return {"Auth": {"Authorizers": authorizers}} if authorizers else {}
 
 
 def _list_events(document: Document, path: Path) -> Iterator[tuple[Path, str, Any]]:
@@ -94,7 +115,9 @@ def _list_events(document: Document, path: Path) -> Iterator[tuple[Path, str, An
             yield (*path, index), kind, settings
 
 
-def _add_rest_event(found: SamHttpEvents, document: Document, path: Path, settings: Any) -> None:
+def _add_rest_event(
+    found: SamHttpEvents, document: Document, path: Path, settings: Any, functions: Mapping[str, str]
+) -> None:
     options: Mapping[str, Any] = settings if is_mapping(settings) else _split_key(settings)
     integration = str(options.get("integration") or "lambda-proxy").lower()
     if integration not in _PROXY:
@@ -109,10 +132,13 @@ def _add_rest_event(found: SamHttpEvents, document: Document, path: Path, settin
         event_path if isinstance(event_path, UnresolvedValue) else to_route_key("any", event_path or "/").split(" ")[-1]
     )
     properties = {"Path": full, "Method": options.get("method", "any"), "RestApiId": {"Ref": REST_API}}
-    _add(found, path, "Api", properties, options)
+    authorizer = options.get("authorizer")
+    _add(found, path, "Api", properties, None if authorizer is None else to_rest_authorizer(authorizer, functions))
 
 
-def _add_http_event(found: SamHttpEvents, document: Document, path: Path, settings: Any) -> None:
+def _add_http_event(
+    found: SamHttpEvents, document: Document, path: Path, settings: Any, functions: Mapping[str, str]
+) -> None:
     options: Mapping[str, Any] = settings if is_mapping(settings) else _split_key(settings)
     payload_format = document.get("provider", "httpApi", "payload")
     properties = {
@@ -121,12 +147,25 @@ def _add_http_event(found: SamHttpEvents, document: Document, path: Path, settin
         "ApiId": {"Ref": HTTP_API},
         "PayloadFormatVersion": "2.0" if payload_format is None else payload_format,
     }
-    _add(found, path, "HttpApi", properties, options)
+    authorizer = options.get("authorizer")
+    declared = document.get("provider", "httpApi", "authorizers")
+    converted = None if authorizer is None else to_http_authorizer(authorizer, declared, functions)
+    _add(found, path, "HttpApi", properties, converted)
 
 
-def _add(found: SamHttpEvents, path: Path, kind: str, properties: dict[str, Any], options: Mapping[str, Any]) -> None:
-    if options.get("authorizer") is not None:
-        properties["Auth"] = {"Authorizer": "NONE"}
+def _add(
+    found: SamHttpEvents,
+    path: Path,
+    kind: str,
+    properties: dict[str, Any],
+    authorizer: tuple[str, dict[str, Any] | None] | None,
+) -> None:
+    if authorizer is not None:
+        # The name of an authorizer that is not defined is reported where routes are read.
+        name, settings = authorizer
+        properties["Auth"] = {"Authorizer": name}
+        if settings is not None:
+            found.authorizers[kind, name] = settings
     name = f"Event{len(found.events)}"
     found.events[name] = {"Type": kind, "Properties": properties}
     found.origins["Events", name] = path

@@ -15,7 +15,7 @@ from fnmatch import fnmatchcase
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote
 
-from ._http_api import LocalHttpApi
+from ._http_api import LocalHttpApi, PayloadFormat
 from ._http_routes import MatchedRoute
 
 # What HTTP APIs and function URLs pass as text; everything else, forms included, is base64 (published).
@@ -65,9 +65,15 @@ class HttpRequest:
         return next((value for key, value in reversed(self.headers) if key.lower() == name), None)
 
 
-def to_event(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute, account_id: str) -> dict[str, Any]:
-    """Convert a request to the event that its function receives."""
-    if api.payload_format(route.target) == "1.0":
+def to_event(
+    api: LocalHttpApi,
+    request: HttpRequest,
+    route: MatchedRoute,
+    account_id: str,
+    payload_format: PayloadFormat | None = None,
+) -> dict[str, Any]:
+    """Convert a request to the event that its function receives; by default in the payload format of the route."""
+    if (payload_format or api.payload_format(route.target)) == "1.0":
         return _to_event_1(api, request, route, account_id)
     return _to_event_2(api, request, route, account_id)
 
@@ -89,7 +95,7 @@ def _to_event_1(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute, ac
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
         "pathParameters": dict(route.parameters) or None,
-        "stageVariables": None,
+        "stageVariables": dict(api.stage_variables) or None,
         "requestContext": _context_1(api, request, route, account_id),
         "body": body,
         "isBase64Encoded": is_base64,
@@ -140,6 +146,7 @@ def _to_event_2(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute, ac
         "cookies": cookies,
         "queryStringParameters": {name: ",".join(values) for name, values in query.items()},
         "pathParameters": dict(route.parameters),
+        "stageVariables": dict(api.stage_variables),
         "body": body,
     }
     return event | {name: value for name, value in optional.items() if value}

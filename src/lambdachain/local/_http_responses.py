@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Final
+from typing import Any, Final, Literal, TypeAlias
 
 from lambdachain._core.type_guards import is_list, is_mapping
 
@@ -28,6 +28,29 @@ _HEADER_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 # The server sets these itself; a second one would make the response ambiguous.
 _HOP_BY_HOP: Final = frozenset({"connection", "content-length", "keep-alive", "transfer-encoding", "upgrade"})
 _STATUSES: Final = range(200, 600)
+
+# How an authorizer may reject a request: no identity or "Unauthorized", a policy that denies the request or does not
+# allow it, an authorizer that fails or returns something malformed.
+Rejection: TypeAlias = Literal["unauthorized", "denied", "not allowed", "failed"]
+_REJECTION_STATUSES: Final[Mapping[Rejection, int]] = {
+    "unauthorized": 401,
+    "denied": 403,
+    "not allowed": 403,
+    "failed": 500,
+}
+_NOT_AUTHORIZED: Final = "User is not authorized to access this resource"
+_REST_REJECTIONS: Final[Mapping[Rejection, tuple[str | None, str]]] = {
+    "unauthorized": ("Unauthorized", "UnauthorizedException"),
+    "denied": (f"{_NOT_AUTHORIZED} with an explicit deny", "AccessDeniedException"),
+    "not allowed": (_NOT_AUTHORIZED, "AccessDeniedException"),
+    "failed": (None, "AuthorizerConfigurationException"),
+}
+_HTTP_REJECTIONS: Final[Mapping[Rejection, str]] = {
+    "unauthorized": "Unauthorized",
+    "denied": "Forbidden",
+    "not allowed": "Forbidden",
+    "failed": "Internal Server Error",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +137,18 @@ def invocation_rejected(kind: HttpApiKind, status: int) -> HttpResponse:
     if status == 429:
         return _error(503, "Service Unavailable") if kind == "http" else HttpResponse(429, (_JSON,))
     return function_failed(kind)
+
+
+def request_rejected(kind: HttpApiKind, rejection: Rejection) -> HttpResponse:
+    """An authorizer does not let the request pass: published."""
+    if kind == "rest":
+        message, error_type = _REST_REJECTIONS[rejection]
+        # Two of these messages have a name with a capital.
+        name = "Message" if rejection in ("denied", "not allowed") else "message"
+        headers = (_JSON, ("x-amzn-ErrorType", error_type))
+        status = _REJECTION_STATUSES[rejection]
+        return HttpResponse(status, headers, json.dumps({name: message}).encode())
+    return _error(_REJECTION_STATUSES[rejection], _HTTP_REJECTIONS[rejection])
 
 
 def integration_timed_out(kind: HttpApiKind) -> HttpResponse:
