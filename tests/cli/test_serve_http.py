@@ -37,12 +37,12 @@ def _system(tmp_path: Path) -> None:
     (tmp_path / "template.yaml").write_text(TEMPLATE)
 
 
-def get(url: str) -> tuple[int, str]:
+def get(url: str, **headers: str) -> tuple[int, str]:
     """Send a request, and return the status and the body."""
     split = urlsplit(url)
     connection = http.client.HTTPConnection(split.netloc, timeout=60)
     try:
-        connection.request("GET", split.path)
+        connection.request("GET", split.path, headers=headers)
         response = connection.getresponse()
         return response.status, response.read().decode()
     finally:
@@ -55,15 +55,55 @@ def test_every_api_has_an_address(serve: Callable[..., Served]):
     apis: dict[str, dict[str, Any]] = {each["name"]: each for each in served.wait_for("serving")["http"]}
 
     assert {name: (api["kind"], api["routes"]) for name, api in apis.items()} == {
-        "ServerlessRestApi": ("rest", [{"route": "GET /orders", "function": "Orders"}]),
-        "ServerlessHttpApi": ("http", [{"route": "GET /orders/{id}", "function": "Orders"}]),
-        "Orders": ("url", [{"route": "$default", "function": "Orders"}]),
+        "ServerlessRestApi": ("rest", [{"route": "GET /orders", "function": "Orders", "authorizer": None}]),
+        "ServerlessHttpApi": ("http", [{"route": "GET /orders/{id}", "function": "Orders", "authorizer": None}]),
+        "Orders": ("url", [{"route": "$default", "function": "Orders", "authorizer": None}]),
     }
     assert get(apis["ServerlessRestApi"]["url"] + "/Prod/orders") == (200, "one /orders")
     assert get(apis["ServerlessHttpApi"]["url"] + "/orders/5") == (200, "one /orders/5")
     assert get(apis["Orders"]["url"] + "/anything") == (200, "one /anything")
     assert get(apis["ServerlessRestApi"]["url"] + "/nowhere")[0] == 403
     assert served.wait_for("invocation", function="Orders", status=200)["invocation_type"] == "RequestResponse"
+
+
+AUTHORIZED = """
+Transform: AWS::Serverless-2016-10-31
+Globals:
+  Function: {Handler: app.handler, CodeUri: ., Timeout: 20}
+  HttpApi:
+    Auth:
+      DefaultAuthorizer: Check
+      Authorizers:
+        Check:
+          FunctionArn: !GetAtt Check.Arn
+          AuthorizerPayloadFormatVersion: "2.0"
+          EnableSimpleResponses: true
+          Identity: {Headers: [X-Key]}
+        Jwt: {JwtConfiguration: {issuer: https://x}}
+Resources:
+  Check: {Type: AWS::Serverless::Function, Properties: {Handler: check.handler}}
+  Orders:
+    Type: AWS::Serverless::Function
+    Properties:
+      Events:
+        Own: {Type: HttpApi, Properties: {Path: /own, Method: get}}
+        Token: {Type: HttpApi, Properties: {Path: /token, Method: get, Auth: {Authorizer: Jwt}}}
+"""
+
+
+def test_authorizers_run(serve: Callable[..., Served], tmp_path: Path):
+    """Those that are functions; the routes of others are open, and a warning says so."""
+    (tmp_path / "template.yaml").write_text(AUTHORIZED)
+    check = "def handler(event, context):\n    return {'isAuthorized': event['identitySource'] == ['good']}\n"
+    (tmp_path / "check.py").write_text(check)
+    served = serve("--http-port", "0")
+    api = served.wait_for("serving")["http"][0]
+
+    assert [route["authorizer"] for route in api["routes"]] == ["Check", None]
+    statuses = [get(f"{api['url']}/own", **headers)[0] for headers in ({}, {"X-Key": "bad"}, {"X-Key": "good"})]
+    assert statuses == [401, 403, 200]
+    assert get(f"{api['url']}/token")[0] == 200
+    assert "every request of GET /token is accepted" in served.wait_for("problem")["text"]
 
 
 def test_without_the_option_nothing_is_served(serve: Callable[..., Served]):
@@ -99,6 +139,30 @@ def test_nothing_to_serve(serve: Callable[..., Served]):
 
     assert "no function has an HTTP event" in served.wait_for("problem")["text"]
     assert served.wait_for("serving")["http"] == []
+
+
+ROUTES_WITHOUT_FUNCTIONS = """
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {Handler: app.handler, CodeUri: .}}
+Resources:
+  Served: {Type: AWS::Serverless::Function}
+  Java:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: java21, Events: {Get: {Type: Api, Properties: {Path: /a, Method: get}}}}
+"""
+
+
+def test_routes_that_cannot_be_served(serve: Callable[..., Served], tmp_path: Path):
+    """The last line does not say that there are none."""
+    (tmp_path / "template.yaml").write_text(ROUTES_WITHOUT_FUNCTIONS)
+    served = serve("--http")
+    served.wait_for("serving")
+    texts = [problem["text"] for problem in served.messages_of_type("problem")]
+
+    assert texts[1:] == [
+        "route 'GET /a': Java, its function, is not served here; the route is not served",
+        "--http: no HTTP API to serve: none of the routes can be served",
+    ]
 
 
 def test_port_in_use(serve: Callable[..., Served]):

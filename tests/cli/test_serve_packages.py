@@ -1,4 +1,4 @@
-"""What can be served is served: zip files, layers, the CDK's assets, nested stacks, built code, requirements."""
+"""What can be served is served: zip files, layers, the CDK's assets, nested stacks, built code."""
 
 from __future__ import annotations
 
@@ -325,55 +325,6 @@ def test_an_old_build_and_another_file_are_not_mixed_up(arguments: list[str], is
         assert text.startswith("template.yaml is newer than .aws-sam/build/template.yaml, which is not used")
 
 
-def write_wheel(path: Path, word: str) -> None:
-    """Write a wheel with a module ``words``."""
-    metadata = "Metadata-Version: 2.1\nName: words\nVersion: 1.0\n"
-    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files = {
-        "words.py": f"WORD = {word!r}\n",
-        "words-1.0.dist-info/METADATA": metadata,
-        "words-1.0.dist-info/WHEEL": wheel,
-        "words-1.0.dist-info/RECORD": "",
-    }
-    write_zip(path, files)
-
-
-def test_requirements_are_installed_once(serve: Any, write: Any, tmp_path: Path):
-    """Into a cache by content: of a wheel that the requirements name, too; and what is installed is found again."""
-    directory = write(
-        {
-            "app/app.py": WORDS,
-            "app/requirements.txt": "./words-1.0-py3-none-any.whl\n",
-            "template.yaml": """
-            Resources: {F: {Type: AWS::Serverless::Function, Properties: {CodeUri: app, Handler: app.handler}}}
-            """,
-        }
-    )
-    cache = str(tmp_path / "cache")
-    wheel = directory / "app/words-1.0-py3-none-any.whl"
-    write_wheel(wheel, "one")
-    first = serve("--build", XDG_CACHE_HOME=cache).call("F")
-    again = serve("--build", XDG_CACHE_HOME=cache, PIP_NO_INDEX="1").call("F")
-    installed = len(list((tmp_path / "cache/lambdachain/requirements").iterdir()))
-    write_wheel(wheel, "two")
-    changed = serve("--build", XDG_CACHE_HOME=cache).call("F")
-
-    assert (first, again, changed) == ("one", "one", "two")
-    assert (installed, len(list((tmp_path / "cache/lambdachain/requirements").iterdir()))) == (1, 2)
-
-
-def test_requirements_that_cannot_be_installed_are_reported(serve: Any, write: Any, tmp_path: Path):
-    """In one line; nothing of them stays in the cache."""
-    write({"app.py": APP, "requirements.txt": "./no-such-file.whl\n"})
-    served = serve("F=app.handler", "--build", XDG_CACHE_HOME=str(tmp_path / "cache"))
-    problem = served.wait_for("problem")
-
-    assert served.call("F") == "served"
-    assert problem["text"].startswith("requirements.txt cannot be installed: ERROR: ")
-    assert "no-such-file" in problem["text"]
-    assert list((tmp_path / "cache/lambdachain/requirements").iterdir()) == []
-
-
 def test_a_handler_that_needs_a_build_says_which(serve: Any, write: Any):
     """Requirements, where an import fails."""
     write({"app.py": "import no_such_module\n", "requirements.txt": "no-such-module\n"})
@@ -386,7 +337,7 @@ def test_a_handler_that_needs_a_build_says_which(serve: Any, write: Any):
 @pytest.mark.parametrize(
     ("files", "hint"),
     [
-        ({"app.ts": "export const handler = async () => 1;\n"}, "app.ts is TypeScript: compile it, with sam build for"),
+        ({"app.ts": "export const handler = async () => 1;\n"}, "app.ts is TypeScript: pass --build to compile it"),
         (
             {"app.js": "require('words');\n", "package.json": "{}"},
             "if it needs a package, run npm install in ., or sam",
@@ -461,6 +412,7 @@ def test_functions_that_are_not_served_are_named_in_one_line(serve: Any, write: 
               A: {{{function} {{CodeUri: ., Handler: app.handler, Runtime: java21}}}}
               B: {{{function} {{CodeUri: ., Handler: app.handler, Runtime: java21}}}}
               C: {{{function} {{CodeUri: gone, Handler: app.handler}}}}
+              E: {{{function} {{CodeUri: gone.zip, Handler: app.handler}}}}
               D: {{{function} {{CodeUri: ., Handler: app.handler, MemorySize: 1GB}}}}
             """,
         }
@@ -468,7 +420,7 @@ def test_functions_that_are_not_served_are_named_in_one_line(serve: Any, write: 
 
     assert serve().wait_for("notice")["text"] == (
         "not served: A, B (runtime 'java21' cannot be served); D (MemorySize must be a number, not '1GB'); "
-        "C (directory 'gone' does not exist)"
+        "C (directory 'gone' does not exist); E (file 'gone.zip' does not exist)"
     )
 
 
@@ -494,6 +446,27 @@ def test_a_template_without_functions_fails(run: Any, write: Any):
         "warning: template.yaml: defines no Lambda functions\n"
         "error: lambdachain serve: nothing to serve: template.yaml has no functions\n"
     )
+
+
+def test_interpreters_are_probed_at_the_same_time(serve: Any, write: Any, tmp_path: Path):
+    """Each probe waits for the other one to start."""
+    probe = (
+        "#!/bin/sh\ntouch DIRECTORY/OWN-probed\nwhile [ ! -e DIRECTORY/OTHER-probed ]; do sleep 0.01; done\nexit 1\n"
+    )
+    names = {"python3.98": "python3.99", "python3.99": "python3.98"}
+    template = ["Resources:"]
+    files: dict[str, str] = {}
+    for own, other in names.items():
+        replaced = probe.replace("DIRECTORY", str(tmp_path)).replace("OWN", own).replace("OTHER", other)
+        files[f"bin/{own}"] = replaced
+        properties = f"{{CodeUri: ., Handler: app.handler, Runtime: {own}}}"
+        template.append(f"  F{own[-2:]}: {{Type: AWS::Serverless::Function, Properties: {properties}}}")
+    directory = write({**files, "app.py": APP, "template.yaml": "\n".join([*template, ""])})
+    for name in names:
+        (directory / "bin" / name).chmod(0o755)
+    served = serve(PATH=f"{directory}/bin:{os.environ['PATH']}")
+
+    assert [served.call(name) for name in ("F98", "F99")] == ["served"] * 2
 
 
 def test_an_interpreter_is_probed_once(serve: Any, write: Any, tmp_path: Path):

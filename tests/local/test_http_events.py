@@ -106,6 +106,14 @@ def test_payload_format_1_of_an_http_api():
     assert event["multiValueHeaders"]["header2"] == ["value1", "value2"]
 
 
+def test_paths_of_a_rest_api_stay_encoded():
+    """And keep a slash at the end, which a greedy variable does not."""
+    event = make_event(REST, "/prod/files/a%2Bb/")
+
+    assert (event["path"], event["requestContext"]["path"]) == ("/files/a%2Bb/", "/prod/files/a%2Bb/")
+    assert event["pathParameters"] == {"proxy": "files/a%2Bb"}
+
+
 def test_function_url():
     """A function URL has one route and one stage, and an anonymous account."""
     event = make_event(URL, "/a%20b")

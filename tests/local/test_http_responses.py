@@ -54,8 +54,7 @@ def test_inferred_response(api: LocalHttpApi, result: object):
     [
         "Hello",
         None,
-        {},
-        {"body": "x"},
+        {"statusCode": None},
         {"statusCode": "abc"},
         {"statusCode": True},
         {"statusCode": 99},
@@ -63,6 +62,7 @@ def test_inferred_response(api: LocalHttpApi, result: object):
         {"statusCode": 200, "headers": {"x": {}}},
         {"statusCode": 200, "headers": {"x": "a\r\nSet-Cookie: b"}},
         {"statusCode": 200, "headers": {"a b": "c"}},
+        {"statusCode": 200, "multiValueHeaders": {"x": "y"}},
     ],
     ids=json.dumps,
 )
@@ -70,6 +70,14 @@ def test_malformed_response(api: LocalHttpApi, result: object):
     """Format 1.0 has no inferred responses, and no header may end early."""
     with pytest.raises(MalformedProxyResponseError):
         respond(api, result)
+
+
+@pytest.mark.parametrize("result", [{}, {"body": "x"}, {"headers": {"x": "y"}}], ids=json.dumps)
+def test_response_without_a_status(result: object):
+    """Every field of a REST API's response is optional; an HTTP API's in format 1.0 needs the status."""
+    assert respond(REST, result).status == 200
+    with pytest.raises(MalformedProxyResponseError):
+        respond(HTTP_1, result)
 
 
 @pytest.mark.parametrize("result", [{"statusCode": 200, "body": {}}, {"statusCode": 200, "other": 1}], ids=json.dumps)
@@ -92,10 +100,10 @@ def test_default_content_type(api: LocalHttpApi, content_type: str):
 
 def test_multi_value_headers_and_cookies():
     """Format 1.0 repeats headers; format 2.0 has cookies instead."""
-    result = {"statusCode": 200, "headers": {"a": "0", "b": "1"}, "multiValueHeaders": {"A": ["1", "2"]}}
+    result = {"headers": {"a": "0", "A": "1", "b": True}, "multiValueHeaders": {"A": ["1", "2"]}}
     cookies = {"statusCode": 200, "cookies": ["a=1", "b=2; Secure"], "multiValueHeaders": {"x": ["y"]}}
 
-    assert respond(REST, result).headers[:3] == (("A", "1"), ("A", "2"), ("b", "1"))
+    assert respond(REST, result).headers[:4] == (("A", "1"), ("A", "2"), ("A", "0"), ("b", "true"))
     assert respond(HTTP, cookies).headers[:2] == (("Set-Cookie", "a=1"), ("Set-Cookie", "b=2; Secure"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from lambdachain.local import LocalCors, LocalHttpApi, LocalHttpRoute
@@ -62,15 +64,25 @@ def test_resources_of_a_rest_api(method: str, path: str, function: str | None):
     assert (route and route.target.function) == function
 
 
-def test_path_variables_are_decoded():
-    """Each variable is one segment; a greedy one is the rest of the path."""
-    one = match_route(TREE, "GET", "/orders/a%20%2Fb")
-    rest = match_route(TREE, "GET", "/files/a%20b/c/")
+@pytest.mark.parametrize(("kind", "one", "rest"), [("rest", "a%20%2Fb", "a%2Bb//c"), ("http", "a /b", "a+b//c/")])
+def test_path_variables(kind: Any, one: str, rest: str):
+    """One is a segment, a greedy one the rest of the path; an HTTP API decodes them, a REST API does not."""
+    api = LocalHttpApi("A", {"ANY /orders/{id}": "b", "GET /files/{proxy+}": "c"}, kind=kind)
+    first = match_route(api, "GET", "/orders/a%20%2Fb")
+    greedy = match_route(api, "GET", "/files/a%2Bb//c/")
 
-    assert one is not None
-    assert one.parameters == {"id": "a /b"}
-    assert rest is not None
-    assert rest.parameters == {"proxy": "files/a b/c"}
+    assert first is not None
+    assert first.parameters == {"id": one}
+    assert greedy is not None
+    assert greedy.parameters == {"proxy": rest}
+
+
+def test_slashes_at_the_beginning():
+    """A REST API takes them for one."""
+    route = match_route(TREE, "GET", "/Prod//orders")
+
+    assert route is not None
+    assert (route.key, route.path) == ("GET /orders", "/orders")
 
 
 @pytest.mark.parametrize("stage", ["$default", "dev"])

@@ -217,7 +217,7 @@ def test_openapi_document():
 
     assert {name: routes(api) for name, api in apis.items()} == {"Api": {"ANY /a": "F"}}
     assert [each.partition(": Resources.")[2].partition(": ")[2] for each in problems] == [
-        "an OpenAPI file is not read: its routes are not served",
+        "api.yaml cannot be read: no such file; its routes are not served",
         "an integration of type http_proxy; the route is not served",
     ]
 
@@ -300,25 +300,385 @@ def test_unresolved_routes_are_reported(event: str, text: str):
     assert problems[0].endswith("; the route is not served")
 
 
-def test_authorizers_are_reported():
-    """Nobody takes an open API for a protected one."""
-    _, problems = read(
+def test_sam_authorizers():
+    """The API's default, an event's own or none, tokens and requests, and those that are not functions."""
+    apis, problems = read(
         SAM
         + """
-      HttpApi: {Auth: {DefaultAuthorizer: Token}}
+      HttpApi: {Auth: {DefaultAuthorizer: Simple, Authorizers: {
+        Simple: {FunctionArn: !GetAtt Check.Arn, AuthorizerPayloadFormatVersion: 2.0, EnableSimpleResponses: true,
+          Identity: {Headers: [X-Key], QueryStrings: [key], Context: [routeKey], StageVariables: [v]}},
+        Jwt: {JwtConfiguration: {issuer: https://x}, IdentitySource: $request.header.Authorization}}}}
+    Resources:
+      Rest:
+        Type: AWS::Serverless::Api
+        Properties:
+          StageName: v1
+          Variables: {table: orders}
+          Auth:
+            DefaultAuthorizer: Token
+            Authorizers:
+              Token: {FunctionArn: !GetAtt Check.Arn, Identity: {Header: X-Token, ValidationExpression: "a.*"}}
+              Request: {FunctionArn: !Ref CheckAlias, FunctionPayloadType: REQUEST, Identity: {Headers: [A, B]}}
+              Pool: {UserPoolArn: !GetAtt Pool.Arn}
+              Unknown: {FunctionArn: !GetAtt Vpc.Arn}
+      Pool: {Type: AWS::Cognito::UserPool}
+      Vpc: {Type: AWS::EC2::VPC}
+      Check: {Type: AWS::Serverless::Function, Properties: {FunctionName: check}}
+      CheckAlias: {Type: AWS::Lambda::Alias, Properties: {FunctionName: !Ref Check, Name: live, FunctionVersion: 1}}
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          Events:
+            A: {Type: Api, Properties: {Path: /a, Method: get, RestApiId: !Ref Rest}}
+            B: {Type: Api, Properties: {Path: /b, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Request}}}
+            C: {Type: Api, Properties: {Path: /c, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: NONE}}}
+            D: {Type: Api, Properties: {Path: /d, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Pool}}}
+            E: {Type: Api, Properties: {Path: /e, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: AWS_IAM}}}
+            F: {Type: Api, Properties: {Path: /f, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Unknown}}}
+            G: {Type: Api, Properties: {Path: /g, Method: get, RestApiId: !Ref Rest, Auth: {ApiKeyRequired: true}}}
+            H: {Type: HttpApi, Properties: {Path: /h, Method: get}}
+            I: {Type: HttpApi, Properties: {Path: /i, Method: get, Auth: {Authorizer: Jwt}}}
+            J: {Type: HttpApi, Properties: {Path: /j, Method: get, Auth: {Authorizer: Gone}}}
+    """
+    )
+    token = ("token", "check", None, ("header.X-Token",), "a.*", False)
+    assert authorizers(apis["Rest"]) == {
+        "/a": token,
+        "/b": ("request", "check", "live", ("header.A", "header.B"), None, False),
+        "/c": None,
+        "/d": "a Cognito user pool is not here",
+        "/e": "signatures are not checked",
+        "/f": "only AWS knows Vpc.Arn: pass --parameter Vpc.Arn=VALUE",
+        "/g": token,
+    }
+    sources = ("header.X-Key", "querystring.key", "context.routeKey", "stageVariables.v")
+    assert authorizers(apis["ServerlessHttpApi"]) == {
+        "/h": ("request", "check", None, sources, None, True),
+        "/i": "JSON Web Tokens are not checked",
+        "/j": "it is not defined in this template",
+    }
+    assert (apis["Rest"].stage_variables, problems) == ({"table": "orders"}, [])
+
+
+def authorizers(api: HttpApiDefinition) -> dict[str, Any]:
+    """Return the settings of the authorizer of each path, or why it cannot run."""
+    return {
+        route.key.partition(" ")[2]: each
+        and (
+            each.obstacle
+            or (
+                each.kind,
+                each.function,
+                each.qualifier,
+                each.identity_sources,
+                each.token_pattern,
+                each.simple_responses,
+            )
+        )
+        for route in api.routes
+        for each in [route.authorizer]
+    }
+
+
+def test_authorizers_of_resources():
+    """Of API Gateway's own resources, for both kinds of APIs."""
+    uri = "!Sub 'arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${One.Arn}/invocations'"
+    apis, problems = read(
+        f"""
+    Resources:
+      One: {{Type: AWS::Lambda::Function, Properties: {{Handler: a.b, Runtime: python3.13, Code: .}}}}
+      Rest: {{Type: AWS::ApiGateway::RestApi}}
+      Stage:
+        Type: AWS::ApiGateway::Stage
+        Properties: {{RestApiId: !Ref Rest, StageName: live, Variables: {{a: b}}}}
+      Auth:
+        Type: AWS::ApiGateway::Authorizer
+        Properties: {{Type: REQUEST, AuthorizerUri: {uri},
+          IdentitySource: "method.request.header.A,method.request.querystring.b,context.identity.sourceIp"}}
+      Pool: {{Type: AWS::ApiGateway::Authorizer, Properties: {{Type: COGNITO_USER_POOLS, ProviderARNs: [x]}}}}
+      Get:
+        Type: AWS::ApiGateway::Method
+        Properties: {{HttpMethod: GET, ResourceId: !GetAtt Rest.RootResourceId, RestApiId: !Ref Rest,
+          AuthorizationType: CUSTOM, AuthorizerId: !Ref Auth, Integration: {{Type: AWS_PROXY, Uri: {uri}}}}}
+      Post:
+        Type: AWS::ApiGateway::Method
+        Properties: {{HttpMethod: POST, ResourceId: !GetAtt Rest.RootResourceId, RestApiId: !Ref Rest,
+          AuthorizationType: COGNITO_USER_POOLS, AuthorizerId: !Ref Pool, Integration: {{Type: AWS_PROXY, Uri: {uri}}}}}
+      Http: {{Type: AWS::ApiGatewayV2::Api, Properties: {{ProtocolType: HTTP}}}}
+      HttpStage:
+        Type: AWS::ApiGatewayV2::Stage
+        Properties: {{ApiId: !Ref Http, StageName: $default, StageVariables: {{c: d}}}}
+      Integration:
+        Type: AWS::ApiGatewayV2::Integration
+        Properties: {{ApiId: !Ref Http, IntegrationType: AWS_PROXY, IntegrationUri: !GetAtt One.Arn}}
+      HttpAuth:
+        Type: AWS::ApiGatewayV2::Authorizer
+        Properties: {{ApiId: !Ref Http, AuthorizerType: REQUEST, AuthorizerUri: {uri}, EnableSimpleResponses: true,
+          AuthorizerPayloadFormatVersion: "2.0", IdentitySource: [$request.header.A]}}
+      Route:
+        Type: AWS::ApiGatewayV2::Route
+        Properties: {{ApiId: !Ref Http, RouteKey: GET /x, Target: !Sub "integrations/${{Integration}}",
+          AuthorizationType: CUSTOM, AuthorizerId: !Ref HttpAuth}}
+      Iam:
+        Type: AWS::ApiGatewayV2::Route
+        Properties: {{ApiId: !Ref Http, RouteKey: GET /y, Target: !Sub "integrations/${{Integration}}",
+          AuthorizationType: AWS_IAM}}
+    """
+    )
+    sources = ("header.A", "querystring.b", "context.identity.sourceIp")
+
+    assert problems == []
+    assert [route.authorizer and route.authorizer.identity_sources for route in apis["Rest"].routes] == [sources, ()]
+    assert apis["Rest"].routes[1].authorizer is not None
+    assert apis["Rest"].routes[1].authorizer.obstacle == "a Cognito user pool is not here"
+    assert authorizers(apis["Http"]) == {
+        "/x": ("request", "One", None, ("header.A",), None, True),
+        "/y": "signatures are not checked",
+    }
+    assert (apis["Rest"].stage_variables, apis["Http"].stage_variables) == ({"a": "b"}, {"c": "d"})
+
+
+def test_authorizers_of_an_openapi_document():
+    """Security schemes of OpenAPI 2 and 3, of the document and of an operation; SAM's default for the others."""
+    uri = "!Sub 'arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${One.Arn}/invocations'"
+    integration = f"x-amazon-apigateway-integration: {{type: aws_proxy, uri: {uri}}}"
+    apis, _ = read(
+        SAM
+        + f"""
+    Resources:
+      One: {{Type: AWS::Serverless::Function}}
+      Rest:
+        Type: AWS::Serverless::Api
+        Properties:
+          StageName: v1
+          Auth: {{DefaultAuthorizer: Own, Authorizers: {{Own: {{FunctionArn: !GetAtt One.Arn}}}}}}
+          DefinitionBody:
+            swagger: "2.0"
+            paths:
+              /a: {{get: {{{integration}}}}}
+              /b: {{get: {{security: [{{Scheme: []}}], {integration}}}}}
+              /c: {{get: {{security: [], {integration}}}}}
+              /d: {{get: {{security: [{{ApiKey: []}}], {integration}}}}}
+            securityDefinitions:
+              ApiKey: {{type: apiKey, name: x-api-key, in: header}}
+              Scheme:
+                {{type: apiKey, name: X-Token, in: header, x-amazon-apigateway-authtype: custom,
+                x-amazon-apigateway-authorizer:
+                  {{type: token, authorizerUri: {uri}, identityValidationExpression: "[a-z]+"}}}}
+      Http:
+        Type: AWS::ApiGatewayV2::Api
+        Properties:
+          Body:
+            openapi: 3.0.1
+            security: [{{Scheme: []}}]
+            paths: {{/e: {{get: {{{integration}}}}}}}
+            components: {{securitySchemes: {{Scheme: {{x-amazon-apigateway-authorizer: {{type: jwt}}}}}}}}
+    """
+    )
+
+    assert authorizers(apis["Rest"]) == {
+        "/a": ("token", "One", None, ("header.Authorization",), None, False),
+        "/b": ("token", "One", None, ("header.X-Token",), "[a-z]+", False),
+        "/c": None,
+        "/d": None,
+    }
+    assert authorizers(apis["Http"]) == {"/e": "JSON Web Tokens are not checked"}
+
+
+OPENAPI = """
+openapi: 3.0.1
+paths:
+  /a:
+    get:
+      x-amazon-apigateway-integration:
+        type: aws_proxy
+        payloadFormatVersion: "2.0"
+        uri: !Sub arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${One.Arn}/invocations
+  /b: {get: {x-amazon-apigateway-integration: {type: mock}}}
+"""
+
+
+def test_openapi_files(tmp_path: Path):
+    """Of SAM and of AWS::Include, with intrinsic functions in them; what is not here is reported."""
+    (tmp_path / "api.yaml").write_text(OPENAPI)
+    (tmp_path / "list.yaml").write_text("[]")
+    include = "Fn::Transform: {Name: AWS::Include, Parameters: {Location: api.yaml}}"
+    text = f"""
+    Resources:
+      One: {{Type: AWS::Serverless::Function, Properties: {{Handler: a.b, Runtime: python3.13, CodeUri: .}}}}
+      File: {{Type: AWS::Serverless::HttpApi, Properties: {{DefinitionUri: api.yaml}}}}
+      Include: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionBody: {{{include}}}}}}}
+      Own: {{Type: AWS::ApiGateway::RestApi, Properties: {{Body: {{{include}}}}}}}
+      Gone: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionUri: gone.yaml}}}}
+      List: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionUri: list.yaml}}}}
+      Remote: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionUri: s3://b/k}}}}
+      Bucket: {{Type: AWS::ApiGateway::RestApi, Properties: {{BodyS3Location: {{Bucket: b, Key: k}}}}}}
+    """
+    template = parse_template(dedent(text), "template.yaml", tmp_path, TemplateContext(AWS))
+    found = read_http_apis(template)
+
+    assert [api.name for api in found.apis] == ["Include", "Own", "File"]
+    assert [routes(api) for api in found.apis] == [{"GET /a": "One"}] * 3
+    problems = [str(each) for each in found.diagnostics]
+    mocks = [each for each in problems if "an integration of type mock" in each]
+    assert [each.partition(":")[0] for each in mocks] == ["template.yaml"] * 3
+    assert [each.partition(".Properties.")[2] for each in problems if each not in mocks] == [
+        "DefinitionUri: gone.yaml cannot be read: no such file; its routes are not served",
+        "DefinitionUri: list.yaml cannot be read: not an OpenAPI document; its routes are not served",
+        "DefinitionUri: the OpenAPI document is not on this machine: its routes are not served",
+        "BodyS3Location: the OpenAPI document is not on this machine: its routes are not served",
+    ]
+
+
+def test_authorizers_of_serverless_events():
+    """By the key of a function, by an ARN, with settings; of the provider's HTTP API."""
+    apis, problems = read(
+        """
+    service: shop
+    provider:
+      name: aws
+      runtime: python3.13
+      httpApi:
+        authorizers:
+          own: {type: request, functionName: check, payloadVersion: "1.0", identitySource: $request.header.A}
+          simple: {type: request, functionName: check, enableSimpleResponses: true}
+          jwt: {identitySource: $request.header.Authorization, issuerUrl: https://x, audience: [y]}
+    functions:
+      check: {handler: a.check}
+      ask: {handler: a.ask}
+      one:
+        handler: a.b
+        events:
+          - http: {path: a, method: get, authorizer: check}
+          - http: {path: b, method: get, authorizer: {name: ask, type: request, resultTtlInSeconds: 0}}
+          - http: {path: c, method: get, authorizer: arn:aws:lambda:us-east-1:123456789012:function:shop-dev-check}
+          - http: {path: d, method: get, authorizer: aws_iam}
+          - http: {path: e, method: get, authorizer: {arn: arn:aws:cognito-idp:us-east-1:1:userpool/x}}
+          - http: {path: f, method: get, authorizer: {name: t, arn: !GetAtt CheckLambdaFunction.Arn,
+              identitySource: method.request.header.T, identityValidationExpression: "x.*"}}
+          - httpApi: {path: /g, method: get, authorizer: {name: own}}
+          - httpApi: {path: /h, method: get, authorizer: simple}
+          - httpApi: {path: /i, method: get, authorizer: jwt}
+          - httpApi: {path: /j, method: get, authorizer: {type: aws_iam}}
+          - websocket: $connect
+          - alb: {listenerArn: x, priority: 1}
+    """
+    )
+    default = ("header.Authorization",)
+
+    assert [each.rpartition(": ")[2] for each in problems] == [
+        "a route of a WebSocket API cannot be served",
+        "a route of a load balancer cannot be served",
+    ]
+    assert authorizers(apis["ApiGatewayRestApi"]) == {
+        "/a": ("token", "shop-dev-check", None, default, None, False),
+        "/b": ("request", "shop-dev-ask", None, (), None, False),
+        "/c": ("token", "shop-dev-check", None, default, None, False),
+        "/d": "signatures are not checked",
+        "/e": "a Cognito user pool is not here",
+        "/f": ("token", "shop-dev-check", None, ("header.T",), "x.*", False),
+    }
+    places = {
+        route.key: str(route.authorizer.location)
+        for api in apis.values()
+        for route in api.routes
+        if route.authorizer is not None
+    }
+    assert places["GET /a"] == "template.yaml:17: functions.one.events.0.http.authorizer"
+    assert places["GET /d"] == "template.yaml:20: functions.one.events.3"
+    assert places["GET /i"] == "template.yaml:10: provider.httpApi.authorizers.jwt"
+    assert authorizers(apis["HttpApi"]) == {
+        "/g": ("request", "shop-dev-check", None, ("header.A",), None, False),
+        "/h": ("request", "shop-dev-check", None, (), None, True),
+        "/i": "JSON Web Tokens are not checked",
+        "/j": "signatures are not checked",
+    }
+
+
+def test_odd_settings_of_authorizers_and_routes():
+    """Nothing that a template says ends the run."""
+    template = parse_template(
+        dedent(
+            SAM
+            + """
+    Resources:
+      Rest:
+        Type: AWS::Serverless::Api
+        Properties:
+          StageName: v1
+          Variables: {a: null, b: 1, c: true}
+          Auth:
+            DefaultAuthorizer: Token
+            Authorizers:
+              Token: {FunctionArn: !GetAtt One.Arn, Identity: {Header: [A], ValidationExpression: "("}}
+              Request: {FunctionArn: !GetAtt One.Arn, FunctionPayloadType: REQUEST, Identity: {Headers: [A B, "", C]}}
+              Text: text
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          Events:
+            A: {Type: Api, Properties: {Path: /a, Method: get, RestApiId: !Ref Rest}}
+            B: {Type: Api, Properties: {Path: /b, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Request}}}
+            C: {Type: Api, Properties: {Path: /c, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Text}}}
+            D: {Type: Api, Properties: {Path: /d, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: [x]}}}
+            E: {Type: HttpApi, Properties: {Path: /e, Method: get, TimeoutInMillis: 1000000}}
+    """
+        ),
+        "template.yaml",
+        Path("/code"),
+        TemplateContext(AWS),
+    )
+    apis, problems = declare_http_apis([read_http_apis(template)], [LocalFunction("One", "app.handler")], 0)
+
+    assert [api.name for api in apis] == ["Rest"]
+    assert dict(apis[0].stage_variables) == {"b": "1", "c": "true"}
+    assert {key: route.authorizer for key, route in apis[0].targets.items()} == {
+        "GET /a": None,
+        "GET /b": "Request",
+        "GET /c": None,
+        "GET /d": None,
+    }
+    assert list(apis[0].authorizers["Request"].identity_sources) == ["header.C"]
+    assert any("is not a regular expression" in str(each) for each in problems)
+    assert any(
+        "timeout must be more than 0, and at most 900 seconds; the API is not served" in str(p) for p in problems
+    )
+
+
+def test_authorizers_that_cannot_run_are_reported_once():
+    """Nobody takes an open API for a protected one: the routes that are open are named."""
+    template = parse_template(
+        dedent(
+            SAM
+            + """
+      HttpApi:
+        Auth: {DefaultAuthorizer: A, Authorizers: {A: {JwtConfiguration: {}}, B: {FunctionArn: !GetAtt Two.Arn}}}
     Resources:
       One:
         Type: AWS::Serverless::Function
         Properties:
           Events:
-            A: {Type: HttpApi, Properties: {Path: /, Method: get, Auth: {Authorizer: Own}}}
+            A: {Type: HttpApi, Properties: {Path: /a, Method: get}}
+            B: {Type: HttpApi, Properties: {Path: /b, Method: get}}
+            C: {Type: HttpApi, Properties: {Path: /c, Method: get, Auth: {Authorizer: B}}}
+      Two: {Type: AWS::Serverless::Function}
     """
+        ),
+        "template.yaml",
+        Path("/code"),
+        TemplateContext(AWS),
     )
+    found = read_http_apis(template)
+    _, problems = declare_http_apis([found], [LocalFunction("One", "app.handler")], 3000)
+    apis, served = declare_http_apis([found], [LocalFunction(each, "app.handler") for each in ("One", "Two")], 3000)
 
-    assert [("not run: every request is accepted" in each or "are not run" in each) for each in problems] == [
-        True,
-        True,
+    assert [str(each).partition(": the authorizer ")[2].partition(" is accepted")[0] for each in problems] == [
+        "A does not run here: JSON Web Tokens are not checked; every request of GET /a, GET /b",
+        "B does not run here: Two, its function, is not served here; every request of GET /c",
     ]
+    assert len(served) == 1
+    assert [route.authorizer for route in apis[0].targets.values()] == [None, None, "B"]
 
 
 def test_functions_that_are_not_served():

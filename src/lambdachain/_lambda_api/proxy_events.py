@@ -76,6 +76,7 @@ class ProxyIntegration:
         account_id: Whose requests they are.
         path: The path, as the event has it.
         stage: The stage.
+        stage_variables: The variables of the stage.
         route_key: The key of the route, such as ``GET /orders/{id}``.
         path_parameters: The values of the path variables, decoded.
         binary_types: Media types that a REST API passes as base64; ``None`` for the rule of HTTP APIs and function
@@ -88,6 +89,7 @@ class ProxyIntegration:
     account_id: str
     path: str
     stage: str = "$default"
+    stage_variables: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     route_key: str = "$default"
     path_parameters: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     binary_types: Sequence[str] | None = None
@@ -120,7 +122,7 @@ def _to_event_1(integration: ProxyIntegration, request: HttpRequest) -> dict[str
         "queryStringParameters": {name: values[-1] for name, values in query.items()} or None,
         "multiValueQueryStringParameters": query or None,
         "pathParameters": dict(integration.path_parameters) or None,
-        "stageVariables": None,
+        "stageVariables": dict(integration.stage_variables) or None,
         "requestContext": _context_1(integration, request),
         "body": body,
         "isBase64Encoded": is_base64,
@@ -139,7 +141,7 @@ def _context_1(integration: ProxyIntegration, request: HttpRequest) -> dict[str,
         "extendedRequestId": request.request_id,
         "httpMethod": request.method,
         "identity": {**identity, "sourceIp": request.source_ip, "userAgent": request.header("user-agent")},
-        "path": unquote(request.path),
+        "path": request.path if integration.kind == "rest" else unquote(request.path),
         "protocol": request.protocol,
         "requestId": request.request_id,
         "requestTime": _format_time(request.arrived_at),
@@ -169,6 +171,7 @@ def _to_event_2(integration: ProxyIntegration, request: HttpRequest) -> dict[str
         "cookies": cookies,
         "queryStringParameters": {name: ",".join(values) for name, values in query.items()},
         "pathParameters": dict(integration.path_parameters),
+        "stageVariables": dict(integration.stage_variables),
         "body": body,
     }
     return event | {name: value for name, value in optional.items() if value}

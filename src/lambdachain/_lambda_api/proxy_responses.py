@@ -54,7 +54,8 @@ def parse_proxy_response(integration: ProxyIntegration, payload: bytes, request:
         return HttpResponse(200, (JSON_TYPE,), payload)
     if not is_mapping(result):
         raise MalformedProxyResponseError("not an object with a statusCode")
-    status = _parse_status(result.get("statusCode"))
+    # Of a REST API, every field is optional (published).
+    status = _parse_status(result.get("statusCode", 200 if integration.kind == "rest" else None))
     if integration.kind == "rest" and (unknown := sorted(set(result) - _REST_KEYS)):
         raise MalformedProxyResponseError(f"{unknown[0]!r} is not a field of a response")
     headers = [*_read_headers(result, has_multiple=integration.payload_format == "1.0")]
@@ -105,15 +106,24 @@ def _parse_status(value: Any) -> int:
 
 def _read_headers(result: Mapping[str, Any], *, has_multiple: bool) -> Iterable[tuple[str, str]]:
     multiple = result.get("multiValueHeaders") if has_multiple else None
-    repeated: set[str] = set()
+    # A name in both gets the values of both, with the case of multiValueHeaders; an equal value once (documented).
+    found: dict[str, tuple[str, list[str]]] = {}
     for name, values in _require_mapping(multiple, "multiValueHeaders").items():
-        for value in values if is_list(values) else [values]:
-            repeated.add(name.lower())
-            yield from _to_header(name, value)
+        if not is_list(values):
+            raise MalformedProxyResponseError(f"the header {name!r} in multiValueHeaders is not a list")
+        _add_header(found, name, values)
     for name, value in _require_mapping(result.get("headers"), "headers").items():
-        # Of a name in both, multiValueHeaders count (documented).
-        if name.lower() not in repeated:
-            yield from _to_header(name, value)
+        _add_header(found, name, [value])
+    yield from ((name, value) for name, values in found.values() for value in values)
+
+
+def _add_header(found: dict[str, tuple[str, list[str]]], name: str, values: Sequence[Any]) -> None:
+    own: list[str] = []
+    for value in values:
+        own += [text for _, text in _to_header(name, value)]
+    _, known = found.setdefault(name.lower(), (name, []))
+    # Only a value of `headers` that multiValueHeaders have too is dropped: a list may repeat itself.
+    known += own if not known else [text for text in own if text not in known]
 
 
 def _require_mapping(value: Any, name: str) -> Mapping[str, Any]:

@@ -9,8 +9,10 @@ from lambdachain._core.type_guards import is_mapping
 
 from .diagnostics import Diagnostic, TemplateError
 from .document import Path
+from .http_authorizers import read_resource_authorizer
 from .http_route_keys import to_route_key
-from .http_settings import HTTP_API_TYPES, FunctionUrl, HttpRoute, read_target, referenced_ids
+from .http_settings import HTTP_API_TYPES, FunctionUrl, HttpRoute
+from .http_targets import read_target, referenced_ids
 from .properties import logical_ids, resource_type
 from .sam_http_events import to_function_url, to_seconds
 from .template import Template
@@ -44,7 +46,9 @@ def read_rest_api_resources(template: Template, diagnostics: list[Diagnostic]) -
             text = f"the API, the path or the function cannot be determined{_NOT_SERVED}"
             diagnostics.append(Diagnostic(location, text, fatal=False))
             continue
-        yield HttpRoute(api, "rest", to_route_key(method, path), target[0], location, target[1], "1.0", timeout)
+        authorizer = read_resource_authorizer(template, properties)
+        key = to_route_key(method, path)
+        yield HttpRoute(api, "rest", key, target[0], location, target[1], "1.0", timeout, authorizer)
 
 
 def read_http_api_resources(template: Template, diagnostics: list[Diagnostic]) -> Iterator[HttpRoute]:
@@ -149,6 +153,7 @@ def _read_v2_route(
         target[1],
         "2.0" if payload_format == "2.0" else "1.0",
         timeout,
+        read_resource_authorizer(template, ("Resources", route, "Properties")),
     )
 
 

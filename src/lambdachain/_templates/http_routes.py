@@ -6,7 +6,7 @@ resources of API Gateway, and the URLs of functions. A route that cannot be dete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -32,6 +32,7 @@ class HttpApiDefinition:
         cors: Its CORS settings.
         binary_types: Media types that a REST API encodes as base64.
         is_streamed: Whether the function's response is streamed.
+        stage_variables: The variables of its stage.
     """
 
     name: str
@@ -42,6 +43,7 @@ class HttpApiDefinition:
     cors: CorsSettings | None = None
     binary_types: tuple[str, ...] = ()
     is_streamed: bool = False
+    stage_variables: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,7 @@ def _to_api(template: Template, route: HttpRoute, diagnostics: list[Diagnostic])
         settings.stage,
         settings.cors,
         settings.binary_types,
+        stage_variables=settings.stage_variables,
     )
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from lambdachain._core.arn import parse_target
-from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, Location, TemplateError
 from .document import Path
+from .http_authorizers import HttpAuthorizer
+from .http_targets import referenced_ids
+from .intrinsics import to_text
 from .properties import logical_ids, resource_type
 from .template import Template
 
@@ -22,8 +22,6 @@ HTTP_API_TYPES: Final = ("AWS::Serverless::HttpApi", "AWS::ApiGatewayV2::Api")
 _GLOBALS: Final = {"rest": "Api", "http": "HttpApi"}
 # The stage of the API that SAM creates for functions that name none.
 _IMPLICIT_STAGE: Final = "Prod"
-_INVOCATION_URI: Final = re.compile(r"functions/(?P<arn>[^/]+)/invocations")
-_PLACEHOLDER: Final = re.compile(r"\$\{([A-Za-z0-9]+)[^}]*\}")
 _CORS_NAMES: Final = {
     "origins": ("AllowOrigins", "AllowOrigin", "allowOrigins", "allowedOrigins"),
     "methods": ("AllowMethods", "allowMethods", "allowedMethods"),
@@ -63,6 +61,7 @@ class HttpRoute:
         qualifier: A version or an alias of the function.
         payload_format: The format of the events, if it is not the only one.
         timeout: Seconds to wait for the function, if it is set.
+        authorizer: What decides whether a request may pass; ``None`` if every request may.
     """
 
     api: str
@@ -73,6 +72,7 @@ class HttpRoute:
     qualifier: str | None = None
     payload_format: Literal["1.0", "2.0"] | None = None
     timeout: float | None = None
+    authorizer: HttpAuthorizer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class HttpApiSettings:
     stage: str = "$default"
     cors: CorsSettings | None = None
     binary_types: tuple[str, ...] = ()
+    stage_variables: Mapping[str, str] = field(default_factory=dict[str, str])
     is_declared: bool = True
 
 
@@ -94,45 +95,6 @@ class FunctionUrl:
     location: Location
     cors: CorsSettings | None
     is_streamed: bool
-
-
-def read_target(template: Template, *path: str | int) -> tuple[str, str | None] | None:
-    """Return the name and the qualifier of the function at *path*: an ARN, a name, or the URI of an integration.
-
-    Returns:
-        ``None`` if it is something else than a function.
-
-    Raises:
-        TemplateError: It cannot be resolved on this machine.
-    """
-    value = template.values.get(*path)
-    text = "" if value is None else str(value)
-    if match := _INVOCATION_URI.search(text):
-        text = match["arn"]
-    try:
-        target = parse_target(text)
-    except InvalidArnError:
-        return None
-    return target.name, target.qualifier
-
-
-def referenced_ids(tree: Any) -> Iterator[str]:
-    """Yield the logical ids that a tree refers to, by ``Ref``, ``Fn::GetAtt`` or ``Fn::Sub``."""
-    if is_list(tree):
-        for item in tree:
-            yield from referenced_ids(item)
-    if not is_mapping(tree):
-        return
-    for name, argument in tree.items():
-        if name == "Ref":
-            yield str(argument)
-        elif name == "Fn::GetAtt":
-            yield str(argument[0] if is_list(argument) else argument).split(".", 1)[0]
-        elif name == "Fn::Sub":
-            yield from _PLACEHOLDER.findall(str(argument[0] if is_list(argument) else argument))
-            yield from referenced_ids(argument)
-        else:
-            yield from referenced_ids(argument)
 
 
 def read_api_settings(
@@ -151,8 +113,11 @@ def read_api_settings(
     # In OpenAPI documents, and so in SAM, ~1 stands for a slash.
     types = tuple(str(each).replace("~1", "/") for each in binary) if is_list(binary) else ()
     cors = parse_cors(reader.get("Cors" if kind == "rest" else "CorsConfiguration"))
-    reader.warn_of_authorizers(api)
-    return HttpApiSettings(str(stage), cors, types, is_declared)
+    variables = reader.get("Variables" if kind == "rest" else "StageVariables")
+    if not is_mapping(variables):
+        variables = _find_stage_variables(template, api, diagnostics)
+    texts = {name: to_text(value) for name, value in variables.items() if isinstance(value, str | int | float)}
+    return HttpApiSettings(str(stage), cors, types, texts, is_declared)
 
 
 class _SettingsReader:
@@ -173,30 +138,38 @@ class _SettingsReader:
                 self._diagnostics.append(Diagnostic(exc.location, f"{exc.text}; the setting is left out", fatal=False))
         return None
 
-    def warn_of_authorizers(self, api: str) -> None:
-        """Report authorizers, which do not run here."""
-        for root in self._roots:
-            auth = self._template.document.get(*root, "Auth")
-            if is_mapping(auth) and auth.get("DefaultAuthorizer") is not None:
-                location = self._template.document.location(*root, "Auth")
-                text = f"the authorizers of {api} are not run: requests are accepted, without requestContext.authorizer"
-                self._diagnostics.append(Diagnostic(location, text, fatal=False))
-
 
 def _find_stage(template: Template, api: str, diagnostics: list[Diagnostic]) -> str | None:
     """Return the name of the stage that is a resource of its own."""
-    types = ("AWS::ApiGateway::Stage", "AWS::ApiGatewayV2::Stage", "AWS::ApiGateway::Deployment")
-    for logical_id in logical_ids(template.document, *types):
-        path = ("Resources", logical_id, "Properties")
-        owner = template.document.get(*path, "RestApiId") or template.document.get(*path, "ApiId")
-        if api not in referenced_ids(owner):
-            continue
+    for path in _stage_resources(template, api):
         try:
             if (name := template.values.get(*path, "StageName")) is not None:
                 return str(name)
         except TemplateError as exc:
             diagnostics.append(Diagnostic(exc.location, f"{exc.text}; the stage is left out", fatal=False))
     return None
+
+
+def _find_stage_variables(template: Template, api: str, diagnostics: list[Diagnostic]) -> Mapping[str, Any]:
+    """Return the variables of the stage that is a resource of its own."""
+    for path in _stage_resources(template, api):
+        for name in ("Variables", "StageVariables"):
+            try:
+                if is_mapping(variables := template.values.get(*path, name)):
+                    return variables
+            except TemplateError as exc:
+                text = f"{exc.text}; the stage variables are left out"
+                diagnostics.append(Diagnostic(exc.location, text, fatal=False))
+    return {}
+
+
+def _stage_resources(template: Template, api: str) -> Iterator[Path]:
+    types = ("AWS::ApiGateway::Stage", "AWS::ApiGatewayV2::Stage", "AWS::ApiGateway::Deployment")
+    for logical_id in logical_ids(template.document, *types):
+        path: Path = ("Resources", logical_id, "Properties")
+        owner = template.document.get(*path, "RestApiId") or template.document.get(*path, "ApiId")
+        if api in referenced_ids(owner):
+            yield path
 
 
 def parse_cors(cors: Any) -> CorsSettings | None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final, Literal
 
 from lambdachain._core.type_guards import is_mapping
 
 from .diagnostics import Diagnostic, TemplateError
 from .document import Path
+from .http_authorizers import HttpAuthorizer, read_openapi_authorizer, read_sam_authorizer
 from .http_route_keys import to_route_key
-from .http_settings import (
-    HTTP_API_TYPES,
-    REST_API_TYPES,
-    FunctionUrl,
-    HttpRoute,
-    parse_cors,
-    read_target,
-    referenced_ids,
-)
+from .http_settings import HTTP_API_TYPES, REST_API_TYPES, FunctionUrl, HttpRoute, parse_cors
+from .http_targets import read_target, referenced_ids
 from .properties import SAM_FUNCTION, logical_ids, property_path
 from .template import Template
 
@@ -87,10 +82,17 @@ def read_definition_bodies(template: Template, diagnostics: list[Diagnostic]) ->
             for name in ("DefinitionBody", "Body"):
                 path: Path = ("Resources", logical_id, "Properties", name)
                 yield from _read_paths(template, logical_id, kind, path, diagnostics)
-            uri: Path = ("Resources", logical_id, "Properties", "DefinitionUri")
-            if template.document.get(*uri) is not None:
-                text = "an OpenAPI file is not read: its routes are not served"
-                diagnostics.append(Diagnostic(template.document.location(*uri), text, fatal=False))
+            _report_remote(template, logical_id, diagnostics)
+
+
+def _report_remote(template: Template, logical_id: str, diagnostics: list[Diagnostic]) -> None:
+    """Report an OpenAPI document that is not on this machine."""
+    for name in ("DefinitionUri", "BodyS3Location"):
+        path: Path = ("Resources", logical_id, "Properties", name)
+        value = template.document.get(*path)
+        if value is not None and (not isinstance(value, str) or "://" in value):
+            text = "the OpenAPI document is not on this machine: its routes are not served"
+            diagnostics.append(Diagnostic(template.document.location(*path), text, fatal=False))
 
 
 def _deployed_functions(template: Template) -> Iterator[str]:
@@ -131,14 +133,13 @@ def _read_event(template: Template, logical_id: str, path: Path, diagnostics: li
             Diagnostic(location, f"{reference} does not refer to an API of this template{_NOT_SERVED}", fatal=False)
         )
         return None
-    if is_mapping(template.document.get(*path, "Properties", "Auth")):
-        text = "the authorizer is not run: every request is accepted, without requestContext.authorizer"
-        diagnostics.append(Diagnostic(location, text, fatal=False))
+    authorizer = read_sam_authorizer(template, api, kind, (*path, "Properties"))
     payload_format: Literal["1.0", "2.0"] = (
         "1.0" if kind == "rest" or str(settings["PayloadFormatVersion"]) == "1.0" else "2.0"
     )
     key = to_route_key(settings["Method"], settings["Path"])
-    return HttpRoute(api, kind, key, function, location, alias, payload_format, to_seconds(settings["TimeoutInMillis"]))
+    timeout = to_seconds(settings["TimeoutInMillis"])
+    return HttpRoute(api, kind, key, function, location, alias, payload_format, timeout, authorizer)
 
 
 def to_seconds(milliseconds: Any) -> float | None:
@@ -157,9 +158,17 @@ def _read_paths(
                     place = (*path, "paths", route_path, method)
                     route = _read_operation(template, api, kind, place, diagnostics)
                     if route is not None:
-                        yield route
+                        yield replace(route, authorizer=_read_authorizer(template, api, kind, path, place))
     except TemplateError as exc:
         diagnostics.append(_not_served(exc))
+
+
+def _read_authorizer(
+    template: Template, api: str, kind: Literal["rest", "http"], document: Path, operation: Path
+) -> HttpAuthorizer | None:
+    has_own, authorizer = read_openapi_authorizer(template, document, operation)
+    # SAM adds the API's default authorizer to operations without security.
+    return authorizer if has_own else read_sam_authorizer(template, api, kind)
 
 
 def _read_operation(

@@ -105,7 +105,7 @@ class _Converter:
         self._add_shared_role()
         for path, key, function in functions:
             self._add_function(self._logical_ids[key], key, path, function)
-        http_diagnostics = add_http_apis(self._tree, self._document, self._http_events)
+        http_diagnostics = add_http_apis(self._tree, self._document, self._http_events, self._origins)
         http_diagnostics += [each for events in self._http_events for each in events.diagnostics]
         return Document(
             self._document.source,
@@ -309,7 +309,7 @@ class _Converter:
             }
 
     def _add_http_events(self, properties: dict[str, Any], root: Path, origin: Path) -> None:
-        found = convert_http_events(self._document, origin)
+        found = convert_http_events(self._document, origin, self._logical_ids)
         self._http_events.append(found)
         if found.events:
             properties["Events"] = found.events

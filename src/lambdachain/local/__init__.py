@@ -17,7 +17,7 @@ if _MISSING:
 from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has a better message
 from ._event_config import EventConfig  # noqa: E402
 from ._function_config import LocalFunction  # noqa: E402
-from ._http_api import LocalCors, LocalHttpApi, LocalHttpRoute  # noqa: E402
+from ._http_api import LocalCors, LocalHttpApi, LocalHttpAuthorizer, LocalHttpRoute  # noqa: E402
 from ._invocations import LocalInvocation  # noqa: E402
 from ._versions import LocalAlias, LocalVersion  # noqa: E402
 
@@ -28,6 +28,7 @@ __all__ = [
     "LocalEndpoint",
     "LocalFunction",
     "LocalHttpApi",
+    "LocalHttpAuthorizer",
     "LocalHttpRoute",
     "LocalInvocation",
     "LocalVersion",

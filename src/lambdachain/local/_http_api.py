@@ -1,9 +1,9 @@
 """The declaration of a local HTTP API or function URL: its routes, and how requests become events."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, Self, get_args
+from typing import Any, Final, Literal, Self, TypeAlias, get_args
 
 from lambdachain._lambda_api.proxy_events import HttpApiKind, PayloadFormat
 
@@ -11,12 +11,16 @@ from ._argument_types import FLAG, MAPPING, NUMBER, TEXT, WHOLE, ArgumentType, d
 from ._endpoint_settings import MAX_PORT
 from ._function_config import LocalFunction
 
+AuthorizerKind: TypeAlias = Literal["token", "request"]
+
 DEFAULT_ROUTE: Final = "$default"
 # Integration timeouts in seconds: the quotas of REST APIs and HTTP APIs; a function URL waits as long as a function.
 MAX_TIMEOUTS: Final[Mapping[HttpApiKind, float]] = {"rest": 29.0, "http": 30.0, "url": 900.0}
 
 _METHODS: Final = "ANY|GET|HEAD|POST|PUT|PATCH|DELETE|OPTIONS"
 _ROUTE_KEY: Final = re.compile(rf"(?:(?P<method>{_METHODS}) (?P<path>/\S*)|\$default)")
+# What an authorizer needs of a request: `header.Authorization`, `querystring.key`, `context.http.method`.
+_IDENTITY_SOURCE: Final = re.compile(r"(?:header|querystring|context|stageVariables)\.\S+")
 _VARIABLE: Final = re.compile(r"\{[\w.:-]+\+?\}", re.ASCII)
 
 
@@ -42,6 +46,32 @@ class LocalCors:
 
 
 @dataclass(frozen=True, slots=True)
+class LocalHttpAuthorizer:
+    """A Lambda authorizer: the function that decides whether a request may pass.
+
+    >>> authorizer = LocalHttpAuthorizer("CheckToken", identity_sources=["header.Authorization"])
+
+    Attributes:
+        function: The name of the function.
+        qualifier: A version or an alias of it.
+        kind: What a REST API passes to it: a ``token``, which is its only identity source, or the whole ``request``.
+        identity_sources: What a request must have, or else it gets 401, and the function does not run:
+            ``header.NAME``, ``querystring.NAME``, ``context.NAME`` or ``stageVariables.NAME``.
+        token_pattern: The regular expression that the whole token must match, or else the request gets 401.
+        payload_format: The format of the event of an HTTP API: ``1.0`` or ``2.0``.
+        simple_responses: Whether the function of an HTTP API returns ``isAuthorized`` instead of an IAM policy.
+    """
+
+    function: str
+    qualifier: str | None = field(default=None, kw_only=True)
+    kind: AuthorizerKind = field(default="request", kw_only=True)
+    identity_sources: Sequence[str] = field(default=(), kw_only=True)
+    token_pattern: str | None = field(default=None, kw_only=True)
+    payload_format: PayloadFormat = field(default="2.0", kw_only=True)
+    simple_responses: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True)
 class LocalHttpRoute:
     """Where the requests of a route go.
 
@@ -51,12 +81,14 @@ class LocalHttpRoute:
         payload_format: The format of the events: ``1.0`` or ``2.0``. By default ``1.0`` for a REST API, which has no
             other, and ``2.0`` for everything else.
         timeout: Seconds to wait for the function; by default 29 for a REST API, and 30 for an HTTP API.
+        authorizer: The authorizer of its requests, one of those of the API; by default, every request passes.
     """
 
     function: str
     qualifier: str | None = field(default=None, kw_only=True)
     payload_format: PayloadFormat | None = field(default=None, kw_only=True)
     timeout: float | None = field(default=None, kw_only=True)
+    authorizer: str | None = field(default=None, kw_only=True)
 
 
 _ARGUMENT_TYPES: Final = {
@@ -64,6 +96,8 @@ _ARGUMENT_TYPES: Final = {
     "routes": MAPPING,
     "kind": TEXT,
     "stage": TEXT,
+    "stage_variables": MAPPING,
+    "authorizers": MAPPING,
     "stream": FLAG,
     "port": WHOLE,
     "cors": ArgumentType((LocalCors,), "a LocalCors").or_none(),
@@ -82,6 +116,8 @@ class LocalHttpApi:
         routes: The function of each route: ``GET /orders/{id}``, ``ANY /files/{proxy+}`` or ``$default``.
         kind: A REST API (``rest``), an HTTP API (``http``) or a function URL (``url``).
         stage: The stage. A path may begin with it, as on AWS, or not, as with a custom domain name.
+        stage_variables: The variables of the stage, which events contain.
+        authorizers: The Lambda authorizers, by the names that routes use.
         cors: The CORS settings. Those of a REST API apply to preflight requests only, as on AWS.
         binary_types: Media types whose bodies a REST API encodes as base64, such as ``image/*``. HTTP APIs and function
             URLs need none: they encode everything but text.
@@ -96,6 +132,10 @@ class LocalHttpApi:
     routes: Mapping[str, LocalHttpRoute | str] = field(hash=False)
     kind: HttpApiKind = field(default="http", kw_only=True)
     stage: str = field(default=DEFAULT_ROUTE, kw_only=True)
+    stage_variables: Mapping[str, str] = field(default_factory=dict[str, str], kw_only=True, hash=False)
+    authorizers: Mapping[str, LocalHttpAuthorizer] = field(
+        default_factory=dict[str, LocalHttpAuthorizer], kw_only=True, hash=False
+    )
     cors: LocalCors | None = field(default=None, kw_only=True)
     binary_types: tuple[str, ...] = field(default=(), kw_only=True)
     stream: bool = field(default=False, kw_only=True)
@@ -147,12 +187,16 @@ class LocalHttpApi:
             yield "only a function URL can stream"
         for key, route in self.routes.items():
             yield from self._route_problems(key, route)
+        for name, authorizer in self.authorizers.items():
+            yield from (f"authorizer {name!r}: {each}" for each in _find_authorizer_problems(authorizer, self.kind))
 
     def _route_problems(self, key: str, route: LocalHttpRoute | str) -> Iterable[str]:
         if reason := find_route_problem(key, self.kind):
             yield f"route {key!r}: {reason}"
         if isinstance(route, str):
             return
+        if route.authorizer is not None and route.authorizer not in self.authorizers:
+            yield f"route {key!r}: the API has no authorizer {route.authorizer!r}"
         if route.payload_format not in (None, *get_args(PayloadFormat)):
             yield f"route {key!r}: payload_format must be '1.0' or '2.0', not {route.payload_format!r}"
         if route.payload_format is not None and route.payload_format != "1.0" and self.kind == "rest":
@@ -193,13 +237,33 @@ def index_http_apis(apis: Iterable[LocalHttpApi], functions: Mapping[str, LocalF
         if api.name in indexed:
             raise ValueError(f"there are two HTTP APIs of the name {api.name!r}")
         indexed[api.name] = api
-        for key, route in api.targets.items():
-            qualifiers = functions[route.function].qualifiers if route.function in functions else None
-            if qualifiers is None or (route.qualifier is not None and route.qualifier not in qualifiers):
-                target = route.function if qualifiers is None else f"{route.function}:{route.qualifier}"
-                raise ValueError(f"HTTP API {api.name!r}: route {key!r}: there is no function {target!r}")
+        targets: dict[str, LocalHttpRoute | LocalHttpAuthorizer] = {
+            **{f"route {key!r}": route for key, route in api.targets.items()},
+            **{f"authorizer {name!r}": authorizer for name, authorizer in api.authorizers.items()},
+        }
+        for place, target in targets.items():
+            qualifiers = functions[target.function].qualifiers if target.function in functions else None
+            if qualifiers is None or (target.qualifier is not None and target.qualifier not in qualifiers):
+                name = target.function if qualifiers is None else f"{target.function}:{target.qualifier}"
+                raise ValueError(f"HTTP API {api.name!r}: {place}: there is no function {name!r}")
     return indexed
 
 
-for _class in (LocalCors, LocalHttpApi, LocalHttpRoute):
+def _find_authorizer_problems(authorizer: LocalHttpAuthorizer, kind: HttpApiKind) -> Iterable[str]:
+    if kind == "url":
+        yield "a function URL has no Lambda authorizers"
+    if authorizer.kind not in get_args(AuthorizerKind):
+        yield f"kind must be 'token' or 'request', not {authorizer.kind!r}"
+    if authorizer.kind == "token" and len(authorizer.identity_sources) != 1:
+        yield "a token is its only identity source"
+    for source in authorizer.identity_sources:
+        if not _IDENTITY_SOURCE.fullmatch(source):
+            yield f"{source!r} is not an identity source, such as 'header.Authorization'"
+    try:
+        re.compile(authorizer.token_pattern or "")
+    except re.error as exc:
+        yield f"token_pattern is not a regular expression: {exc}"
+
+
+for _class in (LocalCors, LocalHttpApi, LocalHttpAuthorizer, LocalHttpRoute):
     _class.__module__ = "lambdachain.local"

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
-from lambdachain._lambda_api.proxy_events import HttpRequest, ProxyIntegration, to_proxy_event
+from lambdachain._lambda_api.proxy_events import HttpRequest, PayloadFormat, ProxyIntegration, to_proxy_event
 
 from ._http_api import LocalHttpApi
 from ._http_routes import MatchedRoute
 
 
-def to_event(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute, account_id: str) -> dict[str, Any]:
-    """Convert a request to the event that its function receives."""
-    return to_proxy_event(get_integration(api, request, route, account_id), request)
+def to_event(
+    api: LocalHttpApi,
+    request: HttpRequest,
+    route: MatchedRoute,
+    account_id: str,
+    payload_format: PayloadFormat | None = None,
+) -> dict[str, Any]:
+    """Convert a request to the event that its function receives; by default in the payload format of the route."""
+    integration = get_integration(api, request, route, account_id)
+    if payload_format is not None:
+        integration = replace(integration, payload_format=payload_format)
+    return to_proxy_event(integration, request)
 
 
 def get_integration(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute, account_id: str) -> ProxyIntegration:
@@ -26,6 +36,7 @@ def get_integration(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute
         account_id="anonymous" if api.kind == "url" else account_id,
         path=_event_path(api, request, route),
         stage=api.stage,
+        stage_variables=api.stage_variables,
         route_key=route.key,
         path_parameters=route.parameters,
         binary_types=api.binary_types if api.kind == "rest" else None,
@@ -36,8 +47,9 @@ def _event_path(api: LocalHttpApi, request: HttpRequest, route: MatchedRoute) ->
     """Return the path: an HTTP API decodes it (published), and a function URL passes it as it is."""
     if api.kind == "url":
         return unquote(request.path) if api.payload_format(route.target) == "1.0" else request.path
-    # Of an HTTP API with the stage (assumed from rawPath, published); of a REST API without.
-    return unquote(route.path if api.kind == "rest" else request.path)
+    # A REST API leaves the path encoded and without the stage (published), an HTTP API decodes it (published); with the
+    # stage (assumed from rawPath).
+    return route.path if api.kind == "rest" else unquote(request.path)
 
 
 def api_id(api: LocalHttpApi) -> str:

@@ -7,7 +7,8 @@ the form of similar ones.
 from __future__ import annotations
 
 import json
-from typing import Final
+from collections.abc import Mapping
+from typing import Final, Literal, TypeAlias
 
 from lambdachain._lambda_api.proxy_events import HttpApiKind, HttpRequest
 from lambdachain._lambda_api.proxy_responses import (
@@ -24,6 +25,29 @@ from ._http_routes import MatchedRoute
 
 # Of API Gateway: the payload quota of both kinds. Lambda's own, for the event, is 6 MB.
 MAX_HTTP_BODY: Final = 10 * 1024 * 1024
+
+# How an authorizer may reject a request: no identity or "Unauthorized", a policy that denies the request or does not
+# allow it, an authorizer that fails or returns something malformed.
+Rejection: TypeAlias = Literal["unauthorized", "denied", "not allowed", "failed"]
+_REJECTION_STATUSES: Final[Mapping[Rejection, int]] = {
+    "unauthorized": 401,
+    "denied": 403,
+    "not allowed": 403,
+    "failed": 500,
+}
+_NOT_AUTHORIZED: Final = "User is not authorized to access this resource"
+_REST_REJECTIONS: Final[Mapping[Rejection, tuple[str | None, str]]] = {
+    "unauthorized": ("Unauthorized", "UnauthorizedException"),
+    "denied": (f"{_NOT_AUTHORIZED} with an explicit deny", "AccessDeniedException"),
+    "not allowed": (_NOT_AUTHORIZED, "AccessDeniedException"),
+    "failed": (None, "AuthorizerConfigurationException"),
+}
+_HTTP_REJECTIONS: Final[Mapping[Rejection, str]] = {
+    "unauthorized": "Unauthorized",
+    "denied": "Forbidden",
+    "not allowed": "Forbidden",
+    "failed": "Internal Server Error",
+}
 
 
 def to_http_response(api: LocalHttpApi, route: MatchedRoute, payload: bytes, request: HttpRequest) -> HttpResponse:
@@ -56,6 +80,18 @@ def invocation_rejected(kind: HttpApiKind, status: int) -> HttpResponse:
     if status == 429:
         return _error(503, "Service Unavailable") if kind == "http" else HttpResponse(429, (JSON_TYPE,))
     return function_failed(kind)
+
+
+def request_rejected(kind: HttpApiKind, rejection: Rejection) -> HttpResponse:
+    """An authorizer does not let the request pass: published."""
+    if kind == "rest":
+        message, error_type = _REST_REJECTIONS[rejection]
+        # Two of these messages have a name with a capital.
+        name = "Message" if rejection in ("denied", "not allowed") else "message"
+        headers = (JSON_TYPE, ("x-amzn-ErrorType", error_type))
+        status = _REJECTION_STATUSES[rejection]
+        return HttpResponse(status, headers, json.dumps({name: message}).encode())
+    return _error(_REJECTION_STATUSES[rejection], _HTTP_REJECTIONS[rejection])
 
 
 def integration_timed_out(kind: HttpApiKind) -> HttpResponse:

@@ -21,7 +21,7 @@ class MatchedRoute:
         key: Its key, such as ``GET /orders/{id}``.
         target: Its function.
         path: The request's path without the stage, percent-encoded.
-        parameters: The values of the path variables, decoded.
+        parameters: The values of the path variables; of an HTTP API decoded.
         has_stage: Whether the request's path began with the stage.
     """
 
@@ -46,13 +46,17 @@ def match_route(api: LocalHttpApi, method: str, path: str) -> MatchedRoute | Non
         path: The request's path, percent-encoded, with or without the stage.
     """
     inner, has_stage = strip_stage(api, path)
-    segments = _split_path(inner, is_rest=api.kind == "rest")
+    is_rest = api.kind == "rest"
+    if is_rest:
+        # Slashes at the beginning count as one (published).
+        inner = f"/{inner.lstrip('/')}"
+    segments = _split_path(inner, is_rest=is_rest)
     candidates = [
         (_rank(key), key, parameters)
         for key in api.routes
-        if key != DEFAULT_ROUTE and (parameters := _match_path(key, segments)) is not None
+        if key != DEFAULT_ROUTE and (parameters := _match_path(key, segments, is_rest=is_rest)) is not None
     ]
-    if api.kind == "rest" and candidates:
+    if is_rest and candidates:
         # The most specific resource decides: if it lacks the method, the request does not fall back to {proxy+}.
         best = min(rank for rank, _, _ in candidates)
         candidates = [each for each in candidates if each[0] == best]
@@ -69,7 +73,7 @@ def match_route(api: LocalHttpApi, method: str, path: str) -> MatchedRoute | Non
 def find_methods(api: LocalHttpApi, path: str) -> list[str]:
     """Return the methods of the resource of a REST API at *path*, without ``OPTIONS``; none if there is no resource."""
     segments = _split_path(strip_stage(api, path)[0], is_rest=True)
-    keys = [key for key in api.routes if key != DEFAULT_ROUTE and _match_path(key, segments) is not None]
+    keys = [key for key in api.routes if key != DEFAULT_ROUTE and _match_path(key, segments, is_rest=True) is not None]
     best = min(map(_rank, keys), default=())
     return sorted({_get_method(key) for key in keys if _rank(key) == best} - {"OPTIONS"})
 
@@ -101,20 +105,26 @@ def _rank(key: str) -> tuple[int, ...]:
     return tuple(2 if part.endswith("+}") else 1 if part.startswith("{") else 0 for part in _get_segments(key))
 
 
-def _match_path(key: str, segments: Sequence[str]) -> dict[str, str] | None:
+def _match_path(key: str, segments: Sequence[str], *, is_rest: bool) -> dict[str, str] | None:
     """Return the values of the path variables, or ``None`` if the path is another one."""
+    # A REST API passes the values as they are in the path, an HTTP API decodes them (published).
+    decode = _identity if is_rest else unquote
     parts = _get_segments(key)
     parameters: dict[str, str] = {}
     for index, part in enumerate(parts):
         if part.endswith("+}"):
             rest = "/".join(segments[index:])
-            return {**parameters, part[1:-2]: unquote(rest)} if rest else None
+            return {**parameters, part[1:-2]: decode(rest)} if rest else None
         if index >= len(segments):
             return None
         if part.startswith("{"):
             if not segments[index]:
                 return None
-            parameters[part[1:-1]] = unquote(segments[index])
+            parameters[part[1:-1]] = decode(segments[index])
         elif unquote(segments[index]) != part:
             return None
     return parameters if len(parts) == len(segments) else None
+
+
+def _identity(text: str) -> str:
+    return text

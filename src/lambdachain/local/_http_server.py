@@ -10,6 +10,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, Final
 
 from aiohttp import web
@@ -29,7 +30,14 @@ from . import _http_responses as http_responses
 from ._aiohttp_server import AiohttpServer, read_body
 from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
-from ._http_api import LocalHttpApi
+from ._http_api import LocalHttpApi, LocalHttpAuthorizer, LocalHttpRoute
+from ._http_authorizers import (
+    AUTHORIZER_TIMEOUTS,
+    NotAuthorizedError,
+    add_authorizer,
+    judge,
+    to_authorizer_event,
+)
 from ._http_cors import add_cors_headers, answer_preflight, explicit_origins
 from ._http_events import to_event
 from ._http_responses import MAX_HTTP_BODY, to_http_response
@@ -97,10 +105,15 @@ class HttpServer(AiohttpServer):
         self, api: LocalHttpApi, request: web.Request, received: HttpRequest, route: MatchedRoute
     ) -> web.StreamResponse:
         event = to_event(api, received, route, self._location.account_id)
+        try:
+            await self._authorize(api, received, route, event)
+        except NotAuthorizedError as exc:
+            _LOGGER.warning("%s: rejected %s: %s", api.name, route.key, exc)
+            return _respond(api, received, http_responses.request_rejected(api.kind, exc.rejection))
         payload = json.dumps(event, ensure_ascii=False).encode(errors="replace")
         if len(payload) > MAX_REQUEST:
             return _respond(api, received, http_responses.request_too_large())
-        invoke = self._to_invoke(request, received, route, payload)
+        invoke = self._to_invoke(received, route.target, payload)
         if api.stream:
             stream = _StreamedResponse(api, request, received)
             response = await self._invoke(api, invoke, route, stream.send)
@@ -110,31 +123,62 @@ class HttpServer(AiohttpServer):
             response = _convert_result(api, route, received, response)
         return _respond(api, received, response)
 
+    async def _authorize(
+        self, api: LocalHttpApi, received: HttpRequest, route: MatchedRoute, event: dict[str, Any]
+    ) -> None:
+        """Run the authorizer of a route, and add to the event what it returns.
+
+        Raises:
+            NotAuthorizedError: The request does not pass.
+        """
+        if route.target.authorizer is None:
+            return
+        authorizer = api.authorizers[route.target.authorizer]
+        authorizer_event, arn = to_authorizer_event(authorizer, api, received, route, self._location)
+        payload = json.dumps(authorizer_event, ensure_ascii=False).encode(errors="replace")
+        invoke = self._to_invoke(replace(received, request_id=str(uuid.uuid4())), authorizer, payload)
+        try:
+            result = await self._wait_for_result(invoke, AUTHORIZER_TIMEOUTS[api.kind])
+        except TimeoutError:
+            raise NotAuthorizedError("failed", f"the authorizer {authorizer.function} did not respond") from None
+        except ApiError as exc:
+            self._report(invocation_from_error(invoke, exc, None))
+            raise NotAuthorizedError("failed", f"the authorizer {authorizer.function} cannot run: {exc}") from None
+        add_authorizer(event, api, judge(api, authorizer, result, arn))
+
     def _to_invoke(
-        self, request: web.Request, received: HttpRequest, route: MatchedRoute, payload: bytes
+        self, received: HttpRequest, target: LocalHttpRoute | LocalHttpAuthorizer, payload: bytes
     ) -> InvokeRequest:
-        target = route.target
         arn = str(self._location.arn(target.function, target.qualifier))
-        delivery = Delivery(received.request_id, arn, get_trace_header(request.headers), payload)
+        delivery = Delivery(received.request_id, arn, received.header("x-amzn-trace-id") or "", payload)
         return InvokeRequest(target.function, target.qualifier, InvocationType.REQUEST_RESPONSE, False, delivery)  # noqa: FBT003
 
     async def _invoke(
         self, api: LocalHttpApi, invoke: InvokeRequest, route: MatchedRoute, sink: Sink | None = None
     ) -> InvocationResult | HttpResponse:
         """Run the function; return its result, or the response of the API if there is none."""
-        task = asyncio.create_task(self._run(invoke, sink))
-        self._invocations.add(task)
-        task.add_done_callback(self._invocations.discard)
         try:
-            result = await asyncio.wait_for(asyncio.shield(task), api.timeout(route.target))
+            result = await self._wait_for_result(invoke, api.timeout(route.target), sink)
         except TimeoutError:
-            task.add_done_callback(_retrieve_exception)
             _LOGGER.warning("%s: %s did not respond within the API's timeout", api.name, invoke.function)
             return http_responses.integration_timed_out(api.kind)
         except ApiError as exc:
             self._report(invocation_from_error(invoke, exc, None))
             return http_responses.invocation_rejected(api.kind, exc.response.status)
         return http_responses.function_failed(api.kind) if result.failed else result
+
+    async def _wait_for_result(
+        self, invoke: InvokeRequest, seconds: float, sink: Sink | None = None
+    ) -> InvocationResult:
+        """Run a function, which runs on after a `TimeoutError`."""
+        task = asyncio.create_task(self._run(invoke, sink))
+        self._invocations.add(task)
+        task.add_done_callback(self._invocations.discard)
+        try:
+            return await asyncio.wait_for(asyncio.shield(task), seconds)
+        except TimeoutError:
+            task.add_done_callback(_retrieve_exception)
+            raise
 
     async def _run(self, invoke: InvokeRequest, sink: Sink | None) -> InvocationResult:
         accepted = self._registry.accept(invoke.delivery)
@@ -163,6 +207,7 @@ def _to_request(request: web.Request, body: bytes) -> HttpRequest:
         "X-Forwarded-For": ", ".join([*request.headers.getall("X-Forwarded-For", ()), client]),
         "X-Forwarded-Port": str(_get_port(request)),
         "X-Forwarded-Proto": "http",
+        "X-Amzn-Trace-Id": get_trace_header(request.headers),
     }
     added = {name.lower() for name in forwarded}
     return HttpRequest(

@@ -38,3 +38,23 @@ def fail(_event: object, _context: object) -> None:
 def sleep(_event: object, _context: object) -> None:
     """Take longer than anybody waits."""
     time.sleep(60)
+
+
+def check_token(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Allow, deny or reject a token of a REST API, or fail, as the token says."""
+    token = event["authorizationToken"]
+    if token == "unauthorized":
+        raise PermissionError("Unauthorized")
+    if token == "broken":
+        raise RuntimeError("secret-detail")
+    if token == "malformed":
+        return {"principalId": "user"}
+    resource = event["methodArn"] if token != "elsewhere" else event["methodArn"].replace("/echo/", "/other/")
+    statement = {"Action": "execute-api:Invoke", "Effect": "Deny" if token == "deny" else "Allow", "Resource": resource}
+    context = {"token": token, "number": 1, "flag": True, "nothing": None}
+    return {"principalId": "user", "policyDocument": {"Statement": [statement]}, "context": context}
+
+
+def check_request(event: dict[str, Any], _context: object) -> dict[str, Any]:
+    """Return a simple response of an HTTP API: whether the key is ``good``; the context has the event's fields."""
+    return {"isAuthorized": event["identitySource"] == ["good"], "context": {"fields": sorted(event), "deep": {"a": 1}}}

@@ -174,7 +174,9 @@ def _function_to_dict(function: LocalFunction) -> dict[str, Any]:
 
 def _http_api_to_dict(served: ServedHttpApi) -> dict[str, Any]:
     api = served.api
-    routes = [{"route": key, "function": _target(route)} for key, route in api.targets.items()]
+    routes = [
+        {"route": key, "function": _target(route), "authorizer": route.authorizer} for key, route in api.targets.items()
+    ]
     return {"name": api.name, "kind": api.kind, "url": served.url, "stage": api.stage, "routes": routes}
 
 
@@ -188,7 +190,8 @@ def _render_http_apis(apis: Sequence[ServedHttpApi]) -> Iterable[str]:
         yield f"{_HTTP_KINDS[api.kind]} {printable(api.name)} at {style(served.url, bold=True)}"
         width = max(map(len, api.targets))
         for key, route in api.targets.items():
-            yield f"  {printable(key.ljust(width))}  {printable(_target(route))}"
+            authorizer = "" if route.authorizer is None else f"  authorizer {printable(route.authorizer)}"
+            yield f"  {printable(key.ljust(width))}  {printable(_target(route))}{authorizer}"
         yield ""
 
 

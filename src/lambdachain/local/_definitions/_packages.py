@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 # Lambda's limit for a function with its layers is 250 MB. A layer for several architectures may have more.
 MAX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
-_ZIP_SUFFIXES: Final = frozenset({".zip", ".jar"})
+ZIP_SUFFIXES: Final = frozenset({".zip", ".jar"})
 
 
 def unpack(path: Path, scratch: Path) -> Path:
@@ -27,22 +28,27 @@ def unpack(path: Path, scratch: Path) -> Path:
         ValueError: The file is not a complete zip file, or is too large; the message names it.
         OSError: It cannot be read, or the directory cannot be written.
     """
-    if path.suffix in _ZIP_SUFFIXES and not is_zipfile(path):
+    if path.suffix in ZIP_SUFFIXES and not is_zipfile(path):
         raise ValueError(f"{str(path)!r} is not a zip file")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     directory = scratch / f"{path.stem}-{digest[:16]}"
     if directory.is_dir():
         return directory
-    # Under its final name only when it is complete.
-    partial = scratch / f"{directory.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    if is_zipfile(path):
-        _extract(path, partial)
-    else:
-        shutil.copy2(path, partial)
-    partial.rename(directory)
+    # Under its final name only when it is complete, and only once if several functions have the same file.
+    partial = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=scratch))
+    try:
+        if is_zipfile(path):
+            _extract(path, partial)
+        else:
+            shutil.copy2(path, partial)
+        try:
+            partial.rename(directory)
+        except OSError:
+            if not directory.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return directory
 
 
