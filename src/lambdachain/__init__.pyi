@@ -2,12 +2,20 @@
 # "X as X" marks a name as exported. Errors are listed in _core/errors.py only.
 from ._calling.async_attempts import AsyncHook as AsyncHook
 from ._calling.attempts import Hook as Hook
+from ._calling.attempt_recorder import CallAttempt as CallAttempt
+from ._calling.interceptors import (
+    HandledInvocation as HandledInvocation,
+    Interceptor as Interceptor,
+    OutgoingCall as OutgoingCall,
+    StreamResult as StreamResult,
+)
 from ._calling.options import CallOptions as CallOptions
 from ._calling.retry import RetryPolicy as RetryPolicy, safe_to_retry as safe_to_retry
 from ._calling.retry_budget import RetryBudget as RetryBudget
 from ._client.async_client import AsyncLambdaClient as AsyncLambdaClient
 from ._client.async_remote_function import AsyncRemoteFunction as AsyncRemoteFunction
 from ._client.client import LambdaClient as LambdaClient
+from ._client.registration import use as use
 from ._client.remote_function import RemoteFunction as RemoteFunction
 from ._contracts.contract import Contract as Contract
 from ._contracts.remote_error import RemoteError as RemoteError

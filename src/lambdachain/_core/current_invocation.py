@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 from lambdachain._core.type_guards import is_mapping
@@ -28,6 +29,7 @@ class CurrentInvocation(NamedTuple):
         attempt: Which attempt of its caller's call this is, from 1.
         idempotency_key: The caller's key to detect duplicates by; ``None`` if it sent none.
         trace: The W3C trace context that came with the call.
+        metadata: The texts that the caller's interceptors sent, with the trace context among them.
     """
 
     request_id: str | None
@@ -38,6 +40,12 @@ class CurrentInvocation(NamedTuple):
     trace: Mapping[str, str] = {}
     deadline: float | None = None
     offload: bool = False
+    extra: Mapping[str, str] = {}
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The texts that the caller's interceptors sent, with the trace context among them."""
+        return MappingProxyType({**self.extra, **self.trace})
 
     def __repr__(self) -> str:
         sent = f"correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt}"
@@ -128,6 +136,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         trace=_w3c(context) or (metadata.trace if metadata else drop_invalid_trace(read_trace(custom))),
         deadline=monotonic + min(left) if left else None,
         offload=metadata.offload if metadata else False,
+        extra=metadata.extra if metadata else {},
     )
 
 
