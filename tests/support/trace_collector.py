@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
+import asyncio
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any, Self
 
-from google.protobuf import json_format
+from aiohttp import web
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 PATIENCE = 60.0
@@ -38,28 +37,23 @@ class TraceCollector:
     def __init__(self) -> None:
         self._spans: list[CollectedSpan] = []
         self._arrived = threading.Condition()
-        collector = self
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+        self.url = ""
 
-        class Handler(BaseHTTPRequestHandler):
-            protocol_version = "HTTP/1.1"
+    async def _start(self) -> web.AppRunner:
+        app = web.Application()
+        app.router.add_post("/v1/traces", self._receive)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        return runner
 
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["Content-Length"]))
-                if self.headers.get("Content-Encoding") == "gzip":
-                    body = gzip.decompress(body)
-                if self.path == "/v1/traces":
-                    collector.add(_parse(body, self.headers["Content-Type"]))
-                self.send_response(200)
-                self.send_header("Content-Type", self.headers["Content-Type"])
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            def log_message(self, *_args: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+    async def _receive(self, request: web.Request) -> web.Response:
+        self.add(_parse(await request.read()))  # read() undoes compression
+        return web.Response(content_type="application/x-protobuf")
 
     def add(self, spans: list[CollectedSpan]) -> None:
         """Add spans that have arrived."""
@@ -81,48 +75,35 @@ class TraceCollector:
         return [one for one in spans if one.trace_id == trace_id]
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._thread.start()
+        self._runner = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result(PATIENCE)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result(PATIENCE)
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+        self._loop.close()
 
 
-def _parse(body: bytes, content_type: str) -> list[CollectedSpan]:
+def _parse(body: bytes) -> list[CollectedSpan]:
     request = ExportTraceServiceRequest()
-    if content_type.startswith("application/json"):
-        # JSON of OTLP has ids in hexadecimal, where protobuf's own JSON has base64: both decode to bytes below.
-        json_format.Parse(body, request, ignore_unknown_fields=True)
-        return [_to_span(span, scope.scope.name, from_json=True) for scope, span in _each(request)]
     request.ParseFromString(body)
-    return [_to_span(span, scope.scope.name, from_json=False) for scope, span in _each(request)]
-
-
-def _each(request: Any) -> list[tuple[Any, Any]]:
     scopes = (scope for resource in request.resource_spans for scope in resource.scope_spans)
-    return [(scope, span) for scope in scopes for span in scope.spans]
+    return [_to_span(span, scope.scope.name) for scope in scopes for span in scope.spans]
 
 
-def _to_span(span: Any, scope: str, *, from_json: bool) -> CollectedSpan:
-    def to_hex(identifier: bytes) -> str:
-        if not from_json:
-            return identifier.hex()
-        # protobuf has read the hexadecimal digits as base64: encode them again to get the digits.
-        import base64
-
-        return base64.b64encode(identifier).decode().rstrip("=")
-
+def _to_span(span: Any, scope: str) -> CollectedSpan:
     return CollectedSpan(
         name=span.name,
         scope=scope,
         kind=span.SpanKind.Name(span.kind).removeprefix("SPAN_KIND_"),
-        trace_id=to_hex(span.trace_id),
-        span_id=to_hex(span.span_id),
-        parent_id=to_hex(span.parent_span_id),
-        links=tuple((to_hex(link.trace_id), to_hex(link.span_id)) for link in span.links),
+        trace_id=span.trace_id.hex(),
+        span_id=span.span_id.hex(),
+        parent_id=span.parent_span_id.hex(),
+        links=tuple((link.trace_id.hex(), link.span_id.hex()) for link in span.links),
         failed=span.status.code == 2,
         attributes={one.key: _to_value(one.value) for one in span.attributes},
         events=tuple(event.name for event in span.events),
