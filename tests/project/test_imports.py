@@ -30,7 +30,7 @@ LAYERS = [
     ["doctor", "local", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
-    ["otel"],
+    ["datadog", "otel", "sentry", "xray"],
 ]
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 MODULES = {

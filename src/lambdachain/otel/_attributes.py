@@ -10,27 +10,13 @@ from collections.abc import Mapping
 from typing import Any, Final, TypeAlias
 
 from lambdachain import CallAttempt, CallError, FunctionError, HandledInvocation, OutgoingCall, RemoteError
-from lambdachain._core.arn import FunctionArn, parse_target
+from lambdachain._core.arn import FunctionArn, get_function_name, parse_target
 from lambdachain._core.errors import InvalidArnError
 
 Attributes: TypeAlias = dict[str, str | int | float | bool]
 
 # The methods of the AWS SDK, which is an RPC system of its own in the conventions.
 _METHODS: Final[Mapping[str, str]] = {"stream": "InvokeWithResponseStream"}
-
-
-def get_function_name(address: str) -> str:
-    """Return the name in an address: without region, account and qualifier, it has few different values.
-
-    >>> get_function_name("arn:aws:lambda:eu-west-1:123456789012:function:billing-charge:live")
-    'billing-charge'
-    >>> get_function_name("billing-charge:live")
-    'billing-charge'
-    """
-    try:
-        return parse_target(address).name
-    except InvalidArnError:
-        return address
 
 
 def read_call(call: OutgoingCall) -> Attributes:

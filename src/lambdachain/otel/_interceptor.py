@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -17,12 +17,12 @@ from opentelemetry.instrumentation.utils import (
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from lambdachain import HandledInvocation, Interceptor, OutgoingCall
-from lambdachain._core.sent_trace import SENT_TRACE
+from lambdachain._core.arn import get_function_name
+from lambdachain._core.sent_trace import send_trace_header
 
 from ._attributes import (
     Attributes,
     get_error_type,
-    get_function_name,
     read_address,
     read_attempt,
     read_call,
@@ -83,7 +83,7 @@ class TelemetryInterceptor(Interceptor):
             self._tracer.start_as_current_span(
                 name, kind=SpanKind.CLIENT, attributes=every, record_exception=False, set_status_on_exception=False
             ) as span,
-            _send_trace_header(span, call),
+            _send_trace_of_event(span, call),
             # botocore's own instrumentation would make a second span, and write into the payload.
             suppress_instrumentation(),
         ):
@@ -161,18 +161,16 @@ def find_links(parent: SpanContext, ambient: SpanContext, xray: SpanContext | No
     return [Link(xray)] if xray is not None else []
 
 
-@contextmanager
-def _send_trace_header(span: Span, call: OutgoingCall) -> Generator[None]:
-    """Send the span in Lambda's trace header, with an event that has no other place for it."""
+def _send_trace_of_event(span: Span, call: OutgoingCall) -> AbstractContextManager[None]:
+    """Send the span in Lambda's trace header, with an event that has no other place for it.
+
+    Inside Lambda, that header has Lambda's own trace, on which its loop detection depends.
+    """
     context = span.get_span_context()
-    if call.operation != "fire" or call.contract.envelope or not context.is_valid:
-        yield
-        return
-    token = SENT_TRACE.set(format_xray_header(context))
-    try:
-        yield
-    finally:
-        SENT_TRACE.reset(token)
+    is_needed = call.operation == "fire" and not call.contract.envelope and context.is_valid
+    if not is_needed or os.environ.get("_X_AMZN_TRACE_ID"):
+        return nullcontext()
+    return send_trace_header(format_xray_header(context))
 
 
 def format_xray_header(context: SpanContext) -> str:

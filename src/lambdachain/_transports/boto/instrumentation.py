@@ -35,8 +35,8 @@ def protect_payload(client: Any, current: ContextVar[Any]) -> None:
 def limit_trace_header(client: Any) -> None:
     """Have a client drop a trace header that is far longer than any of Lambda's, regardless of who set it.
 
-    botocore copies the environment's unchanged, and the callee's runtime would end its process over it. Where there is
-    none, instrumentation may send its own.
+    botocore copies the environment's unchanged, and the callee's runtime would end its process over it. What
+    instrumentation sends replaces that.
     """
     for operation in OPERATIONS:
         event = f"request-created.lambda.{operation}"
@@ -44,10 +44,10 @@ def limit_trace_header(client: Any) -> None:
 
 
 def _set_trace(request: Any, **_: Any) -> None:
-    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE_HEADER:
-        del request.headers["X-Amzn-Trace-Id"]
-    if "X-Amzn-Trace-Id" not in request.headers and SENT_TRACE.get():
-        request.headers["X-Amzn-Trace-Id"] = SENT_TRACE.get()
+    trace = SENT_TRACE.get() or request.headers.get("X-Amzn-Trace-Id", "")
+    del request.headers["X-Amzn-Trace-Id"]  # setting it would add a second one
+    if trace and len(trace) <= MAX_TRACE_HEADER:
+        request.headers["X-Amzn-Trace-Id"] = trace
 
 
 def call_method(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:

@@ -81,14 +81,14 @@ class RequestWriter:
 
 
 def trace_header() -> str:
-    """Return the header line that passes on Lambda's trace of this invocation, unchanged; outside Lambda,
-    instrumentation may send its own.
+    """Return the header line with Lambda's trace of this invocation, unchanged, or with what instrumentation sends.
 
-    A trace far longer than any of Lambda's is left out. As in botocore, it is sent only where
+    A trace far longer than any of Lambda's is left out. As in botocore, Lambda's is sent only where
     ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
     """
-    trace = os.environ.get("_X_AMZN_TRACE_ID") if "AWS_LAMBDA_FUNCTION_NAME" in os.environ else None
-    trace = trace or SENT_TRACE.get()
+    trace = SENT_TRACE.get()
+    if not trace and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        trace = os.environ.get("_X_AMZN_TRACE_ID", "")
     if not trace or len(trace) > MAX_TRACE_HEADER:
         return ""
     return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
