@@ -36,9 +36,12 @@ from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.otel import LambdaChainInstrumentor
 from lambdachain.testing import InProcessTransport, StubTransport
 from tests.support.trace_collector import CollectedSpan, TraceCollector
+from tests.support.trace_picture import Bar, draw_trace
 
 HERE: Final = Path(__file__).parent
 FUNCTIONS: Final = HERE / "otel_functions"
+# The picture in docs/how-to/observe.md; a change of it is written by hand: PICTURE.write_text(draw_trace(bars)).
+PICTURE: Final = HERE.parents[1] / "docs" / "how-to" / "joined-trace.svg"
 sys.path.append(str(FUNCTIONS))
 
 from otel_app import Declined, Order, chained, enveloped, event, handle_scalar, order, scalar  # noqa: E402
@@ -256,6 +259,9 @@ def test_three_functions_deep(endpoint: str, recorded: Recorded, collector: Trac
     assert [(one.kind, one.name) for one in calls] == [("CLIENT", "call otel-chain")] * 2
     assert {one.parent_id for one in calls} <= {one.span_id for one in handled}
     assert _ids(span)[1] in {one.parent_id for one in handled}
+    own = [one for one in spans.values() if one.scope == "lambdachain"]
+    bars = [Bar(_ids(span)[1], "", "CLIENT", span.name), *(Bar(s.span_id, s.parent_id, s.kind, s.name) for s in own)]
+    assert PICTURE.read_text() == draw_trace(bars)
 
 
 @pytest.mark.parametrize("order_id", ["declined", "broken"])
