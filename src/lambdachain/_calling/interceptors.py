@@ -41,13 +41,13 @@ class Interceptor:
     clients, handlers, maps and streams, in many threads and tasks at a time. In an event loop, what it does must not
     block.
 
-    >>> from collections.abc import Iterator
+    >>> from collections.abc import Generator
     >>> from contextlib import contextmanager
     >>> from lambdachain import Contract, LambdaClient
     >>> from lambdachain.testing import StubTransport
     >>> class Audit(Interceptor):
     ...     @contextmanager
-    ...     def calling(self, call: OutgoingCall) -> Iterator[None]:
+    ...     def calling(self, call: OutgoingCall) -> Generator[None]:
     ...         call.metadata["tenant"] = "acme"
     ...         yield
     ...         print(call.operation, call.function, call.result, len(call.attempts))
