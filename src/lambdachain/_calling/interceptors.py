@@ -5,13 +5,14 @@ Imported with the first interceptor of a process: programs that have none pay no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.metadata import MAX_ID_CHARACTERS, is_extra_text, is_plain_text
+from lambdachain._core.redacted_texts import RedactedTexts
 from lambdachain._transports.argument_checks import (
     CO_ASYNC_GENERATOR,
     CO_COROUTINE,
@@ -73,20 +74,17 @@ class Interceptor:
         return nullcontext()
 
 
-class CallMetadata(MutableMapping[str, str]):
+class CallMetadata(RedactedTexts, MutableMapping[str, str]):
     """Texts that travel to the callee beside the payload, by name; see ``OutgoingCall.metadata``."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
+        super().__init__({})
         self._is_sent = False
 
     def seal(self) -> Mapping[str, str]:
         """Return the texts for the call that is prepared; later changes raise, since they would not be sent."""
         self._is_sent = True
         return self._texts
-
-    def __getitem__(self, name: str) -> str:
-        return self._texts[name]
 
     def __setitem__(self, name: str, text: str) -> None:
         self._check_unsent()
@@ -102,15 +100,6 @@ class CallMetadata(MutableMapping[str, str]):
     def __delitem__(self, name: str) -> None:
         self._check_unsent()
         del self._texts[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __repr__(self) -> str:
-        return f"<metadata: {', '.join(self._texts) or 'none'}>"
 
     def _check_unsent(self) -> None:
         if self._is_sent:

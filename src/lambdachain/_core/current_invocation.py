@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 from lambdachain._core.type_guards import is_mapping
@@ -45,7 +44,10 @@ class CurrentInvocation(NamedTuple):
     @property
     def metadata(self) -> Mapping[str, str]:
         """The texts that the caller's interceptors sent, with the trace context among them."""
-        return MappingProxyType({**self.extra, **self.trace})
+        # Imported here: most functions never ask for it.
+        from .redacted_texts import RedactedTexts
+
+        return RedactedTexts({**self.extra, **self.trace})
 
     def __repr__(self) -> str:
         sent = f"correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt}"
