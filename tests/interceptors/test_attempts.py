@@ -15,6 +15,7 @@ from lambdachain import (
     AsyncLambdaClient,
     CallError,
     Contract,
+    DeadlineExceededError,
     HttpTransport,
     Invocation,
     LambdaClient,
@@ -209,3 +210,79 @@ def test_a_throttle_that_a_map_takes_back_is_an_attempt(how: str):
     assert all(
         [each.number for each in call.attempts] == [*range(1, len(call.attempts) + 1)] for call in recorder.calls
     )
+
+
+def test_a_map_that_is_closed_early_leaves_every_call():
+    """Also those that were throttled and wait to be sent again: they fail with ``ThrottledError``."""
+    recorder = Recorder()
+    with ThrottlingServer(capacity=2, delay=0.02) as server:
+        transport = _Subclass(session=_session(), endpoint_url=server.url)
+        with LambdaClient(transport, retry=RetryPolicy(budget=None), interceptors=[recorder]) as client:
+            results = client.map(double, range(1000), max_concurrency=32)
+            next(results)
+            results.close()
+
+    assert len(recorder.steps) == 2 * len(recorder.calls)
+    assert {type(error) for error in recorder.errors} <= {ThrottledError}
+    assert server.throttled
+
+
+def test_a_throttled_payload_whose_time_is_over_fails_inside():
+    """Lambda asks to wait longer than the map has left."""
+    recorder = Recorder()
+    with StubTransport() as stub:
+        stub.on(double).throttles(retry_after=15)
+        client = LambdaClient(interceptors=[recorder], retry=RetryPolicy(budget=None))
+        results = [*client.map(double, range(8), timeout=10, return_exceptions=True)]
+
+    assert {type(result) for result in results} == {DeadlineExceededError}
+    assert sorted(map(id, recorder.errors)) == sorted(map(id, results))
+    assert [step for step in recorder.steps if "sees" in step] == ["recorder sees DeadlineExceededError"] * 8
+
+
+class Replaces(Recorder):
+    """Raises another error in place of the first one of a kind."""
+
+    def __init__(self, kind: type[CallError], error: BaseException) -> None:
+        super().__init__()
+        self.kind, self.error = kind, error
+
+    @contextmanager
+    def calling(self, call: OutgoingCall) -> Generator[None]:
+        try:
+            with super().calling(call):
+                yield
+        except self.kind:
+            raise self.error from None
+
+
+def test_an_error_in_its_place_ends_the_map():
+    """It is not a ``CallError``, so it is not a result."""
+    mine = LookupError("mine")
+    replaces = Replaces(DeadlineExceededError, mine)
+    with StubTransport() as stub:
+        stub.on(double).throttles(retry_after=15)
+        results = LambdaClient(interceptors=[replaces]).map(double, range(8), timeout=10, return_exceptions=True)
+        with pytest.raises(LookupError) as raised:
+            list(results)
+
+    assert raised.value is mine
+    assert len(replaces.steps) == 2 * len(replaces.calls)
+
+
+@pytest.mark.parametrize("error", [LookupError("mine"), KeyboardInterrupt()], ids=["Exception", "interrupt"])
+def test_an_error_in_place_of_a_dropped_payload(error: BaseException):
+    """Nobody asks for its result, so only what must end the program passes."""
+    replaces = Replaces(ThrottledError, error)
+    with ThrottlingServer(capacity=2, delay=0.02) as server:
+        transport = _Subclass(session=_session(), endpoint_url=server.url)
+        with LambdaClient(transport, retry=RetryPolicy(budget=None), interceptors=[replaces]) as client:
+            results = client.map(double, range(1000), max_concurrency=32)
+            next(results)
+            if isinstance(error, Exception):
+                results.close()
+            else:
+                with pytest.raises(KeyboardInterrupt):
+                    results.close()
+
+    assert len(replaces.steps) == 2 * len(replaces.calls)

@@ -49,7 +49,7 @@ Hook = Callable[[Invocation, Callable[[], Outcome]], Outcome]
 
 ``proceed`` raises a ``CallError`` if the attempt fails, so a circuit breaker sees failures as failures. If the hook
 returns an outcome of its own, it counts as the response; an exception of its own ends the call and reaches the caller
-unchanged.
+unchanged. In a map, a throttle after which the payload is sent again later is a ``ThrottledError``, too.
 """
 
 

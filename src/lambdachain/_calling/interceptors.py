@@ -128,9 +128,6 @@ class OutgoingCall:
             a ``fire_map``), ``"can_invoke"`` or ``"stream"``.
         request: The payload, as it was passed; it is not validated yet. ``None`` for ``can_invoke``.
         options: The options of the call, those of the client included.
-        metadata: Texts that travel to the callee beside the payload: add them before the ``yield``. W3C trace context
-            (``traceparent``, ``tracestate``, ``baggage``) keeps its names; the rest is at most 2,048 bytes of JSON. An
-            event carries them only if its contract has ``envelope=True``, and a permission check sends none.
     """
 
     def __init__(self, target: Target, operation: Operation, request: object, options: CallOptions) -> None:
@@ -139,9 +136,18 @@ class OutgoingCall:
         self.operation: Operation = operation
         self.request: Any = request
         self.options: Mapping[str, Any] = MappingProxyType(dict(options))
-        self.metadata: MutableMapping[str, str] = CallMetadata()
+        self._metadata = CallMetadata()
         self._recorder = AttemptRecorder()
         self._result: Any = _UNSET
+
+    @property
+    def metadata(self) -> MutableMapping[str, str]:
+        """Texts that travel to the callee beside the payload: add them before the ``yield``.
+
+        W3C trace context (``traceparent``, ``tracestate``, ``baggage``) keeps its names; all else is at most 2,048
+        bytes of JSON. An event carries them only if its contract has ``envelope=True``; a permission check sends none.
+        """
+        return self._metadata
 
     @property
     def attempts(self) -> tuple[CallAttempt, ...]:
@@ -222,8 +228,7 @@ class StartedCall(OutgoingCall):
 
     def seal_metadata(self) -> Mapping[str, str]:
         """Return the texts to send; later changes raise."""
-        assert isinstance(self.metadata, CallMetadata)  # noqa: S101 - for type checkers
-        return self.metadata.seal()
+        return self._metadata.seal()
 
     def finish(self, result: object) -> None:
         """Set what interceptors see after their ``yield``."""
@@ -291,7 +296,8 @@ def _nest(seen: object, interceptors: Sequence[Interceptor], method: str) -> Gen
 
 def select(interceptors: Sequence[Interceptor], method: Literal["calling", "handling"]) -> tuple[Interceptor, ...]:
     """Return the interceptors that override *method*: the others are never called on that side."""
-    return tuple(each for each in interceptors if getattr(type(each), method) is not getattr(Interceptor, method))
+    inherited = getattr(Interceptor, method)
+    return tuple(each for each in interceptors if getattr(type(each), method, None) is not inherited)
 
 
 def check_interceptors(interceptors: Any) -> tuple[Interceptor, ...]:
@@ -316,7 +322,7 @@ def _check_interceptor(interceptor: Any) -> None:
     if not isinstance(interceptor, Interceptor):
         raise ContractError(f"interceptors: {describe_kind(interceptor)} is not a subclass of lambdachain.Interceptor")
     for method in ("calling", "handling"):
-        function: Any = getattr(type(interceptor), method)
+        function: Any = getattr(type(interceptor), method, None)
         flags, name = code_flags(function), f"{type(interceptor).__name__}.{method}"
         wrapped = code_flags(getattr(function, "__wrapped__", None))
         if (flags | wrapped) & (CO_COROUTINE | CO_ASYNC_GENERATOR):
