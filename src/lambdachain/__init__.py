@@ -46,6 +46,15 @@ _MODULES = {
     "_calling.retry": ("RetryPolicy", "safe_to_retry"),
     "_core.current_invocation": ("CurrentInvocation", "current_invocation", "invocation_scope"),
     "_core.version": ("__version__",),
+    "_transports.streaming": (
+        "AsyncResponseStream",
+        "AsyncStreamingTransport",
+        "ResponseStream",
+        "StreamEnd",
+        "StreamingTransport",
+    ),
+    "_transports.async_transport_wrapper": ("AsyncTransportWrapper",),
+    "_transports.transport_wrapper": ("TransportWrapper",),
     "testing": ("InProcessTransport",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

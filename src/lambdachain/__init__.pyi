@@ -48,8 +48,17 @@ from ._core.results import InvokeResult as InvokeResult
 from ._core.version import __version__ as __version__
 from ._fan_out.options import MapOptions as MapOptions, MapProgress as MapProgress
 from ._handler.handler import RemoteHandler as RemoteHandler, remote as remote
+from ._transports.async_transport_wrapper import AsyncTransportWrapper as AsyncTransportWrapper
 from ._transports.boto.async_transport import AsyncBotoTransport as AsyncBotoTransport
 from ._transports.boto.transport import BotoTransport as BotoTransport
 from ._transports.http.async_transport import AsyncHttpTransport as AsyncHttpTransport
 from ._transports.http.transport import HttpTransport as HttpTransport
+from ._transports.streaming import (
+    AsyncResponseStream as AsyncResponseStream,
+    AsyncStreamingTransport as AsyncStreamingTransport,
+    ResponseStream as ResponseStream,
+    StreamEnd as StreamEnd,
+    StreamingTransport as StreamingTransport,
+)
+from ._transports.transport_wrapper import TransportWrapper as TransportWrapper
 from .testing import InProcessTransport as InProcessTransport

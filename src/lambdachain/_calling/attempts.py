@@ -49,7 +49,7 @@ Hook = Callable[[Invocation, Callable[[], Outcome]], Outcome]
 
 ``proceed`` raises a ``CallError`` if the attempt fails, so a circuit breaker sees failures as failures. If the hook
 returns an outcome of its own, it counts as the response; an exception of its own ends the call and reaches the caller
-unchanged.
+unchanged. In a map, a throttle after which the payload is sent again later is a ``ThrottledError``, too.
 """
 
 
@@ -198,14 +198,17 @@ class CallState:
 
     def record_success(self, outcome: Outcome, attempt: PendingAttempt, now: float) -> CallResponse:
         """Record a success; return the response to the call."""
-        self._record(outcome, None, attempt.request, now)
+        self._record(outcome, None, now - attempt.request.started_at)
+        if self._call.recorder is not None:
+            self._record_for_interceptors(outcome, None, attempt, now)
         if self._bucket:
             self._bucket.record_success()
         return CallResponse(outcome, self._attempts, now - self._began)
 
     def record_hedged_failure(self, error: CallError, attempt: PendingAttempt, now: float) -> None:
         """Record the failure of an attempt while others are in flight: those decide how the call ends."""
-        self._record(attempt.reply, error, attempt.request, now)
+        self._record(attempt.reply, error, now - attempt.request.started_at)
+        self._record_for_interceptors(attempt.reply, error, attempt, now)
         self._failures.append(error)
         if self._bucket and error.retryable and counts_against_budget(error):
             self._bucket.record_failure()
@@ -220,9 +223,10 @@ class CallState:
         if self._requeue is not None and self._started == 1 and isinstance(attempt.reply, Outcome):
             requeued = self._requeue(error)
             if requeued is not None:
-                self._record_for_interceptors(attempt.reply, error, attempt.request, now)
+                self._record_for_interceptors(attempt.reply, error, attempt, now)
                 raise requeued
-        self._record(attempt.reply, error, attempt.request, now)
+        self._record(attempt.reply, error, now - attempt.request.started_at)
+        self._record_for_interceptors(attempt.reply, error, attempt, now)
         self._failures.append(error)
         pause = pause_before_next(self._call.policy, error, self._started, now - self._began)
         # Only failures that could be retried cost a token: the budget limits retries, not calls.
@@ -256,20 +260,19 @@ class CallState:
         error.elapsed = round(now - self._began, 6)
         raise error
 
-    def _record(self, reply: Reply | None, error: CallError | None, request: AttemptRequest, now: float) -> None:
+    def _record(self, reply: Reply | None, error: CallError | None, elapsed: float) -> None:
         name = None if error is None else type(error).__name__
         status, request_id = (reply.status, reply.request_id) if isinstance(reply, Outcome) else (None, None)
-        self._record_for_interceptors(reply, error, request, now)
-        attempt = Attempt(name, status, request_id, round(now - request.started_at, 6))
+        attempt = Attempt(name, status, request_id, round(elapsed, 6))
         self._attempts = (*self._attempts, attempt)
         _log_attempt(self._call, len(self._attempts), attempt)
 
     def _record_for_interceptors(
-        self, reply: Reply | None, error: CallError | None, request: AttemptRequest, now: float
+        self, reply: Reply | None, error: CallError | None, attempt: PendingAttempt, now: float
     ) -> None:
         if self._call.recorder is not None:
             status, request_id = (reply.status, reply.request_id) if isinstance(reply, Outcome) else (None, None)
-            self._call.recorder.end(request.recorded, now, error, status, request_id)
+            self._call.recorder.end(attempt.request.recorded, now, error, status, request_id)
 
 
 def _no_time_to_retry(error: CallError) -> CallError:

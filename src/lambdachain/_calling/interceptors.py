@@ -5,13 +5,14 @@ Imported with the first interceptor of a process: programs that have none pay no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.metadata import MAX_ID_CHARACTERS, is_extra_text, is_plain_text
+from lambdachain._core.redacted_texts import RedactedTexts
 from lambdachain._transports.argument_checks import (
     CO_ASYNC_GENERATOR,
     CO_COROUTINE,
@@ -41,13 +42,13 @@ class Interceptor:
     clients, handlers, maps and streams, in many threads and tasks at a time. In an event loop, what it does must not
     block.
 
-    >>> from collections.abc import Iterator
+    >>> from collections.abc import Generator
     >>> from contextlib import contextmanager
     >>> from lambdachain import Contract, LambdaClient
     >>> from lambdachain.testing import StubTransport
     >>> class Audit(Interceptor):
     ...     @contextmanager
-    ...     def calling(self, call: OutgoingCall) -> Iterator[None]:
+    ...     def calling(self, call: OutgoingCall) -> Generator[None]:
     ...         call.metadata["tenant"] = "acme"
     ...         yield
     ...         print(call.operation, call.function, call.result, len(call.attempts))
@@ -73,20 +74,17 @@ class Interceptor:
         return nullcontext()
 
 
-class CallMetadata(MutableMapping[str, str]):
+class CallMetadata(RedactedTexts, MutableMapping[str, str]):
     """Texts that travel to the callee beside the payload, by name; see ``OutgoingCall.metadata``."""
 
     def __init__(self) -> None:
-        self._texts: dict[str, str] = {}
+        super().__init__({})
         self._is_sent = False
 
     def seal(self) -> Mapping[str, str]:
         """Return the texts for the call that is prepared; later changes raise, since they would not be sent."""
         self._is_sent = True
         return self._texts
-
-    def __getitem__(self, name: str) -> str:
-        return self._texts[name]
 
     def __setitem__(self, name: str, text: str) -> None:
         self._check_unsent()
@@ -102,15 +100,6 @@ class CallMetadata(MutableMapping[str, str]):
     def __delitem__(self, name: str) -> None:
         self._check_unsent()
         del self._texts[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._texts)
-
-    def __len__(self) -> int:
-        return len(self._texts)
-
-    def __repr__(self) -> str:
-        return f"<metadata: {', '.join(self._texts) or 'none'}>"
 
     def _check_unsent(self) -> None:
         if self._is_sent:
@@ -139,9 +128,6 @@ class OutgoingCall:
             a ``fire_map``), ``"can_invoke"`` or ``"stream"``.
         request: The payload, as it was passed; it is not validated yet. ``None`` for ``can_invoke``.
         options: The options of the call, those of the client included.
-        metadata: Texts that travel to the callee beside the payload: add them before the ``yield``. W3C trace context
-            (``traceparent``, ``tracestate``, ``baggage``) keeps its names; the rest is at most 2,048 bytes of JSON. An
-            event carries them only if its contract has ``envelope=True``, and a permission check sends none.
     """
 
     def __init__(self, target: Target, operation: Operation, request: object, options: CallOptions) -> None:
@@ -150,9 +136,18 @@ class OutgoingCall:
         self.operation: Operation = operation
         self.request: Any = request
         self.options: Mapping[str, Any] = MappingProxyType(dict(options))
-        self.metadata: MutableMapping[str, str] = CallMetadata()
+        self._metadata = CallMetadata()
         self._recorder = AttemptRecorder()
         self._result: Any = _UNSET
+
+    @property
+    def metadata(self) -> MutableMapping[str, str]:
+        """Texts that travel to the callee beside the payload: add them before the ``yield``.
+
+        W3C trace context (``traceparent``, ``tracestate``, ``baggage``) keeps its names; all else is at most 2,048
+        bytes of JSON. An event carries them only if its contract has ``envelope=True``; a permission check sends none.
+        """
+        return self._metadata
 
     @property
     def attempts(self) -> tuple[CallAttempt, ...]:
@@ -233,8 +228,7 @@ class StartedCall(OutgoingCall):
 
     def seal_metadata(self) -> Mapping[str, str]:
         """Return the texts to send; later changes raise."""
-        assert isinstance(self.metadata, CallMetadata)  # noqa: S101 - for type checkers
-        return self.metadata.seal()
+        return self._metadata.seal()
 
     def finish(self, result: object) -> None:
         """Set what interceptors see after their ``yield``."""
@@ -302,7 +296,8 @@ def _nest(seen: object, interceptors: Sequence[Interceptor], method: str) -> Gen
 
 def select(interceptors: Sequence[Interceptor], method: Literal["calling", "handling"]) -> tuple[Interceptor, ...]:
     """Return the interceptors that override *method*: the others are never called on that side."""
-    return tuple(each for each in interceptors if getattr(type(each), method) is not getattr(Interceptor, method))
+    inherited = getattr(Interceptor, method)
+    return tuple(each for each in interceptors if getattr(type(each), method, None) is not inherited)
 
 
 def check_interceptors(interceptors: Any) -> tuple[Interceptor, ...]:
@@ -327,7 +322,7 @@ def _check_interceptor(interceptor: Any) -> None:
     if not isinstance(interceptor, Interceptor):
         raise ContractError(f"interceptors: {describe_kind(interceptor)} is not a subclass of lambdachain.Interceptor")
     for method in ("calling", "handling"):
-        function: Any = getattr(type(interceptor), method)
+        function: Any = getattr(type(interceptor), method, None)
         flags, name = code_flags(function), f"{type(interceptor).__name__}.{method}"
         wrapped = code_flags(getattr(function, "__wrapped__", None))
         if (flags | wrapped) & (CO_COROUTINE | CO_ASYNC_GENERATOR):

@@ -101,11 +101,10 @@ class BaseInvoker(Generic[T, H]):
         # prepare() does no I/O itself; what stores a large payload is passed in.
         store = None if target.contract.offload is None else partial(self._offload_payload, target)
         # An option of the call wins even if it is None: timeout=None lifts the timeout of the client.
-        merged = self.merge_options(options)
-        within = current_invocation()
+        merged: CallOptions = {**self._defaults, **options}
         if seen is None:
-            return prepare(target, payload, kind, merged, within=within, now=now, store=store)
-        added = seen.seal_metadata()
+            return prepare(target, payload, kind, merged, within=current_invocation(), now=now, store=store)
+        within, added = current_invocation(), seen.seal_metadata()
         call = prepare(target, payload, kind, merged, within=within, now=now, store=store, added=added)
         return call._replace(recorder=seen.recorder)
 

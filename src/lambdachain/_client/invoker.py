@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from lambdachain._calling.interceptors import Operation, StartedCall
     from lambdachain._core.receipts import Permission, Receipt
     from lambdachain._fan_out.loop_executors import BackgroundLoop
-    from lambdachain._transports.http.transport import HttpTransport
 
 Result = TypeVar("Result")
 
@@ -74,14 +73,18 @@ class Invoker(BaseInvoker[Transport, Hook]):
         if self._map_loop is not None:
             self._map_loop.close()
 
-    def background_loop(self, transport: HttpTransport) -> BackgroundLoop:
-        """Return the event loop that runs the maps over *transport*; it is started once."""
-        from lambdachain._fan_out.loop_executors import BackgroundLoop
+    def background_loop(self, transport: Transport) -> BackgroundLoop | None:
+        """Return the event loop that runs the maps over *transport*; it is started once.
+
+        ``None`` if a wrapper around the transport has no counterpart for event loops.
+        """
+        from lambdachain._fan_out.loop_executors import BackgroundLoop, copy_for_loop
 
         with self._lock:
             # In a forked process the object exists, but its thread does not.
             if self._map_loop is None or not self._map_loop.is_usable:
-                self._map_loop = BackgroundLoop(transport)
+                copied = copy_for_loop(transport)
+                self._map_loop = None if copied is None else BackgroundLoop(copied)
             return self._map_loop
 
     def _find_rejection(self, target: Target, options: CallOptions, seen: StartedCall | None) -> Rejection | None:

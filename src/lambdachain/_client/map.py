@@ -196,20 +196,27 @@ def _executor(invoker: BaseInvoker[Any, Any], transport: Transport, payloads: ob
     if responds_immediately(transport):
         return InlineExecutor(transport, invoker.hooks)
     # A loop cannot wait for hooks, which block, and on Windows it cannot watch the sockets of an AsyncHttpTransport.
-    # Only an HttpTransport has copy_as(), which creates its async counterpart.
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
-    if not hasattr(transport, "copy_as") or invoker.hooks or few or sys.platform == "win32":
-        return ThreadExecutor(transport, invoker.hooks)
-    from lambdachain._transports.http.transport import HttpTransport
-
-    if type(transport) is not HttpTransport:  # the loop would bypass what a subclass overrides
+    if invoker.hooks or few or sys.platform == "win32" or not _can_run_in_loop(transport):
         return ThreadExecutor(transport, invoker.hooks)
     from lambdachain._fan_out.loop_executors import LoopExecutor
 
     try:
-        return LoopExecutor(cast("Invoker", invoker).background_loop(transport))
+        background_loop = cast("Invoker", invoker).background_loop(transport)
+        return ThreadExecutor(transport, ()) if background_loop is None else LoopExecutor(background_loop)
     except NoAnswerError:  # it is closed, and each call will raise that
         return ThreadExecutor(transport, invoker.hooks)
+
+
+def _can_run_in_loop(transport: Any) -> bool:
+    """Check whether there is a transport for event loops that sends as this one does."""
+    while hasattr(transport, "wrap_async"):
+        transport = transport.transport
+    if not hasattr(transport, "copy_as"):
+        return False
+    from lambdachain._transports.http.transport import HttpTransport
+
+    return type(transport) is HttpTransport  # the loop would bypass what a subclass overrides
 
 
 def max_connections_for(transport: object) -> int:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
-from types import MappingProxyType
 from typing import Any, Final, NamedTuple, cast
 
 from lambdachain._core.type_guards import is_mapping
@@ -45,7 +44,10 @@ class CurrentInvocation(NamedTuple):
     @property
     def metadata(self) -> Mapping[str, str]:
         """The texts that the caller's interceptors sent, with the trace context among them."""
-        return MappingProxyType({**self.extra, **self.trace})
+        # Imported here: most functions never ask for it.
+        from .redacted_texts import RedactedTexts
+
+        return RedactedTexts({**self.extra, **self.trace})
 
     def __repr__(self) -> str:
         sent = f"correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt}"
@@ -83,7 +85,8 @@ def invocation_scope(
     True
 
     Args:
-        context: The context that Lambda passes to the handler; ``None`` outside Lambda.
+        context: The context that Lambda passes to the handler; ``None`` outside Lambda. The context of a durable
+            function, or the scope of an ASGI request that Mangum has made, is read for the one that it holds.
         metadata: The caller's metadata, where it came with the event and not with the context.
     """
     return _Scope(context, metadata)
@@ -116,6 +119,7 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
     """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
+    context = _to_lambda_context(context)
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
     metadata = drop_invalid(metadata, epoch) if metadata else None
@@ -145,6 +149,16 @@ def earlier_deadline(one: float | None, other: float | None) -> float | None:
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
+
+
+def _to_lambda_context(context: Any) -> Any:
+    """Return Lambda's own context, which a durable function's context has, and an ASGI scope under ``aws.context``."""
+    # Asked first: a mock of Lambda's context has every other attribute, too.
+    if context is None or hasattr(context, "get_remaining_time_in_millis"):
+        return context
+    if is_mapping(context):
+        return context.get("aws.context")
+    return getattr(context, "lambda_context", None) or context
 
 
 def _function_remaining(context: Any) -> float | None:

@@ -139,11 +139,11 @@ def _finish(scheduler: MapScheduler, executor: Executor, process: int) -> None:
     except BaseException:
         _abandon(scheduler, executor)
         raise
-    scheduler.drop_requeued()
     executor.shutdown(wait=True)
+    scheduler.drop_requeued()
 
 
 def _abandon(scheduler: MapScheduler, executor: Executor) -> None:
     scheduler.abandon()
-    scheduler.drop_requeued()
     executor.shutdown(wait=False)
+    scheduler.drop_requeued()

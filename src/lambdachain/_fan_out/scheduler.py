@@ -240,14 +240,11 @@ class MapScheduler:
 
     def drop_requeued(self) -> None:
         """Forget the requeued jobs: the map is over, and they are not sent again."""
-        while self._requeued:
-            job = self._requeued.popleft()
-            if job.scope is None:
-                continue
-            # An error that interceptors raise in its place is dropped, too: nobody asks for the result of the payload.
-            error = job.scope.fail(_to_dropped_error(job.call))
-            if not isinstance(error, Exception):
-                raise error
+        jobs, self._requeued = self._requeued, deque()
+        errors = [job.scope.fail(_to_dropped_error(job.call)) for job in jobs if job.scope is not None]
+        # An error that interceptors raise in its place is dropped, too: nobody asks for the result of the payload.
+        for interrupt in [error for error in errors if not isinstance(error, Exception)]:
+            raise interrupt
 
     def pop(self) -> MapResult | None:
         """Return the result that is yielded next; ``None`` if it is not there yet."""

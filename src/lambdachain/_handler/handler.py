@@ -252,7 +252,7 @@ class RemoteHandler(HasContract[Req, Resp]):
 
     def _run(self, request: Req, context: Any) -> Resp:
         if self._signature.is_async:
-            return _run_coroutine(self._call_function, request, context)
+            return cast("Resp", _run_coroutine(self._call_function, request, context))
         return cast("Resp", self._call_function(request, context))
 
     def _run_intercepted(self, payload: Any, context: Any) -> JsonValue:
