@@ -14,12 +14,15 @@ from lambdachain import (
     AsyncLambdaClient,
     Contract,
     FunctionArn,
+    Interceptor,
     LambdaClient,
+    OutgoingCall,
     RemoteError,
     RetryPolicy,
     ThrottledError,
     current_invocation,
     remote,
+    use,
 )
 from lambdachain.sqs import QueueRoute, queue
 from lambdachain.testing import StubTransport, assert_compatible, assert_handler_fulfils, sqs_event
@@ -178,6 +181,18 @@ client.stream(charge, Response(charge_id="c"))  # E: misc,call-overload reportAr
 client.stream(charge, request, text="utf-8")  # E: call-overload reportArgumentType,reportCallIssue
 stub.on(charge).streams(3)  # E: arg-type reportArgumentType
 Contract("f", request=int, response=int, offload="bucket")  # E: call-overload reportArgumentType,reportCallIssue
+
+# Interceptors
+LambdaClient(interceptors=[Interceptor])  # E: list-item reportArgumentType
+LambdaClient(interceptors=Interceptor())  # E: arg-type reportArgumentType
+remote(charge, interceptors=[handler])  # E: list-item reportArgumentType
+use(handler)  # E: arg-type reportArgumentType
+
+
+class Wrong(Interceptor):
+    def calling(self, call: OutgoingCall) -> None:  # E: override reportIncompatibleMethodOverride
+        call.metadata["count"] = 5  # E: call-overload,assignment reportArgumentType
+        call.attempts[0].duration = 0.0  # E: misc reportAttributeAccessIssue
 
 
 async def awaited(awaiting: AsyncLambdaClient) -> None:

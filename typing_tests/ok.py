@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator, Mapping, MutableMapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypedDict, assert_type
+from typing import Any, Literal, TypedDict, assert_type
 
 from pydantic import BaseModel, JsonValue
 from tenacity import retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
@@ -15,8 +16,10 @@ from lambdachain import (
     AsyncHttpTransport,
     AsyncLambdaClient,
     AsyncTransport,
+    AsyncTransportWrapper,
     Attempt,
     BotoTransport,
+    CallAttempt,
     CallError,
     CallOptions,
     Contract,
@@ -25,8 +28,10 @@ from lambdachain import (
     FunctionArn,
     FunctionError,
     FunctionName,
+    HandledInvocation,
     Hook,
     HttpTransport,
+    Interceptor,
     Invocation,
     InvocationType,
     InvokeResult,
@@ -34,6 +39,7 @@ from lambdachain import (
     MapOptions,
     MapProgress,
     Outcome,
+    OutgoingCall,
     Permission,
     PermissionReason,
     Qualifier,
@@ -42,16 +48,20 @@ from lambdachain import (
     RemoteFunction,
     RemoteHandler,
     RequestRejectedError,
+    ResponseStream,
     RetryBudget,
     RetryPolicy,
     S3Offload,
+    StreamingTransport,
     ThrottledError,
     Transport,
+    TransportWrapper,
     current_invocation,
     invocation_scope,
     parse_target,
     remote,
     safe_to_retry,
+    use,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.progress import bar
@@ -418,3 +428,63 @@ charge_route = QueueRoute(charge, "https://sqs.eu-west-1.amazonaws.com/1/charges
 assert_type(charge_route, QueueRoute[ChargeRequest])
 queueing_transport: Transport = SqsTransport(charge_route, transport=HttpTransport(), resolve=prefix("prod-"))
 LambdaClient(queueing_transport).fire(charge, ChargeRequest(order_id="o", cents=1))
+
+
+class Audit(Interceptor):
+    @contextmanager
+    def calling(self, call: OutgoingCall) -> Generator[None]:
+        assert_type(call.operation, Literal["call", "fire", "can_invoke", "stream"])
+        assert_type(call.metadata, MutableMapping[str, str])
+        call.metadata["tenant"] = "acme"
+        yield
+        assert_type(call.attempts, tuple[CallAttempt, ...])
+        assert_type(call.attempts[0].error, CallError | None)
+
+    @contextmanager
+    def handling(self, invocation: HandledInvocation) -> Generator[None]:
+        assert_type(invocation.metadata, Mapping[str, str])
+        yield
+
+
+class CallerOnly(Interceptor):
+    # Without the decorator: any context manager will do, and what it is entered with is ignored.
+    def calling(self, call: OutgoingCall) -> AbstractContextManager[str]:
+        return nullcontext(call.function)
+
+
+audit = Audit()
+LambdaClient(interceptors=[audit, CallerOnly()])
+AsyncLambdaClient(interceptors=(audit,))
+remove: Callable[[], None] = use(audit, CallerOnly())
+with use(audit):
+    pass
+
+
+@remote(charge, interceptors=[audit])
+def audited(request: ChargeRequest) -> ChargeResponse:
+    return ChargeResponse(charge_id=request.order_id)
+
+
+@remote("audited", interceptors=[audit], errors=[CardDeclined])
+async def audited_by_name(request: ChargeRequest) -> ChargeResponse:
+    return ChargeResponse(charge_id=request.order_id)
+
+
+assert_type(audited, RemoteHandler[ChargeRequest, ChargeResponse])
+assert_type(audited_by_name, RemoteHandler[ChargeRequest, ChargeResponse])
+
+
+class Wrapped(TransportWrapper):
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        return super().send(invocation, timeout=timeout)
+
+    def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
+        return super().open_stream(invocation, timeout=timeout)
+
+    def wrap_async(self, transport: AsyncTransport) -> AsyncTransport:
+        return AsyncTransportWrapper(transport)
+
+
+streaming: StreamingTransport = Wrapped(HttpTransport())
+LambdaClient(Wrapped(streaming))
+AsyncLambdaClient(AsyncTransportWrapper(AsyncHttpTransport()))

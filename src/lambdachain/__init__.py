@@ -35,6 +35,9 @@ _MODULES = {
     ),
     "_fan_out.options": ("MapOptions", "MapProgress"),
     "_contracts.s3_offload": ("OffloadError", "S3Offload"),
+    "_calling.attempt_recorder": ("CallAttempt",),
+    "_calling.interceptors": ("HandledInvocation", "Interceptor", "OutgoingCall", "StreamResult"),
+    "_client.registration": ("use",),
     "_calling.options": ("CallOptions",),
     "_contracts.remote_error": ("RemoteError",),
     "_core.receipts": ("Permission", "PermissionReason", "Receipt"),
@@ -43,6 +46,15 @@ _MODULES = {
     "_calling.retry": ("RetryPolicy", "safe_to_retry"),
     "_core.current_invocation": ("CurrentInvocation", "current_invocation", "invocation_scope"),
     "_core.version": ("__version__",),
+    "_transports.streaming": (
+        "AsyncResponseStream",
+        "AsyncStreamingTransport",
+        "ResponseStream",
+        "StreamEnd",
+        "StreamingTransport",
+    ),
+    "_transports.async_transport_wrapper": ("AsyncTransportWrapper",),
+    "_transports.transport_wrapper": ("TransportWrapper",),
     "testing": ("InProcessTransport",),
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}

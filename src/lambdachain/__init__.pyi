@@ -2,12 +2,20 @@
 # "X as X" marks a name as exported. Errors are listed in _core/errors.py only.
 from ._calling.async_attempts import AsyncHook as AsyncHook
 from ._calling.attempts import Hook as Hook
+from ._calling.attempt_recorder import CallAttempt as CallAttempt
+from ._calling.interceptors import (
+    HandledInvocation as HandledInvocation,
+    Interceptor as Interceptor,
+    OutgoingCall as OutgoingCall,
+    StreamResult as StreamResult,
+)
 from ._calling.options import CallOptions as CallOptions
 from ._calling.retry import RetryPolicy as RetryPolicy, safe_to_retry as safe_to_retry
 from ._calling.retry_budget import RetryBudget as RetryBudget
 from ._client.async_client import AsyncLambdaClient as AsyncLambdaClient
 from ._client.async_remote_function import AsyncRemoteFunction as AsyncRemoteFunction
 from ._client.client import LambdaClient as LambdaClient
+from ._client.registration import use as use
 from ._client.remote_function import RemoteFunction as RemoteFunction
 from ._contracts.contract import Contract as Contract
 from ._contracts.remote_error import RemoteError as RemoteError
@@ -40,8 +48,17 @@ from ._core.results import InvokeResult as InvokeResult
 from ._core.version import __version__ as __version__
 from ._fan_out.options import MapOptions as MapOptions, MapProgress as MapProgress
 from ._handler.handler import RemoteHandler as RemoteHandler, remote as remote
+from ._transports.async_transport_wrapper import AsyncTransportWrapper as AsyncTransportWrapper
 from ._transports.boto.async_transport import AsyncBotoTransport as AsyncBotoTransport
 from ._transports.boto.transport import BotoTransport as BotoTransport
 from ._transports.http.async_transport import AsyncHttpTransport as AsyncHttpTransport
 from ._transports.http.transport import HttpTransport as HttpTransport
+from ._transports.streaming import (
+    AsyncResponseStream as AsyncResponseStream,
+    AsyncStreamingTransport as AsyncStreamingTransport,
+    ResponseStream as ResponseStream,
+    StreamEnd as StreamEnd,
+    StreamingTransport as StreamingTransport,
+)
+from ._transports.transport_wrapper import TransportWrapper as TransportWrapper
 from .testing import InProcessTransport as InProcessTransport

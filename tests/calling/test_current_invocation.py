@@ -379,3 +379,33 @@ def test_a_coroutine_handler_sets_the_scope():
 
     assert ["c-1", "c-1"] == handler(1, _runtime_context({"custom": SENT}))
     assert _seen() is None
+
+
+def test_the_context_of_a_durable_function_has_lambdas_own():
+    """Under ``lambda_context``; without one, as in a test of the durable function, there is no limit."""
+    with invocation_scope(SimpleNamespace(lambda_context=_context(10.0, **SENT))) as invocation:
+        assert invocation.correlation_id == SENT["lc-id"]
+        assert 9.0 < (invocation.remaining_time() or 0.0) < 10.0
+    with invocation_scope(SimpleNamespace(lambda_context=None)) as invocation:
+        assert invocation.remaining_time() is None
+
+
+def test_an_asgi_scope_has_lambdas_context():
+    """Where Mangum puts it; the scope of another server has none."""
+    with invocation_scope({"type": "http", "aws.event": {}, "aws.context": _context(10.0, **SENT)}) as invocation:
+        assert invocation.correlation_id == SENT["lc-id"]
+        assert 9.0 < (invocation.remaining_time() or 0.0) < 10.0
+    with invocation_scope({"type": "http"}) as invocation:
+        assert invocation.remaining_time() is None
+
+
+def test_the_metadata_of_the_callers_interceptors():
+    """With the trace among it; what no client of ours sends is ignored."""
+    sent = {**SENT, "traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}
+    with invocation_scope(_context(**sent, **{"lc-metadata": '{"tenant":"acme"}'})) as invocation:
+        assert invocation.metadata == {"tenant": "acme", "traceparent": sent["traceparent"]}
+        assert "acme" not in repr(invocation.metadata)
+    for invalid in ("[]", "{", '{"a":5}', '{"a":"two\\nlines"}', '{"a":"' + "x" * 3000 + '"}', "null", "[" * 2000):
+        with invocation_scope(_context(**SENT, **{"lc-metadata": invalid})) as invocation:
+            assert invocation.metadata == {}
+            assert invocation.correlation_id == SENT["lc-id"]

@@ -54,6 +54,7 @@ texts = st.text(max_size=40)
 names = st.text("abcdefghijklmnopqrstuvwxyz-ü☃", min_size=1, max_size=20) | st.sampled_from(
     [*TRACE_NAMES, "lc-id", "lc-idem", "lc-depth", "lc-v"]
 )
+plain_texts = st.text('abc "\\ü☃', max_size=30)
 metadata = st.builds(
     Metadata,
     correlation_id=st.text(min_size=1, max_size=60),
@@ -63,6 +64,7 @@ metadata = st.builds(
     budget_ms=st.none() | st.integers(0, 10**9),
     deadline_ms=st.none() | st.integers(0, 10**13),
     trace=st.dictionaries(st.sampled_from(TRACE_NAMES), st.text(max_size=1500)),
+    extra=st.dictionaries(plain_texts, plain_texts, max_size=5),
 )
 
 
@@ -111,14 +113,16 @@ def test_a_users_texts_are_never_dropped_or_replaced(original: Metadata, custom:
     try:
         encoded = encode_client_context(original, custom, "f")
     except RequestTooLargeError:
-        key = {} if original.idempotency_key is None else {"lc-v": "1", "lc-idem": original.idempotency_key}
-        assert len(base64.b64encode(json.dumps({"custom": {**key, **custom}}, separators=(",", ":")).encode())) > LIMIT
+        kept = {name: text for name, text in original.texts().items() if name in {"lc-idem", "lc-metadata"}}
+        least = {**({"lc-v": "1"} if kept else {}), **kept, **custom}
+        assert len(base64.b64encode(json.dumps({"custom": least}, separators=(",", ":")).encode())) > LIMIT
         return
     sent = json.loads(base64.b64decode(encoded))["custom"]
 
     assert len(encoded) <= LIMIT
     assert custom == {name: sent[name] for name in custom}
     assert original.idempotency_key is None or "lc-idem" in sent
+    assert not original.extra or "lc-metadata" in sent
     assert {name: text for name, text in sent.items() if name not in custom}.items() <= original.texts().items()
 
 

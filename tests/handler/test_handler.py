@@ -257,7 +257,7 @@ def test_a_handler_is_called_with_event_and_context() -> None:
 
     assert "(event, context=None)" == str(inspect.signature(handler)) == str(inspect.signature(traced))
     assert ["order", "return"] == [*typing.get_type_hints(handler)]
-    assert ["function", "contract", "signature"] == [*inspect.signature(RemoteHandler).parameters]
+    assert ["function", "contract", "signature", "interceptors"] == [*inspect.signature(RemoteHandler).parameters]
     assert "_place(event, context=None)" in pydoc.render_doc(handler, renderer=pydoc.plaintext)
 
 

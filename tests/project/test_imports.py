@@ -30,6 +30,7 @@ LAYERS = [
     ["doctor", "httpx", "local", "sqs", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
+    ["datadog", "otel", "sentry", "xray"],
 ]
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 MODULES = {

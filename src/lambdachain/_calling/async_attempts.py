@@ -11,7 +11,7 @@ from lambdachain._core import clock
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, NoAnswerError, Outcome
 
-from .attempts import AttemptRequest, CallState, PendingAttempt, Reply
+from .attempts import AttemptRequest, CallState, PendingAttempt, Reply, Requeue
 from .hedging import process_result
 from .prepared_call import PreparedCall
 from .response import CallResponse
@@ -23,14 +23,14 @@ AsyncHook = Callable[[Invocation, Callable[[], Awaitable[Outcome]]], Awaitable[O
 
 
 async def send_with_retries(
-    transport: AsyncTransport, call: PreparedCall, hooks: Sequence[AsyncHook] = ()
+    transport: AsyncTransport, call: PreparedCall, hooks: Sequence[AsyncHook] = (), requeue: Requeue | None = None
 ) -> CallResponse:
     """Send a prepared call until it succeeds, or no other attempt is allowed.
 
     Raises:
         CallError: The failure that ended the call.
     """
-    state = CallState(call, clock.monotonic())
+    state = CallState(call, clock.monotonic(), requeue)
     while True:
         attempt = AsyncAttemptRunner(transport, state, state.start_attempt(clock.monotonic()))
         try:
@@ -43,7 +43,9 @@ async def send_with_retries(
         await pause(transport, state.record_failure(error, attempt, clock.monotonic()))
 
 
-async def send_hedged(transport: AsyncTransport, call: PreparedCall, hooks: Sequence[AsyncHook] = ()) -> CallResponse:
+async def send_hedged(
+    transport: AsyncTransport, call: PreparedCall, hooks: Sequence[AsyncHook] = (), requeue: Requeue | None = None
+) -> CallResponse:
     """Send a prepared call, and duplicates of it if it is late, until one succeeds or no other attempt is allowed.
 
     Attempts still in flight after the first success are cancelled here; at Lambda, they run to their end.
@@ -51,7 +53,7 @@ async def send_hedged(transport: AsyncTransport, call: PreparedCall, hooks: Sequ
     Raises:
         CallError: The failure that ended the call.
     """
-    state = CallState(call, clock.monotonic())
+    state = CallState(call, clock.monotonic(), requeue)
     in_flight: dict[asyncio.Task[Outcome], AsyncAttemptRunner] = {}
     try:
         while True:

@@ -36,11 +36,12 @@ Reply = Outcome | NoAnswerError
 
 
 class AttemptRequest(NamedTuple):
-    """What to send in one attempt, the seconds it may take, and when it started."""
+    """What to send in one attempt, the seconds it may take, when it started, and its number for interceptors."""
 
     invocation: Invocation
     timeout: float | None
     started_at: float
+    recorded: int = 0
 
 
 Hook = Callable[[Invocation, Callable[[], Outcome]], Outcome]
@@ -48,17 +49,23 @@ Hook = Callable[[Invocation, Callable[[], Outcome]], Outcome]
 
 ``proceed`` raises a ``CallError`` if the attempt fails, so a circuit breaker sees failures as failures. If the hook
 returns an outcome of its own, it counts as the response; an exception of its own ends the call and reaches the caller
-unchanged.
+unchanged. In a map, a throttle after which the payload is sent again later is a ``ThrottledError``, too.
 """
 
 
-def send_with_retries(transport: Transport, call: PreparedCall, hooks: Sequence[Hook] = ()) -> CallResponse:
+Requeue = Callable[[CallError], Exception | None]
+"""Called with the failure of a first attempt: returns what to raise if a map is to send the call again later."""
+
+
+def send_with_retries(
+    transport: Transport, call: PreparedCall, hooks: Sequence[Hook] = (), requeue: Requeue | None = None
+) -> CallResponse:
     """Send a prepared call until it succeeds, or no other attempt is allowed.
 
     Raises:
         CallError: The failure that ended the call.
     """
-    state = CallState(call, clock.monotonic())
+    state = CallState(call, clock.monotonic(), requeue)
     while True:
         attempt = AttemptRunner(transport, state, state.start_attempt(clock.monotonic()))
         try:
@@ -130,7 +137,7 @@ class CallState:
     Times are arguments, in seconds of a monotonic clock: nothing here reads a clock, sleeps or sends.
     """
 
-    def __init__(self, call: PreparedCall, now: float) -> None:
+    def __init__(self, call: PreparedCall, now: float, requeue: Requeue | None = None) -> None:
         policy = call.policy
         self._call = call
         self._began = now
@@ -139,6 +146,7 @@ class CallState:
         self._attempts: tuple[Attempt, ...] = ()
         self._failures: list[CallError] = []
         self._refused_keys: list[int | None] = []
+        self._requeue = requeue
 
     def start_attempt(self, now: float) -> AttemptRequest:
         """Return the next attempt.
@@ -153,7 +161,12 @@ class CallState:
             late = DeadlineExceededError("no time left to send it", function=self._call.target.address)
             self._raise(_no_time_to_retry(self._failures[-1]) if self._failures else late, now)
         self._started += 1
-        return AttemptRequest(self._call.invocation_for_attempt(self._started, left), left, now)
+        invocation = self._call.invocation_for_attempt(self._started, left)
+        recorder = self._call.recorder
+        if recorder is None:
+            return AttemptRequest(invocation, left, now)
+        hedge = self._started - 1 > len(self._attempts)  # one that was started before has not ended
+        return AttemptRequest(invocation, left, now, recorder.start(now, hedge=hedge))
 
     def may_hedge(self, now: float) -> bool:
         """Check whether a duplicate may be sent while others are in flight: by number, budget and time."""
@@ -186,6 +199,8 @@ class CallState:
     def record_success(self, outcome: Outcome, attempt: PendingAttempt, now: float) -> CallResponse:
         """Record a success; return the response to the call."""
         self._record(outcome, None, now - attempt.request.started_at)
+        if self._call.recorder is not None:
+            self._record_for_interceptors(outcome, None, attempt, now)
         if self._bucket:
             self._bucket.record_success()
         return CallResponse(outcome, self._attempts, now - self._began)
@@ -193,6 +208,7 @@ class CallState:
     def record_hedged_failure(self, error: CallError, attempt: PendingAttempt, now: float) -> None:
         """Record the failure of an attempt while others are in flight: those decide how the call ends."""
         self._record(attempt.reply, error, now - attempt.request.started_at)
+        self._record_for_interceptors(attempt.reply, error, attempt, now)
         self._failures.append(error)
         if self._bucket and error.retryable and counts_against_budget(error):
             self._bucket.record_failure()
@@ -203,7 +219,14 @@ class CallState:
         Raises:
             CallError: No other attempt is allowed.
         """
+        # Not for an error of a hook, and not where an attempt before this one may have run.
+        if self._requeue is not None and self._started == 1 and isinstance(attempt.reply, Outcome):
+            requeued = self._requeue(error)
+            if requeued is not None:
+                self._record_for_interceptors(attempt.reply, error, attempt, now)
+                raise requeued
         self._record(attempt.reply, error, now - attempt.request.started_at)
+        self._record_for_interceptors(attempt.reply, error, attempt, now)
         self._failures.append(error)
         pause = pause_before_next(self._call.policy, error, self._started, now - self._began)
         # Only failures that could be retried cost a token: the budget limits retries, not calls.
@@ -243,6 +266,13 @@ class CallState:
         attempt = Attempt(name, status, request_id, round(elapsed, 6))
         self._attempts = (*self._attempts, attempt)
         _log_attempt(self._call, len(self._attempts), attempt)
+
+    def _record_for_interceptors(
+        self, reply: Reply | None, error: CallError | None, attempt: PendingAttempt, now: float
+    ) -> None:
+        if self._call.recorder is not None:
+            status, request_id = (reply.status, reply.request_id) if isinstance(reply, Outcome) else (None, None)
+            self._call.recorder.end(attempt.request.recorded, now, error, status, request_id)
 
 
 def _no_time_to_retry(error: CallError) -> CallError:

@@ -15,7 +15,7 @@ from lambdachain._core import clock
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import Outcome, Transport
 
-from .attempts import AttemptRunner, CallState, Hook, PendingAttempt, pause
+from .attempts import AttemptRunner, CallState, Hook, PendingAttempt, Requeue, pause
 from .prepared_call import PreparedCall
 from .response import CallResponse
 
@@ -25,7 +25,9 @@ class _FinishedAttempt(NamedTuple):
     result: Outcome | BaseException
 
 
-def send_hedged(transport: Transport, call: PreparedCall, hooks: Sequence[Hook] = ()) -> CallResponse:
+def send_hedged(
+    transport: Transport, call: PreparedCall, hooks: Sequence[Hook] = (), requeue: Requeue | None = None
+) -> CallResponse:
     """Send a prepared call, and duplicates of it if it is late, until one succeeds or no other attempt is allowed.
 
     Attempts still in flight after the first success end by themselves, by the deadline of the call at the latest.
@@ -33,7 +35,7 @@ def send_hedged(transport: Transport, call: PreparedCall, hooks: Sequence[Hook] 
     Raises:
         CallError: The failure that ended the call.
     """
-    state = CallState(call, clock.monotonic())
+    state = CallState(call, clock.monotonic(), requeue)
     finished: SimpleQueue[_FinishedAttempt] = SimpleQueue()
     in_flight = 0
     while True:

@@ -16,7 +16,7 @@ from lambdachain._core.errors import (
     RequestTooLargeError,
 )
 from lambdachain._core.invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType, JsonText
-from lambdachain._core.metadata import MAX_DEPTH, Metadata, new_id
+from lambdachain._core.metadata import MAX_DEPTH, MAX_EXTRA_BYTES, TRACE_NAMES, Metadata, encode_extra, new_id
 from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 
@@ -34,6 +34,7 @@ from .target import Target
 if TYPE_CHECKING:
     from lambdachain._contracts.s3_offload import S3Offload
 
+    from .attempt_recorder import AttemptRecorder
     from .classify import CallSemantics
 
 _TEXTS: Final[Any] = (str, bytes, bytearray, memoryview)
@@ -71,6 +72,7 @@ class PreparedCall(NamedTuple):
         log_tail: Whether to request the end of the function's log.
         tenant_id: The tenant, for a function with tenant isolation.
         durable_name: Lambda's own deduplication, for durable functions.
+        recorder: Records the attempts, for the interceptors of the call; ``None`` if it has none.
     """
 
     target: Target
@@ -84,6 +86,7 @@ class PreparedCall(NamedTuple):
     log_tail: bool = False
     tenant_id: str | None = None
     durable_name: str | None = None
+    recorder: AttemptRecorder | None = None
 
     @property
     def invocation(self) -> Invocation:
@@ -132,6 +135,7 @@ def prepare(
     within: CurrentInvocation | None,
     now: Moment,
     store: StorePayload | None = None,
+    added: Mapping[str, str] | None = None,
 ) -> PreparedCall:
     """Validate and encode a call.
 
@@ -143,6 +147,7 @@ def prepare(
         within: The invocation that the call is made in.
         now: The time.
         store: Stores a payload that is offloaded; in S3 by default.
+        added: The metadata that interceptors have added.
 
     Raises:
         InvalidRequestError: The payload does not fit the contract, or Lambda does not accept an option.
@@ -155,6 +160,8 @@ def prepare(
     durable_name = validate_name("durable_name", options.get("durable_name"), function)
     deadline = _deadline(to_seconds(options.get("timeout"), function), within, now)
     metadata = _metadata_for(key, within, _to_epoch_ms(deadline, now), target)
+    if added:
+        metadata = _add_metadata(metadata, added, function)
     return PreparedCall(
         target=target,
         kind=kind,
@@ -197,6 +204,22 @@ def _metadata_for(key: str | None, within: CurrentInvocation | None, until_ms: i
         trace=within.trace if within else {},
         offload=target.contract.offload is not None,
     )
+
+
+def _add_metadata(metadata: Metadata, added: Mapping[str, str], function: str) -> Metadata:
+    """Add the texts of interceptors. A trace is replaced as a whole: parts of two traces mean nothing together."""
+    trace = {name: added[name] for name in TRACE_NAMES if name in added}
+    if "traceparent" not in trace:
+        trace = {**metadata.trace, **trace}
+    extra = {name: text for name, text in added.items() if name not in TRACE_NAMES}
+    size = len(encode_extra(extra)) if extra else 0
+    if size > MAX_EXTRA_BYTES:
+        names = ", ".join(sorted(extra, key=lambda name: -len(extra[name]))[:3])
+        message = f"the metadata of interceptors is {size:,} bytes of JSON; the limit is {MAX_EXTRA_BYTES:,}"
+        raise RequestTooLargeError(
+            f"{message} (the longest: {names}): send long texts in the payload", function=function
+        )
+    return metadata._replace(trace=trace, extra=extra)
 
 
 def _payload(

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from typing_extensions import TypeForm
 
+    from lambdachain._calling.interceptors import Interceptor
     from lambdachain._core.receipts import Permission, Receipt
     from lambdachain._fan_out.options import MapOptions
 
@@ -36,9 +37,8 @@ T = TypeVar("T")
 class AsyncLambdaClient:
     """Call functions from an event loop: as ``LambdaClient``, with coroutines for methods.
 
-    Create one at module scope and keep it: it connects with the first call, and serves every event loop of the process,
-    each over connections of its own. A call that is cancelled, or that an ``asyncio.timeout`` ends, ends immediately;
-    the function, if the request reached it, runs to its end.
+    Create one at module scope and keep it: it connects with the first call, and serves every event loop, each over
+    connections of its own. A cancelled call ends immediately; the function, if the request reached it, runs to its end.
 
     >>> import asyncio
     >>> from lambdachain import Contract
@@ -61,6 +61,7 @@ class AsyncLambdaClient:
         retry: When a failed call is retried: a ``RetryPolicy``, or ``RetryPolicy.never()``.
         resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
         hooks: Coroutine functions around every attempt, the first one outermost; see ``AsyncHook``.
+        interceptors: Context managers around every call, the first one outermost; see ``Interceptor``.
 
     Raises:
         ContractError: An argument is not valid, such as a boto3 client in place of a transport.
@@ -74,10 +75,11 @@ class AsyncLambdaClient:
         retry: RetryPolicy | None = None,
         resolve: Resolver | None = None,
         hooks: Sequence[AsyncHook] = (),
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=False)
         adapted = None if transport is None else to_async_transport(transport)
-        self._invoker = AsyncInvoker(adapted, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        self._invoker = AsyncInvoker(adapted, {"timeout": timeout, "retry": retry}, resolve, hooks, interceptors)
 
     @overload
     async def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -381,11 +383,9 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``FunctionError``.
         """
-        from .async_stream import decode_chunks, stream_response
+        from .async_stream import stream_response
 
-        located = self._invoker.locate(target, options)
-        chunks = stream_response(self._invoker, located, payload, options)
-        return decode_chunks(chunks, located.address) if text else chunks
+        return stream_response(self._invoker, self._invoker.locate(target, options), payload, options, text=text)
 
     async def can_invoke(
         self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
 from lambdachain._calling.options import CallOptions
@@ -18,6 +19,7 @@ from lambdachain._transports.default import default_async_transport
 
 from .base_invoker import (
     BaseInvoker,
+    ProcessInterceptors,
     Rejection,
     target_without_qualifier,
     to_permission,
@@ -27,36 +29,58 @@ from .base_invoker import (
 )
 
 if TYPE_CHECKING:
+    from lambdachain._calling.interceptors import Operation, StartedCall
     from lambdachain._core.receipts import Permission, Receipt
+
+Result = TypeVar("Result")
 
 
 class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
     """Send calls, untyped; ``AsyncLambdaClient`` and ``AsyncRemoteFunction`` are its typed faces."""
 
-    async def invoke(self, target: Target, payload: object, options: CallOptions) -> InvokeResult[Any]:
+    async def invoke(
+        self, target: Target, payload: object, options: CallOptions, seen: StartedCall | None = None
+    ) -> InvokeResult[Any]:
         """Run the function and return its response."""
-        call, response = await self._send(target, payload, InvocationType.REQUEST_RESPONSE, options)
+        if seen is None and (self.interceptors or ProcessInterceptors.calling):
+            proceed = partial(self.invoke, target, payload, options)
+            return await self._intercept("call", target, payload, options, proceed)
+        call, response = await self._send(target, payload, InvocationType.REQUEST_RESPONSE, options, seen)
         # Decoding fetches an offloaded response from S3, which would block the event loop.
         if target.contract.offload is None:
             return to_result(call, response)
         return await in_thread(partial(to_result, call, response))
 
-    async def fire(self, target: Target, payload: object, options: CallOptions) -> Receipt:
+    async def fire(
+        self, target: Target, payload: object, options: CallOptions, seen: StartedCall | None = None
+    ) -> Receipt:
         """Queue an event for the function."""
-        _, response = await self._send(target, payload, InvocationType.EVENT, options)
+        if seen is None and (self.interceptors or ProcessInterceptors.calling):
+            proceed = partial(self.fire, target, payload, options)
+            return await self._intercept("fire", target, payload, options, proceed)
+        _, response = await self._send(target, payload, InvocationType.EVENT, options, seen)
         return to_receipt(response)
 
-    async def can_invoke(self, target: Target, options: CallOptions) -> Permission:
+    async def can_invoke(self, target: Target, options: CallOptions, seen: StartedCall | None = None) -> Permission:
         """Check whether Lambda would allow the call."""
-        rejection = await self._find_rejection(target, options)
+        if seen is None and (self.interceptors or ProcessInterceptors.calling):
+            proceed = partial(self.can_invoke, target, options)
+            return await self._intercept("can_invoke", target, None, options, proceed)
+        rejection = await self._find_rejection(target, options, seen)
         by_name = target_without_qualifier(target, rejection)
-        return to_permission(rejection, without_qualifier=by_name is not None and await self._exists(by_name, options))
+        exists = by_name is not None and await self._exists(by_name, options, seen)
+        return to_permission(rejection, without_qualifier=exists)
 
     async def prepare_async(
-        self, target: Target, payload: object, kind: InvocationType, options: CallOptions
+        self,
+        target: Target,
+        payload: object,
+        kind: InvocationType,
+        options: CallOptions,
+        seen: StartedCall | None = None,
     ) -> PreparedCall:
         """Validate and encode a call, in a thread if it may have to wait for S3."""
-        prepare = partial(self.prepare, target, payload, kind, options)
+        prepare = partial(self.prepare, target, payload, kind, options, seen)
         return prepare() if target.contract.offload is None else await in_thread(prepare)
 
     async def close(self) -> None:
@@ -65,28 +89,44 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
         if transport is not None:
             await transport.close()
 
-    async def _find_rejection(self, target: Target, options: CallOptions) -> Rejection | None:
+    async def _find_rejection(self, target: Target, options: CallOptions, seen: StartedCall | None) -> Rejection | None:
         try:
-            await self._send(target, None, InvocationType.DRY_RUN, options)
+            await self._send(target, None, InvocationType.DRY_RUN, options, seen)
         except CallError as exc:
             return to_rejection(exc)
         return None
 
-    async def _exists(self, target: Target, options: CallOptions) -> bool:
+    async def _exists(self, target: Target, options: CallOptions, seen: StartedCall | None) -> bool:
         try:
-            await self._send(target, None, InvocationType.DRY_RUN, options)
+            await self._send(target, None, InvocationType.DRY_RUN, options, seen)
         # Also for a throttle or a lost connection; see Invoker._exists.
         except CallError:
             return False
         return True
 
     async def _send(
-        self, target: Target, payload: object, kind: InvocationType, options: CallOptions
+        self, target: Target, payload: object, kind: InvocationType, options: CallOptions, seen: StartedCall | None
     ) -> tuple[PreparedCall, CallResponse]:
-        call = await self.prepare_async(target, payload, kind, options)
+        call = await self.prepare_async(target, payload, kind, options, seen)
         # Hedging takes tasks here, not threads, so its code is small enough to live in async_attempts.
         send = send_with_retries if call.hedge_after is None else send_hedged
         return call, await send(self.transport_for(target), call, self.hooks)
+
+    async def _intercept(
+        self,
+        operation: Operation,
+        target: Target,
+        payload: object,
+        options: CallOptions,
+        proceed: Callable[[StartedCall], Awaitable[Result]],
+    ) -> Result:
+        """Await *proceed* inside the interceptors; see ``Invoker._intercept``."""
+        from .interception import enter, to_seen_result
+
+        with enter(self, operation, target, payload, options) as seen:
+            result = await proceed(seen)
+            seen.finish(to_seen_result(result))
+        return result
 
     def _default_transport(self) -> AsyncTransport:
         return default_async_transport()

@@ -113,11 +113,9 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
     def stream(self, payload: Req, /, *, text: Literal[True]) -> AsyncGenerator[str]: ...
     def stream(self, payload: Req, /, *, text: bool = False) -> AsyncGenerator[bytes] | AsyncGenerator[str]:
         """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
-        from .async_stream import decode_chunks, stream_response
+        from .async_stream import stream_response
 
-        target = self._target()
-        chunks = stream_response(self._invoker, target, payload, self._options)
-        return decode_chunks(chunks, target.address) if text else chunks
+        return stream_response(self._invoker, self._target(), payload, self._options, text=text)
 
     async def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""

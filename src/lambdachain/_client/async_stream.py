@@ -5,6 +5,9 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import AsyncGenerator
+from contextlib import nullcontext
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from lambdachain._calling.async_attempts import send_with_retries
 from lambdachain._calling.options import CallOptions
@@ -16,26 +19,61 @@ from lambdachain._core.invocation import AsyncTransport, Invocation, InvocationT
 from lambdachain._transports.streaming import AsyncResponseStream, StreamEnd, open_async_stream
 
 from .async_invoker import AsyncInvoker
-from .stream import NOT_TEXT, StreamProgress, check_options, close_stream, is_failure, outcome_so_far, without_offload
+from .base_invoker import ProcessInterceptors
+from .stream import (
+    NOT_TEXT,
+    StreamProgress,
+    check_options,
+    close_stream,
+    is_failure,
+    is_refused,
+    outcome_so_far,
+    without_offload,
+)
+
+if TYPE_CHECKING:
+    from lambdachain._calling.interceptors import StartedCall
 
 
 def stream_response(
-    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions
-) -> AsyncGenerator[bytes, None]:
+    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions, *, text: bool
+) -> AsyncGenerator[Any, None]:
     """Run a function and yield its response in chunks; see ``LambdaClient.stream``.
 
     Raises:
         InvalidRequestError: A stream does not have one of the options.
     """
+    if invoker.interceptors or ProcessInterceptors.calling:
+        from .intercepted_stream import intercept_async_stream
+        from .interception import enter
+
+        with enter(invoker, "stream", target, payload, options) if is_refused(options) else nullcontext():
+            check_options(options, target.address)
+        start = partial(_start, invoker, target, payload, options, text=text)
+        return intercept_async_stream(invoker, target, payload, options, start)
     # Not in the generator, which would raise only when the first chunk is requested.
     check_options(options, target.address)
-    return _stream(invoker, target, payload, options)
+    return _start(invoker, target, payload, options, text=text)
+
+
+def _start(
+    invoker: AsyncInvoker,
+    target: Target,
+    payload: object,
+    options: CallOptions,
+    seen: StartedCall | None = None,
+    *,
+    text: bool,
+) -> AsyncGenerator[Any, None]:
+    chunks = _stream(invoker, target, payload, options, seen)
+    return decode_chunks(chunks, target.address) if text else chunks
 
 
 async def _stream(
-    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions
+    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions, seen: StartedCall | None
 ) -> AsyncGenerator[bytes, None]:
-    call = without_offload(await invoker.prepare_async(target, payload, InvocationType.REQUEST_RESPONSE, options))
+    kind = InvocationType.REQUEST_RESPONSE
+    call = without_offload(await invoker.prepare_async(target, payload, kind, options, seen))
     transport = AsyncStreamTransport(invoker.transport_for(target))
     try:
         response = await send_with_retries(transport, call, invoker.hooks)

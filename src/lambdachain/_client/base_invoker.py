@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
 
 from lambdachain._calling.options import CallOptions, check_names
 from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
@@ -23,6 +23,7 @@ from lambdachain._core.results import InvokeResult
 from lambdachain._transports.transport_override import AwsTransport, network_guard, transport_override
 
 if TYPE_CHECKING:
+    from lambdachain._calling.interceptors import Interceptor, StartedCall
     from lambdachain._contracts.s3_offload import S3Offload
     from lambdachain._core.receipts import Permission, Receipt
     from lambdachain._fan_out.concurrency_limit import ConcurrencyLimit
@@ -31,6 +32,13 @@ T = TypeVar("T")
 H = TypeVar("H")
 
 Rejection = AccessDeniedError | FunctionNotFoundError
+
+
+class ProcessInterceptors:
+    """The interceptors of the whole process, by the side that they stand on; ``lambdachain.use`` adds them."""
+
+    calling: tuple[Interceptor, ...] = ()
+    handling: tuple[Interceptor, ...] = ()
 
 
 class BaseInvoker(Generic[T, H]):
@@ -42,11 +50,13 @@ class BaseInvoker(Generic[T, H]):
         defaults: CallOptions,
         resolve: Resolver | None = None,
         hooks: Sequence[H] = (),
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._transport = transport
         self._defaults = defaults
         self._resolve = resolve
         self.hooks = tuple(hooks)
+        self.interceptors = () if interceptors == () else find_interceptors(interceptors, "calling")
         # By address. Kept here, so that a map begins with what the map before it has found.
         self.concurrency_limits: dict[str, ConcurrencyLimit] = {}
         self._lock = lock_for(self)
@@ -75,14 +85,32 @@ class BaseInvoker(Generic[T, H]):
         address = target if isinstance(target, Address) else function
         return locate(contract_for(target, response), address, options.get("qualifier"), self._resolve)
 
-    def prepare(self, target: Target, payload: object, kind: InvocationType, options: CallOptions) -> PreparedCall:
-        """Validate and encode a call, with this client's defaults; see ``prepared_call.prepare``."""
+    def prepare(
+        self,
+        target: Target,
+        payload: object,
+        kind: InvocationType,
+        options: CallOptions,
+        seen: StartedCall | None = None,
+    ) -> PreparedCall:
+        """Validate and encode a call, with this client's defaults; see ``prepared_call.prepare``.
+
+        *seen* is the call as its interceptors see it, if it has any.
+        """
         now = Moment(clock.monotonic(), clock.epoch())
         # prepare() does no I/O itself; what stores a large payload is passed in.
         store = None if target.contract.offload is None else partial(self._offload_payload, target)
         # An option of the call wins even if it is None: timeout=None lifts the timeout of the client.
         merged: CallOptions = {**self._defaults, **options}
-        return prepare(target, payload, kind, merged, within=current_invocation(), now=now, store=store)
+        if seen is None:
+            return prepare(target, payload, kind, merged, within=current_invocation(), now=now, store=store)
+        within, added = current_invocation(), seen.seal_metadata()
+        call = prepare(target, payload, kind, merged, within=within, now=now, store=store, added=added)
+        return call._replace(recorder=seen.recorder)
+
+    def merge_options(self, options: CallOptions) -> CallOptions:
+        """Return the options of a call with the defaults of this client."""
+        return {**self._defaults, **options}
 
     def _offload_payload(self, target: Target, offload: S3Offload, data: bytes) -> dict[str, Any]:
         """Store a large payload in S3, or in the memory of a test's transport; not for a call that a test blocks."""
@@ -127,6 +155,19 @@ class BaseInvoker(Generic[T, H]):
 
     def __repr__(self) -> str:
         return repr(self._transport) if self._transport is not None else ""
+
+
+def find_interceptors(
+    interceptors: Sequence[Interceptor], side: Literal["calling", "handling"]
+) -> tuple[Interceptor, ...]:
+    """Check interceptors, and return those that stand on a *side*.
+
+    Raises:
+        ContractError: One of them cannot work.
+    """
+    from lambdachain._calling.interceptors import check_interceptors, select
+
+    return select(check_interceptors(interceptors), side)
 
 
 def to_result(call: PreparedCall, response: CallResponse) -> InvokeResult[Any]:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
     from typing_extensions import TypeForm
 
+    from lambdachain._calling.interceptors import Interceptor
     from lambdachain._core.receipts import Permission, Receipt
     from lambdachain._fan_out.options import MapOptions
 
@@ -45,7 +46,8 @@ class LambdaClient:
             default, as long as a function may run. Inside an invocation, no call outlives it in any case.
         retry: When a failed call is retried: a ``RetryPolicy``, or ``RetryPolicy.never()``.
         resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
-        hooks: Functions around every attempt, the first one outermost: a circuit breaker, a tracer; see ``Hook``.
+        hooks: Functions around every attempt, the first one outermost: a circuit breaker; see ``Hook``.
+        interceptors: Context managers around every call, the first one outermost: traces, metrics; see ``Interceptor``.
 
     Raises:
         ContractError: An argument is not valid, such as a boto3 client in place of a transport.
@@ -59,9 +61,10 @@ class LambdaClient:
         retry: RetryPolicy | None = None,
         resolve: Resolver | None = None,
         hooks: Sequence[Hook] = (),
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         check_client(transport, timeout, retry, resolve, hooks, blocking=True)
-        self._invoker = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks)
+        self._invoker = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks, interceptors)
 
     @overload
     def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -377,17 +380,14 @@ class LambdaClient:
         Raises:
             CallError: As for ``call``; ``ResponseError`` where the stream breaks off.
         """
-        from .stream import decode_chunks, stream_response
+        from .stream import stream_response
 
-        located = self._invoker.locate(target, options)
-        chunks = stream_response(self._invoker, located, payload, options)
-        return decode_chunks(chunks, located.address) if text else chunks
+        return stream_response(self._invoker, self._invoker.locate(target, options), payload, options, text=text)
 
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Check whether this caller may invoke a function, without running it (DryRun).
 
-        Where a function with a qualifier is not found, a second request, without the qualifier, finds out which of the
-        two is missing.
+        If a function with a qualifier is not found, a second request without it finds out which of the two is missing.
 
         Args:
             target: A contract or decorated handler, or the name or ARN of any function.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from functools import cache
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lambdachain._calling.attempts import Hook, send_with_retries
 from lambdachain._calling.options import CallOptions
@@ -17,6 +18,7 @@ from lambdachain._transports.default import default_transport
 
 from .base_invoker import (
     BaseInvoker,
+    ProcessInterceptors,
     Rejection,
     target_without_qualifier,
     to_permission,
@@ -26,9 +28,11 @@ from .base_invoker import (
 )
 
 if TYPE_CHECKING:
+    from lambdachain._calling.interceptors import Operation, StartedCall
     from lambdachain._core.receipts import Permission, Receipt
     from lambdachain._fan_out.loop_executors import BackgroundLoop
-    from lambdachain._transports.http.transport import HttpTransport
+
+Result = TypeVar("Result")
 
 
 class Invoker(BaseInvoker[Transport, Hook]):
@@ -36,20 +40,29 @@ class Invoker(BaseInvoker[Transport, Hook]):
 
     _map_loop: BackgroundLoop | None = None
 
-    def invoke(self, target: Target, payload: object, options: CallOptions) -> InvokeResult[Any]:
+    def invoke(
+        self, target: Target, payload: object, options: CallOptions, seen: StartedCall | None = None
+    ) -> InvokeResult[Any]:
         """Run the function and return its response."""
-        return to_result(*self._send(target, payload, InvocationType.REQUEST_RESPONSE, options))
+        if seen is None and (self.interceptors or ProcessInterceptors.calling):
+            return self._intercept("call", target, payload, options, partial(self.invoke, target, payload, options))
+        return to_result(*self._send(target, payload, InvocationType.REQUEST_RESPONSE, options, seen))
 
-    def fire(self, target: Target, payload: object, options: CallOptions) -> Receipt:
+    def fire(self, target: Target, payload: object, options: CallOptions, seen: StartedCall | None = None) -> Receipt:
         """Queue an event for the function."""
-        _, response = self._send(target, payload, InvocationType.EVENT, options)
+        if seen is None and (self.interceptors or ProcessInterceptors.calling):
+            return self._intercept("fire", target, payload, options, partial(self.fire, target, payload, options))
+        _, response = self._send(target, payload, InvocationType.EVENT, options, seen)
         return to_receipt(response)
 
-    def can_invoke(self, target: Target, options: CallOptions) -> Permission:
+    def can_invoke(self, target: Target, options: CallOptions, seen: StartedCall | None = None) -> Permission:
         """Check whether Lambda would allow the call."""
-        rejection = self._find_rejection(target, options)
+        if seen is None and (self.interceptors or ProcessInterceptors.calling):
+            return self._intercept("can_invoke", target, None, options, partial(self.can_invoke, target, options))
+        rejection = self._find_rejection(target, options, seen)
         by_name = target_without_qualifier(target, rejection)
-        return to_permission(rejection, without_qualifier=by_name is not None and self._exists(by_name, options))
+        exists = by_name is not None and self._exists(by_name, options, seen)
+        return to_permission(rejection, without_qualifier=exists)
 
     def close(self) -> None:
         """Close the transport; later calls raise."""
@@ -60,41 +73,61 @@ class Invoker(BaseInvoker[Transport, Hook]):
         if self._map_loop is not None:
             self._map_loop.close()
 
-    def background_loop(self, transport: HttpTransport) -> BackgroundLoop:
-        """Return the event loop that runs the maps over *transport*; it is started once."""
-        from lambdachain._fan_out.loop_executors import BackgroundLoop
+    def background_loop(self, transport: Transport) -> BackgroundLoop | None:
+        """Return the event loop that runs the maps over *transport*; it is started once.
+
+        ``None`` if a wrapper around the transport has no counterpart for event loops.
+        """
+        from lambdachain._fan_out.loop_executors import BackgroundLoop, copy_for_loop
 
         with self._lock:
             # In a forked process the object exists, but its thread does not.
             if self._map_loop is None or not self._map_loop.is_usable:
-                self._map_loop = BackgroundLoop(transport)
+                copied = copy_for_loop(transport)
+                self._map_loop = None if copied is None else BackgroundLoop(copied)
             return self._map_loop
 
-    def _find_rejection(self, target: Target, options: CallOptions) -> Rejection | None:
+    def _find_rejection(self, target: Target, options: CallOptions, seen: StartedCall | None) -> Rejection | None:
         try:
-            self._send(target, None, InvocationType.DRY_RUN, options)
+            self._send(target, None, InvocationType.DRY_RUN, options, seen)
         except CallError as exc:
             return to_rejection(exc)
         return None
 
-    def _exists(self, target: Target, options: CallOptions) -> bool:
+    def _exists(self, target: Target, options: CallOptions, seen: StartedCall | None) -> bool:
         try:
-            self._send(target, None, InvocationType.DRY_RUN, options)
+            self._send(target, None, InvocationType.DRY_RUN, options, seen)
         # Also for a throttle or a lost connection: without proof of the function, the first response stands.
         except CallError:
             return False
         return True
 
     def _send(
-        self, target: Target, payload: object, kind: InvocationType, options: CallOptions
+        self, target: Target, payload: object, kind: InvocationType, options: CallOptions, seen: StartedCall | None
     ) -> tuple[PreparedCall, CallResponse]:
-        call = self.prepare(target, payload, kind, options)
+        call = self.prepare(target, payload, kind, options, seen)
         if call.hedge_after is None:
             return call, send_with_retries(self.transport_for(target), call, self.hooks)
         # Imported here: only calls with hedge_after need threads and a queue.
         from lambdachain._calling.hedging import send_hedged
 
         return call, send_hedged(self.transport_for(target), call, self.hooks)
+
+    def _intercept(
+        self,
+        operation: Operation,
+        target: Target,
+        payload: object,
+        options: CallOptions,
+        proceed: Callable[[StartedCall], Result],
+    ) -> Result:
+        """Call *proceed* inside the interceptors; its last argument is the call as they see it."""
+        from .interception import enter, to_seen_result
+
+        with enter(self, operation, target, payload, options) as seen:
+            result = proceed(seen)
+            seen.finish(to_seen_result(result))
+        return result
 
     def _default_transport(self) -> Transport:
         return default_transport()

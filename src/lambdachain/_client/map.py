@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Generator, Iterable, Sized
 from functools import partial
-from typing import Any, Final, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
 from lambdachain._calling.options import CallOptions, to_seconds
 from lambdachain._calling.prepared_call import PreparedCall
@@ -32,8 +32,11 @@ from lambdachain._fan_out.options import (
 from lambdachain._fan_out.scheduler import DeferredCall, MapScheduler
 from lambdachain._transports.transport_override import responds_immediately
 
-from .base_invoker import BaseInvoker, to_receipt
+from .base_invoker import BaseInvoker, ProcessInterceptors, to_receipt
 from .invoker import Invoker
+
+if TYPE_CHECKING:
+    from lambdachain._calling.interceptors import Operation, StartedCall
 
 # For transports without a connection pool, which need no limit.
 _NO_LIMIT: Final = 1_000_000
@@ -74,21 +77,42 @@ class MapRequest(NamedTuple):
         Raises:
             CallError: It cannot be sent.
         """
-        options = self.options
-        if left is not None:
-            if left <= 0:
-                late = "no time left to send it: the timeout of the map is over"
-                raise DeadlineExceededError(late, function=self.target.address)
-            own = to_seconds(self.invoker.timeout_for(options), self.target.address)
-            # A copy: all payloads share the options.
-            options = options.copy()
-            options["timeout"] = left if own is None else min(left, own)
+        if self.invoker.interceptors or ProcessInterceptors.calling:
+            return self._prepare_intercepted(payload, left)
+        options = self._options_for(left)
         # Storing a payload in S3 takes time, so the worker that sends the call does it, not the consumer's thread.
-        if self.prepares_late or self.target.contract.offload is not None:
-            return DeferredCall(
-                partial(self.invoker.prepare, self.target, payload, self.kind, options), _DECODERS[self.kind]
-            )
+        blocks = self.target.contract.offload is not None
+        if self.prepares_late or blocks:
+            prepare = partial(self.invoker.prepare, self.target, payload, self.kind, options)
+            return DeferredCall(prepare, _DECODERS[self.kind], blocks)
         return self.invoker.prepare(self.target, payload, self.kind, options)
+
+    def _prepare_intercepted(self, payload: Any, left: float | None) -> DeferredCall:
+        """Return a call that is prepared inside its interceptors, which see why it cannot be sent."""
+        from .intercepted_map import InterceptedPayload
+        from .interception import enter
+
+        operation = _OPERATIONS[self.kind]
+        scope = InterceptedPayload(enter(self.invoker, operation, self.target, payload, self.options))
+
+        def prepare(seen: StartedCall) -> PreparedCall:
+            return self.invoker.prepare(self.target, payload, self.kind, self._options_for(left), seen)
+
+        blocks = self.target.contract.offload is not None
+        return DeferredCall(partial(scope.prepare, prepare), _DECODERS[self.kind], blocks, scope)
+
+    def _options_for(self, left: float | None) -> CallOptions:
+        """Return the options of a call that ends in *left* seconds at the latest."""
+        if left is None:
+            return self.options
+        if left <= 0:
+            late = "no time left to send it: the timeout of the map is over"
+            raise DeadlineExceededError(late, function=self.target.address)
+        own = to_seconds(self.invoker.timeout_for(self.options), self.target.address)
+        # A copy: all payloads share the options.
+        options = self.options.copy()
+        options["timeout"] = left if own is None else min(left, own)
+        return options
 
 
 def map_request(
@@ -172,20 +196,27 @@ def _executor(invoker: BaseInvoker[Any, Any], transport: Transport, payloads: ob
     if responds_immediately(transport):
         return InlineExecutor(transport, invoker.hooks)
     # A loop cannot wait for hooks, which block, and on Windows it cannot watch the sockets of an AsyncHttpTransport.
-    # Only an HttpTransport has copy_as(), which creates its async counterpart.
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
-    if not hasattr(transport, "copy_as") or invoker.hooks or few or sys.platform == "win32":
-        return ThreadExecutor(transport, invoker.hooks)
-    from lambdachain._transports.http.transport import HttpTransport
-
-    if type(transport) is not HttpTransport:  # the loop would bypass what a subclass overrides
+    if invoker.hooks or few or sys.platform == "win32" or not _can_run_in_loop(transport):
         return ThreadExecutor(transport, invoker.hooks)
     from lambdachain._fan_out.loop_executors import LoopExecutor
 
     try:
-        return LoopExecutor(cast("Invoker", invoker).background_loop(transport))
+        background_loop = cast("Invoker", invoker).background_loop(transport)
+        return ThreadExecutor(transport, ()) if background_loop is None else LoopExecutor(background_loop)
     except NoAnswerError:  # it is closed, and each call will raise that
         return ThreadExecutor(transport, invoker.hooks)
+
+
+def _can_run_in_loop(transport: Any) -> bool:
+    """Check whether there is a transport for event loops that sends as this one does."""
+    while hasattr(transport, "wrap_async"):
+        transport = transport.transport
+    if not hasattr(transport, "copy_as"):
+        return False
+    from lambdachain._transports.http.transport import HttpTransport
+
+    return type(transport) is HttpTransport  # the loop would bypass what a subclass overrides
 
 
 def max_connections_for(transport: object) -> int:
@@ -205,6 +236,10 @@ def _decode_receipt(_call: PreparedCall, response: CallResponse) -> Receipt:
     return to_receipt(response)
 
 
+_OPERATIONS: Final[dict[InvocationType, Operation]] = {
+    InvocationType.REQUEST_RESPONSE: "call",
+    InvocationType.EVENT: "fire",
+}
 _DECODERS: Final[dict[InvocationType, Callable[[PreparedCall, CallResponse], Any]]] = {
     InvocationType.REQUEST_RESPONSE: decode_response,
     InvocationType.EVENT: _decode_receipt,

@@ -94,11 +94,9 @@ class RemoteFunction(Generic[Req, Resp]):
     def stream(self, payload: Req, /, *, text: bool = False) -> Generator[bytes] | Generator[str]:
         """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
         # Imported here, as map is below: a function that is only called pays for neither at its cold start.
-        from .stream import decode_chunks, stream_response
+        from .stream import stream_response
 
-        target = self._target()
-        chunks = stream_response(self._invoker, target, payload, self._options)
-        return decode_chunks(chunks, target.address) if text else chunks
+        return stream_response(self._invoker, self._target(), payload, self._options, text=text)
 
     def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Generator
+from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, Final
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._calling.attempts import pause, send_with_retries
 from lambdachain._calling.classify import error_for_no_answer, error_for_outcome
@@ -21,7 +23,11 @@ from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerErr
 from lambdachain._transports.invoke_response import MAX_STREAM_BYTES, oversized_message
 from lambdachain._transports.streaming import AsyncResponseStream, ResponseStream, StreamEnd, open_stream
 
+from .base_invoker import ProcessInterceptors
 from .invoker import Invoker
+
+if TYPE_CHECKING:
+    from lambdachain._calling.interceptors import StartedCall
 
 # In place of the payload that is still to come: the checks of a call take an empty payload for a response cut short.
 _TO_COME: Final = b"..."
@@ -29,16 +35,24 @@ NOT_TEXT: Final = "the response is not text in UTF-8"
 
 
 def stream_response(
-    invoker: Invoker, target: Target, payload: object, options: CallOptions
-) -> Generator[bytes, None, None]:
+    invoker: Invoker, target: Target, payload: object, options: CallOptions, *, text: bool
+) -> Generator[Any, None, None]:
     """Run a function and yield its response in chunks; see ``LambdaClient.stream``.
 
     Raises:
         InvalidRequestError: A stream does not have one of the options.
     """
+    if invoker.interceptors or ProcessInterceptors.calling:
+        from .intercepted_stream import intercept_stream
+        from .interception import enter
+
+        with enter(invoker, "stream", target, payload, options) if is_refused(options) else nullcontext():
+            check_options(options, target.address)
+        start = partial(_start, invoker, target, payload, options, text=text)
+        return intercept_stream(invoker, target, payload, options, start)
     # Not in the generator, which would raise only when the first chunk is requested.
     check_options(options, target.address)
-    return _stream(invoker, target, payload, options)
+    return _start(invoker, target, payload, options, text=text)
 
 
 def check_options(options: CallOptions, function: str) -> None:
@@ -47,12 +61,32 @@ def check_options(options: CallOptions, function: str) -> None:
     Raises:
         InvalidRequestError: There is such an option.
     """
-    if options.get("durable_name") is not None:
+    if is_refused(options):
         raise InvalidRequestError("durable_name: Lambda has no durable executions that stream", function=function)
 
 
-def _stream(invoker: Invoker, target: Target, payload: object, options: CallOptions) -> Generator[bytes, None, None]:
-    call = without_offload(invoker.prepare(target, payload, InvocationType.REQUEST_RESPONSE, options))
+def is_refused(options: CallOptions) -> bool:
+    """Check whether there is an option that a stream does not have."""
+    return options.get("durable_name") is not None
+
+
+def _start(
+    invoker: Invoker,
+    target: Target,
+    payload: object,
+    options: CallOptions,
+    seen: StartedCall | None = None,
+    *,
+    text: bool,
+) -> Generator[Any, None, None]:
+    chunks = _stream(invoker, target, payload, options, seen)
+    return decode_chunks(chunks, target.address) if text else chunks
+
+
+def _stream(
+    invoker: Invoker, target: Target, payload: object, options: CallOptions, seen: StartedCall | None
+) -> Generator[bytes, None, None]:
+    call = without_offload(invoker.prepare(target, payload, InvocationType.REQUEST_RESPONSE, options, seen))
     transport = StreamTransport(invoker.transport_for(target))
     try:
         response = send_with_retries(transport, call, invoker.hooks)
@@ -177,6 +211,8 @@ class StreamProgress:
             failure.request_id = self._response.outcome.request_id
             raise self.error_for_break(failure)
         self._received += len(chunk)
+        if self._call.recorder is not None:
+            self._call.recorder.received_bytes = self._received
 
     def error_for_break(self, exc: NoAnswerError) -> CallError:
         """Return the error of a stream that broke off."""

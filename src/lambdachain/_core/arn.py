@@ -229,6 +229,20 @@ class FunctionArn:
 Address = str | FunctionArn | FunctionName
 
 
+def get_function_name(address: str) -> str:
+    """Return the name in an address: without region, account and qualifier, it has few different values.
+
+    >>> get_function_name("arn:aws:lambda:eu-west-1:123456789012:function:billing-charge:live")
+    'billing-charge'
+    >>> get_function_name("billing-charge:live")
+    'billing-charge'
+    """
+    try:
+        return parse_target(address).name
+    except InvalidArnError:
+        return address
+
+
 def parse_target(text: str) -> FunctionArn | FunctionName:
     """Parse any form of function that Invoke accepts: a name, a partial ARN or an ARN, with or without qualifier.
 

@@ -22,24 +22,25 @@ _json: Final = json.JSONEncoder(separators=(",", ":")).encode
 def encode_client_context(metadata: Metadata, custom: Mapping[str, str], function: str) -> str:
     """Encode metadata and the user's own strings as Lambda's ClientContext: JSON in base64.
 
-    The user's strings and the idempotency key are never dropped or replaced; where the 3,583 bytes are not enough,
-    other metadata is dropped, in the order of ``DROPPED_FIRST``.
+    The user's strings, the idempotency key and the metadata of interceptors are never dropped or replaced; where the
+    3,583 bytes are not enough, other metadata is dropped, in the order of ``DROPPED_FIRST``.
 
     Raises:
-        RequestTooLargeError: The user's strings, with the idempotency key, exceed Lambda's limit.
+        RequestTooLargeError: What is never dropped exceeds Lambda's limit.
     """
     texts = metadata.texts()
     encoded = _encode_custom(merge_custom(texts, custom))
     if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
         return encoded
     # Encoded again after each one: only then is the size in base64 known.
-    for name in DROPPED_FIRST if metadata.idempotency_key else (*DROPPED_FIRST, "lc-v"):
+    for name in DROPPED_FIRST if metadata.idempotency_key or metadata.extra else (*DROPPED_FIRST, "lc-v"):
         texts.pop(name, None)
         encoded = _encode_custom(merge_custom(texts, custom))
         if len(encoded) <= MAX_CLIENT_CONTEXT_BYTES:
             return encoded
+    what = "client_context and the metadata of interceptors are" if metadata.extra else "client_context is"
     raise RequestTooLargeError(
-        f"client_context is {len(encoded):,} bytes in base64; Lambda accepts at most {MAX_CLIENT_CONTEXT_BYTES:,}",
+        f"{what} {len(encoded):,} bytes in base64; Lambda accepts at most {MAX_CLIENT_CONTEXT_BYTES:,}",
         function=function,
     )
 

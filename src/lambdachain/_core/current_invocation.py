@@ -28,6 +28,7 @@ class CurrentInvocation(NamedTuple):
         attempt: Which attempt of its caller's call this is, from 1.
         idempotency_key: The caller's key to detect duplicates by; ``None`` if it sent none.
         trace: The W3C trace context that came with the call.
+        metadata: The texts that the caller's interceptors sent, with the trace context among them.
     """
 
     request_id: str | None
@@ -38,6 +39,15 @@ class CurrentInvocation(NamedTuple):
     trace: Mapping[str, str] = {}
     deadline: float | None = None
     offload: bool = False
+    extra: Mapping[str, str] = {}
+
+    @property
+    def metadata(self) -> Mapping[str, str]:
+        """The texts that the caller's interceptors sent, with the trace context among them."""
+        # Imported here: most functions never ask for it.
+        from .redacted_texts import RedactedTexts
+
+        return RedactedTexts({**self.extra, **self.trace})
 
     def __repr__(self) -> str:
         sent = f"correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt}"
@@ -75,7 +85,8 @@ def invocation_scope(
     True
 
     Args:
-        context: The context that Lambda passes to the handler; ``None`` outside Lambda.
+        context: The context that Lambda passes to the handler; ``None`` outside Lambda. The context of a durable
+            function, or the scope of an ASGI request that Mangum has made, is read for the one that it holds.
         metadata: The caller's metadata, where it came with the event and not with the context.
     """
     return _Scope(context, metadata)
@@ -108,6 +119,7 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
     """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
+    context = _to_lambda_context(context)
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
     metadata = drop_invalid(metadata, epoch) if metadata else None
@@ -128,6 +140,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         trace=_w3c(context) or (metadata.trace if metadata else drop_invalid_trace(read_trace(custom))),
         deadline=monotonic + min(left) if left else None,
         offload=metadata.offload if metadata else False,
+        extra=metadata.extra if metadata else {},
     )
 
 
@@ -136,6 +149,16 @@ def earlier_deadline(one: float | None, other: float | None) -> float | None:
     if one is None or other is None:
         return other if one is None else one
     return min(one, other)
+
+
+def _to_lambda_context(context: Any) -> Any:
+    """Return Lambda's own context, which a durable function's context has, and an ASGI scope under ``aws.context``."""
+    # Asked first: a mock of Lambda's context has every other attribute, too.
+    if context is None or hasattr(context, "get_remaining_time_in_millis"):
+        return context
+    if is_mapping(context):
+        return context.get("aws.context")
+    return getattr(context, "lambda_context", None) or context
 
 
 def _function_remaining(context: Any) -> float | None:

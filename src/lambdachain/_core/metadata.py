@@ -6,11 +6,15 @@ instrumentation. A callee without lambdachain is not affected.
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final, NamedTuple
+
+from lambdachain._core.type_guards import is_mapping
 
 from .fork_hooks import register_fork_hooks
 
@@ -34,6 +38,8 @@ DROPPED_FIRST: Final = (
 # limit is lower, because its error lists who called whom.
 MAX_DEPTH: Final = 12
 MAX_ID_CHARACTERS: Final = 255
+# Bytes of the JSON of the texts that interceptors add: they share the 3,583 bytes of a ClientContext with all else.
+MAX_EXTRA_BYTES: Final = 2048
 # More seconds than any call can take, and still accepted by every clock and socket.
 LONGEST_TIMEOUT: Final = 1_000_000.0
 _MAX_ATTEMPT: Final = 1_000_000
@@ -77,6 +83,7 @@ class Metadata(NamedTuple):
         deadline_ms: Until when it waits, in milliseconds since the epoch by the caller's clock.
         trace: W3C trace context: ``traceparent``, ``tracestate``, ``baggage``.
         offload: Whether the caller can read a response from S3.
+        extra: The texts that interceptors have added, except W3C trace context.
     """
 
     correlation_id: str
@@ -87,6 +94,7 @@ class Metadata(NamedTuple):
     deadline_ms: int | None = None
     trace: Mapping[str, str] = {}
     offload: bool = False
+    extra: Mapping[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Metadata(correlation_id={self.correlation_id!r}, depth={self.depth}, attempt={self.attempt})"
@@ -109,6 +117,8 @@ class Metadata(NamedTuple):
             written["lc-offload"] = "s3"
         if self.trace:
             written.update((name, self.trace[name]) for name in TRACE_NAMES if name in self.trace)
+        if self.extra:
+            written["lc-metadata"] = encode_extra(self.extra)
         return written
 
 
@@ -146,6 +156,7 @@ def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
         deadline_ms=_number(texts, "lc-deadline-ms"),
         trace=read_trace(texts),
         offload=texts.get("lc-offload") == "s3",
+        extra=_read_extra(texts["lc-metadata"]) if "lc-metadata" in texts else {},
     )
 
 
@@ -154,6 +165,28 @@ def read_trace(texts: Mapping[str, Any]) -> dict[str, str]:
     if not texts:
         return {}
     return {name: texts[name] for name in TRACE_NAMES if isinstance(texts.get(name), str)}
+
+
+def encode_extra(extra: Mapping[str, str]) -> str:
+    """Return the texts of interceptors as one string: a JSON object."""
+    return json.dumps(dict(extra), separators=(",", ":"))
+
+
+def is_extra_text(text: object) -> bool:
+    """Check whether *text* may be a value in the metadata of an interceptor: it has no control characters."""
+    return isinstance(text, str) and not re.search(_CONTROL_CHARACTERS, text)
+
+
+def _read_extra(encoded: Any) -> dict[str, str]:
+    """Read the texts of interceptors; none of them if one is not valid, or if there are more than can be sent."""
+    extra: Any = None
+    if isinstance(encoded, str) and len(encoded) <= MAX_EXTRA_BYTES:
+        with suppress(ValueError, RecursionError):
+            extra = json.loads(encoded)
+    if is_mapping(extra) and all(is_plain_text(name) and is_extra_text(text) for name, text in extra.items()):
+        return dict(extra)
+    _log_ignored(["metadata"])
+    return {}
 
 
 def drop_invalid(metadata: Metadata, epoch: float) -> Metadata:

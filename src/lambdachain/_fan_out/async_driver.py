@@ -145,6 +145,7 @@ async def fan_out(
             finally:
                 inbox.deliver(scheduler)
                 scheduler.abandon()
+                scheduler.drop_requeued()
     if scheduler.error is not None:
         raise scheduler.error
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any
 
 from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
 from lambdachain._calling.response import CallResponse
-from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
+from lambdachain._core.invocation import AsyncTransport
 from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import responds_immediately
 
-from .scheduler import FinishedJob, Job, MapResult, RequeuePolicy
+from .scheduler import DeferredCall, FinishedJob, Job, MapResult, RequeuePolicy, to_map_result
 
 
 class TaskExecutor:
@@ -34,7 +35,9 @@ class TaskExecutor:
 
     def start(self, job: Job) -> None:
         """Start a job."""
-        task = asyncio.get_running_loop().create_task(self._work(job))
+        # A requeued job goes on in another task; its interceptors are left in the context that they were entered in.
+        context = None if job.scope is None else job.scope.context
+        task = asyncio.get_running_loop().create_task(self._work(job), context=context)
         if not task.done():  # an eager task factory may have run it to its end
             self._tasks[job] = task
 
@@ -50,7 +53,7 @@ class TaskExecutor:
     async def _work(self, job: Job) -> None:
         result: CallResponse | MapResult | BaseException
         try:
-            result = await (self._send(job) if job.deferred is None else self._run_deferred(job))
+            result = await self._call(job)
         except asyncio.CancelledError as exc:  # not only by us: a hook may await a task that was cancelled elsewhere
             self._finish(FinishedJob(job, exc))
             raise
@@ -58,40 +61,28 @@ class TaskExecutor:
             result = exc
         self._finish(FinishedJob(job, result))
 
+    def _call(self, job: Job) -> Coroutine[Any, Any, CallResponse | MapResult]:
+        if job.deferred is None:
+            return self._send(job)
+        if job.scope is None:
+            return self._run_deferred(job, job.deferred)
+        return job.scope.run_async(partial(self._run_deferred, job, job.deferred))
+
     def _send(self, job: Job) -> Coroutine[Any, Any, CallResponse]:
         send = send_with_retries if job.call.hedge_after is None else send_hedged
-        return send(AsyncThrottleAwareTransport(self._transport, job), job.call, self._hooks)
+        return send(self._transport, job.call, self._hooks, RequeuePolicy(job).check)
 
-    async def _run_deferred(self, job: Job) -> CallResponse | MapResult:
-        """Run a deferred call. Preparing and decoding it may wait for S3, so each runs in a thread.
+    async def _run_deferred(self, job: Job, deferred: DeferredCall) -> MapResult:
+        """Run a deferred call. Where preparing and decoding it may wait for S3, each runs in a thread.
 
         Over a test's transport that responds immediately, neither does: jobs run one after the other, in order.
         """
-        if responds_immediately(self._transport):
-            return job.read(await self._send(job))
+        if not deferred.blocks or responds_immediately(self._transport):
+            return to_map_result(job.read(await self._send(job)))
         await in_thread(lambda: job.call)
         response = await self._send(job)
-        return await in_thread(lambda: job.read(response))
+        return await in_thread(lambda: to_map_result(job.read(response)))
 
     def _finish(self, finished: FinishedJob) -> None:
         self._tasks.pop(finished.job, None)
         self._on_finished(finished)
-
-
-class AsyncThrottleAwareTransport(RequeuePolicy):
-    """The transport of one job; see ``ThrottleAwareTransport``."""
-
-    def __init__(self, transport: AsyncTransport, job: Job) -> None:
-        super().__init__(job)
-        self._transport = transport
-
-    async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
-        """Send once; see ``AsyncTransport.send``."""
-        self.record_attempt()
-        return self.check(await self._transport.send(invocation, timeout=timeout))
-
-    async def close(self) -> None:
-        """No-op: the transport is shared."""
-
-    def __getattr__(self, name: str) -> Any:  # such as pause, which a test's transport has
-        return getattr(self._transport, name)

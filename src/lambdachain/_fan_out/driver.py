@@ -140,8 +140,10 @@ def _finish(scheduler: MapScheduler, executor: Executor, process: int) -> None:
         _abandon(scheduler, executor)
         raise
     executor.shutdown(wait=True)
+    scheduler.drop_requeued()
 
 
 def _abandon(scheduler: MapScheduler, executor: Executor) -> None:
     scheduler.abandon()
     executor.shutdown(wait=False)
+    scheduler.drop_requeued()

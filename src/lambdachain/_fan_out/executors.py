@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
-from typing import Final, Protocol
+from typing import Protocol
 
 from lambdachain._calling.attempts import Hook, pause, send_with_retries
 from lambdachain._calling.response import CallResponse
-from lambdachain._core.invocation import Invocation, Outcome, Transport
+from lambdachain._core.invocation import Transport
 
-from .scheduler import FinishedJob, Job, RequeuePolicy
+from .scheduler import FinishedJob, Job, MapResult, RequeuePolicy, to_map_result
 
 
 class Executor(Protocol):
@@ -147,34 +147,21 @@ class InlineExecutor:
 
 def _run(job: Job, transport: Transport, hooks: Sequence[Hook]) -> FinishedJob:
     try:
-        return FinishedJob(job, job.read(_send(job, ThrottleAwareTransport(transport, job), hooks)))
+        if job.scope is None:
+            return FinishedJob(job, _call(job, transport, hooks))
+        return FinishedJob(job, job.scope.run(lambda: to_map_result(_call(job, transport, hooks))))
     except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
         return FinishedJob(job, exc)
 
 
-def _send(job: Job, transport: ThrottleAwareTransport, hooks: Sequence[Hook]) -> CallResponse:
+def _call(job: Job, transport: Transport, hooks: Sequence[Hook]) -> CallResponse | MapResult:
+    return job.read(_send(job, transport, hooks))
+
+
+def _send(job: Job, transport: Transport, hooks: Sequence[Hook]) -> CallResponse:
+    requeue = RequeuePolicy(job).check
     if job.call.hedge_after is None:
-        return send_with_retries(transport, job.call, hooks)
+        return send_with_retries(transport, job.call, hooks, requeue)
     from lambdachain._calling.hedging import send_hedged
 
-    return send_hedged(transport, job.call, hooks)
-
-
-class ThrottleAwareTransport:
-    """The transport of one job, which raises ``RequeuedError`` for a throttle that its map handles."""
-
-    def __init__(self, transport: Transport, job: Job) -> None:
-        self._transport = transport
-        self._requeue_policy: Final = RequeuePolicy(job)
-
-    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
-        """Send once; see ``Transport.send``."""
-        self._requeue_policy.record_attempt()
-        return self._requeue_policy.check(self._transport.send(invocation, timeout=timeout))
-
-    def pause(self, seconds: float) -> None:
-        """Wait between two attempts, as the transport does."""
-        pause(self._transport, seconds)
-
-    def close(self) -> None:
-        """No-op: the transport is shared."""
+    return send_hedged(transport, job.call, hooks, requeue)

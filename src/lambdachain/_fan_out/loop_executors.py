@@ -13,26 +13,38 @@ import weakref
 from collections import deque
 from contextlib import suppress
 from queue import Empty, SimpleQueue
+from typing import Any, cast
 
-from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
+from lambdachain._core.invocation import AsyncTransport, NoAnswerError, Progress, Trouble
 from lambdachain._transports.http.async_transport import AsyncHttpTransport
-from lambdachain._transports.http.transport import HttpTransport
+from lambdachain._transports.transport_override import WrappingTransport
 
 from .async_executors import TaskExecutor
 from .scheduler import FinishedJob, Job
 
 
-class BackgroundLoop:
-    """An event loop in a thread, and an async transport in it with the settings of *transport*.
+def copy_for_loop(transport: Any) -> AsyncTransport | None:
+    """Return a transport for event loops with the settings of an ``HttpTransport``, and with the wrappers around it.
 
-    Once closed, it ends with the last map that uses it.
+    ``None`` if a wrapper has no counterpart for event loops.
 
     Raises:
         NoAnswerError: *transport* is closed.
     """
+    if not isinstance(transport, WrappingTransport):
+        copied: AsyncTransport = transport.copy_as(AsyncHttpTransport)
+        return copied
+    wrapper = cast("Any", transport)
+    inner = copy_for_loop(wrapper.transport)
+    wrapped: AsyncTransport | None = None if inner is None else wrapper.wrap_async(inner)
+    return wrapped
 
-    def __init__(self, transport: HttpTransport) -> None:
-        self.transport = transport.copy_as(AsyncHttpTransport)
+
+class BackgroundLoop:
+    """An event loop in a thread, and *transport* in it. Once closed, it ends with the last map that uses it."""
+
+    def __init__(self, transport: AsyncTransport) -> None:
+        self.transport = transport
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=_run_loop, args=(self.loop,), name="lambdachain-loop", daemon=True)
         self._process = os.getpid()
@@ -87,7 +99,7 @@ def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
         loop.close()
 
 
-def _stop_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, transport: AsyncHttpTransport) -> None:
+def _stop_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, transport: AsyncTransport) -> None:
     if not thread.is_alive():  # as in a fork, which has no copy of the thread
         return
     loop.call_soon_threadsafe(_start_shutdown, loop, transport)
@@ -95,11 +107,11 @@ def _stop_loop(loop: asyncio.AbstractEventLoop, thread: threading.Thread, transp
         thread.join()
 
 
-def _start_shutdown(loop: asyncio.AbstractEventLoop, transport: AsyncHttpTransport) -> None:
+def _start_shutdown(loop: asyncio.AbstractEventLoop, transport: AsyncTransport) -> None:
     loop.create_task(_shut_down(transport)).add_done_callback(lambda _: loop.stop())
 
 
-async def _shut_down(transport: AsyncHttpTransport) -> None:
+async def _shut_down(transport: AsyncTransport) -> None:
     """Close the connections, and cancel the tasks that are left."""
     await transport.close()
     others = asyncio.all_tasks() - {asyncio.current_task()}

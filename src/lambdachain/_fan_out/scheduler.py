@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable
+from contextvars import Context
+from typing import Any, NamedTuple, Protocol
 
-from lambdachain._calling.error_table import Retryability, rule_for_service_error
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.response import CallResponse
 from lambdachain._core.errors import CallError, DeadlineExceededError, FunctionError, ResponseError, ThrottledError
-from lambdachain._core.invocation import Outcome
 
 from .concurrency_limit import ConcurrencyLimit, Permit
 from .options import MapProgress, MapSettings, Numbered
@@ -31,24 +30,46 @@ class MapResult(NamedTuple):
 Reader = Callable[[PreparedCall, CallResponse], Any]
 
 
-class DeferredCall(NamedTuple):
-    """A call that is prepared, and whose response is decoded, by the executor, since either may wait for S3.
+class JobScope(Protocol):
+    """What stands around a call from its first attempt to its result, also while a throttled payload waits."""
 
-    So is a call over a test's transport that lets time pass: the time of each call runs from its own start.
+    context: Context
+
+    def run(self, work: Callable[[], MapResult]) -> MapResult:
+        """Run *work*, the whole call or what is left of it."""
+        ...
+
+    async def run_async(self, work: Callable[[], Awaitable[MapResult]]) -> MapResult:
+        """Await *work*; see ``run``."""
+        ...
+
+    def fail(self, error: BaseException) -> BaseException:
+        """End a call that is not sent again; return the error that it ends with."""
+        ...
+
+
+class DeferredCall(NamedTuple):
+    """A call that is prepared, and whose response is decoded, by the executor.
+
+    Either may wait for S3, in which case it *blocks*. Over a test's transport that lets time pass, the time of each
+    call runs from its own start. And interceptors, which are the *scope*, stand around both.
     """
 
     prepare: Callable[[], PreparedCall]
     read: Reader
+    blocks: bool = False
+    scope: JobScope | None = None
 
 
 class Job:
     """A payload that is waiting to be sent, or in flight."""
 
-    __slots__ = ("_call", "deferred", "number", "permit")
+    __slots__ = ("_call", "deferred", "number", "permit", "scope")
 
     def __init__(self, number: int, call: PreparedCall | DeferredCall, permit: Permit) -> None:
         self.number = number
         self.deferred = call if isinstance(call, DeferredCall) else None
+        self.scope = None if self.deferred is None else self.deferred.scope
         self.permit = permit
         self._call = None if isinstance(call, DeferredCall) else call
 
@@ -72,10 +93,16 @@ class FinishedJob(NamedTuple):
     result: CallResponse | MapResult | BaseException
 
 
+def to_map_result(result: CallResponse | MapResult) -> MapResult:
+    """Return the result of a call that has a scope: it is a deferred call, so its response is decoded."""
+    assert isinstance(result, MapResult)  # noqa: S101 - for type checkers
+    return result
+
+
 class RequeuedError(Exception):
     """A throttle that the map handles by requeuing the payload until there is capacity.
 
-    The hooks of a client see it, since they run around each attempt.
+    Hooks and interceptors never see it: to them, the attempt ended in a ``ThrottledError``.
     """
 
     def __init__(self, retry_after: float | None) -> None:
@@ -94,26 +121,12 @@ class RequeuePolicy:
     def __init__(self, job: Job) -> None:
         self._is_alone = job.permit.is_only_call
         self._max_wait = job.call.policy.max_delay
-        self._sent = 0
 
-    def record_attempt(self) -> None:
-        """Count an attempt."""
-        self._sent += 1
-
-    def check(self, outcome: Outcome) -> Outcome:
-        """Return *outcome*, unless the job must be requeued.
-
-        Raises:
-            RequeuedError: It is.
-        """
-        if outcome.status >= 300 and self._sent == 1 and not self._is_alone and self._is_temporary_throttle(outcome):
-            raise RequeuedError(outcome.retry_after)
-        return outcome
-
-    def _is_temporary_throttle(self, outcome: Outcome) -> bool:
-        failure = rule_for_service_error(outcome.error_code, outcome.status)
-        is_throttle = failure.error is ThrottledError and failure.retry is Retryability.SAFE
-        return is_throttle and (outcome.retry_after or 0.0) <= self._max_wait
+    def check(self, error: CallError) -> RequeuedError | None:
+        """Return what ends the call for now if its first attempt failed with *error*; ``None`` if nothing does."""
+        if self._is_alone or not isinstance(error, ThrottledError) or not error.retryable:
+            return None
+        return RequeuedError(error.retry_after) if (error.retry_after or 0.0) <= self._max_wait else None
 
 
 class MapScheduler:
@@ -222,7 +235,16 @@ class MapScheduler:
                 if job.call.deadline is None or job.call.deadline > now + pause:
                     self._requeued.append(job)
                 else:
-                    self._put(job.number, _to_deadline_error(job.call))
+                    error = _to_deadline_error(job.call)
+                    self._put(job.number, error if job.scope is None else job.scope.fail(error))
+
+    def drop_requeued(self) -> None:
+        """Forget the requeued jobs: the map is over, and they are not sent again."""
+        jobs, self._requeued = self._requeued, deque()
+        errors = [job.scope.fail(_to_dropped_error(job.call)) for job in jobs if job.scope is not None]
+        # An error that interceptors raise in its place is dropped, too: nobody asks for the result of the payload.
+        for interrupt in [error for error in errors if not isinstance(error, Exception)]:
+            raise interrupt
 
     def pop(self) -> MapResult | None:
         """Return the result that is yielded next; ``None`` if it is not there yet."""
@@ -290,6 +312,11 @@ def _record_end(
         concurrency_limit.record_success(permit)
     else:
         concurrency_limit.release(permit)
+
+
+def _to_dropped_error(call: PreparedCall) -> ThrottledError:
+    message = "the map ended before it was sent again after ThrottledError"
+    return ThrottledError(message, function=call.target.address, retryable=True)
 
 
 def _to_deadline_error(call: PreparedCall) -> DeadlineExceededError:

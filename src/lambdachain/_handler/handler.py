@@ -10,13 +10,14 @@ from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
 
 from lambdachain._calling.options import CallOptions, check_bound
+from lambdachain._client.base_invoker import ProcessInterceptors, find_interceptors
 from lambdachain._client.invoker import default_invoker
 from lambdachain._client.remote_function import RemoteFunction
 from lambdachain._contracts.contract import Contract, HasContract, Req, Resp
 from lambdachain._contracts.remote_error import RemoteError
 from lambdachain._core.arn import Address
 from lambdachain._core.client_context import unwrap_envelope
-from lambdachain._core.current_invocation import current_invocation, invocation_scope
+from lambdachain._core.current_invocation import CurrentInvocation, current_invocation, invocation_scope
 from lambdachain._core.errors import CallError, ContractError, ErrorDetail, RequestRejectedError, ResponseError
 from lambdachain._core.invocation import MAX_REQUEST_BYTES, InvocationType
 from lambdachain._core.results import InvokeResult
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from pydantic import JsonValue
 
+    from lambdachain._calling.interceptors import Interceptor
     from lambdachain._contracts.s3_offload import S3Offload
     from lambdachain._core.receipts import Permission, Receipt
     from lambdachain._fan_out.options import MapOptions
@@ -72,12 +74,17 @@ class RemoteHandler(HasContract[Req, Resp]):
     __signature__ = _CallSignature()
 
     def __init__(
-        self, function: Callable[..., Any], contract: Contract[Req, Resp], signature: HandlerSignature
+        self,
+        function: Callable[..., Any],
+        contract: Contract[Req, Resp],
+        signature: HandlerSignature,
+        interceptors: Sequence[Interceptor] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self._contract = contract
         self._signature = signature
+        self._interceptors = interceptors
 
     @property
     def contract(self) -> Contract[Req, Resp]:
@@ -108,13 +115,15 @@ class RemoteHandler(HasContract[Req, Resp]):
         """
         payload, metadata = unwrap_envelope(event) if self._contract.envelope else (event, None)
         with invocation_scope(context, metadata=metadata):
+            if self._interceptors or ProcessInterceptors.handling:
+                return self._run_intercepted(payload, context)
             return self._serialize_response(self._run(self._parse_request(payload), context))
 
     def local(self, request: Req, context: Any = None) -> Resp:
         """Run the function in this process: no JSON, no Lambda, the types as declared.
 
-        A *context* limits the calls that the function makes, as ``invocation_scope`` does. A coroutine function is run
-        to its end; inside an event loop, await ``handler.function(request)`` instead.
+        A *context* limits the calls that the function makes, as ``invocation_scope`` does. No interceptor stands around
+        it. A coroutine function is run to its end; inside a loop, await ``handler.function(request)`` instead.
         """
         if context is None or current_invocation() is not None:
             return self._run(request, context)
@@ -242,12 +251,20 @@ class RemoteHandler(HasContract[Req, Resp]):
         return RemoteFunction(default_invoker(), self.contract, function, options)
 
     def _run(self, request: Req, context: Any) -> Resp:
-        result: Resp
         if self._signature.is_async:
-            result = _run_coroutine(self._call_function, request, context)
-        else:
-            result = self._call_function(request, context)
-        return result
+            return cast("Resp", _run_coroutine(self._call_function, request, context))
+        return cast("Resp", self._call_function(request, context))
+
+    def _run_intercepted(self, payload: Any, context: Any) -> JsonValue:
+        from lambdachain._calling.interceptors import StartedInvocation, intercept_handler
+
+        received = cast("CurrentInvocation", current_invocation()).metadata
+        seen = StartedInvocation(self._contract, received, context, functools.partial(self._parse_request, payload))
+        with intercept_handler(seen, (*ProcessInterceptors.handling, *self._interceptors)):
+            result = self._run(seen.request, context)
+            response = self._serialize_response(result)
+            seen.finish(result)
+        return response
 
     def _call_function(self, request: Req, context: Any) -> Any:
         return self.function(request, context) if self._signature.takes_context else self.function(request)
@@ -262,8 +279,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         else:
             return request
         # OpenTelemetry's botocore instrumentation adds "headers" to the payload, which a strict model rejects. Only
-        # then
-        # it is removed: a model may have a field of that name.
+        # then it is removed: a model may have a field of that name.
         if stored is None and _is_injected(rejected.errors):
             return self._parse_request({name: value for name, value in event.items() if name != "headers"})
         raise rejected
@@ -310,8 +326,9 @@ class RemoteHandler(HasContract[Req, Resp]):
 class ContractDecorator(Generic[Req, Resp]):
     """The decorator that ``remote(contract)`` returns."""
 
-    def __init__(self, contract: Contract[Req, Resp]) -> None:
+    def __init__(self, contract: Contract[Req, Resp], interceptors: Sequence[Interceptor]) -> None:
         self._contract = contract
+        self._interceptors = interceptors
 
     # One signature, not overloads: both type checkers then explain a wrong function by the types of the contract. With
     # overloads, mypy compares it with the first one only, and pyright with the last one.
@@ -324,14 +341,15 @@ class ContractDecorator(Generic[Req, Resp]):
         """Make a handler of *function*, whose annotations must fit the contract."""
         signature = read_signature(function, _caller_locals(inspect.currentframe()))
         check_against_contract(signature, self._contract)
-        return RemoteHandler(function, self._contract, signature)
+        return RemoteHandler(function, self._contract, signature, self._interceptors)
 
 
 class NameDecorator:
     """The decorator that ``remote("name")`` returns."""
 
-    def __init__(self, name: str, options: ContractOptions) -> None:
+    def __init__(self, name: str, options: ContractOptions, interceptors: Sequence[Interceptor]) -> None:
         self._name = name
+        self._interceptors = interceptors
         self._options = options
 
     # Coroutine functions first: they match the other overloads, too, with the coroutine for a response.
@@ -350,14 +368,25 @@ class NameDecorator:
     def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Any, Any]:
         """Make a handler of *function*, whose annotations become the contract."""
         signature = read_signature(function, _caller_locals(inspect.currentframe()))
-        return RemoteHandler(function, make_contract(self._name, signature, self._options), signature)
+        contract = make_contract(self._name, signature, self._options)
+        return RemoteHandler(function, contract, signature, self._interceptors)
 
 
 @overload
-def remote(target: Contract[Req, Resp], /) -> ContractDecorator[Req, Resp]: ...
+def remote(
+    target: Contract[Req, Resp], /, *, interceptors: Sequence[Interceptor] = ()
+) -> ContractDecorator[Req, Resp]: ...
 @overload
-def remote(target: str, /, **options: Unpack[ContractOptions]) -> NameDecorator: ...
-def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOptions]) -> Any:
+def remote(
+    target: str, /, *, interceptors: Sequence[Interceptor] = (), **options: Unpack[ContractOptions]
+) -> NameDecorator: ...
+def remote(
+    target: Contract[Any, Any] | str,
+    /,
+    *,
+    interceptors: Sequence[Interceptor] = (),
+    **options: Unpack[ContractOptions],
+) -> Any:
     """Make a function a Lambda handler that callers can call with types.
 
     The function takes the request and, optionally, the context; it may be a coroutine function. Requests are validated
@@ -376,6 +405,7 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
 
     Args:
         target: A contract, or a function's name: then the annotations become the contract.
+        interceptors: Context managers around every invocation, the first one outermost; see ``Interceptor``.
         **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope`` and
             ``offload``; see ``Contract``.
 
@@ -383,17 +413,18 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
         ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
             contradicts the contract; or there is no such option.
     """
+    handling = () if interceptors == () else find_interceptors(interceptors, "handling")
     if isinstance(target, str):
         unknown = sorted(options.keys() - ContractOptions.__optional_keys__)
         if unknown:
             known = ", ".join(ContractOptions.__annotations__)
             raise ContractError(f"remote: unknown option {unknown[0]!r}; a contract's options are {known}")
-        return NameDecorator(target, options)
+        return NameDecorator(target, options, handling)
     if not isinstance(target, Contract):  # pyright: ignore[reportUnnecessaryIsInstance] - @remote without arguments
         raise ContractError('remote needs a Contract or a name: @remote(contract) or @remote("name")')
     if options:
         raise ContractError(f"remote: declare {', '.join(options)} in the contract itself, {target!r}")
-    return ContractDecorator(target)
+    return ContractDecorator(target, handling)
 
 
 def _is_injected(errors: Sequence[ErrorDetail]) -> bool:

@@ -9,7 +9,8 @@ from lambdachain._core.errors import ContractError
 
 # inspect's CO_COROUTINE and CO_GENERATOR | CO_ASYNC_GENERATOR: a cold start does not load inspect.
 CO_COROUTINE: Final = 0x80
-CO_GENERATORS: Final = 0x20 | 0x200
+CO_ASYNC_GENERATOR: Final = 0x200
+CO_GENERATORS: Final = 0x20 | CO_ASYNC_GENERATOR
 
 
 def check_transport(region: Any, endpoint_url: Any, session: Any, config: Any = None, *, blocking: bool = True) -> None:

@@ -4,8 +4,6 @@ Backpressure: nothing is read from the connection before the consumer asks for i
 function down, and no more than a read's worth of a response is in memory.
 """
 
-from __future__ import annotations
-
 import json
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -65,7 +63,7 @@ class AsyncResponseStream(Protocol):
 
 
 @runtime_checkable
-class StreamingTransport(Protocol):
+class StreamingTransport(Transport, Protocol):
     """A ``Transport`` that can stream a response; with any other, the response is read as a whole."""
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
@@ -82,7 +80,7 @@ class StreamingTransport(Protocol):
 
 
 @runtime_checkable
-class AsyncStreamingTransport(Protocol):
+class AsyncStreamingTransport(AsyncTransport, Protocol):
     """The same as ``StreamingTransport``, for event loops."""
 
     async def open_stream(
@@ -194,3 +192,7 @@ def parse_invoke_complete(members: Any) -> StreamEnd:
     """Convert the members of ``InvokeComplete``."""
     texts = (members.get(name) for name in ("ErrorCode", "ErrorDetails", "LogResult"))
     return StreamEnd(*(text if isinstance(text, str) and text else None for text in texts))
+
+
+for _public in (AsyncResponseStream, AsyncStreamingTransport, ResponseStream, StreamEnd, StreamingTransport):
+    _public.__module__ = "lambdachain"

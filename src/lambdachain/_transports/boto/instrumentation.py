@@ -16,6 +16,7 @@ from typing import Any, Final
 from lambdachain._core.client_context import add_trace
 from lambdachain._core.current_invocation import current_invocation
 from lambdachain._core.invocation import MAX_TRACE_HEADER
+from lambdachain._core.sent_trace import SENT_TRACE
 from lambdachain._core.type_guards import is_mapping
 
 from .serialization import OPERATIONS
@@ -34,16 +35,19 @@ def protect_payload(client: Any, current: ContextVar[Any]) -> None:
 def limit_trace_header(client: Any) -> None:
     """Have a client drop a trace header that is far longer than any of Lambda's, regardless of who set it.
 
-    botocore copies the environment's unchanged, and the callee's runtime would end its process over it.
+    botocore copies the environment's unchanged, and the callee's runtime would end its process over it. What
+    instrumentation sends replaces that.
     """
     for operation in OPERATIONS:
         event = f"request-created.lambda.{operation}"
-        client.meta.events.register_first(event, _drop_long_trace, unique_id=f"lambdachain-trace-{operation}")
+        client.meta.events.register_first(event, _set_trace, unique_id=f"lambdachain-trace-{operation}")
 
 
-def _drop_long_trace(request: Any, **_: Any) -> None:
-    if len(request.headers.get("X-Amzn-Trace-Id", "")) > MAX_TRACE_HEADER:
-        del request.headers["X-Amzn-Trace-Id"]
+def _set_trace(request: Any, **_: Any) -> None:
+    trace = SENT_TRACE.get() or request.headers.get("X-Amzn-Trace-Id", "")
+    del request.headers["X-Amzn-Trace-Id"]  # setting it would add a second one
+    if trace and len(trace) <= MAX_TRACE_HEADER:
+        request.headers["X-Amzn-Trace-Id"] = trace
 
 
 def call_method(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:

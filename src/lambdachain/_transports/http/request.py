@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from lambdachain._core.invocation import MAX_TRACE_HEADER, Invocation, NoAnswerError, Progress, Trouble
+from lambdachain._core.sent_trace import SENT_TRACE
 from lambdachain._core.version import __version__
 
 from .endpoint import Endpoint
@@ -80,13 +81,15 @@ class RequestWriter:
 
 
 def trace_header() -> str:
-    """Return the header line that passes on Lambda's trace of this invocation, unchanged; "" outside Lambda.
+    """Return the header line with Lambda's trace of this invocation, unchanged, or with what instrumentation sends.
 
-    A trace far longer than any of Lambda's is left out. As in botocore, it is sent only where
+    A trace far longer than any of Lambda's is left out. As in botocore, Lambda's is sent only where
     ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
     """
-    trace = os.environ.get("_X_AMZN_TRACE_ID")
-    if not trace or len(trace) > MAX_TRACE_HEADER or "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+    trace = SENT_TRACE.get()
+    if not trace and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        trace = os.environ.get("_X_AMZN_TRACE_ID", "")
+    if not trace or len(trace) > MAX_TRACE_HEADER:
         return ""
     return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
 

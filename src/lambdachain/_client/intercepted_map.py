@@ -1,0 +1,80 @@
+"""The calls of a map inside interceptors: each payload is a call of its own, also while it waits to be sent again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager
+from contextvars import Context, copy_context
+
+from lambdachain._calling.interceptors import StartedCall
+from lambdachain._calling.prepared_call import PreparedCall
+from lambdachain._fan_out.scheduler import MapResult, RequeuedError
+
+
+class InterceptedPayload:
+    """The interceptors of one call of a map; see ``JobScope``.
+
+    A throttled payload goes on in another thread or task. Every part of its call runs in one copy of the context, so
+    that the interceptors are left in the context that they were entered in.
+    """
+
+    def __init__(self, entering: AbstractContextManager[StartedCall]) -> None:
+        self.context: Context = copy_context()
+        self._entering = entering
+        self._seen: StartedCall | None = None
+
+    def prepare(self, prepare: Callable[[StartedCall], PreparedCall]) -> PreparedCall:
+        """Prepare the call, inside its interceptors."""
+        assert self._seen is not None  # noqa: S101 - for type checkers
+        return prepare(self._seen)
+
+    def run(self, work: Callable[[], MapResult]) -> MapResult:
+        """Run *work*, the whole call or what is left of it; see ``JobScope.run``."""
+        return self.context.run(self._run, work)
+
+    async def run_async(self, work: Callable[[], Awaitable[MapResult]]) -> MapResult:
+        """Await *work*, in a task that runs in the context; see ``JobScope.run_async``."""
+        seen = self._enter()
+        try:
+            result = await work()
+        except RequeuedError:
+            raise
+        except BaseException as exc:
+            self._leave(exc)
+            raise
+        seen.finish(result.value)
+        self._leave(None)
+        return result
+
+    def fail(self, error: BaseException) -> BaseException:
+        """End a call that is not sent again; see ``JobScope.fail``."""
+        try:
+            self.context.run(self._leave, error)
+        except BaseException as exc:  # noqa: BLE001 - the result of the payload
+            return exc
+        return error
+
+    def _run(self, work: Callable[[], MapResult]) -> MapResult:
+        seen = self._enter()
+        try:
+            result = work()
+        except RequeuedError:
+            raise
+        except BaseException as exc:
+            self._leave(exc)
+            raise
+        seen.finish(result.value)
+        self._leave(None)
+        return result
+
+    def _enter(self) -> StartedCall:
+        if self._seen is None:
+            self._seen = self._entering.__enter__()
+        return self._seen
+
+    def _leave(self, error: BaseException | None) -> None:
+        """Leave the interceptors, which may raise another error in place of *error*."""
+        if error is None:
+            self._entering.__exit__(None, None, None)
+        else:
+            self._entering.__exit__(type(error), error, error.__traceback__)

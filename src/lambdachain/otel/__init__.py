@@ -1,0 +1,13 @@
+"""OpenTelemetry: spans and metrics of calls and handlers, and their trace context on its way between functions.
+
+``pip install "lambdachain[otel]"`` installs what it needs. ``opentelemetry-instrument``, and so AWS's layer for
+OpenTelemetry, finds it by itself; elsewhere, switch it on once per process:
+
+>>> from lambdachain.otel import LambdaChainInstrumentor
+>>> LambdaChainInstrumentor().instrument()
+>>> LambdaChainInstrumentor().uninstrument()
+"""
+
+from ._instrumentor import LambdaChainInstrumentor
+
+__all__ = ["LambdaChainInstrumentor"]

@@ -1,0 +1,100 @@
+"""The attributes of spans and metrics, by OpenTelemetry's semantic conventions for FaaS, RPC and AWS.
+
+https://opentelemetry.io/docs/specs/semconv/faas/ and https://opentelemetry.io/docs/specs/semconv/rpc/. The names are
+written out here, because the package of the conventions calls them unstable and moves them between releases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeAlias
+
+from lambdachain import CallAttempt, CallError, FunctionError, HandledInvocation, OutgoingCall, RemoteError
+from lambdachain._core.arn import FunctionArn, get_function_name, parse_target
+from lambdachain._core.errors import InvalidArnError
+
+Attributes: TypeAlias = dict[str, str | int | float | bool]
+
+# The methods of the AWS SDK, which is an RPC system of its own in the conventions.
+_METHODS: Final[Mapping[str, str]] = {"stream": "InvokeWithResponseStream"}
+
+
+def read_call(call: OutgoingCall) -> Attributes:
+    """Return the attributes of a call that are known when it starts, for its span and its metrics."""
+    return {
+        "rpc.system": "aws-api",
+        "rpc.service": "Lambda",
+        "rpc.method": _METHODS.get(call.operation, "Invoke"),
+        "faas.invoked_provider": "aws",
+        "faas.invoked_name": get_function_name(call.function),
+        "lambdachain.operation": call.operation,
+    }
+
+
+def read_address(address: str) -> Attributes:
+    """Return what an address says beyond the name of the function."""
+    try:
+        target = parse_target(address)
+    except InvalidArnError:
+        return {}
+    found: Attributes = {}
+    if isinstance(target, FunctionArn):
+        found |= {"faas.invoked_region": target.region, "aws.lambda.invoked_arn": str(target)}
+    if target.qualifier is not None:
+        found["lambdachain.qualifier"] = str(target.qualifier)
+    return found
+
+
+def get_error_type(error: BaseException) -> str:
+    """Return the value of ``error.type``: what the function itself called its error, or the class of the exception."""
+    if isinstance(error, FunctionError) and error.error_type:
+        return error.error_type
+    return type(error).__name__
+
+
+def read_error(error: BaseException) -> Attributes:
+    """Return the attributes of a call that failed."""
+    found: Attributes = {"error.type": get_error_type(error)}
+    if isinstance(error, CallError):
+        found["lambdachain.execution"] = error.execution.value
+        found["lambdachain.error.declared"] = isinstance(error, RemoteError)
+    return found
+
+
+def read_attempt(attempt: CallAttempt) -> Attributes:
+    """Return the attributes of the event of one attempt."""
+    found: Attributes = {
+        "lambdachain.attempt.number": attempt.number,
+        "lambdachain.attempt.wait": attempt.wait,
+        "lambdachain.attempt.hedge": attempt.hedge,
+    }
+    optional: dict[str, Any] = {
+        "lambdachain.attempt.duration": attempt.duration,
+        "aws.request_id": attempt.request_id,
+        "http.response.status_code": attempt.status,
+        "error.type": get_error_type(attempt.error) if attempt.error is not None else None,
+    }
+    return found | {name: value for name, value in optional.items() if value is not None}
+
+
+def read_invocation(invocation: HandledInvocation) -> Attributes:
+    """Return the attributes of an invocation, from Lambda's context."""
+    context = invocation.context
+    arn = getattr(context, "invoked_function_arn", None)
+    found: dict[str, Any] = {
+        "faas.invocation_id": getattr(context, "aws_request_id", None),
+        "faas.name": getattr(context, "function_name", None) or get_function_name(invocation.contract.function),
+        "faas.version": getattr(context, "function_version", None),
+        "aws.lambda.invoked_arn": arn,
+        "cloud.provider": "aws",
+        "cloud.resource_id": arn,
+        "cloud.account.id": _get_account(arn),
+    }
+    return {name: value for name, value in found.items() if isinstance(value, str) and value}
+
+
+def _get_account(arn: object) -> str | None:
+    try:
+        return FunctionArn.parse(arn).account_id if isinstance(arn, str) else None
+    except InvalidArnError:
+        return None

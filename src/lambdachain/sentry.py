@@ -1,0 +1,76 @@
+"""Sentry: a span for each call, a transaction for each handled invocation, joined to one trace.
+
+``pip install "lambdachain[sentry]"`` installs Sentry's SDK, which ``sentry_sdk.init()`` has to set up.
+
+>>> import lambdachain
+>>> from lambdachain.sentry import SentryInterceptor
+>>> remove = lambdachain.use(SentryInterceptor())
+>>> remove()
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import sentry_sdk
+from sentry_sdk.scope import add_global_event_processor
+
+from lambdachain import CallError, HandledInvocation, Interceptor, OutgoingCall, RemoteError
+from lambdachain._core.arn import get_function_name
+
+__all__ = ["SentryInterceptor"]
+
+_OPERATION: Final = "function.aws"
+_MARK: Final = "__lambdachain_is_answer__"
+
+
+class SentryInterceptor(Interceptor):
+    """Makes a span for each call, and a transaction for each handled invocation that continues its caller's trace.
+
+    A declared error that a handler raises is an answer to its caller: Sentry's integration for Lambda does not report
+    it. Payloads and messages of exceptions are not recorded in spans.
+    """
+
+    _has_processor = False
+
+    def __init__(self) -> None:
+        # Once for the process: Sentry has no way to remove a processor.
+        if not SentryInterceptor._has_processor:
+            add_global_event_processor(_drop_answers)
+            SentryInterceptor._has_processor = True
+
+    @contextmanager
+    def calling(self, call: OutgoingCall, /) -> Generator[None]:
+        """Make the span of a call, and pass its context on."""
+        name = f"{call.operation} {get_function_name(call.function)}"
+        with sentry_sdk.start_span(op=_OPERATION, name=name, origin="auto.function.lambdachain") as span:
+            call.metadata.update(sentry_sdk.get_current_scope().iter_trace_propagation_headers(span=span))
+            try:
+                yield
+            except CallError as exc:
+                span.set_data("lambdachain.error", type(exc).__name__)
+                span.set_data("lambdachain.execution", exc.execution.value)
+                raise
+            finally:
+                span.set_data("lambdachain.attempts", len(call.attempts))
+
+    @contextmanager
+    def handling(self, invocation: HandledInvocation, /) -> Generator[None]:
+        """Make the transaction of a handled invocation, in its caller's trace."""
+        name = getattr(invocation.context, "function_name", None) or get_function_name(invocation.contract.function)
+        continued = sentry_sdk.continue_trace(dict(invocation.metadata), op=_OPERATION, name=name, source="component")
+        with sentry_sdk.start_transaction(continued):
+            try:
+                yield
+            except RemoteError as exc:
+                if isinstance(exc, tuple(invocation.contract.errors)):
+                    setattr(exc, _MARK, True)
+                raise
+
+
+def _drop_answers(event: Any, hint: Any) -> Any:
+    """Drop the event of a declared error that a handler has raised; keep every other."""
+    _, error, _ = hint.get("exc_info") or (None, None, None)
+    return None if getattr(error, _MARK, False) else event

@@ -1,0 +1,405 @@
+"""Every kind of call is one trace, from the caller's span to that of a handler in a real runtime process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import boto3
+import pytest
+from opentelemetry import baggage, context, trace
+from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
+
+from lambdachain import (
+    AsyncHttpTransport,
+    AsyncLambdaClient,
+    BotoTransport,
+    CallError,
+    Contract,
+    FunctionError,
+    HttpTransport,
+    InvalidRequestError,
+    LambdaClient,
+    RetryPolicy,
+    remote,
+)
+from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.otel import LambdaChainInstrumentor
+from lambdachain.testing import InProcessTransport, StubTransport
+from tests.support.trace_collector import CollectedSpan, TraceCollector
+from tests.support.trace_picture import Bar, draw_trace
+
+HERE: Final = Path(__file__).parent
+FUNCTIONS: Final = HERE / "otel_functions"
+# The picture in docs/how-to/observe.md; a change of it is written by hand: PICTURE.write_text(draw_trace(bars)).
+PICTURE: Final = HERE.parents[1] / "docs" / "how-to" / "joined-trace.svg"
+sys.path.append(str(FUNCTIONS))
+
+from otel_app import Declined, Order, chained, enveloped, event, handle_scalar, order, scalar  # noqa: E402
+
+NAMES: Final = {"otel-order": "order", "otel-scalar": "scalar", "otel-chain": "chain", "otel-event": "event",
+                "otel-enveloped": "enveloped"}  # fmt: skip
+
+
+class Recorded:
+    """What this process records: the caller's side."""
+
+    def __init__(self) -> None:
+        self.exporter = InMemorySpanExporter()
+        self.tracers = TracerProvider()
+        self.tracers.add_span_processor(SimpleSpanProcessor(self.exporter))
+        self.reader = InMemoryMetricReader()
+        self.meters = MeterProvider([self.reader])
+        self.tracer = self.tracers.get_tracer("test")
+
+    def spans(self, kind: SpanKind = SpanKind.CLIENT) -> list[Any]:
+        """Return the spans of a kind that have ended."""
+        return [span for span in self.exporter.get_finished_spans() if span.kind is kind]
+
+    def metrics(self) -> dict[str, list[Any]]:
+        """Return the data points of each metric."""
+        data = self.reader.get_metrics_data()
+        scopes = [scope for resource in data.resource_metrics for scope in resource.scope_metrics] if data else []
+        return {metric.name: list(metric.data.data_points) for scope in scopes for metric in scope.metrics}
+
+
+@pytest.fixture
+def recorded() -> Iterator[Recorded]:
+    """Instrument this process, with providers of the test's own."""
+    recorded = Recorded()
+    instrumentor = LambdaChainInstrumentor()
+    instrumentor.instrument(tracer_provider=recorded.tracers, meter_provider=recorded.meters)
+    yield recorded
+    instrumentor.uninstrument()
+
+
+@pytest.fixture(scope="module")
+def endpoint(collector: TraceCollector) -> Iterator[str]:
+    """Serve the functions, each started as by OpenTelemetry's layer, whose spans go to the collector."""
+    variables = {
+        "AWS_LAMBDA_EXEC_WRAPPER": str(FUNCTIONS / "otel-instrument"),
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+    }
+    functions = [
+        LocalFunction(
+            name,
+            f"otel_app.handle_{short}",
+            directory=FUNCTIONS,
+            environment=variables,
+            timeout=60,
+            memory=1024,
+        )
+        for name, short in NAMES.items()
+    ]
+    with LocalEndpoint(functions) as running:
+        yield running.url
+
+
+def _call(client: LambdaClient) -> object:
+    return client.call(order, Order(id="o-1"))
+
+
+def _stream(client: LambdaClient) -> object:
+    return b"".join(client.stream(order, Order(id="o-1")))
+
+
+def _map(client: LambdaClient) -> object:
+    return list(client.map(scalar, [21]))
+
+
+def _call_async(url: str) -> object:
+    async def run() -> object:
+        async with AsyncLambdaClient(AsyncHttpTransport(endpoint_url=url, region="eu-west-1")) as client:
+            return await client.call(order, Order(id="o-1"))
+
+    return asyncio.run(run())
+
+
+CALLS: Final[dict[str, Callable[[LambdaClient], object]]] = {
+    "call": _call,
+    "scalar": lambda client: client.call(scalar, 21),
+    "map": _map,
+    "stream": _stream,
+    "fire with envelope": lambda client: client.fire(enveloped, Order(id="o-1")),
+}
+
+
+def _transport(kind: str, url: str) -> Any:
+    return {"http": HttpTransport, "boto3": BotoTransport}[kind](endpoint_url=url, region="eu-west-1")
+
+
+def _ids(span: Any) -> tuple[str, str]:
+    return format_trace_id(span.context.trace_id), format_span_id(span.context.span_id)
+
+
+def _find_own(spans: list[CollectedSpan]) -> list[CollectedSpan]:
+    return [span for span in spans if span.scope == "lambdachain" and span.kind == "SERVER"]
+
+
+def _wait_for_children(collector: TraceCollector, trace_id: str, count: int = 1) -> list[CollectedSpan]:
+    """Wait for the spans of handlers in a trace; return these."""
+    spans = collector.wait_for(lambda spans: len([s for s in _find_own(spans) if s.trace_id == trace_id]) >= count)
+    return [span for span in _find_own(spans) if span.trace_id == trace_id]
+
+
+@pytest.mark.parametrize("kind", ["http", "boto3"])
+@pytest.mark.parametrize("name", CALLS)
+def test_caller_and_handler_are_one_trace(
+    name: str, kind: str, endpoint: str, recorded: Recorded, collector: TraceCollector
+):
+    """The handler's span is a child of the call's, which is a child of the caller's own."""
+    with LambdaClient(_transport(kind, endpoint)) as client, recorded.tracer.start_as_current_span("work") as work:
+        CALLS[name](client)
+    [span] = recorded.spans()
+    [handled] = _wait_for_children(collector, _ids(span)[0])
+
+    assert span.parent.span_id == work.get_span_context().span_id
+    assert (handled.trace_id, handled.parent_id) == _ids(span)
+    assert handled.attributes["faas.name"] == span.attributes["faas.invoked_name"]
+    # OpenTelemetry's own instrumentation of Lambda has a span, too, which cannot be the child: it is linked.
+    assert len(handled.links) == 1
+
+
+def test_async_client(endpoint: str, recorded: Recorded, collector: TraceCollector):
+    """The same over asyncio."""
+    _call_async(endpoint)
+    [span] = recorded.spans()
+    [handled] = _wait_for_children(collector, _ids(span)[0])
+
+    assert (handled.trace_id, handled.parent_id) == _ids(span)
+
+
+def test_event_without_envelope_is_linked(endpoint: str, recorded: Recorded, collector: TraceCollector):
+    """Nothing but Lambda's trace header travels with it."""
+    for kind in ("http", "boto3"):
+        with LambdaClient(_transport(kind, endpoint)) as client:
+            client.fire(event, Order(id="o-1"))
+    spans = recorded.spans()
+    expected = {_ids(span) for span in spans}
+    collected = collector.wait_for(
+        lambda collected: {link for span in _find_own(collected) for link in span.links} >= expected
+    )
+
+    assert len(spans) == 2
+    assert {span.name for span in _find_own(collected) if set(span.links) & expected} == {"otel-event"}
+
+
+@pytest.mark.skipif(not (HERE / "otel_node" / "node_modules").is_dir(), reason="`make javascript` has not run")
+def test_node_function(recorded: Recorded, collector: TraceCollector):
+    """A function in another language finds the caller's span in its ClientContext."""
+    function = LocalFunction(
+        "otel-node",
+        "index.handler",
+        directory=HERE / "otel_node",
+        runtime="nodejs",
+        environment={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url},
+        timeout=60,
+        memory=512,
+    )
+    with LocalEndpoint([function]) as running, LambdaClient(_transport("http", running.url)) as client:
+        assert client.call("otel-node", {"id": "o-1"}) == "o-1"
+    [span] = recorded.spans()
+    [handled] = collector.wait_for_trace(_ids(span)[0], 1)
+
+    assert (handled.scope, handled.name, handled.parent_id) == ("otel-node", "otel-node", _ids(span)[1])
+
+
+def test_without_instrumentation_of_lambda(recorded: Recorded, collector: TraceCollector):
+    """Then a handler's spans are sent before Lambda freezes the process, too."""
+    environment = {
+        "AWS_LAMBDA_EXEC_WRAPPER": str(FUNCTIONS / "otel-instrument"),
+        "ONLY_LAMBDACHAIN": "1",
+        "OTEL_TRACES_EXPORTER": "otlp",
+        "OTEL_METRICS_EXPORTER": "none",
+        "OTEL_LOGS_EXPORTER": "none",
+        "OTEL_PYTHON_DISABLED_INSTRUMENTATIONS": "aws-lambda",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url,
+        # A minute between two batches: only a flush sends them before.
+        "OTEL_BSP_SCHEDULE_DELAY": "60000",
+    }
+    function = LocalFunction(
+        "otel-order", "otel_app.handle_order", directory=FUNCTIONS, environment=environment, timeout=60, memory=1024
+    )
+    with LocalEndpoint([function]) as running, LambdaClient(_transport("http", running.url)) as client:
+        client.call(order, Order(id="o-1"))
+        [span] = recorded.spans()
+        [handled] = collector.wait_for_trace(_ids(span)[0], 1)
+
+    assert (handled.scope, handled.parent_id, handled.links) == ("lambdachain", _ids(span)[1], ())
+
+
+def test_three_functions_deep(endpoint: str, recorded: Recorded, collector: TraceCollector):
+    """Each call is a child of the handler that makes it; baggage arrives at the last one."""
+    token = context.attach(baggage.set_baggage("customer", "c-1"))
+    with LambdaClient(_transport("http", endpoint)) as client:
+        last = client.call(chained, Order(id="o-1", hops=2))
+    context.detach(token)
+    [span] = recorded.spans()
+    trace_id = _ids(span)[0]
+    handled = _wait_for_children(collector, trace_id, 3)
+    spans = {one.span_id: one for one in collector.wait_for_trace(trace_id, 5)}
+
+    assert last == f"{trace_id} c-1"
+    assert len(handled) == 3
+    calls = [spans[one.parent_id] for one in handled if one.parent_id in spans]
+    assert [(one.kind, one.name) for one in calls] == [("CLIENT", "call otel-chain")] * 2
+    assert {one.parent_id for one in calls} <= {one.span_id for one in handled}
+    assert _ids(span)[1] in {one.parent_id for one in handled}
+    own = [one for one in spans.values() if one.scope == "lambdachain"]
+    bars = [Bar(_ids(span)[1], "", "CLIENT", span.name), *(Bar(s.span_id, s.parent_id, s.kind, s.name) for s in own)]
+    assert PICTURE.read_text() == draw_trace(bars)
+
+
+@pytest.mark.parametrize("order_id", ["declined", "broken"])
+def test_failed_function(order_id: str, endpoint: str, recorded: Recorded, collector: TraceCollector):
+    """Both spans are errors, with the type of the function's own; no message, which may quote the payload."""
+    with LambdaClient(_transport("http", endpoint)) as client, pytest.raises(FunctionError) as raised:
+        client.call(order, Order(id=order_id))
+    [span] = recorded.spans()
+    [handled] = _wait_for_children(collector, _ids(span)[0])
+    error_type = {"declined": "Declined", "broken": "KeyError"}[order_id]
+
+    assert span.attributes["error.type"] == handled.attributes["error.type"] == error_type
+    assert (
+        span.attributes["lambdachain.error.declared"] is isinstance(raised.value, Declined) is (order_id == "declined")
+    )
+    assert span.attributes["lambdachain.execution"] == "executed"
+    assert (span.status.status_code, handled.failed) == (StatusCode.ERROR, True)
+    assert "limit" not in span.to_json()
+
+
+def test_retried_and_throttled_call(recorded: Recorded):
+    """One span; its attempts are events, and metrics."""
+    with StubTransport() as stub:
+        stub.on(order).throttles(2).returns(Order(id="o-1"))
+        LambdaClient(retry=RetryPolicy(initial_delay=0.001)).call(order, Order(id="o-1"))
+    [span] = recorded.spans()
+    attempts = [dict(one.attributes) for one in span.events if one.name == "lambdachain.attempt"]
+    metrics = recorded.metrics()
+
+    assert [one.get("error.type") for one in attempts] == ["ThrottledError", "ThrottledError", None]
+    assert [one["lambdachain.attempt.number"] for one in attempts] == [1, 2, 3]
+    assert span.status.status_code is StatusCode.UNSET
+    assert [point.sum for point in metrics["lambdachain.client.call.retries"]] == [2]
+    assert [point.value for point in metrics["lambdachain.client.attempt.started"]] == [3]
+    assert sum(point.value for point in metrics["lambdachain.client.throttles"]) == 2
+    assert [point.count for point in metrics["rpc.client.call.duration"]] == [1]
+    assert [point.value for point in metrics["lambdachain.client.active_calls"]] == [0]
+
+
+def test_hedged_call(recorded: Recorded):
+    """The duplicate is an event of the same span."""
+    slow = Contract("otel-slow", request=int, response=int, idempotent=True)
+    import threading
+
+    first, done = threading.Event(), threading.Event()
+
+    @remote(slow)
+    def handler(number: int) -> int:
+        if not first.is_set():
+            first.set()
+            done.wait(60)
+        return number
+
+    client = LambdaClient(InProcessTransport({slow: handler}), retry=RetryPolicy(hedge_after=0.01))
+    assert client.call(slow, 1) == 1
+    done.set()
+    [span] = recorded.spans()
+
+    assert [one.attributes["lambdachain.attempt.hedge"] for one in span.events] == [False, True]
+    assert [point.sum for point in recorded.metrics()["lambdachain.client.call.hedges"]] == [1]
+
+
+def test_refusal_before_sending_and_permission_checks(recorded: Recorded):
+    """A span, too: with the error and without attempts; a missing permission is an answer."""
+    with StubTransport() as stub:
+        stub.on(order).denies()
+        client = LambdaClient()
+        with pytest.raises(InvalidRequestError):
+            client.call(order, {"id": object()})  # type: ignore[call-overload]
+        assert not client.can_invoke(order)
+    refused, checked = recorded.spans()
+
+    assert (refused.attributes["error.type"], refused.events[-1].name) == ("InvalidRequestError", "exception")
+    assert (checked.name, checked.status.status_code) == ("can_invoke otel-order", StatusCode.UNSET)
+
+
+def test_botocore_makes_no_second_span(endpoint: str, recorded: Recorded, collector: TraceCollector):
+    """Its own instrumentation still sees other clients."""
+    instrumentor = BotocoreInstrumentor()
+    instrumentor.instrument(tracer_provider=recorded.tracers)
+    try:
+        with LambdaClient(_transport("boto3", endpoint)) as client:
+            assert client.call(scalar, 21) == 42
+        spans = recorded.spans()
+        boto3.client("lambda", endpoint_url=endpoint, region_name="eu-west-1").invoke(
+            FunctionName="otel-order", Payload=b'{"id": "o-2"}'
+        )
+    finally:
+        instrumentor.uninstrument()
+
+    assert [span.name for span in spans] == ["call otel-scalar"]
+    [other] = [span for span in recorded.spans() if span.instrumentation_scope.name != "lambdachain"]
+    # Its headers are in the payload: OpenTelemetry's instrumentation of Lambda reads them, and ours is its child.
+    spans = collector.wait_for_trace(_ids(other)[0], 2)
+    [handled] = _find_own(spans)
+    assert handled.parent_id in {span.span_id for span in spans}
+
+
+def test_nothing_is_sent_or_recorded_where_instrumentation_is_suppressed(recorded: Recorded):
+    """As for every instrumentation."""
+    from opentelemetry.instrumentation.utils import suppress_instrumentation
+
+    with StubTransport() as stub, suppress_instrumentation():
+        stub.on(order).returns(Order(id="o-1"))
+        LambdaClient().call(order, Order(id="o-1"))
+
+    assert recorded.spans() == []
+
+
+def test_uninstrumented_process_has_no_spans(recorded: Recorded):
+    """Calls work on."""
+    LambdaChainInstrumentor().uninstrument()
+    with StubTransport() as stub:
+        stub.on(order).returns(Order(id="o-1"))
+        LambdaClient().call(order, Order(id="o-1"))
+
+    assert recorded.spans() == []
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def test_each_payload_of_a_map_is_a_span(recorded: Recorded):
+    """Of the caller's trace, in whichever thread it is sent."""
+    client = LambdaClient(InProcessTransport({scalar: handle_scalar}))
+    with recorded.tracer.start_as_current_span("work") as work:
+        assert list(client.map(scalar, range(5))) == [0, 2, 4, 6, 8]
+    spans = recorded.spans()
+
+    assert {span.parent.span_id for span in spans} == {work.get_span_context().span_id}
+    assert len(spans) == 5
+
+
+def test_call_error_of_a_lost_connection(recorded: Recorded):
+    """Whether the function may have run is an attribute."""
+    with pytest.raises(CallError):
+        LambdaClient(
+            HttpTransport(endpoint_url="http://127.0.0.1:1", region="eu-west-1"), retry=RetryPolicy.never()
+        ).call(order, Order(id="o-1"))
+    [span] = recorded.spans()
+
+    assert span.attributes["lambdachain.execution"] == "not executed"
+    assert span.attributes["error.type"] == "ConnectError"
