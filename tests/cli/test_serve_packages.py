@@ -1,4 +1,4 @@
-"""What can be served is served: zip files, layers, the CDK's assets, nested stacks, built code, requirements."""
+"""What can be served is served: zip files, layers, the CDK's assets, nested stacks, built code."""
 
 from __future__ import annotations
 
@@ -325,55 +325,6 @@ def test_an_old_build_and_another_file_are_not_mixed_up(arguments: list[str], is
         assert text.startswith("template.yaml is newer than .aws-sam/build/template.yaml, which is not used")
 
 
-def write_wheel(path: Path, word: str) -> None:
-    """Write a wheel with a module ``words``."""
-    metadata = "Metadata-Version: 2.1\nName: words\nVersion: 1.0\n"
-    wheel = "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-    files = {
-        "words.py": f"WORD = {word!r}\n",
-        "words-1.0.dist-info/METADATA": metadata,
-        "words-1.0.dist-info/WHEEL": wheel,
-        "words-1.0.dist-info/RECORD": "",
-    }
-    write_zip(path, files)
-
-
-def test_requirements_are_installed_once(serve: Any, write: Any, tmp_path: Path):
-    """Into a cache by content: of a wheel that the requirements name, too; and what is installed is found again."""
-    directory = write(
-        {
-            "app/app.py": WORDS,
-            "app/requirements.txt": "./words-1.0-py3-none-any.whl\n",
-            "template.yaml": """
-            Resources: {F: {Type: AWS::Serverless::Function, Properties: {CodeUri: app, Handler: app.handler}}}
-            """,
-        }
-    )
-    cache = str(tmp_path / "cache")
-    wheel = directory / "app/words-1.0-py3-none-any.whl"
-    write_wheel(wheel, "one")
-    first = serve("--build", XDG_CACHE_HOME=cache).call("F")
-    again = serve("--build", XDG_CACHE_HOME=cache, PIP_NO_INDEX="1").call("F")
-    installed = len(list((tmp_path / "cache/lambdachain/requirements").iterdir()))
-    write_wheel(wheel, "two")
-    changed = serve("--build", XDG_CACHE_HOME=cache).call("F")
-
-    assert (first, again, changed) == ("one", "one", "two")
-    assert (installed, len(list((tmp_path / "cache/lambdachain/requirements").iterdir()))) == (1, 2)
-
-
-def test_requirements_that_cannot_be_installed_are_reported(serve: Any, write: Any, tmp_path: Path):
-    """In one line; nothing of them stays in the cache."""
-    write({"app.py": APP, "requirements.txt": "./no-such-file.whl\n"})
-    served = serve("F=app.handler", "--build", XDG_CACHE_HOME=str(tmp_path / "cache"))
-    problem = served.wait_for("problem")
-
-    assert served.call("F") == "served"
-    assert problem["text"].startswith("requirements.txt cannot be installed: ERROR: ")
-    assert "no-such-file" in problem["text"]
-    assert list((tmp_path / "cache/lambdachain/requirements").iterdir()) == []
-
-
 def test_a_handler_that_needs_a_build_says_which(serve: Any, write: Any):
     """Requirements, where an import fails."""
     write({"app.py": "import no_such_module\n", "requirements.txt": "no-such-module\n"})
@@ -386,7 +337,7 @@ def test_a_handler_that_needs_a_build_says_which(serve: Any, write: Any):
 @pytest.mark.parametrize(
     ("files", "hint"),
     [
-        ({"app.ts": "export const handler = async () => 1;\n"}, "app.ts is TypeScript: compile it, with sam build for"),
+        ({"app.ts": "export const handler = async () => 1;\n"}, "app.ts is TypeScript: pass --build to compile it"),
         (
             {"app.js": "require('words');\n", "package.json": "{}"},
             "if it needs a package, run npm install in ., or sam",

@@ -6,9 +6,9 @@ security schemes of OpenAPI documents.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from lambdachain._core.type_guards import is_list, is_mapping
 
@@ -30,6 +30,7 @@ _AUTHORIZATION: Final = "header.Authorization"
 _EXTENSION: Final = "x-amazon-apigateway-authorizer"
 _SCHEMES: Final[tuple[Path, ...]] = (("securityDefinitions",), ("components", "securitySchemes"))
 _IAM: Final = ("AWS_IAM", "sigv4")
+_Reader: TypeAlias = Callable[[Template, str, Path], "HttpAuthorizer"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,7 @@ def _read_scheme(template: Template, document: Path, name: str) -> HttpAuthorize
     return None
 
 
-def _try_to_read(template: Template, name: str, path: Path, read: Any) -> HttpAuthorizer:
+def _try_to_read(template: Template, name: str, path: Path, read: _Reader) -> HttpAuthorizer:
     try:
         return read(template, name, path)
     except TemplateError as exc:

@@ -237,8 +237,11 @@ def index_http_apis(apis: Iterable[LocalHttpApi], functions: Mapping[str, LocalF
         if api.name in indexed:
             raise ValueError(f"there are two HTTP APIs of the name {api.name!r}")
         indexed[api.name] = api
-        targets = {f"route {key!r}": route for key, route in api.targets.items()}
-        for place, target in {**targets, **{f"authorizer {n!r}": each for n, each in api.authorizers.items()}}.items():
+        targets: dict[str, LocalHttpRoute | LocalHttpAuthorizer] = {
+            **{f"route {key!r}": route for key, route in api.targets.items()},
+            **{f"authorizer {name!r}": authorizer for name, authorizer in api.authorizers.items()},
+        }
+        for place, target in targets.items():
             qualifiers = functions[target.function].qualifiers if target.function in functions else None
             if qualifiers is None or (target.qualifier is not None and target.qualifier not in qualifiers):
                 name = target.function if qualifiers is None else f"{target.function}:{target.qualifier}"

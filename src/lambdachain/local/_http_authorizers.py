@@ -106,7 +106,7 @@ def to_authorizer_event(
         return {"type": "TOKEN", "methodArn": arn, "authorizationToken": identity[0]}, arn
     request_event: dict[str, Any] = {name: value for name, value in event.items() if name not in _BODY}
     if api.kind == "rest":
-        empty = {name: {} for name in _MAPS if request_event[name] is None}
+        empty: dict[str, Any] = {name: {} for name in _MAPS if request_event[name] is None}
         return {"type": "REQUEST", "methodArn": arn, **request_event, **empty}, arn
     if authorizer.payload_format == "2.0":
         own = {"version": "2.0", "type": "REQUEST", "routeArn": arn, "identitySource": identity or None}

@@ -25,7 +25,7 @@ class NodeRuntime:
     def identifier(self, function: LocalFunction) -> str:
         """Return the identifier for the version of Node.js, after checking that the selected client is installed."""
         find_client(function)
-        return _node_identifier(_node())
+        return identify_node()
 
     def command(self, function: LocalFunction) -> Sequence[str]:
         """Run the runtime client as a script; only ``aws-lambda-ric`` needs the handler setting as an argument."""
@@ -39,6 +39,15 @@ class NodeRuntime:
     def takes_path(self, function: LocalFunction) -> bool:
         """Return true for the bundled client; ``aws-lambda-ric`` leaves it out of streams and initialization errors."""
         return find_client(function) == _BUNDLED_CLIENT
+
+
+def identify_node() -> str:
+    """Return the identifier of the runtime for the version of Node.js on the ``PATH``.
+
+    Raises:
+        ValueError: There is none, or it is too old; the message says what to do.
+    """
+    return _node_identifier(_node())
 
 
 def find_client(function: LocalFunction, host: Mapping[str, str] = os.environ) -> Path:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Final
 
 from lambdachain.local import LocalFunction
-from lambdachain.local._definitions._requirements import REQUIREMENTS
-
-_TYPESCRIPT: Final = (".ts", ".mts", ".cts", ".tsx")
+from lambdachain.local._definitions._node_build import find_package, find_typescript
+from lambdachain.local._definitions._requirements import find_python_manifest
 
 
 def find_build_hint(function: LocalFunction) -> str | None:
@@ -20,17 +18,17 @@ def find_build_hint(function: LocalFunction) -> str | None:
     """
     directory = Path(function.directory)
     if function.runtime == "python":
-        file = directory / REQUIREMENTS
-        if not file.is_file():
+        file = find_python_manifest(directory)
+        if file is None:
             return None
         return f"if it needs a package of {os.path.relpath(file)}, run sam build, or pass --build to install them"
     if function.runtime != "nodejs":
         return None
-    module = directory / function.handler.rpartition(".")[0]
-    source = next((path for end in _TYPESCRIPT if (path := module.with_name(module.name + end)).is_file()), None)
+    source = find_typescript(directory, function.handler)
     if source is not None:
-        return f"{os.path.relpath(source)} is TypeScript: compile it, with sam build for example, and serve the output"
+        return f"{os.path.relpath(source)} is TypeScript: pass --build to compile it with esbuild, or run sam build"
     package = next((each for each in (directory, *directory.parents) if (each / "package.json").is_file()), None)
     if package is None or (package / "node_modules").is_dir():
         return None
-    return f"if it needs a package, run npm install in {os.path.relpath(package)}, or sam build"
+    build = ", or pass --build" if find_package(directory) is not None else ", or sam build"
+    return f"if it needs a package, run npm install in {os.path.relpath(package)}{build}"

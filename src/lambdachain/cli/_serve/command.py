@@ -97,7 +97,7 @@ _SERVICES: Final = ("sqs", "sns", "events")
 @click.option(
     "--build",
     is_flag=True,
-    help="Install each Python function's requirements.txt with uv or pip, into a cache of this user.",
+    help="Install what each function needs, with uv or pip, or npm, into a cache of this user, and compile TypeScript.",
 )
 @click.option("--reload", is_flag=True, help="Reload functions when their files change.")
 @click.option("--quiet", "-q", is_flag=True, help="Print errors and warnings only.")
@@ -134,7 +134,7 @@ def command(
     """
     _check_installed()
     # Imported after the check above: these modules need the extra's packages.
-    from lambdachain.local._definitions._requirements import cache_directory
+    from lambdachain.local._definitions._build_cache import cache_directory
 
     from .session import ServeOptions, scratch_directory, serve
     from .system_loader import ServeRequest

@@ -83,9 +83,14 @@ Inbox: TypeAlias = SimpleQueue[ServeMessage | FilesChanged | StopSignal]
 def serve(request: ServeRequest, options: ServeOptions) -> int:
     """Serve until a signal arrives, and return the exit status."""
     inbox: Inbox = SimpleQueue()
-    _listen_to_signals(inbox)
+    stopping = threading.Event()
+    _listen_to_signals(inbox, stopping)
     report = ServeReporter(options)
+    request = replace(request, is_stopped=stopping.is_set, report_progress=report.progress)
     system = load_system(request)
+    if stopping.is_set():
+        # During a build: what it reports is that it was stopped.
+        return _stop(inbox, report)
     for problem in system.problems:
         report(problem)
     if not system.functions:
@@ -120,6 +125,15 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
     return 128 + stop.signal
 
 
+def _stop(inbox: Inbox, report: ServeReporter) -> int:
+    """Report the signal that has arrived, and return the exit status."""
+    message = inbox.get()
+    while not isinstance(message, StopSignal):
+        message = inbox.get()
+    report(Stopped(message.signal.name))
+    return 128 + message.signal
+
+
 def report_nothing_served(system: LoadedSystem, report: Callable[[ServeMessage], None]) -> None:
     """Report why nothing is served, unless the only error before it says so."""
     if len(system.skipped) > 1:
@@ -150,6 +164,11 @@ class ServeReporter:
             # The reader has closed the pipe, as `| head` does: keep serving, and print nothing more.
             self._broken = True
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def progress(self, line: str) -> None:
+        """Print a line of progress if somebody watches."""
+        if not self._options.as_json and sys.stdout.isatty():
+            self(Notice(line))
 
     def print_remaining(self, inbox: Inbox) -> None:
         """Print the messages that are still in the inbox."""
@@ -325,9 +344,10 @@ class _LogForwarder(logging.Handler):
             self._inbox.put(Notice(record.getMessage()))
 
 
-def _listen_to_signals(inbox: Inbox) -> None:
-    """Stop the loop on SIGINT (Ctrl-C) and SIGTERM; a second one exits immediately, and the orphan guard kills the
-    functions.
+def _listen_to_signals(inbox: Inbox, stopping: threading.Event) -> None:
+    """Stop the loop and builds on SIGINT (Ctrl-C) and SIGTERM.
+
+    A second signal exits immediately, and the orphan guard kills the functions.
 
     Python runs signal handlers in the main thread only, and that thread blocks on the inbox, which a signal does not
     interrupt. So a thread of its own reads the signal numbers that Python writes to the wakeup file descriptor.
@@ -343,6 +363,7 @@ def _listen_to_signals(inbox: Inbox) -> None:
             if first is not None and time.monotonic() - first > _REPEATED_SIGNAL_PAUSE:
                 os._exit(128 + number[0])
             first = first or time.monotonic()
+            stopping.set()
             inbox.put(StopSignal(signal.Signals(number[0])))
 
     threading.Thread(target=forward, name="lambdachain.signals", daemon=True).start()

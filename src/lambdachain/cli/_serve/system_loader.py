@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local import LocalFunction, LocalHttpApi
 from lambdachain.local._definitions._arguments import is_function, parse_arguments
+from lambdachain.local._definitions._build_tools import Toolbox
+from lambdachain.local._definitions._builder import MAX_BUILDS, Builder, find_build_files
 from lambdachain.local._definitions._env_file import parse_env_file
 from lambdachain.local._definitions._function_builder import DeclaredFunction, SkippedFunction, duplicate_function
 from lambdachain.local._definitions._http_apis import declare_http_apis
 from lambdachain.local._definitions._interpreters import Interpreters
 from lambdachain.local._definitions._preparation import Machine, drop_unreachable_targets, prepare_function
-from lambdachain.local._definitions._requirements import REQUIREMENTS
 from lambdachain.local._definitions._sources import CDK_MANIFEST, FILES, FoundFiles, find_files, read_system
 from lambdachain.local._definitions._toml import SystemDefinition
 
@@ -32,8 +35,10 @@ class ServeRequest:
         env_file: A file of variables for every function.
         services: The addresses of services, by boto3's names.
         scratch: Returns a directory for code that is inline in templates or in zip files.
-        requirements_cache: The directory to install the functions' requirements in; ``None`` if they are not installed.
+        build_cache: The directory of what is built; ``None`` to serve functions as they are.
         http_port: The port of the first HTTP API; ``None`` to serve none.
+        report_progress: Called with a line for each part of a build.
+        is_stopped: Whether a signal has asked the process to stop; a build ends then.
     """
 
     arguments: Sequence[str]
@@ -42,8 +47,10 @@ class ServeRequest:
     env_file: Path | None
     services: Mapping[str, str]
     scratch: Callable[[], Path]
-    requirements_cache: Path | None = None
+    build_cache: Path | None = None
     http_port: int | None = None
+    report_progress: Callable[[str], None] = lambda _line: None
+    is_stopped: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +99,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
     except TemplateError as exc:
         return _failed_system(exc.to_diagnostic())
     interpreters = Interpreters(declared.values())
-    machine = Machine(request.scratch, environment, interpreters, request.requirements_cache)
+    machine = Machine(request.scratch, environment, interpreters, _create_builder(request))
     functions, more_problems, more_skipped = _prepare_all(declared.values(), machine)
     problems += more_problems
     # Only now: whether a destination exists depends on which functions can be served.
@@ -117,7 +124,7 @@ def load_system(request: ServeRequest) -> LoadedSystem:
 
 def _find_arguments(request: ServeRequest) -> FoundFiles:
     """Return the files that the arguments name, or else those in the directory."""
-    use_build = request.requirements_cache is None
+    use_build = request.build_cache is None
     if not request.arguments:
         return find_files(request.directory, use_build=use_build)
     files: list[Path] = []
@@ -140,14 +147,23 @@ def _describe_nothing_found(request: ServeRequest) -> str:
     return f"nothing to serve: pass functions (orders=app.handler), or a file; found none of {files}{hint}"
 
 
+def _create_builder(request: ServeRequest) -> Builder | None:
+    if request.build_cache is None:
+        return None
+    return Builder(request.build_cache, request.scratch, request.report_progress, Toolbox(request.is_stopped))
+
+
 def _prepare_all(
     declared: Iterable[DeclaredFunction], machine: Machine
 ) -> tuple[list[LocalFunction], list[Diagnostic], list[SkippedFunction]]:
     functions: list[LocalFunction] = []
     problems: list[Diagnostic] = []
     skipped: list[SkippedFunction] = []
-    for each in declared:
-        ready, found = prepare_function(each, machine)
+    declared = list(declared)
+    # One after the other, unless there are builds, which wait for installers.
+    with ThreadPoolExecutor(1 if machine.builder is None else MAX_BUILDS) as pool:
+        prepared = list(pool.map(partial(prepare_function, machine=machine), declared))
+    for each, (ready, found) in zip(declared, prepared, strict=True):
         problems += found
         if ready is not None:
             functions.append(ready)
@@ -162,15 +178,15 @@ def _find_watched_files(
     systems: Sequence[SystemDefinition],
     declared: Mapping[str, DeclaredFunction],
 ) -> Iterator[Path]:
-    """Yield the files whose change reloads the system: declarations, zip files, and requirements that are installed."""
+    """Yield the files whose change reloads the system: declarations, zip files, and what is built."""
     yield from found.files
     yield from (path for system in systems for path in system.files)
     yield from [request.env_file] if request.env_file else []
     for each in declared.values():
         code = Path(each.function.directory)
         yield from (path for path in (code, *each.layers) if path.is_file())
-        if request.requirements_cache is not None:
-            yield from (path for path in [code / REQUIREMENTS] if path.is_file())
+        if request.build_cache is not None:
+            yield from find_build_files(each.function)
 
 
 def _declare_http_apis(

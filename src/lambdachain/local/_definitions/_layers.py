@@ -14,19 +14,26 @@ PYTHON_PATH: Final = "PYTHONPATH"
 _NODE_PATH: Final = "NODE_PATH"
 
 
-def with_search_paths(function: LocalFunction, layers: Sequence[Path], packages: Sequence[Path] = ()) -> LocalFunction:
+def with_search_paths(
+    function: LocalFunction,
+    layers: Sequence[Path],
+    python_packages: Sequence[Path] = (),
+    node_packages: Sequence[Path] = (),
+) -> LocalFunction:
     """Return a function with packages and layers on its search paths, behind what its environment puts there.
 
     Args:
         function: The function.
         layers: The directories of its layers, in the order in which the function lists them.
-        packages: Directories of installed Python packages, which come before those of layers.
+        python_packages: Directories of installed Python packages, which come before those of layers.
+        node_packages: Directories that contain installed ``node_modules``, likewise.
     """
     environment = dict(function.environment)
     # Lambda unpacks the layers into one directory in their order: of two files of one name, the last one stays.
     last_first = [*reversed(layers)]
-    python = [*packages, *(path for layer in last_first for path in _python_paths(function, layer))]
-    node = [path for layer in last_first for path in _node_paths(function, layer)]
+    python = [*python_packages, *(path for layer in last_first for path in _python_paths(function, layer))]
+    node = [path / "node_modules" for path in node_packages]
+    node += [path for layer in last_first for path in _node_paths(function, layer)]
     _append(environment, PYTHON_PATH, python)
     _append(environment, _NODE_PATH, node)
     return replace(function, environment=environment)

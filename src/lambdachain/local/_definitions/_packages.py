@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import tempfile
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
@@ -34,15 +35,20 @@ def unpack(path: Path, scratch: Path) -> Path:
     directory = scratch / f"{path.stem}-{digest[:16]}"
     if directory.is_dir():
         return directory
-    # Under its final name only when it is complete.
-    partial = scratch / f"{directory.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir()
-    if is_zipfile(path):
-        _extract(path, partial)
-    else:
-        shutil.copy2(path, partial)
-    partial.rename(directory)
+    # Under its final name only when it is complete, and only once if several functions have the same file.
+    partial = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=scratch))
+    try:
+        if is_zipfile(path):
+            _extract(path, partial)
+        else:
+            shutil.copy2(path, partial)
+        try:
+            partial.rename(directory)
+        except OSError:
+            if not directory.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
     return directory
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,11 +14,11 @@ from lambdachain.local._event_destinations import check_destinations
 from lambdachain.local._function_config import LocalFunction, with_absolute_directories
 from lambdachain.local._runtimes import runtime_for
 
+from ._builder import Builder, BuildError, BuiltFunction
 from ._function_builder import DeclaredFunction
 from ._interpreters import OWN_VERSION, Interpreters, needs_other_version
 from ._layers import with_search_paths
 from ._packages import unpack
-from ._requirements import REQUIREMENTS, install_requirements
 
 # Lambda writes inline code to a file of this name.
 _INLINE_FILES: Final[Mapping[str, str]] = {"python": "index.py", "nodejs": "index.js"}
@@ -33,13 +32,13 @@ class Machine:
         scratch: Returns a temporary directory for inline code and unpacked files.
         environment: Variables that take precedence over the functions' own.
         interpreters: The interpreters of the functions.
-        requirements_cache: The directory to install requirements in; ``None`` if they are not installed.
+        builder: Builds functions; ``None`` if they are served as they are.
     """
 
     scratch: Callable[[], Path]
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     interpreters: Interpreters = field(default_factory=Interpreters)
-    requirements_cache: Path | None = None
+    builder: Builder | None = None
 
 
 def prepare_function(declared: DeclaredFunction, machine: Machine) -> tuple[LocalFunction | None, list[Diagnostic]]:
@@ -59,8 +58,11 @@ def prepare_function(declared: DeclaredFunction, machine: Machine) -> tuple[Loca
             text = f"directory {str(function.directory)!r} does not exist"
         return None, [*diagnostics, Diagnostic(declared.location(setting), text)]
     layers = list(_find_layers(declared, machine, diagnostics))
-    packages = _install(function, declared, layers, machine, diagnostics)
-    return with_search_paths(function, layers, packages), diagnostics
+    try:
+        built = BuiltFunction(function) if machine.builder is None else machine.builder.build(function, layers)
+    except BuildError as exc:
+        return None, [*diagnostics, Diagnostic(declared.location("directory"), str(exc))]
+    return with_search_paths(built.function, layers, built.python_packages, built.node_packages), diagnostics
 
 
 def _with_directory(function: LocalFunction, declared: DeclaredFunction, machine: Machine) -> LocalFunction:
@@ -105,29 +107,6 @@ def _find_layers(declared: DeclaredFunction, machine: Machine, diagnostics: list
             diagnostics.append(Diagnostic(declared.location("name"), text, fatal=False))
         # One that does not exist is found when it is built later.
         yield directory
-
-
-def _install(
-    function: LocalFunction,
-    declared: DeclaredFunction,
-    layers: Sequence[Path],
-    machine: Machine,
-    diagnostics: list[Diagnostic],
-) -> list[Path]:
-    """Return the directories with the installed requirements of a Python function and of its layers."""
-    if machine.requirements_cache is None or function.runtime != "python":
-        return []
-    installed: list[Path] = []
-    for directory in (Path(function.directory), *reversed(layers)):
-        file = directory / REQUIREMENTS
-        if not file.is_file():
-            continue
-        try:
-            installed.append(install_requirements(file, function.python, machine.requirements_cache))
-        except (ValueError, OSError) as exc:
-            text = f"{os.path.relpath(file)} cannot be installed: {exc}"
-            diagnostics.append(Diagnostic(declared.location("directory"), text, fatal=False))
-    return installed
 
 
 def _write_inline_code(function: LocalFunction, source: str, scratch: Path) -> LocalFunction:

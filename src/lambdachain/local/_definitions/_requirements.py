@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -17,61 +15,79 @@ from typing import Final
 from lambdachain._templates.files import read_text_file
 from lambdachain.local._runtimes import identify_python
 
+from ._build_cache import compute_key
+from ._build_tools import Toolbox
+from ._pyproject import LOCK_FILES, PYPROJECT, ProjectRequirements, read_project
+
 REQUIREMENTS: Final = "requirements.txt"
-_TIMEOUT: Final = 900
+# What decides which packages are installed: the first that exists, and for the second a lock file.
+PYTHON_MANIFESTS: Final = (REQUIREMENTS, PYPROJECT, *LOCK_FILES)
 # `-r base.txt`, `-c constraints.txt`, `--requirement=base.txt`
 _INCLUDED: Final = re.compile(r"(?:-r|-c|--requirement|--constraint)[ =]?\s*(\S+)")
 # What a requirement on this machine starts with, after `-e`, `--editable` or `name @`.
 _LOCAL_PATH: Final = re.compile(r"(?:(?:-e|--editable)[ =]\s*|[\w.\[\],-]+\s*@\s*)?(?:file:(?://)?)?([^\s;#]+)")
 
 
-def cache_directory() -> Path:
-    """Return the directory of installed requirements: of this user, kept across runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lambdachain" / "requirements"
+def find_python_manifest(directory: Path) -> Path | None:
+    """Return the file that names the packages of a Python function, or ``None`` if it needs none."""
+    if (directory / REQUIREMENTS).is_file():
+        return directory / REQUIREMENTS
+    path = directory / PYPROJECT
+    # Most of these files only configure tools.
+    return path if path.is_file() and re.search(r"\bdependencies\b", read_text_file(path)) else None
 
 
-def install_requirements(file: Path, python: str, cache: Path) -> Path:
-    """Install a ``requirements.txt`` for an interpreter, unless the cache has it, and return the directory.
-
-    Args:
-        file: The file.
-        python: The interpreter that runs the function.
-        cache: The directory of all installed requirements.
-
-    Raises:
-        ValueError: The installation failed; the message has the installer's last line.
-        OSError: The file cannot be read, or the cache cannot be written.
-    """
-    directory = cache / compute_key(file, python)
-    if directory.is_dir():
-        return directory
-    cache.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix="partial-", dir=cache))
-    try:
-        _run_installer(file, python, partial)
-        # Under its final name only when it is complete, and only once if two processes install the same.
-        try:
-            partial.rename(directory)
-        except OSError:
-            if not directory.is_dir():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return directory
-
-
-def compute_key(file: Path, python: str) -> str:
-    """Return the name under which the cache has the packages: a hash of everything that they depend on.
+def to_requirements_key(manifest: Path, python: str) -> str | None:
+    """Return the cache's key of the packages that a manifest names, or ``None`` if it names none.
 
     Packages differ by the version of Python, the system and the architecture. A file that the requirements name, such
     as a wheel, a constraints file or a directory with a project, counts with its content.
+
+    Raises:
+        ValueError: The manifest cannot be parsed.
+        OSError: It cannot be read.
     """
-    digest = hashlib.sha256()
-    for part in (identify_python(python), sys.platform, platform.machine(), *_read_contents(file, set())):
-        digest.update(part if isinstance(part, bytes) else part.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()[:32]
+    machine = (identify_python(python), sys.platform, platform.machine())
+    if manifest.name == REQUIREMENTS:
+        return compute_key((*machine, *_read_contents(manifest, set())))
+    project = read_project(manifest.parent)
+    if not project.requirements:
+        return None
+    local = [part for line in project.requirements for part in _read_line(manifest.parent, line, set())]
+    return compute_key((*machine, *project.requirements, "constraints", *project.constraints, *local))
+
+
+def install_requirements(manifest: Path, python: str, directory: Path, tools: Toolbox) -> None:
+    """Install the packages that a manifest names into a directory.
+
+    Args:
+        manifest: A ``requirements.txt`` or ``pyproject.toml``.
+        python: The interpreter that runs the function.
+        directory: The directory.
+        tools: Runs the installer.
+
+    Raises:
+        ValueError: The installation failed; the message has the installer's last lines.
+        OSError: A file cannot be read or written.
+    """
+    command = [*find_installer(python), "--target", str(directory)]
+    if manifest.name == REQUIREMENTS:
+        tools.run([*command, "--requirement", manifest.name], manifest.parent)
+        return
+    with tempfile.TemporaryDirectory(prefix="lambdachain-") as folder:
+        files = _write_project(read_project(manifest.parent), Path(folder))
+        tools.run([*command, *files], manifest.parent)
+
+
+def _write_project(project: ProjectRequirements, folder: Path) -> list[str]:
+    """Write the requirements and constraints to files, and return the installer's options that name them."""
+    options: list[str] = []
+    for option, lines in (("requirement", project.requirements), ("constraint", project.constraints)):
+        if lines:
+            path = folder / f"{option}s.txt"
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            options += [f"--{option}", str(path)]
+    return options
 
 
 def _read_contents(file: Path, seen: set[Path]) -> Iterator[str | bytes]:
@@ -81,11 +97,16 @@ def _read_contents(file: Path, seen: set[Path]) -> Iterator[str | bytes]:
     text = read_text_file(file)
     yield text
     for line in map(str.strip, text.splitlines()):
-        if included := _INCLUDED.match(line):
-            path = file.parent / included[1]
-            yield from _read_contents(path, seen) if path.is_file() else ()
-        elif found := _LOCAL_PATH.match(line):
-            yield from _read_local(file.parent / found[1])
+        yield from _read_line(file.parent, line, seen)
+
+
+def _read_line(directory: Path, line: str, seen: set[Path]) -> Iterator[str | bytes]:
+    """Yield the contents of what a line of requirements names on this machine."""
+    if included := _INCLUDED.match(line):
+        path = directory / included[1]
+        yield from _read_contents(path, seen) if path.is_file() else ()
+    elif found := _LOCAL_PATH.match(line):
+        yield from _read_local(directory / found[1])
 
 
 def _read_local(path: Path) -> Iterator[str | bytes]:
@@ -98,25 +119,7 @@ def _read_local(path: Path) -> Iterator[str | bytes]:
                 yield hashlib.file_digest(content, "sha256").digest()
 
 
-def _run_installer(file: Path, python: str, directory: Path) -> None:
-    command = [*_installer(python), "--target", str(directory), "--requirement", file.name]
-    try:
-        ran = subprocess.run(  # noqa: S603 - what the user asks for with --build
-            command,
-            cwd=file.parent,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_TIMEOUT,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired) as exc:
-        raise ValueError(f"{command[0]} failed: {exc}") from None
-    if ran.returncode != 0:
-        raise ValueError(_last_error(ran.stderr) or f"{command[0]} exits with status {ran.returncode}")
-
-
-def _installer(python: str) -> Sequence[str]:
+def find_installer(python: str) -> Sequence[str]:
     """Return the command that installs packages for an interpreter, which need not have pip itself."""
     if (uv := shutil.which("uv")) is not None:
         return [uv, "pip", "install", "--quiet", "--python", python]
@@ -129,10 +132,3 @@ def _installer(python: str) -> Sequence[str]:
         "install",
         *options,
     ]
-
-
-def _last_error(output: str) -> str:
-    """Return the line that says what is wrong: the last of pip's errors, or else the last line."""
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith("error")]
-    return (errors or lines or [""])[-1]
