@@ -141,6 +141,30 @@ def test_nothing_to_serve(serve: Callable[..., Served]):
     assert served.wait_for("serving")["http"] == []
 
 
+ROUTES_WITHOUT_FUNCTIONS = """
+Transform: AWS::Serverless-2016-10-31
+Globals: {Function: {Handler: app.handler, CodeUri: .}}
+Resources:
+  Served: {Type: AWS::Serverless::Function}
+  Java:
+    Type: AWS::Serverless::Function
+    Properties: {Runtime: java21, Events: {Get: {Type: Api, Properties: {Path: /a, Method: get}}}}
+"""
+
+
+def test_routes_that_cannot_be_served(serve: Callable[..., Served], tmp_path: Path):
+    """The last line does not say that there are none."""
+    (tmp_path / "template.yaml").write_text(ROUTES_WITHOUT_FUNCTIONS)
+    served = serve("--http")
+    served.wait_for("serving")
+    texts = [problem["text"] for problem in served.messages_of_type("problem")]
+
+    assert texts[1:] == [
+        "route 'GET /a': Java, its function, is not served here; the route is not served",
+        "--http: no HTTP API to serve: none of the routes can be served",
+    ]
+
+
 def test_port_in_use(serve: Callable[..., Served]):
     """The message names the port and the option that changes it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -217,7 +217,7 @@ def test_openapi_document():
 
     assert {name: routes(api) for name, api in apis.items()} == {"Api": {"ANY /a": "F"}}
     assert [each.partition(": Resources.")[2].partition(": ")[2] for each in problems] == [
-        "an OpenAPI file is not read: its routes are not served",
+        "api.yaml cannot be read: no such file; its routes are not served",
         "an integration of type http_proxy; the route is not served",
     ]
 
@@ -486,6 +486,51 @@ def test_authorizers_of_an_openapi_document():
     assert authorizers(apis["Http"]) == {"/e": "JSON Web Tokens are not checked"}
 
 
+OPENAPI = """
+openapi: 3.0.1
+paths:
+  /a:
+    get:
+      x-amazon-apigateway-integration:
+        type: aws_proxy
+        payloadFormatVersion: "2.0"
+        uri: !Sub arn:aws:apigateway:${AWS::Region}:lambda:path/2015-03-31/functions/${One.Arn}/invocations
+  /b: {get: {x-amazon-apigateway-integration: {type: mock}}}
+"""
+
+
+def test_openapi_files(tmp_path: Path):
+    """Of SAM and of AWS::Include, with intrinsic functions in them; what is not here is reported."""
+    (tmp_path / "api.yaml").write_text(OPENAPI)
+    (tmp_path / "list.yaml").write_text("[]")
+    include = "Fn::Transform: {Name: AWS::Include, Parameters: {Location: api.yaml}}"
+    text = f"""
+    Resources:
+      One: {{Type: AWS::Serverless::Function, Properties: {{Handler: a.b, Runtime: python3.13, CodeUri: .}}}}
+      File: {{Type: AWS::Serverless::HttpApi, Properties: {{DefinitionUri: api.yaml}}}}
+      Include: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionBody: {{{include}}}}}}}
+      Own: {{Type: AWS::ApiGateway::RestApi, Properties: {{Body: {{{include}}}}}}}
+      Gone: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionUri: gone.yaml}}}}
+      List: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionUri: list.yaml}}}}
+      Remote: {{Type: AWS::Serverless::Api, Properties: {{StageName: v1, DefinitionUri: s3://b/k}}}}
+      Bucket: {{Type: AWS::ApiGateway::RestApi, Properties: {{BodyS3Location: {{Bucket: b, Key: k}}}}}}
+    """
+    template = parse_template(dedent(text), "template.yaml", tmp_path, TemplateContext(AWS))
+    found = read_http_apis(template)
+
+    assert [api.name for api in found.apis] == ["Include", "Own", "File"]
+    assert [routes(api) for api in found.apis] == [{"GET /a": "One"}] * 3
+    problems = [str(each) for each in found.diagnostics]
+    mocks = [each for each in problems if "an integration of type mock" in each]
+    assert [each.partition(":")[0] for each in mocks] == ["template.yaml"] * 3
+    assert [each.partition(".Properties.")[2] for each in problems if each not in mocks] == [
+        "DefinitionUri: gone.yaml cannot be read: no such file; its routes are not served",
+        "DefinitionUri: list.yaml cannot be read: not an OpenAPI document; its routes are not served",
+        "DefinitionUri: the OpenAPI document is not on this machine: its routes are not served",
+        "BodyS3Location: the OpenAPI document is not on this machine: its routes are not served",
+    ]
+
+
 def test_authorizers_of_serverless_events():
     """By the key of a function, by an ARN, with settings; of the provider's HTTP API."""
     apis, problems = read(
@@ -516,11 +561,12 @@ def test_authorizers_of_serverless_events():
           - httpApi: {path: /h, method: get, authorizer: simple}
           - httpApi: {path: /i, method: get, authorizer: jwt}
           - httpApi: {path: /j, method: get, authorizer: {type: aws_iam}}
+          - websocket: $connect
     """
     )
     default = ("header.Authorization",)
 
-    assert problems == []
+    assert [each.rpartition(": ")[2] for each in problems] == ["a route of a WebSocket API cannot be served"]
     assert authorizers(apis["ApiGatewayRestApi"]) == {
         "/a": ("token", "shop-dev-check", None, default, None, False),
         "/b": ("request", "shop-dev-ask", None, (), None, False),

@@ -82,10 +82,17 @@ def read_definition_bodies(template: Template, diagnostics: list[Diagnostic]) ->
             for name in ("DefinitionBody", "Body"):
                 path: Path = ("Resources", logical_id, "Properties", name)
                 yield from _read_paths(template, logical_id, kind, path, diagnostics)
-            uri: Path = ("Resources", logical_id, "Properties", "DefinitionUri")
-            if template.document.get(*uri) is not None:
-                text = "an OpenAPI file is not read: its routes are not served"
-                diagnostics.append(Diagnostic(template.document.location(*uri), text, fatal=False))
+            _report_remote(template, logical_id, diagnostics)
+
+
+def _report_remote(template: Template, logical_id: str, diagnostics: list[Diagnostic]) -> None:
+    """Report an OpenAPI document that is not on this machine."""
+    for name in ("DefinitionUri", "BodyS3Location"):
+        path: Path = ("Resources", logical_id, "Properties", name)
+        value = template.document.get(*path)
+        if value is not None and (not isinstance(value, str) or "://" in value):
+            text = "the OpenAPI document is not on this machine: its routes are not served"
+            diagnostics.append(Diagnostic(template.document.location(*path), text, fatal=False))
 
 
 def _deployed_functions(template: Template) -> Iterator[str]:

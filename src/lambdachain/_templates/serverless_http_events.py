@@ -65,6 +65,9 @@ def convert_http_events(document: Document, origin: Path, functions: Mapping[str
             _add_rest_event(found, document, path, settings, functions)
         elif kind == "httpApi":
             _add_http_event(found, document, path, settings, functions)
+        elif kind == "websocket":
+            text = "a route of a WebSocket API cannot be served"
+            found.diagnostics.append(Diagnostic(document.location(*path), text, fatal=False))
         elif kind == "httpUrl" and settings:
             _add_url(found, path, settings)
     if document.get(*origin, "url"):

@@ -12,6 +12,7 @@ from .document import Document, parse_yaml
 from .files import read_text_file
 from .intrinsics import IntrinsicResolver
 from .loops import expand_loops
+from .openapi_files import include_openapi_files
 from .sam_globals import merge_globals
 from .sam_resources import add_generated_resources
 from .serverless import stack_name, to_sam_template
@@ -72,5 +73,6 @@ def parse_template(text: str, source: str, directory: FilePath, context: Templat
     else:
         text = "neither a template (no Resources) nor a serverless.yml (no service)"
         raise TemplateError(Location(source), text)
+    document = include_openapi_files(document, directory)
     document = add_generated_resources(merge_globals(expand_loops(document, context, stack)))
     return Template(document, IntrinsicResolver(document, context, stack), directory)

@@ -200,11 +200,14 @@ def _declare_http_apis(
     http_apis, more_problems = declare_http_apis([system.http for system in systems], functions, first_port)
     problems += [each for system in systems for each in system.http.diagnostics]
     problems += more_problems
-    if not http_apis:
-        text = (
-            "--http: no HTTP API to serve: no function has an HTTP event (SAM: Api, HttpApi; serverless.yml: http, "
-            "httpApi) or a function URL"
-        )
+    if not http_apis and functions:
+        # Routes whose functions are not served are reported one by one.
+        text = "--http: no HTTP API to serve: none of the routes can be served"
+        if not any(system.http.apis or system.http.diagnostics for system in systems):
+            text = (
+                "--http: no HTTP API to serve: no function has an HTTP event (SAM: Api, HttpApi; serverless.yml: http, "
+                "httpApi) or a function URL"
+            )
         problems.append(Diagnostic(Location("lambdachain serve"), text, fatal=False))
     return http_apis
 
