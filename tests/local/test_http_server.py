@@ -82,6 +82,7 @@ def test_request_reaches_the_function(endpoint: LocalEndpoint, api: str):
     event = json.loads(content)
     assert (response.status, event["body"], event["queryStringParameters"]) == (200, "{}", {"x": "1"})
     names = {name.lower(): value for name, value in event["headers"].items()}
+    assert names["x-amzn-trace-id"].startswith("Root=1-")
     assert names["x-forwarded-port"] == str(urlsplit(endpoint.http_url(api)).port)
 
 
@@ -248,6 +249,24 @@ def test_concurrent_requests(endpoint: LocalEndpoint):
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(ask, range(24))) == [str(number) for number in range(24)]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+def test_curl(endpoint: LocalEndpoint, tmp_path: Path):
+    """A form, a header, a path with an escape and a redirect to a file, as somebody types them."""
+    curl = ["curl", "--silent", "--show-error", "--noproxy", "*", "--max-time", "60"]
+    url = f"{endpoint.http_url('http')}/echo/a%20b?x=1&x=2"
+    echoed = json.loads(_run_text([*curl, "--data", "a=1", "--header", "X-Own: yes", "--cookie", "c=d", url]))
+    status = _run_text([*curl, "--head", "--output", str(tmp_path / "head"), "--write-out", "%{http_code}", url])
+
+    assert (echoed["body"], echoed["isBase64Encoded"], echoed["headers"]["x-own"]) == ("YT0x", True, "yes")
+    assert (echoed["rawPath"], echoed["rawQueryString"]) == ("/echo/a b", "x=1&x=2")
+    assert (echoed["cookies"], echoed["requestContext"]["http"]["method"]) == (["c=d"], "POST")
+    assert (status, (tmp_path / "head").read_text().split(" ")[1]) == ("200", "200")
+
+
+def _run_text(command: list[str]) -> str:
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
 
 
 @pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")

@@ -104,14 +104,14 @@ class HttpServer(AiohttpServer):
     ) -> web.StreamResponse:
         event = to_event(api, received, route, self._location.account_id)
         try:
-            await self._authorize(api, request, received, route, event)
+            await self._authorize(api, received, route, event)
         except RequestRejectedError as exc:
             _LOGGER.warning("%s: rejected %s: %s", api.name, route.key, exc)
             return _respond(api, received, http_responses.request_rejected(api.kind, exc.rejection))
         payload = json.dumps(event, ensure_ascii=False).encode(errors="replace")
         if len(payload) > MAX_REQUEST:
             return _respond(api, received, http_responses.request_too_large())
-        invoke = self._to_invoke(request, received, route.target, payload)
+        invoke = self._to_invoke(received, route.target, payload)
         if api.stream:
             stream = _StreamedResponse(api, request, received)
             response = await self._invoke(api, invoke, route, stream.send)
@@ -122,7 +122,7 @@ class HttpServer(AiohttpServer):
         return _respond(api, received, response)
 
     async def _authorize(
-        self, api: LocalHttpApi, request: web.Request, received: HttpRequest, route: MatchedRoute, event: dict[str, Any]
+        self, api: LocalHttpApi, received: HttpRequest, route: MatchedRoute, event: dict[str, Any]
     ) -> None:
         """Run the authorizer of a route, and add to the event what it returns.
 
@@ -134,7 +134,7 @@ class HttpServer(AiohttpServer):
         authorizer = api.authorizers[route.target.authorizer]
         authorizer_event, arn = to_authorizer_event(authorizer, api, received, route, self._location)
         payload = json.dumps(authorizer_event, ensure_ascii=False).encode(errors="replace")
-        invoke = self._to_invoke(request, replace(received, request_id=str(uuid.uuid4())), authorizer, payload)
+        invoke = self._to_invoke(replace(received, request_id=str(uuid.uuid4())), authorizer, payload)
         try:
             result = await self._wait_for_result(invoke, AUTHORIZER_TIMEOUTS[api.kind])
         except TimeoutError:
@@ -145,14 +145,10 @@ class HttpServer(AiohttpServer):
         add_authorizer(event, api, judge(api, authorizer, result, arn))
 
     def _to_invoke(
-        self,
-        request: web.Request,
-        received: HttpRequest,
-        target: LocalHttpRoute | LocalHttpAuthorizer,
-        payload: bytes,
+        self, received: HttpRequest, target: LocalHttpRoute | LocalHttpAuthorizer, payload: bytes
     ) -> InvokeRequest:
         arn = str(self._location.arn(target.function, target.qualifier))
-        delivery = Delivery(received.request_id, arn, get_trace_header(request.headers), payload)
+        delivery = Delivery(received.request_id, arn, received.header("x-amzn-trace-id") or "", payload)
         return InvokeRequest(target.function, target.qualifier, InvocationType.REQUEST_RESPONSE, False, delivery)  # noqa: FBT003
 
     async def _invoke(
@@ -209,6 +205,7 @@ def _to_request(request: web.Request, body: bytes) -> HttpRequest:
         "X-Forwarded-For": ", ".join([*request.headers.getall("X-Forwarded-For", ()), client]),
         "X-Forwarded-Port": str(_get_port(request)),
         "X-Forwarded-Proto": "http",
+        "X-Amzn-Trace-Id": get_trace_header(request.headers),
     }
     added = {name.lower() for name in forwarded}
     return HttpRequest(

@@ -21,7 +21,10 @@ class ProvidedRuntime:
         """Run the program; it reads the handler setting from ``_HANDLER``."""
         bootstrap = Path(function.directory).resolve() / "bootstrap"
         if not bootstrap.is_file():
-            raise ValueError(f"runtime 'provided' runs the executable {str(bootstrap)!r}, which does not exist")
+            raise ValueError(
+                f"runtime 'provided' runs the executable {str(bootstrap)!r}, which does not exist: build it first, "
+                "with sam build for example"
+            )
         if not os.access(bootstrap, os.X_OK):
             raise ValueError(f"{str(bootstrap)!r} is not executable: run chmod +x on it")
         return (str(bootstrap),)
