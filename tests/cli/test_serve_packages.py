@@ -447,6 +447,27 @@ def test_a_template_without_functions_fails(run: Any, write: Any):
     )
 
 
+def test_interpreters_are_probed_at_the_same_time(serve: Any, write: Any, tmp_path: Path):
+    """Each probe waits for the other one to start."""
+    probe = (
+        "#!/bin/sh\ntouch DIRECTORY/OWN-probed\nwhile [ ! -e DIRECTORY/OTHER-probed ]; do sleep 0.01; done\nexit 1\n"
+    )
+    names = {"python3.98": "python3.99", "python3.99": "python3.98"}
+    template = ["Resources:"]
+    files: dict[str, str] = {}
+    for own, other in names.items():
+        replaced = probe.replace("DIRECTORY", str(tmp_path)).replace("OWN", own).replace("OTHER", other)
+        files[f"bin/{own}"] = replaced
+        properties = f"{{CodeUri: ., Handler: app.handler, Runtime: {own}}}"
+        template.append(f"  F{own[-2:]}: {{Type: AWS::Serverless::Function, Properties: {properties}}}")
+    directory = write({**files, "app.py": APP, "template.yaml": "\n".join([*template, ""])})
+    for name in names:
+        (directory / "bin" / name).chmod(0o755)
+    served = serve(PATH=f"{directory}/bin:{os.environ['PATH']}")
+
+    assert [served.call(name) for name in ("F98", "F99")] == ["served"] * 2
+
+
 def test_an_interpreter_is_probed_once(serve: Any, write: Any, tmp_path: Path):
     """Also one that cannot run functions."""
     function = "{Type: AWS::Serverless::Function, Properties: {CodeUri: ., Handler: app.handler, Runtime: python3.99}}"

@@ -314,7 +314,8 @@ class _ServeLoop:
         if declared is not None:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} cannot be loaded: {reason}"
-            if (hint := find_build_hint(function)) is not None:
+            # After a build, nothing that a build installs is missing.
+            if self._request.build_cache is None and (hint := find_build_hint(function)) is not None:
                 text = f"{text}; {hint}"
             self._inbox.put(Diagnostic(declared.location("handler"), text, fatal=False))
 
