@@ -575,6 +575,14 @@ def test_authorizers_of_serverless_events():
         "/e": "a Cognito user pool is not here",
         "/f": ("token", "shop-dev-check", None, ("header.T",), "x.*", False),
     }
+    places = {
+        route.key: str(route.authorizer.location)
+        for api in apis.values()
+        for route in api.routes
+        if route.authorizer is not None
+    }
+    assert places["GET /a"] == "template.yaml:17: functions.one.events.0.http.authorizer"
+    assert places["GET /i"] == "template.yaml:10: provider.httpApi.authorizers.jwt"
     assert authorizers(apis["HttpApi"]) == {
         "/g": ("request", "shop-dev-check", None, ("header.A",), None, False),
         "/h": ("request", "shop-dev-check", None, (), None, True),

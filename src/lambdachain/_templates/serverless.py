@@ -105,7 +105,7 @@ class _Converter:
         self._add_shared_role()
         for path, key, function in functions:
             self._add_function(self._logical_ids[key], key, path, function)
-        http_diagnostics = add_http_apis(self._tree, self._document, self._http_events)
+        http_diagnostics = add_http_apis(self._tree, self._document, self._http_events, self._origins)
         http_diagnostics += [each for events in self._http_events for each in events.diagnostics]
         return Document(
             self._document.source,

@@ -34,7 +34,8 @@ class SamHttpEvents:
         events: The events by name.
         url: The ``FunctionUrlConfig``.
         rest_cors: The CORS settings of its events of the REST API, ``None`` for an event without.
-        authorizers: SAM's settings of the authorizers that its events name, by the type of the event and their names.
+        authorizers: SAM's settings of the authorizers that its events name, each with its path in the file, by the type
+            of the event and their names.
         origins: The path of each event in the file.
         diagnostics: What is left out.
     """
@@ -42,7 +43,9 @@ class SamHttpEvents:
     events: dict[str, Any] = field(default_factory=dict[str, Any])
     url: dict[str, Any] | None = None
     rest_cors: list[dict[str, str] | None] = field(default_factory=list[dict[str, str] | None])
-    authorizers: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict[tuple[str, str], dict[str, Any]])
+    authorizers: dict[tuple[str, str], tuple[dict[str, Any], Path]] = field(
+        default_factory=dict[tuple[str, str], tuple[dict[str, Any], Path]]
+    )
     origins: dict[Path, Path] = field(default_factory=dict[Path, Path])
     diagnostics: list[Diagnostic] = field(default_factory=list[Diagnostic])
 
@@ -75,8 +78,17 @@ def convert_http_events(document: Document, origin: Path, functions: Mapping[str
     return found
 
 
-def add_http_apis(tree: dict[str, dict[str, Any]], document: Document, found: list[SamHttpEvents]) -> list[Diagnostic]:
-    """Add the APIs that the events of all functions refer to, and return what is not as deployed."""
+def add_http_apis(
+    tree: dict[str, dict[str, Any]], document: Document, found: list[SamHttpEvents], origins: dict[Path, Path]
+) -> list[Diagnostic]:
+    """Add the APIs that the events of all functions refer to, and return what is not as deployed.
+
+    Args:
+        tree: The template, which is changed.
+        document: The ``serverless.yml``.
+        found: The events of each function.
+        origins: The paths in the file of what is in the template, which is changed.
+    """
     used = {event["Type"] for each in found for event in each.events.values()}
     diagnostics: list[Diagnostic] = []
     if "Api" in used:
@@ -91,23 +103,23 @@ def add_http_apis(tree: dict[str, dict[str, Any]], document: Document, found: li
         binary = document.get("provider", "apiGateway", "binaryMediaTypes")
         if binary is not None:
             settings["BinaryMediaTypes"] = binary
-        settings |= _to_auth(found, "Api")
+        settings |= _to_auth(found, "Api", REST_API, origins)
         tree["Resources"].setdefault(REST_API, {"Type": "AWS::Serverless::Api", "Properties": settings})
     if "HttpApi" in used:
         http_cors = document.get("provider", "httpApi", "cors")
         properties: dict[str, Any] = {} if http_cors is None else {"CorsConfiguration": _to_http_cors(http_cors)}
-        properties |= _to_auth(found, "HttpApi")
+        properties |= _to_auth(found, "HttpApi", HTTP_API, origins)
         tree["Resources"].setdefault(HTTP_API, {"Type": "AWS::Serverless::HttpApi", "Properties": properties})
     return diagnostics
 
 
-def _to_auth(found: list[SamHttpEvents], kind: str) -> dict[str, Any]:
-    authorizers = {
-        name: settings
-        for events in found
-        for (own_kind, name), settings in events.authorizers.items()
-        if own_kind == kind
-    }
+def _to_auth(found: list[SamHttpEvents], kind: str, api: str, origins: dict[Path, Path]) -> dict[str, Any]:
+    authorizers: dict[str, Any] = {}
+    for events in found:
+        for (own_kind, name), (settings, path) in events.authorizers.items():
+            if own_kind == kind:
+                authorizers[name] = settings
+                origins["Resources", api, "Properties", "Auth", "Authorizers", name] = path
     return {"Auth": {"Authorizers": authorizers}} if authorizers else {}
 
 
@@ -136,7 +148,10 @@ def _add_rest_event(
     )
     properties = {"Path": full, "Method": options.get("method", "any"), "RestApiId": {"Ref": REST_API}}
     authorizer = options.get("authorizer")
-    _add(found, path, "Api", properties, None if authorizer is None else to_rest_authorizer(authorizer, functions))
+    _add(found, path, "Api", properties)
+    if authorizer is not None:
+        name, own = to_rest_authorizer(authorizer, functions)
+        _add_authorizer(found, "Api", properties, name, own, _find_authorizer(document, path))
 
 
 def _add_http_event(
@@ -152,23 +167,28 @@ def _add_http_event(
     }
     authorizer = options.get("authorizer")
     declared = document.get("provider", "httpApi", "authorizers")
-    converted = None if authorizer is None else to_http_authorizer(authorizer, declared, functions)
-    _add(found, path, "HttpApi", properties, converted)
-
-
-def _add(
-    found: SamHttpEvents,
-    path: Path,
-    kind: str,
-    properties: dict[str, Any],
-    authorizer: tuple[str, dict[str, Any] | None] | None,
-) -> None:
+    _add(found, path, "HttpApi", properties)
     if authorizer is not None:
-        # The name of an authorizer that is not defined is reported where routes are read.
-        name, settings = authorizer
-        properties["Auth"] = {"Authorizer": name}
-        if settings is not None:
-            found.authorizers[kind, name] = settings
+        name, own = to_http_authorizer(authorizer, declared, functions)
+        _add_authorizer(found, "HttpApi", properties, name, own, ("provider", "httpApi", "authorizers", name))
+
+
+def _add_authorizer(  # noqa: PLR0917 - what is added, and where
+    found: SamHttpEvents, kind: str, properties: dict[str, Any], name: str, settings: dict[str, Any] | None, path: Path
+) -> None:
+    # The name of an authorizer that is not defined is reported where routes are read.
+    properties["Auth"] = {"Authorizer": name}
+    if settings is not None:
+        found.authorizers[kind, name] = settings, path
+
+
+def _find_authorizer(document: Document, path: Path) -> Path:
+    """Return where the authorizer of an ``http`` event is written."""
+    place: Path = (*path, "http", "authorizer")
+    return place if document.get(*place) is not None else path
+
+
+def _add(found: SamHttpEvents, path: Path, kind: str, properties: dict[str, Any]) -> None:
     name = f"Event{len(found.events)}"
     found.events[name] = {"Type": kind, "Properties": properties}
     found.origins["Events", name] = path
