@@ -14,7 +14,7 @@ import pytest
 from lambdachain._lambda_api.aws_location import AwsLocation
 from lambdachain._lambda_api.delivery import InvocationResult
 from lambdachain.local import LocalEndpoint, LocalFunction, LocalHttpApi, LocalHttpAuthorizer, LocalHttpRoute
-from lambdachain.local._http_authorizers import RequestRejectedError, judge, to_authorizer_event
+from lambdachain.local._http_authorizers import NotAuthorizedError, judge, to_authorizer_event
 from lambdachain.local._http_events import HttpRequest
 from lambdachain.local._http_responses import request_rejected
 from lambdachain.local._http_routes import match_route
@@ -97,7 +97,7 @@ def test_request_of_an_http_api():
 )
 def test_a_request_without_identity_is_unauthorized(source: str):
     """Every source must be there, and must not be empty."""
-    with pytest.raises(RequestRejectedError) as raised:
+    with pytest.raises(NotAuthorizedError) as raised:
         make_event(make_api(identity_sources=[source]), x_key="")
     assert raised.value.rejection == "unauthorized"
 
@@ -108,7 +108,7 @@ def test_pattern_of_a_token(token: str, passes: bool):
     if passes:
         assert make_event(_token_api("[a-z]+"), x_key=token)["authorizationToken"] == token
         return
-    with pytest.raises(RequestRejectedError) as raised:
+    with pytest.raises(NotAuthorizedError) as raised:
         make_event(_token_api("[a-z]+"), x_key=token)
     assert raised.value.rejection == "unauthorized"
     assert token not in str(raised.value)
@@ -154,7 +154,7 @@ def test_policies(result: object, rejection: str | None):
     if rejection is None:
         assert judge(api, api.authorizers["Auth"], answer, ARN).principal == "me"
         return
-    with pytest.raises(RequestRejectedError) as raised:
+    with pytest.raises(NotAuthorizedError) as raised:
         judge(api, api.authorizers["Auth"], answer, ARN)
     assert raised.value.rejection == rejection
 
@@ -177,7 +177,7 @@ def test_simple_responses(result: object, rejection: str | None):
     try:
         judge(api, api.authorizers["Auth"], answer, ARN)
         found = None
-    except RequestRejectedError as exc:
+    except NotAuthorizedError as exc:
         found = exc.rejection
     assert found == rejection
 

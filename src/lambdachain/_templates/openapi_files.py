@@ -68,8 +68,8 @@ def _find_file(properties: Mapping[str, Any], body: str) -> tuple[str, str] | No
     transform = properties.get(body)
     if is_mapping(transform) and is_mapping(include := transform.get("Fn::Transform")):
         parameters = include.get("Parameters")
-        is_include = include.get("Name") == "AWS::Include" and is_mapping(parameters)
-        location, name = parameters.get("Location") if is_include else None, body
+        is_include = include.get("Name") == "AWS::Include"
+        location, name = parameters.get("Location") if is_include and is_mapping(parameters) else None, body
     return (name, location) if isinstance(location, str) and "://" not in location else None
 
 

@@ -51,7 +51,7 @@ class AuthorizerContext:
     values: Mapping[str, Any] = field(default_factory=dict[str, Any], repr=False)
 
 
-class RequestRejectedError(Exception):
+class NotAuthorizedError(Exception):
     """The request does not pass.
 
     Attributes:
@@ -73,17 +73,17 @@ def find_identity(authorizer: LocalHttpAuthorizer, api: LocalHttpApi, request: H
         event: The event of the route's function, which has the context.
 
     Raises:
-        RequestRejectedError: One is missing or empty, or the token does not match the pattern.
+        NotAuthorizedError: One is missing or empty, or the token does not match the pattern.
     """
     values: list[str] = []
     for source in authorizer.identity_sources:
         value = _find_source(source, api, request, event)
         if not value:
-            raise RequestRejectedError("unauthorized", f"the request has no {source}")
+            raise NotAuthorizedError("unauthorized", f"the request has no {source}")
         values.append(value)
     pattern = authorizer.token_pattern
     if pattern is not None and values and not re.fullmatch(pattern, values[0]):
-        raise RequestRejectedError("unauthorized", f"{authorizer.identity_sources[0]} does not match the pattern")
+        raise NotAuthorizedError("unauthorized", f"{authorizer.identity_sources[0]} does not match the pattern")
     return values
 
 
@@ -97,7 +97,7 @@ def to_authorizer_event(
     """Convert a request to the event of its authorizer, and return it with the ARN of what is requested.
 
     Raises:
-        RequestRejectedError: The request lacks the identity that the authorizer needs.
+        NotAuthorizedError: The request lacks the identity that the authorizer needs.
     """
     event = _to_route_event(authorizer, api, request, route, location)
     identity = find_identity(authorizer, api, request, event)
@@ -126,7 +126,7 @@ def judge(api: LocalHttpApi, authorizer: LocalHttpAuthorizer, result: Invocation
     """Return what an authorizer adds to the event.
 
     Raises:
-        RequestRejectedError: The request does not pass.
+        NotAuthorizedError: The request does not pass.
     """
     try:
         returned: Any = json.loads(result.body)
@@ -135,13 +135,13 @@ def judge(api: LocalHttpApi, authorizer: LocalHttpAuthorizer, result: Invocation
     if result.failed:
         message = returned.get("errorMessage") if is_mapping(returned) else None
         if message == _UNAUTHORIZED:
-            raise RequestRejectedError("unauthorized", "the authorizer raised 'Unauthorized'")
-        raise RequestRejectedError("failed", "the authorizer failed")
+            raise NotAuthorizedError("unauthorized", "the authorizer raised 'Unauthorized'")
+        raise NotAuthorizedError("failed", "the authorizer failed")
     if not is_mapping(returned):
-        raise RequestRejectedError("failed", "the authorizer did not return an object")
+        raise NotAuthorizedError("failed", "the authorizer did not return an object")
     context = returned.get("context")
     if context is not None and not is_mapping(context):
-        raise RequestRejectedError("failed", "the authorizer's context is not an object")
+        raise NotAuthorizedError("failed", "the authorizer's context is not an object")
     if api.kind == "http" and authorizer.payload_format == "2.0" and authorizer.simple_responses:
         return _judge_simple(returned, context or {})
     return _judge_policy(api, returned, context or {}, arn)
@@ -189,9 +189,9 @@ def _find_source(source: str, api: LocalHttpApi, request: HttpRequest, event: An
 def _judge_simple(returned: Mapping[str, Any], context: Mapping[str, Any]) -> AuthorizerContext:
     authorized = returned.get("isAuthorized")
     if not isinstance(authorized, bool):
-        raise RequestRejectedError("failed", "the authorizer's isAuthorized is not true or false")
+        raise NotAuthorizedError("failed", "the authorizer's isAuthorized is not true or false")
     if not authorized:
-        raise RequestRejectedError("denied", "the authorizer returned isAuthorized false")
+        raise NotAuthorizedError("denied", "the authorizer returned isAuthorized false")
     return AuthorizerContext(None, context)
 
 
@@ -200,14 +200,14 @@ def _judge_policy(
 ) -> AuthorizerContext:
     principal, policy = returned.get("principalId"), returned.get("policyDocument")
     if not isinstance(principal, str) or not is_mapping(policy):
-        raise RequestRejectedError("failed", "the authorizer did not return a principalId and a policyDocument")
+        raise NotAuthorizedError("failed", "the authorizer did not return a principalId and a policyDocument")
     if api.kind == "rest" and any(is_list(value) or is_mapping(value) for value in context.values()):
-        raise RequestRejectedError("failed", "the authorizer's context has a list or an object")
+        raise NotAuthorizedError("failed", "the authorizer's context has a list or an object")
     effects = {str(each.get("Effect")) for each in _list(policy.get("Statement")) if _applies(each, arn)}
     if "Deny" in effects:
-        raise RequestRejectedError("denied", "the authorizer's policy denies it")
+        raise NotAuthorizedError("denied", "the authorizer's policy denies it")
     if "Allow" not in effects:
-        raise RequestRejectedError("not allowed", "the authorizer's policy does not allow it")
+        raise NotAuthorizedError("not allowed", "the authorizer's policy does not allow it")
     return AuthorizerContext(principal, context)
 
 

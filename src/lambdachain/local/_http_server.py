@@ -31,7 +31,7 @@ from ._host_check import CHECKED_HEADERS, HostCheck
 from ._http_api import LocalHttpApi, LocalHttpAuthorizer, LocalHttpRoute
 from ._http_authorizers import (
     AUTHORIZER_TIMEOUTS,
-    RequestRejectedError,
+    NotAuthorizedError,
     add_authorizer,
     judge,
     to_authorizer_event,
@@ -105,7 +105,7 @@ class HttpServer(AiohttpServer):
         event = to_event(api, received, route, self._location.account_id)
         try:
             await self._authorize(api, received, route, event)
-        except RequestRejectedError as exc:
+        except NotAuthorizedError as exc:
             _LOGGER.warning("%s: rejected %s: %s", api.name, route.key, exc)
             return _respond(api, received, http_responses.request_rejected(api.kind, exc.rejection))
         payload = json.dumps(event, ensure_ascii=False).encode(errors="replace")
@@ -127,7 +127,7 @@ class HttpServer(AiohttpServer):
         """Run the authorizer of a route, and add to the event what it returns.
 
         Raises:
-            RequestRejectedError: The request does not pass.
+            NotAuthorizedError: The request does not pass.
         """
         if route.target.authorizer is None:
             return
@@ -138,10 +138,10 @@ class HttpServer(AiohttpServer):
         try:
             result = await self._wait_for_result(invoke, AUTHORIZER_TIMEOUTS[api.kind])
         except TimeoutError:
-            raise RequestRejectedError("failed", f"the authorizer {authorizer.function} did not respond") from None
+            raise NotAuthorizedError("failed", f"the authorizer {authorizer.function} did not respond") from None
         except ApiError as exc:
             self._report(invocation_from_error(invoke, exc, None))
-            raise RequestRejectedError("failed", f"the authorizer {authorizer.function} cannot run: {exc}") from None
+            raise NotAuthorizedError("failed", f"the authorizer {authorizer.function} cannot run: {exc}") from None
         add_authorizer(event, api, judge(api, authorizer, result, arn))
 
     def _to_invoke(

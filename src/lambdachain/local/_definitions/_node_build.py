@@ -43,7 +43,7 @@ register("data:text/javascript," + encodeURIComponent(source));
 
 
 def find_package(directory: Path) -> Path | None:
-    """Return the ``package.json`` whose packages have to be installed: not those that are there, or are none."""
+    """Return the ``package.json`` of a directory if packages that it names have to be installed."""
     path = directory / PACKAGE
     if not path.is_file():
         return None
