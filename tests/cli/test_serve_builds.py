@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import shutil
@@ -210,6 +211,28 @@ def test_packages_of_node_are_installed_outside_the_project(serve: Any, write: A
     assert served.messages_of_type("problem") == []
     assert not list(directory.glob("*/node_modules"))
     assert len(list((cache / "lambdachain/node").iterdir())) == 2
+
+
+@needs_npm
+@pytest.mark.parametrize("place", ["layer", "layer/nodejs"])
+def test_packages_of_node_layers_are_installed(place: str, serve: Any, write: Any, tmp_path: Path):
+    """Wherever the layer has its ``package.json``."""
+    function = NODE.replace("CODE", "app").replace("HANDLER", "app.handler, Layers: [!Ref Words]")
+    write(
+        {
+            **NODE_FILES,
+            f"{place}/package.json": json.dumps({"dependencies": {"words": f"file:{tmp_path}/words"}}),
+            "app/app.js": NODE_FILES["cjs/app.js"],
+            "template.yaml": f"""
+            Resources:
+              Words: {{Type: AWS::Serverless::LayerVersion, Properties: {{ContentUri: layer}}}}
+              F: {function}
+            """,
+        }
+    )
+    served = serve("--build", XDG_CACHE_HOME=str(tmp_path / "cache"), npm_config_offline="true")
+
+    assert served.call("F") == "installed"
 
 
 @needs_npm

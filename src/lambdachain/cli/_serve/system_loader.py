@@ -186,7 +186,7 @@ def _find_watched_files(
         code = Path(each.function.directory)
         yield from (path for path in (code, *each.layers) if path.is_file())
         if request.build_cache is not None:
-            yield from find_build_files(each.function)
+            yield from find_build_files(each.function, each.layers)
 
 
 def _declare_http_apis(

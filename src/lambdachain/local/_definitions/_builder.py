@@ -72,14 +72,14 @@ class Builder:
         object.__setattr__(self, "_packages", BuildCache(self.directory / "node"))
 
     def build(self, function: LocalFunction, layers: Sequence[Path] = ()) -> BuiltFunction:
-        """Build a function, and the Python packages of its layers.
+        """Build a function, and install the packages of its layers.
 
         Raises:
             BuildError: Something failed.
         """
         if function.runtime == "python":
             return self._build_python(function, layers)
-        return self._build_node(function) if function.runtime == "nodejs" else BuiltFunction(function)
+        return self._build_node(function, layers) if function.runtime == "nodejs" else BuiltFunction(function)
 
     def _build_python(self, function: LocalFunction, layers: Sequence[Path]) -> BuiltFunction:
         installed: list[Path] = []
@@ -105,24 +105,28 @@ class Builder:
             ),
         )
 
-    def _build_node(self, function: LocalFunction) -> BuiltFunction:
+    def _build_node(self, function: LocalFunction, layers: Sequence[Path]) -> BuiltFunction:
         directory = Path(function.directory)
-        package = find_package(directory)
-        packages: Path | None = None
-        try:
-            if package is not None:
-                packages = self._packages.find_or_build(
-                    to_packages_key(package),
-                    self._with_progress(function, package, lambda path: install_packages(package, path, self.tools)),
-                )
-        except (ValueError, OSError) as exc:
-            raise BuildError(f"{os.path.relpath(directory / 'package.json')} cannot be installed: {exc}") from None
+        own = self._install_packages(function, directory)
+        # A layer has its package.json where npm's output belongs, or where `sam build` takes it from.
+        places = [place for layer in reversed(layers) for place in (layer / "nodejs", layer)]
+        of_layers = [found for place in places if (found := self._install_packages(function, place)) is not None]
         source = find_typescript(directory, function.handler)
         if source is not None:
-            function = self._compile(function, source, packages)
-        if packages is None:
-            return BuiltFunction(function)
-        return BuiltFunction(_with_hook(function, packages / HOOK), node_packages=(packages,))
+            function = self._compile(function, source, own)
+        if own is None:
+            return BuiltFunction(function, node_packages=tuple(of_layers))
+        return BuiltFunction(_with_hook(function, own / HOOK), node_packages=(own, *of_layers))
+
+    def _install_packages(self, function: LocalFunction, directory: Path) -> Path | None:
+        package = find_package(directory)
+        if package is None:
+            return None
+        build = self._with_progress(function, package, lambda path: install_packages(package, path, self.tools))
+        try:
+            return self._packages.find_or_build(to_packages_key(package), build)
+        except (ValueError, OSError) as exc:
+            raise BuildError(f"{os.path.relpath(package)} cannot be installed: {exc}") from None
 
     def _compile(self, function: LocalFunction, source: Path, packages: Path | None) -> LocalFunction:
         """Return a function whose handler is compiled, in a directory of that content."""
@@ -151,11 +155,12 @@ class Builder:
         return build_and_report
 
 
-def find_build_files(function: LocalFunction) -> Iterator[Path]:
+def find_build_files(function: LocalFunction, layers: Sequence[Path]) -> Iterator[Path]:
     """Yield the files whose change needs another build of a function."""
     directory = Path(function.directory)
     manifests = {"python": PYTHON_MANIFESTS, "nodejs": NODE_MANIFESTS}.get(function.runtime, ())
-    yield from (path for name in manifests if (path := directory / name).is_file())
+    places = (directory, *(place for layer in layers for place in (layer, layer / "nodejs")))
+    yield from (path for place in places for name in manifests if (path := place / name).is_file())
     if function.runtime == "nodejs" and find_typescript(directory, function.handler) is not None:
         yield from list_sources(directory)
 
