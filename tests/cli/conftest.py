@@ -45,7 +45,7 @@ class Served:
             return next((m for m in self.messages if m["type"] == kind and wanted.items() <= m.items()), None)
 
         with self.arrived:
-            assert self.arrived.wait_for(found, timeout=30), f"no {kind} {wanted} among {self.messages}"
+            assert self.arrived.wait_for(found, timeout=90), f"no {kind} {wanted} among {self.messages}"
             message = found()
         assert message is not None
         return message
@@ -80,7 +80,7 @@ class Served:
     def stop(self, how: signal.Signals) -> int:
         """Send a signal and return the exit status."""
         self.process.send_signal(how)
-        return self.process.wait(timeout=30)
+        return self.process.wait(timeout=90)
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def eventually() -> Callable[[Callable[[], Any]], Any]:
     """Wait until a function returns something true, and return that."""
 
     def wait(question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (answer := question()):
             assert time.monotonic() < deadline, "it did not come to pass in 30 seconds"
             time.sleep(0.02)

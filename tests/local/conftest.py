@@ -170,9 +170,9 @@ def eventually() -> Callable[[Callable[[], Any]], Any]:
     """Wait until a function returns something true, and return that."""
 
     def wait(question: Callable[[], Any]) -> Any:
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 90
         while not (answer := question()):
-            assert time.monotonic() < deadline, "it did not come to pass in 30 seconds"
+            assert time.monotonic() < deadline, "it did not come to pass in 90 seconds"
             time.sleep(0.01)
         return answer
 

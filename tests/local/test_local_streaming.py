@@ -41,7 +41,7 @@ def streaming(reported):
         LocalFunction(
             "stream", "any", runtime="provided", directory=stream, timeout=20, versions={"1": LocalVersion(memory=256)}
         ),
-        LocalFunction("hasty", "any", runtime="provided", directory=stream, timeout=1),
+        LocalFunction("hasty", "any", runtime="provided", directory=stream, timeout=3),
         LocalFunction("parked", "any", runtime="provided", directory=stream, reserved_concurrency=0),
         *(
             LocalFunction(name, f"app.{name}", directory=FUNCTIONS, timeout=20)
@@ -81,14 +81,15 @@ def test_stream(stream):
     assert "application/vnd.amazon.eventstream" == response["ResponseStreamContentType"]
 
 
-def test_parts_arrive_as_they_are_written(client):
-    """The first part arrives while the function is working on the next."""
+def test_parts_arrive_as_they_are_written(client, tmp_path):
+    """The first part arrives while the function is working on the next, which it sends when the first was read."""
     response = client.invoke_with_response_stream(
-        FunctionName="stream", Payload=json.dumps({"parts": ["first", "second"], "pause": 0.5})
+        FunctionName="stream", Payload=json.dumps({"parts": ["first", "second"], "gates": str(tmp_path)})
     )
     with closing(response["EventStream"]):
         events = iter(response["EventStream"])
         first = next(events)["PayloadChunk"]["Payload"]
+        (tmp_path / "1").touch()
         second = next(events)["PayloadChunk"]["Payload"]
 
         assert ([b"first", b"second"], [{"InvokeComplete": {}}]) == ([first, second], list(events))
@@ -116,7 +117,7 @@ def test_exit_in_mid_stream(stream):
 
 def test_timeout_in_mid_stream(stream):
     """A function that takes too long is stopped in the middle of its response."""
-    _, payloads, complete = stream("hasty", {"parts": ["one, ", "two"], "pause": 5})
+    _, payloads, complete = stream("hasty", {"parts": ["one, ", "two"], "pause": 60})
 
     assert [b"one, "] == payloads
     assert "Sandbox.Timedout" == json.loads(complete["ErrorDetails"])["errorType"]
