@@ -412,6 +412,7 @@ def test_functions_that_are_not_served_are_named_in_one_line(serve: Any, write: 
               A: {{{function} {{CodeUri: ., Handler: app.handler, Runtime: java21}}}}
               B: {{{function} {{CodeUri: ., Handler: app.handler, Runtime: java21}}}}
               C: {{{function} {{CodeUri: gone, Handler: app.handler}}}}
+              E: {{{function} {{CodeUri: gone.zip, Handler: app.handler}}}}
               D: {{{function} {{CodeUri: ., Handler: app.handler, MemorySize: 1GB}}}}
             """,
         }
@@ -419,7 +420,7 @@ def test_functions_that_are_not_served_are_named_in_one_line(serve: Any, write: 
 
     assert serve().wait_for("notice")["text"] == (
         "not served: A, B (runtime 'java21' cannot be served); D (MemorySize must be a number, not '1GB'); "
-        "C (directory 'gone' does not exist)"
+        "C (directory 'gone' does not exist); E (file 'gone.zip' does not exist)"
     )
 
 

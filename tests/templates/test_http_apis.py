@@ -562,11 +562,15 @@ def test_authorizers_of_serverless_events():
           - httpApi: {path: /i, method: get, authorizer: jwt}
           - httpApi: {path: /j, method: get, authorizer: {type: aws_iam}}
           - websocket: $connect
+          - alb: {listenerArn: x, priority: 1}
     """
     )
     default = ("header.Authorization",)
 
-    assert [each.rpartition(": ")[2] for each in problems] == ["a route of a WebSocket API cannot be served"]
+    assert [each.rpartition(": ")[2] for each in problems] == [
+        "a route of a WebSocket API cannot be served",
+        "a route of a load balancer cannot be served",
+    ]
     assert authorizers(apis["ApiGatewayRestApi"]) == {
         "/a": ("token", "shop-dev-check", None, default, None, False),
         "/b": ("request", "shop-dev-ask", None, (), None, False),
@@ -582,6 +586,7 @@ def test_authorizers_of_serverless_events():
         if route.authorizer is not None
     }
     assert places["GET /a"] == "template.yaml:17: functions.one.events.0.http.authorizer"
+    assert places["GET /d"] == "template.yaml:20: functions.one.events.3"
     assert places["GET /i"] == "template.yaml:10: provider.httpApi.authorizers.jwt"
     assert authorizers(apis["HttpApi"]) == {
         "/g": ("request", "shop-dev-check", None, ("header.A",), None, False),

@@ -75,7 +75,8 @@ def read_sam_authorizer(
     """
     roots: tuple[Path, ...] = (("Resources", api, "Properties", "Auth"), ("Globals", _GLOBALS[kind], "Auth"))
     name = None if event is None else template.document.get(*event, "Auth", "Authorizer")
-    place: Path = () if event is None else (*event, "Auth")
+    # Of the event itself: that of a serverless.yml has no `Auth`.
+    place: Path = () if event is None else event[:-1]
     for root in roots:
         if name is None:
             name, place = template.document.get(*root, "DefaultAuthorizer"), root

@@ -18,6 +18,10 @@ REST_API: Final = "ApiGatewayRestApi"
 HTTP_API: Final = "HttpApi"
 
 _PROXY: Final = frozenset({"aws_proxy", "aws-proxy", "lambda-proxy", "lambda_proxy"})
+_NOT_SERVED: Final[Mapping[str, str]] = {
+    "websocket": "a route of a WebSocket API",
+    "alb": "a route of a load balancer",
+}
 # What the framework allows where an event has `cors: true`.
 _REST_CORS: Final = {
     "AllowOrigin": "'*'",
@@ -68,8 +72,8 @@ def convert_http_events(document: Document, origin: Path, functions: Mapping[str
             _add_rest_event(found, document, path, settings, functions)
         elif kind == "httpApi":
             _add_http_event(found, document, path, settings, functions)
-        elif kind == "websocket":
-            text = "a route of a WebSocket API cannot be served"
+        elif kind in _NOT_SERVED:
+            text = f"{_NOT_SERVED[kind]} cannot be served"
             found.diagnostics.append(Diagnostic(document.location(*path), text, fatal=False))
         elif kind == "httpUrl" and settings:
             _add_url(found, path, settings)

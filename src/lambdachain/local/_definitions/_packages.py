@@ -11,7 +11,7 @@ from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
 
 # Lambda's limit for a function with its layers is 250 MB. A layer for several architectures may have more.
 MAX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
-_ZIP_SUFFIXES: Final = frozenset({".zip", ".jar"})
+ZIP_SUFFIXES: Final = frozenset({".zip", ".jar"})
 
 
 def unpack(path: Path, scratch: Path) -> Path:
@@ -28,7 +28,7 @@ def unpack(path: Path, scratch: Path) -> Path:
         ValueError: The file is not a complete zip file, or is too large; the message names it.
         OSError: It cannot be read, or the directory cannot be written.
     """
-    if path.suffix in _ZIP_SUFFIXES and not is_zipfile(path):
+    if path.suffix in ZIP_SUFFIXES and not is_zipfile(path):
         raise ValueError(f"{str(path)!r} is not a zip file")
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()

@@ -18,7 +18,7 @@ from ._builder import Builder, BuildError, BuiltFunction
 from ._function_builder import DeclaredFunction
 from ._interpreters import OWN_VERSION, Interpreters, needs_other_version
 from ._layers import with_search_paths
-from ._packages import unpack
+from ._packages import ZIP_SUFFIXES, unpack
 
 # Lambda writes inline code to a file of this name.
 _INLINE_FILES: Final[Mapping[str, str]] = {"python": "index.py", "nodejs": "index.js"}
@@ -55,7 +55,8 @@ def prepare_function(declared: DeclaredFunction, machine: Machine) -> tuple[Loca
         text = str(exc).removeprefix(f"function {function.name!r}: ")
         if declared.inline is None and not Path(function.directory).exists():
             # As declared, not as the absolute path with all links resolved.
-            text = f"directory {str(function.directory)!r} does not exist"
+            kind = "file" if Path(function.directory).suffix in ZIP_SUFFIXES else "directory"
+            text = f"{kind} {str(function.directory)!r} does not exist"
         return None, [*diagnostics, Diagnostic(declared.location(setting), text)]
     layers = list(_find_layers(declared, machine, diagnostics))
     try:
