@@ -596,6 +596,56 @@ def test_authorizers_of_serverless_events():
     }
 
 
+def test_odd_settings_of_authorizers_and_routes():
+    """Nothing that a template says ends the run."""
+    template = parse_template(
+        dedent(
+            SAM
+            + """
+    Resources:
+      Rest:
+        Type: AWS::Serverless::Api
+        Properties:
+          StageName: v1
+          Variables: {a: null, b: 1, c: true}
+          Auth:
+            DefaultAuthorizer: Token
+            Authorizers:
+              Token: {FunctionArn: !GetAtt One.Arn, Identity: {Header: [A], ValidationExpression: "("}}
+              Request: {FunctionArn: !GetAtt One.Arn, FunctionPayloadType: REQUEST, Identity: {Headers: [A B, "", C]}}
+              Text: text
+      One:
+        Type: AWS::Serverless::Function
+        Properties:
+          Events:
+            A: {Type: Api, Properties: {Path: /a, Method: get, RestApiId: !Ref Rest}}
+            B: {Type: Api, Properties: {Path: /b, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Request}}}
+            C: {Type: Api, Properties: {Path: /c, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Text}}}
+            D: {Type: Api, Properties: {Path: /d, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: [x]}}}
+            E: {Type: HttpApi, Properties: {Path: /e, Method: get, TimeoutInMillis: 1000000}}
+    """
+        ),
+        "template.yaml",
+        Path("/code"),
+        TemplateContext(AWS),
+    )
+    apis, problems = declare_http_apis([read_http_apis(template)], [LocalFunction("One", "app.handler")], 0)
+
+    assert [api.name for api in apis] == ["Rest"]
+    assert dict(apis[0].stage_variables) == {"b": "1", "c": "true"}
+    assert {key: route.authorizer for key, route in apis[0].targets.items()} == {
+        "GET /a": None,
+        "GET /b": "Request",
+        "GET /c": None,
+        "GET /d": None,
+    }
+    assert list(apis[0].authorizers["Request"].identity_sources) == ["header.C"]
+    assert any("is not a regular expression" in str(each) for each in problems)
+    assert any(
+        "timeout must be more than 0, and at most 900 seconds; the API is not served" in str(p) for p in problems
+    )
+
+
 def test_authorizers_that_cannot_run_are_reported_once():
     """Nobody takes an open API for a protected one: the routes that are open are named."""
     template = parse_template(

@@ -74,15 +74,23 @@ def read_sam_authorizer(
         event: The path of the event's properties.
     """
     roots: tuple[Path, ...] = (("Resources", api, "Properties", "Auth"), ("Globals", _GLOBALS[kind], "Auth"))
-    name = None if event is None else template.document.get(*event, "Auth", "Authorizer")
-    # Of the event itself: that of a serverless.yml has no `Auth`.
-    place: Path = () if event is None else event[:-1]
-    for root in roots:
-        if name is None:
-            name, place = template.document.get(*root, "DefaultAuthorizer"), root
-    if not isinstance(name, str) or name == "NONE":
+    settings: list[Path] = [] if event is None else [(*event, "Auth", "Authorizer")]
+    settings += [(*root, "DefaultAuthorizer") for root in roots]
+    setting = next((path for path in settings if template.document.get(*path) is not None), None)
+    if setting is None:
         return None
-    location = template.document.location(*place)
+    # Of the event itself: that of a serverless.yml has no `Auth`.
+    location = template.document.location(*(setting[:-3] if setting == settings[0] and event else setting[:-1]))
+    try:
+        name = template.values.get(*setting)
+    except TemplateError as exc:
+        return HttpAuthorizer(str(setting[-1]), exc.location, exc.text)
+    return None if name == "NONE" else _find_sam_authorizer(template, name, location, roots)
+
+
+def _find_sam_authorizer(template: Template, name: Any, location: Location, roots: tuple[Path, ...]) -> HttpAuthorizer:
+    if not isinstance(name, str):
+        return HttpAuthorizer("Authorizer", location, "its name is not text")
     if name in _IAM:
         return HttpAuthorizer(name, location, "signatures are not checked")
     for root in roots:
@@ -172,7 +180,7 @@ def _read_sam_sources(template: Template, path: Path) -> tuple[str, ...]:
     for setting, place in _SAM_IDENTITY.items():
         names = template.values.get(*path, "Identity", setting)
         found += [f"{place}.{name}" for name in (names if is_list(names) else ())]
-    return tuple(found)
+    return parse_identity_sources(found)
 
 
 def _read_resource(template: Template, name: str, path: Path) -> HttpAuthorizer:
@@ -231,13 +239,16 @@ def _to_authorizer(template: Template, name: str, path: Path, target: Path, **se
     if found is None:
         return HttpAuthorizer(name, location, f"its {target[-1]} is not a function")
     is_token = settings["kind"] == "token"
+    sources = parse_identity_sources(list(settings["identity_sources"]))
+    # A token is one header.
+    sources = (sources[:1] or (_AUTHORIZATION,)) if is_token else sources
     return HttpAuthorizer(
         name,
         location,
         None,
         *found,
         kind="token" if is_token else "request",
-        identity_sources=settings["identity_sources"] or ((_AUTHORIZATION,) if is_token else ()),
+        identity_sources=sources,
         token_pattern=settings["token_pattern"],
         payload_format="1.0" if str(settings["payload_format"]) == "1.0" else "2.0",
         simple_responses=str(settings["simple_responses"]).lower() == "true",

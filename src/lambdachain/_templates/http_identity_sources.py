@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_list
 
-_PLACES: Final = ("header", "querystring", "context", "stageVariables")
+_SOURCE: Final = re.compile(r"(?:header|querystring|context|stageVariables)\.\S+")
 
 
 def parse_identity_sources(value: Any) -> tuple[str, ...]:
@@ -22,5 +23,5 @@ def parse_identity_sources(value: Any) -> tuple[str, ...]:
 
 def _parse_source(text: str) -> Iterator[str]:
     source = text.removeprefix("method.").removeprefix("$").removeprefix("request.").replace("multivalue", "")
-    if source.partition(".")[0] in _PLACES:
+    if _SOURCE.fullmatch(source):
         yield source

@@ -12,6 +12,7 @@ from .diagnostics import Diagnostic, Location, TemplateError
 from .document import Path
 from .http_authorizers import HttpAuthorizer
 from .http_targets import referenced_ids
+from .intrinsics import to_text
 from .properties import logical_ids, resource_type
 from .template import Template
 
@@ -115,7 +116,7 @@ def read_api_settings(
     variables = reader.get("Variables" if kind == "rest" else "StageVariables")
     if not is_mapping(variables):
         variables = _find_stage_variables(template, api, diagnostics)
-    texts = {str(name): str(value) for name, value in variables.items() if value is not None}
+    texts = {name: to_text(value) for name, value in variables.items() if isinstance(value, str | int | float)}
     return HttpApiSettings(str(stage), cors, types, texts, is_declared)
 
 

@@ -35,7 +35,10 @@ def declare_http_apis(
             diagnostics.append(Diagnostic(definition.location, text, fatal=False))
         elif routes:
             port = first_port + len(apis) if first_port else 0
-            apis.append(_to_local(definition, routes, authorizers, port))
+            try:
+                apis.append(_to_local(definition, routes, authorizers, port))
+            except ValueError as exc:
+                diagnostics.append(Diagnostic(definition.location, f"{exc}; the API is not served", fatal=False))
     return apis, diagnostics
 
 
