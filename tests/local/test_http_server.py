@@ -280,6 +280,14 @@ def test_browser(endpoint: LocalEndpoint, api: str, tmp_path: Path):
         assert "fetched-1-seen=1" in shown
 
 
+@pytest.mark.skipif(BROWSER is None or NODE is None, reason="no Chromium or no node is installed")
+def test_browser_shows_a_stream(endpoint: LocalEndpoint, tmp_path: Path):
+    """The parts of a streamed page are one document."""
+    shown = browse(endpoint.http_url("stream"), tmp_path)
+
+    assert "<p>first</p><p>second</p>" in shown
+
+
 def browse(url: str, profile: Path) -> str:
     """Return the document of a page in a headless browser, after its scripts."""
     assert BROWSER is not None
