@@ -76,7 +76,7 @@ def test_requirements_that_cannot_be_installed_are_reported(serve: Any, write: A
 
     assert served.call("F") == "served"
     assert served.wait_for("notice")["text"] == "not served: Bad (bad/requirements.txt cannot be installed)"
-    assert problem["text"].startswith("bad/requirements.txt cannot be installed: ERROR: ")
+    assert problem["text"].lower().startswith("bad/requirements.txt cannot be installed: error: ")
     assert "no-such-file" in problem["text"]
     assert list((tmp_path / "cache/lambdachain/requirements").iterdir()) == []
 
