@@ -48,6 +48,7 @@ class ContractOptions(TypedDict, total=False):
     qualifier: str | None
     envelope: bool
     offload: S3Offload | None
+    description: str | None
 
 
 class _CallSignature:
@@ -376,8 +377,8 @@ def remote(target: Contract[Any, Any] | str, /, **options: Unpack[ContractOption
 
     Args:
         target: A contract, or a function's name: then the annotations become the contract.
-        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope`` and
-            ``offload``; see ``Contract``.
+        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope``,
+            ``offload`` and ``description``, by default the function's docstring; see ``Contract``.
 
     Raises:
         ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or
