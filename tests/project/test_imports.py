@@ -27,7 +27,7 @@ LAYERS = [
     ["_client", "progress"],
     ["_analysis", "_handler"],
     ["_templates"],
-    ["doctor", "local", "testing"],
+    ["agents", "doctor", "local", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
 ]

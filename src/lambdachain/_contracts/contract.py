@@ -131,8 +131,8 @@ class Contract(HasContract[Req, Resp]):
         options = (idempotent, qualifier, envelope, offload, description)
         values = (name, request, response, _to_error_classes(errors), *options)
         # A generated __init__ could not have the overloads from which type checkers infer Req and Resp.
-        for field, value in zip(self.__dataclass_fields__, values, strict=True):
-            object.__setattr__(self, field, value)
+        for name, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, name, value)
 
     @property
     def contract(self) -> Contract[Req, Resp]:
