@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sybil import Sybil
@@ -17,6 +18,24 @@ from sybil.parsers.rest import DocTestParser
 
 ROOT = Path(__file__).parent
 EXAMPLE = ROOT / "examples" / "parent_child"
+
+# What needs libraries that only the environment of `make integrations` has: the path, and the modules to be imported.
+# tests/integrations/test_pages.py runs the pages and docstrings there; other runs name what they leave out.
+INTEGRATIONS: Final = (
+    ("docs/how-to/as-agent-tools.md", ("mcp", "pydantic_ai")),
+    ("src/lambdachain/agents/_mcp.py", ("mcp",)),
+    ("src/lambdachain/agents/_pydantic_ai.py", ("pydantic_ai",)),
+    (
+        "tests/integrations",
+        ("celery", "cloudpickle", "dependency_injector", "fastapi", "mcp", "pydantic_ai", "trio", "vcr"),
+    ),
+)
+_MISSING: Final = {
+    ROOT / path: missing
+    for path, modules in INTEGRATIONS
+    if (missing := [each for each in modules if not find_spec(each)])
+}
+_left_out: dict[Path, list[str]] = {}
 
 # Each example is a deployment of its own: Lambda imports its modules from the directory that they are in.
 sys.path += sorted(
@@ -79,6 +98,21 @@ docstrings = Sybil(
     teardown=_forget_changes,
 )
 pytest_collect_file = (pages + docstrings).pytest()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what cannot be imported here; ``pytest_terminal_summary`` reports it."""
+    if collection_path not in _MISSING:
+        return None
+    _left_out[collection_path] = _MISSING[collection_path]
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what this run has left out."""
+    for path, missing in _left_out.items():
+        needs = f"needs {', '.join(missing)}: `make integrations` runs it"
+        terminalreporter.write_line(f"left out: {path.relative_to(ROOT)} {needs}", yellow=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

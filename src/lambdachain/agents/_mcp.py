@@ -42,6 +42,12 @@ def to_mcp_tool(
     or ``result``. A response is structured content, and the same JSON as text. A call that fails is a result with
     ``isError`` and the text of ``describe_error_for_model``. A blocking client is called in a thread.
 
+    >>> from lambdachain import Contract, LambdaClient
+    >>> double = Contract("orders-double", request=int, response=int, description="Double a number.")
+    >>> tool = to_mcp_tool(LambdaClient(), double, timeout=20)
+    >>> tool.name, tool.description, tool.parameters["properties"]
+    ('orders-double', 'Double a number.', {'request': {'type': 'integer'}})
+
     Args:
         client: The client that calls.
         contract: A contract or decorated handler.

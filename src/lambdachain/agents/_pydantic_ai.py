@@ -34,6 +34,12 @@ def to_pydantic_ai_tool(
     ``ToolFailed``, which does not ask for a retry, with the text of ``describe_error_for_model``. A blocking client is
     called in a thread.
 
+    >>> from lambdachain import Contract, LambdaClient
+    >>> double = Contract("orders-double", request=int, response=int, description="Double a number.")
+    >>> tool = to_pydantic_ai_tool(LambdaClient(), double, timeout=20)
+    >>> tool.name, tool.description
+    ('orders-double', 'Double a number.')
+
     Args:
         client: The client that calls.
         contract: A contract or decorated handler.
