@@ -21,6 +21,7 @@ from lambdachain import (
     current_invocation,
     remote,
 )
+from lambdachain.agents import describe_error_for_model, run_bedrock_tool_use, to_bedrock_tool
 from lambdachain.testing import StubTransport, assert_compatible, assert_handler_fulfils
 
 
@@ -187,3 +188,13 @@ async def awaited(awaiting: AsyncLambdaClient) -> None:
     await awaiting.fire(charge, Response(charge_id="c"))  # E: misc,call-overload,arg-type reportArgumentType,reportCallIssue
     awaiting.bind("legacy")  # E: misc,arg-type reportArgumentType
     AsyncLambdaClient(3)  # E: arg-type reportArgumentType
+
+
+# Tools of language models
+Contract("f", request=int, response=int, description=5)  # E: call-overload reportArgumentType,reportCallIssue
+remote("f", description=5)  # E: call-overload reportArgumentType
+to_bedrock_tool("billing-charge")  # E: arg-type reportArgumentType
+run_bedrock_tool_use({}, stub, [charge])  # E: call-overload reportArgumentType,reportCallIssue
+run_bedrock_tool_use({}, client, ["billing-charge"])  # E: list-item reportArgumentType,reportCallIssue
+run_bedrock_tool_use({}, client, [charge], timeut=5)  # E: call-overload reportCallIssue
+describe_error_for_model(ValueError())  # E: arg-type reportArgumentType

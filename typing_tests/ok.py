@@ -53,6 +53,7 @@ from lambdachain import (
     remote,
     safe_to_retry,
 )
+from lambdachain.agents import describe_error_for_model, run_bedrock_tool_use, to_bedrock_tool
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.progress import bar
 from lambdachain.resolvers import from_env, mapping, prefix
@@ -395,3 +396,23 @@ options: MapOptions = {"on_progress": progressed, "max_concurrency": 3}
 client.map(charge, [ChargeRequest(order_id="o", cents=1)], **options)
 stub.on(charge).streams(b"a", "b", CardDeclined(reason="limit"))
 assert_type(Contract("large", request=int, response=str, offload=S3Offload("bucket", threshold=5)), Contract[int, str])
+assert_type(Contract("described", request=int, response=str, description="Describe it."), Contract[int, str])
+assert_type(charge.description, str | None)
+
+
+@remote("described", description="Describe it.")
+def described(number: int) -> str:
+    return str(number)
+
+
+assert_type(described.contract, Contract[int, str])
+
+assert_type(describe_error_for_model(CardDeclined(reason="limit")), str)
+assert_type(to_bedrock_tool(charge, name="charge"), dict[str, Any])
+tool_use: dict[str, Any] = {"toolUse": {"toolUseId": "t", "name": "billing-charge", "input": {}}}
+assert_type(run_bedrock_tool_use(tool_use, client, [charge], timeout=5), dict[str, Any])
+assert_type(run_bedrock_tool_use(tool_use, client, {"charge": charge}), dict[str, Any])
+
+
+async def used(awaiting: AsyncLambdaClient) -> None:
+    assert_type(await run_bedrock_tool_use(tool_use, awaiting, [charge]), dict[str, Any])

@@ -5,6 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 import lambdachain.agents
 
 
@@ -45,9 +47,5 @@ def test_names_are_shown_where_users_import_them_from():
 
 def test_there_are_no_other_names():
     """As for any module."""
-    try:
+    with pytest.raises(AttributeError, match="has no attribute 'to_tool'"):
         lambdachain.agents.to_tool  # type: ignore[attr-defined]  # noqa: B018
-    except AttributeError as exc:
-        assert str(exc) == "module 'lambdachain.agents' has no attribute 'to_tool'"
-    else:
-        raise AssertionError

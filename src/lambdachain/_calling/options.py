@@ -60,8 +60,9 @@ class ConstructorSignature:
         import inspect
         from typing import get_type_hints
 
-        hints = get_type_hints(own.__init__)
-        _, *parameters = inspect.signature(own.__init__).parameters.values()
+        constructor = vars(own)["__init__"]
+        hints = get_type_hints(constructor)
+        _, *parameters = inspect.signature(constructor).parameters.values()
         annotated = [
             one.replace(annotation=Annotated[hints[one.name], fastapi.Depends(partial(_get, one.default))])
             for one in parameters

@@ -126,9 +126,10 @@ def _get_tool_use(content: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _find_tools(contracts: Tools) -> dict[str, ToolDefinition]:
+    each: Any = contracts
     if is_mapping(contracts):
-        return {name: define_tool(contract, name) for name, contract in contracts.items()}
-    tools = [define_tool(contract) for contract in contracts]
+        return {name: define_tool(contract, name) for name, contract in each.items()}
+    tools = [define_tool(contract) for contract in each]
     found = {tool.name: tool for tool in tools}
     if len(found) < len(tools):
         raise ContractError("two contracts have tools of the same name: pass a mapping from names to contracts")

@@ -77,6 +77,7 @@ def to_mcp_tool(
     return Tool(
         fn=make(client, tool, find_call_id, options),
         name=tool.name,
+        title=None,
         description=tool.description or "",
         parameters=tool.arguments.schema,
         fn_metadata=_RawArguments(arg_model=ArgModelBase, output_schema=tool.result.schema),

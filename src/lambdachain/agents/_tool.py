@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
@@ -250,9 +251,8 @@ def _with_key(tool: ToolDefinition, arguments: object, call_id: str | None, opti
     return {**options, "idempotency_key": derive_idempotency_key(tool.contract.function, call_id, arguments)}
 
 
-def _check_name(name: Any) -> str:
-    is_valid = isinstance(name, str) and 0 < len(name) <= MAX_NAME and name.isascii()
-    if not is_valid or not name.replace("-", "").replace("_", "").isalnum():
+def _check_name(name: object) -> str:
+    if not isinstance(name, str) or not re.fullmatch(rf"[a-zA-Z0-9_-]{{1,{MAX_NAME}}}", name):
         raise ContractError(
             f"{name!r} is not a name that models can call: pass name= with 1 to {MAX_NAME} letters, digits, - and _"
         )
