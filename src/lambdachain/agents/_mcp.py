@@ -80,18 +80,21 @@ def to_mcp_tool(
         title=None,
         description=tool.description or "",
         parameters=tool.arguments.schema,
-        fn_metadata=_RawArguments(arg_model=ArgModelBase, output_schema=tool.result.schema),
+        fn_metadata=_ContractMetadata(arg_model=ArgModelBase, output_schema=tool.result.schema),
         is_async=not blocking,
         context_kwarg="context",
         annotations=annotations or _to_annotations(tool),
     )
 
 
-class _RawArguments(FuncMetadata):
-    """Passes the arguments on as they came: the contract validates them, and its errors do not repeat them."""
+class _ContractMetadata(FuncMetadata):
+    """Passes arguments and results on: the contract validates both, and its errors do not repeat the arguments."""
 
     def validate_arguments(self, arguments_to_validate: dict[str, Any]) -> dict[str, Any]:
         return {"arguments": arguments_to_validate}
+
+    def convert_result(self, result: CallToolResult) -> CallToolResult:
+        return result
 
 
 def _blocking_function(
