@@ -71,7 +71,7 @@ def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, 
                 f"{signature.name}: annotate {part} with a type that can be resolved here, or pass a Contract to remote"
             )
     # An option wins even if it is None: description=None keeps a docstring that is not for callers out of the contract.
-    described = {"description": signature.description, **options}
+    described: dict[str, Any] = {"description": signature.description, **options}
     return Contract[Any, Any](name, request=signature.request, response=signature.response, **described)
 
 

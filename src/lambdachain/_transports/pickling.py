@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from lambdachain._core.errors import ContractError
 from lambdachain._core.redaction import redact_url
+from lambdachain._core.type_guards import is_mapping
 
 _BOTO_SETTINGS: Final = {"session": "_session", "endpoint_url": "_endpoint_url", "config": "_config"}
 _OF_THIS_PROCESS: Final = frozenset(
@@ -34,8 +34,8 @@ def check_picklable(
             f"cannot pickle {name}(endpoint_url=...): the URL has a password or a query. Set AWS_ENDPOINT_URL_LAMBDA "
             "where the client is used, or create the client there"
         )
-    proxies: Any = getattr(config, "proxies", None)
-    if isinstance(proxies, Mapping) and any(url != redact_url(url) for url in proxies.values()):
+    proxies: object = getattr(config, "proxies", None)
+    if is_mapping(proxies) and any(url != redact_url(url) for url in proxies.values()):
         raise ContractError(
             f"cannot pickle {name}(config=...): the URL of a proxy has a password. Set HTTPS_PROXY where the client is "
             "used, or create the client there"
