@@ -23,6 +23,7 @@ EXAMPLE = ROOT / "examples" / "parent_child"
 # tests/integrations/test_pages.py runs the pages and docstrings there; other runs name what they leave out.
 INTEGRATIONS: Final = (
     ("docs/how-to/as-agent-tools.md", ("mcp", "pydantic_ai")),
+    ("docs/how-to/with-other-libraries.md", ("fastapi", "vcr")),
     ("src/lambdachain/agents/_mcp.py", ("mcp",)),
     ("src/lambdachain/agents/_pydantic_ai.py", ("pydantic_ai",)),
     (
