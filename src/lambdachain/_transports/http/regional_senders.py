@@ -81,7 +81,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
         return {name: value for name, value in vars(self).items() if name not in _OF_THIS_PROCESS}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        RegionalSenders[W].__init__(self)
+        RegionalSenders.__init__(self)  # pyright: ignore[reportUnknownMemberType]
         self.__dict__.update(state)
 
     @abstractmethod
