@@ -45,7 +45,7 @@ _FAILED: Final = (
     f"It may have done a part of its work. {_DO_NOT_REPEAT}, unless you know that nothing was done; tell the user that "
     "it failed."
 )
-# What no repetition by the model mends: permissions, deployments, configuration.
+# Their causes are permissions, deployments and configuration, which a repetition does not change.
 _HOPELESS_ERRORS: Final = (
     AccessDeniedError,
     FunctionInitError,
@@ -94,17 +94,20 @@ def is_correctable(error: CallError) -> bool:
     """Check whether a call was refused because of its arguments, so that the model can correct them."""
     if error.execution is Execution.UNKNOWN:
         return False
-    details = error.errors if isinstance(error, InvalidRequestError | RequestRejectedError) else ()
-    return bool(details) or isinstance(error, RequestTooLargeError)
+    return bool(_get_details(error)) or isinstance(error, RequestTooLargeError)
+
+
+def _get_details(error: CallError) -> tuple[ErrorDetail, ...]:
+    return error.errors if isinstance(error, InvalidRequestError | RequestRejectedError) else ()
 
 
 def _describe_refusal(error: CallError) -> str:
     if isinstance(error, RequestTooLargeError):
         return f"{_NOTHING_DONE}: the arguments are too large. Call the tool again with less."
-    assert isinstance(error, InvalidRequestError | RequestRejectedError)  # noqa: S101 - see is_correctable()
-    lines = [_describe_detail(detail) for detail in error.errors[:_MAX_DETAILS]]
-    if len(error.errors) > _MAX_DETAILS:
-        lines.append(f"- and {len(error.errors) - _MAX_DETAILS} more")
+    details = _get_details(error)
+    lines = [_describe_detail(detail) for detail in details[:_MAX_DETAILS]]
+    if len(details) > _MAX_DETAILS:
+        lines.append(f"- and {len(details) - _MAX_DETAILS} more")
     return "\n".join([f"{_NOTHING_DONE}: the arguments do not fit. Correct them and call the tool again:", *lines])
 
 
