@@ -33,7 +33,7 @@ unit: $(VENV)/.test
 
 # With the libraries that lambdachain works with: OpenTelemetry, Powertools, httpx, MCP and the others.
 integrations: $(INTEGRATIONS)/.test
-	$(INTEGRATIONS)/bin/python -m pytest tests/integrations
+	$(INTEGRATIONS)/bin/python -m pytest -p no:ddtrace tests/integrations $(INTEGRATED)
 
 unit-%: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(PART_$*)
@@ -50,7 +50,7 @@ coverage: $(VENV)/.test
 
 # On the oldest dependencies: the tests that depend on them. `make oldest` runs all tests there.
 ON_OLDEST := -m "not docs and not mutations and not typing" -p no:cacheprovider
-OLDEST_core := $(addprefix tests/,analysis/compatibility calling client conformance contracts core handler json templates testing) \
+OLDEST_core := $(addprefix tests/,agents analysis/compatibility calling client conformance contracts core handler json templates testing) \
   tests/test_resolvers.py tests/transports/test_transport_override.py \
   $(addprefix tests/transports/http/test_,credentials.py request.py signing.py) \
   $(addprefix tests/project/test_,imports.py system.py) \

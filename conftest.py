@@ -23,9 +23,16 @@ EXAMPLE = ROOT / "examples" / "parent_child"
 # What needs libraries that only the environment of `make integrations` has: the path, and the modules to be imported.
 # tests/integrations/test_pages.py runs the pages and docstrings there; other runs name what they leave out.
 INTEGRATIONS: Final = (
+    ("docs/how-to/as-agent-tools.md", ("mcp", "pydantic_ai")),
     ("docs/how-to/call-http-apps.md", ("fastapi", "httpx", "mangum")),
+    ("docs/how-to/with-other-libraries.md", ("fastapi", "vcr")),
+    ("src/lambdachain/agents/_mcp.py", ("mcp",)),
+    ("src/lambdachain/agents/_pydantic_ai.py", ("pydantic_ai",)),
+    ("src/lambdachain/datadog.py", ("ddtrace",)),
     ("src/lambdachain/httpx.py", ("httpx",)),
-    ("tests/integrations", ("httpx",)),
+    ("src/lambdachain/sentry.py", ("sentry_sdk",)),
+    ("src/lambdachain/xray.py", ("aws_xray_sdk",)),
+    ("tests/integrations", ("celery", "ddtrace", "fastapi", "httpx", "mcp", "pydantic_ai", "sentry_sdk", "trio")),
 )
 _MISSING: Final = {
     ROOT / path: missing

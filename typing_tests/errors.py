@@ -24,6 +24,7 @@ from lambdachain import (
     remote,
     use,
 )
+from lambdachain.agents import describe_error_for_model, run_bedrock_tool_use, to_bedrock_tool
 from lambdachain.sqs import QueueRoute, queue
 from lambdachain.testing import StubTransport, assert_compatible, assert_handler_fulfils, sqs_event
 
@@ -221,3 +222,12 @@ queue("charges")  # E: arg-type,misc reportArgumentType
 QueueRoute(charge, "https://x/q", group_by=lambda order: order.euros)  # E: attr-defined reportAttributeAccessIssue
 QueueRoute(charge, 3)  # E: arg-type reportArgumentType
 sqs_event(charge, Response(charge_id="c"))  # E: misc,arg-type reportArgumentType
+
+# Tools of language models
+Contract("f", request=int, response=int, description=5)  # E: call-overload reportArgumentType,reportCallIssue
+remote("f", description=5)  # E: call-overload reportArgumentType
+to_bedrock_tool("billing-charge")  # E: arg-type reportArgumentType
+run_bedrock_tool_use({}, stub, [charge])  # E: call-overload reportArgumentType,reportCallIssue
+run_bedrock_tool_use({}, client, ["billing-charge"])  # E: list-item reportArgumentType,reportCallIssue
+run_bedrock_tool_use({}, client, [charge], timeut=5)  # E: call-overload reportCallIssue
+describe_error_for_model(ValueError())  # E: arg-type reportArgumentType

@@ -63,6 +63,7 @@ from lambdachain import (
     safe_to_retry,
     use,
 )
+from lambdachain.agents import describe_error_for_model, run_bedrock_tool_use, to_bedrock_tool
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.progress import bar
 from lambdachain.resolvers import from_env, mapping, prefix
@@ -488,3 +489,25 @@ class Wrapped(TransportWrapper):
 streaming: StreamingTransport = Wrapped(HttpTransport())
 LambdaClient(Wrapped(streaming))
 AsyncLambdaClient(AsyncTransportWrapper(AsyncHttpTransport()))
+
+
+assert_type(Contract("described", request=int, response=str, description="Describe it."), Contract[int, str])
+assert_type(charge.description, str | None)
+
+
+@remote("described", description="Describe it.")
+def described(number: int) -> str:
+    return str(number)
+
+
+assert_type(described.contract, Contract[int, str])
+
+assert_type(describe_error_for_model(CardDeclined(reason="limit")), str)
+assert_type(to_bedrock_tool(charge, name="charge"), dict[str, Any])
+tool_use: dict[str, Any] = {"toolUse": {"toolUseId": "t", "name": "billing-charge", "input": {}}}
+assert_type(run_bedrock_tool_use(tool_use, client, [charge], timeout=5), dict[str, Any])
+assert_type(run_bedrock_tool_use(tool_use, client, {"charge": charge}), dict[str, Any])
+
+
+async def used(awaiting: AsyncLambdaClient) -> None:
+    assert_type(await run_bedrock_tool_use(tool_use, awaiting, [charge]), dict[str, Any])

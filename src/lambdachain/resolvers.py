@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, overload
 
 from ._core.errors import ContractError, FunctionNotFoundError
@@ -28,7 +29,7 @@ def prefix(text: str, /) -> Callable[[str], str]:
     >>> prefix("prod-")("billing-charge")
     'prod-billing-charge'
     """
-    return lambda name: f"{text}{name}"
+    return partial(_add_prefix, text)
 
 
 def mapping(names: Mapping[str, str], /) -> Callable[[str], str]:
@@ -37,7 +38,7 @@ def mapping(names: Mapping[str, str], /) -> Callable[[str], str]:
     >>> mapping({"billing-charge": "billing-ChargeFunction-1A2B"})("billing-charge")
     'billing-ChargeFunction-1A2B'
     """
-    return lambda name: names.get(name, name)
+    return partial(_look_up, names)
 
 
 # Two overloads for mappings: the first for one that is written in the call, with keys of several types, the second for
@@ -75,16 +76,24 @@ def from_env(variables: Any = VARIABLE, /) -> Callable[[str], str]:
             or has two variables for one name.
         FunctionNotFoundError: When the function is called: the variable is not set.
     """
-    find_variable = _make_variable_finder(variables)
+    return partial(_read_variable, _make_variable_finder(variables))
 
-    def resolve(name: str) -> str:
-        # Read at each call, not at import: tests and frameworks set variables later.
-        key = find_variable(name)
-        if key not in os.environ:
-            raise FunctionNotFoundError(f"the environment variable {key} is not set", function=name)
-        return os.environ[key]
 
-    return resolve
+# Functions of this module, not closures: clients are pickled with their resolvers.
+def _add_prefix(text: str, name: str) -> str:
+    return f"{text}{name}"
+
+
+def _look_up(names: Mapping[str, str], name: str) -> str:
+    return names.get(name, name)
+
+
+def _read_variable(find_variable: Callable[[str], str], name: str) -> str:
+    # Read at each call, not at import: tests and frameworks set variables later.
+    key = find_variable(name)
+    if key not in os.environ:
+        raise FunctionNotFoundError(f"the environment variable {key} is not set", function=name)
+    return os.environ[key]
 
 
 def variable_for(name: str, variable: str) -> str:
@@ -95,7 +104,7 @@ def variable_for(name: str, variable: str) -> str:
 def _make_variable_finder(variables: Any) -> Callable[[str], str]:
     """Return a function from a contract's name to that of its variable."""
     if isinstance(variables, str):
-        return lambda name: variable_for(name, variables)
+        return partial(variable_for, variable=variables)
     # Not isinstance(): type checkers would not know the types of its keys and values.
     items = getattr(variables, "items", None)
     if items is None:
@@ -110,7 +119,11 @@ def _make_variable_finder(variables: Any) -> Callable[[str], str]:
             raise ContractError(f"from_env: the variable of {name} must be its name, not {variable!r}")
         if by_name.setdefault(name, variable) != variable:
             raise ContractError(f"from_env: {name} has two variables, {by_name[name]} and {variable}: remove one")
-    return lambda name: by_name.get(name) or variable_for(name, VARIABLE)
+    return partial(_get_variable, by_name)
+
+
+def _get_variable(by_name: Mapping[str, str], name: str) -> str:
+    return by_name.get(name) or variable_for(name, VARIABLE)
 
 
 def _get_name(function: Any) -> str:

@@ -315,3 +315,22 @@ def test_a_model_may_have_a_forward_reference(is_list: bool, monkeypatch: pytest
 
     read = codec_for(contract.request).validate_event([event] if is_list else event)
     assert outer(inner=later(z=1)) == (read[0] if is_list else read)
+
+
+def test_a_description_is_kept_and_is_not_part_of_equality() -> None:
+    """Better wording does not make another contract."""
+    described = _contract(description="Charge a card.")
+
+    assert described.description == "Charge a card."
+    assert _contract().description is None
+    assert described == _contract()
+    assert hash(described) == hash(_contract())
+    assert repr(described) == repr(_contract())
+    assert pickle.loads(pickle.dumps(described)).description == "Charge a card."
+
+
+@pytest.mark.parametrize("description", ["", " \n", 5, b"text", ["text"]])
+def test_a_description_that_describes_nothing_is_refused(description: Any) -> None:
+    """Whoever shows it needs a text."""
+    with pytest.raises(ContractError, match="description must"):
+        _contract(description=description)

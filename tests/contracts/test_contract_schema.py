@@ -184,3 +184,19 @@ def test_a_schema_that_is_nested_too_deeply_is_refused(depth: int):
     schema = {**Contract("f", request=int, response=int).schema(), "request": form}
     with pytest.raises(ContractError, match="request in the schema is nested too deeply: at most 100 levels"):
         parse_contract_schema(schema)
+
+
+def test_a_description_is_in_the_schema_if_there_is_one():
+    """A schema that was kept before descriptions existed stays the same."""
+    plain, described = (Contract("f", request=int, response=int, description=text) for text in (None, "Double it."))
+
+    assert "description" not in plain.schema()
+    assert described.schema()["description"] == "Double it."
+    assert {**plain.schema(), "description": "Double it."} == described.schema()
+    assert parse_contract_schema(json.loads(json.dumps(described.schema()))) == described.schema()
+
+
+def test_a_description_that_is_not_text_is_refused():
+    """It comes from a file."""
+    with pytest.raises(ContractError, match="description in the schema must be text, not int"):
+        parse_contract_schema({**Contract("f", request=int, response=int).schema(), "description": 5})

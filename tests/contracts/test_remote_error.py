@@ -15,7 +15,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
+import lambdachain
 from lambdachain import CallError, ContractError, Execution, FunctionError, LambdaChainError, RemoteError
+from lambdachain._core import errors
 
 
 class Money(BaseModel):
@@ -338,3 +340,53 @@ def test_any_field_value_round_trips(reason: str, days: int | None) -> None:
 
     assert error == _back(error)
     assert hash(error) == hash(_back(error))
+
+
+RICH = Rich(
+    since=dt.datetime(2026, 12, 1, 12, tzinfo=dt.UTC),
+    day=dt.date(2026, 12, 1),
+    amount=Decimal("9.90"),
+    key=UUID(int=1),
+    price=Money(amount=Decimal("1.10"), cur="USD"),
+)
+
+
+@pytest.mark.parametrize("error", [RICH, Bare(), HardDeclined(reason="limit"), Listing(items=["a"])], ids=repr)
+def test_args_are_json_and_make_an_equal_error(error: RemoteError):
+    """A task queue's JSON result backend stores args, and calls the class with them."""
+    stored = json.loads(json.dumps(error.args))
+    restored = type(error)(*stored)
+
+    assert restored == error
+    assert str(restored) == str(error)
+    assert pickle.loads(pickle.dumps(restored)) == error
+    assert copy.copy(restored) == error
+
+
+def test_a_received_error_has_args_too():
+    """Until a field is set to what does not fit: then, only the text is left."""
+    received = Declined.received('{"reason":"limit"}', function="f", request_id="r")
+
+    assert received is not None
+    assert received.args == ({"reason": "limit", "retry_after_days": None},)
+    received.reason = 5  # type: ignore[assignment]
+    assert received.args == (str(received),)
+
+
+@pytest.mark.parametrize("args", [("limit",), ({"reason": 5},), ({"reason": object()},), ({},), ([],), (5, 6)], ids=str)
+def test_other_positional_arguments_are_refused(args: tuple[Any, ...]):
+    """As a TypeError, as for any call with wrong arguments."""
+    kind: Any = Declined
+    with pytest.raises(TypeError):
+        kind(*args)
+    with pytest.raises(ContractError, match="keyword"):
+        kind({"reason": "limit"}, retry_after_days=3)
+
+
+@pytest.mark.parametrize("name", sorted(errors.__all__))
+def test_every_error_is_made_again_from_its_args(name: str):
+    """With its class and message."""
+    error = getattr(lambdachain, name)("what happened")
+    restored = type(error)(*json.loads(json.dumps(error.args)))
+
+    assert str(restored) == str(error)

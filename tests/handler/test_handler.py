@@ -121,6 +121,26 @@ def test_a_name_takes_the_contract_from_the_annotations() -> None:
     assert [{"total": 5.0}] == handler(EVENT, CONTEXT)
 
 
+def test_a_docstring_describes_a_contract_from_annotations() -> None:
+    """Unless the description is an option; that of a declared contract is its own."""
+
+    def handler(order: Order) -> Placed:
+        """Place an order.
+
+        Charges the card.
+        """
+        return Placed(total=order.cents)
+
+    def undescribed(order: Order) -> Placed:
+        return Placed(total=order.cents)
+
+    assert remote("orders")(handler).contract.description == "Place an order.\n\nCharges the card."
+    assert remote("orders", description="Order.")(handler).contract.description == "Order."
+    assert remote("orders", description=None)(handler).contract.description is None
+    assert remote("orders")(undescribed).contract.description is None
+    assert remote(place)(handler).contract.description is None
+
+
 def test_the_context_is_passed_to_who_wants_it() -> None:
     """A function of two parameters gets the context, or None by hand; one of one parameter does not."""
 

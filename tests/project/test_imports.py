@@ -27,7 +27,7 @@ LAYERS = [
     ["_client", "progress"],
     ["_analysis", "_handler"],
     ["_templates"],
-    ["doctor", "httpx", "local", "sqs", "testing"],
+    ["agents", "doctor", "httpx", "local", "sqs", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
     ["datadog", "otel", "sentry", "xray"],

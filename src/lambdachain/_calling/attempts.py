@@ -198,11 +198,13 @@ class CallState:
 
     def record_success(self, outcome: Outcome, attempt: PendingAttempt, now: float) -> CallResponse:
         """Record a success; return the response to the call."""
-        self._record(outcome, None, now - attempt.request.started_at)
+        logged = self._record(outcome, None, now - attempt.request.started_at)
         if self._call.recorder is not None:
             self._record_for_interceptors(outcome, None, attempt, now)
         if self._bucket:
             self._bucket.record_success()
+        if logged:
+            self._log_end(None, now)
         return CallResponse(outcome, self._attempts, now - self._began)
 
     def record_hedged_failure(self, error: CallError, attempt: PendingAttempt, now: float) -> None:
@@ -232,13 +234,28 @@ class CallState:
         # Only failures that could be retried cost a token: the budget limits retries, not calls.
         counts = (error.retryable or pause is not None) and counts_against_budget(error)
         allowed = self._bucket is None or not counts or self._bucket.record_failure()
+        if pause is not None and not allowed:
+            self._log_exhausted_budget(error)
         # The token is withdrawn above in any case: a failed last attempt, too, is a sign of the callee's state.
         if pause is None or not allowed or self._are_credentials_rejected_again(error, attempt.reply):
             self._raise(error, now)
         left = self._call.time_left(now)
         if left is not None and pause >= left:
             self._raise(_no_time_to_retry(error), now)
+        self._log_retry(error, pause)
         return pause
+
+    def _log_retry(self, error: CallError, pause: float) -> None:
+        if is_logging(INFO):
+            from .call_log import log_retry
+
+            log_retry(self._call, self._started + 1, error, pause)
+
+    def _log_exhausted_budget(self, error: CallError) -> None:
+        if self._bucket is not None and is_logging(INFO):
+            from .call_log import log_exhausted_budget
+
+            log_exhausted_budget(self._call, error, self._bucket.tokens)
 
     def _are_credentials_rejected_again(self, error: CallError, reply: Reply | None) -> bool:
         """Check whether the same credentials are rejected for the second time: then refreshing them does not help.
@@ -258,14 +275,27 @@ class CallState:
             error = next((e for e in reversed(self._failures) if e.execution is not Execution.NOT_EXECUTED), error)
         error.attempts = self._attempts
         error.elapsed = round(now - self._began, 6)
+        if is_logging(INFO):
+            self._log_end(error, now)
         raise error
 
-    def _record(self, reply: Reply | None, error: CallError | None, elapsed: float) -> None:
+    def _log_end(self, error: CallError | None, now: float) -> None:
+        from .call_log import log_call
+
+        log_call(self._call, self._attempts, now - self._began, error)
+
+    def _record(self, reply: Reply | None, error: CallError | None, elapsed: float) -> bool:
+        """Record an attempt; return whether it was logged."""
         name = None if error is None else type(error).__name__
         status, request_id = (reply.status, reply.request_id) if isinstance(reply, Outcome) else (None, None)
         attempt = Attempt(name, status, request_id, round(elapsed, 6))
         self._attempts = (*self._attempts, attempt)
-        _log_attempt(self._call, len(self._attempts), attempt)
+        logged = is_logging(DEBUG if error is None else INFO)
+        if logged:
+            from .call_log import log_attempt
+
+            log_attempt(self._call, len(self._attempts), attempt, error)
+        return logged
 
     def _record_for_interceptors(
         self, reply: Reply | None, error: CallError | None, attempt: PendingAttempt, now: float
@@ -293,22 +323,7 @@ def _logger() -> Logger:
     return getLogger("lambdachain")
 
 
-def _log_attempt(call: PreparedCall, number: int, attempt: Attempt) -> None:
-    if "logging" not in sys.modules:
-        return  # nothing can be listening, and importing it would cost a cold start
-    logger = _logger()
-    level = DEBUG if attempt.error is None else INFO
-    if logger.isEnabledFor(level):
-        from lambdachain._core.escaping import printable
-
-        logger.log(
-            level,
-            "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
-            call.kind,
-            printable(call.target.address),
-            number,
-            attempt.error or "ok",
-            attempt.status,
-            attempt.request_id and printable(attempt.request_id),
-            attempt.elapsed,
-        )
+def is_logging(level: int) -> bool:
+    """Check whether a record is wanted: building one costs more than this check."""
+    # Not imported for it: that would cost a cold start, and where nothing has imported logging, nothing listens.
+    return "logging" in sys.modules and _logger().isEnabledFor(level)

@@ -1,9 +1,11 @@
 """The options of a call and the arguments of a client, validated before anything is sent."""
 
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Final, TypedDict
+from functools import partial
+from typing import Annotated, Any, Final, TypedDict
 
 from lambdachain._core.arn import FunctionArn, parse_target
 from lambdachain._core.errors import ContractError, DeadlineExceededError, InvalidRequestError
@@ -41,6 +43,35 @@ class CallOptions(TypedDict, total=False):
     durable_name: str | None
     client_context: Mapping[str, str] | None
     log_tail: bool
+
+
+class ConstructorSignature:
+    """``__signature__`` of a client's class: for FastAPI, every argument of the constructor has its default.
+
+    ``Depends(LambdaClient)`` would make query parameters of them, or fail: they are not types of requests.
+    """
+
+    def __get__(self, client: object, owner: type[Any]) -> Any:
+        fastapi: Any = sys.modules.get("fastapi.params")  # not imported: where it asks, it is loaded
+        # A subclass with a constructor of its own has the signature of that.
+        own = next((kind for kind in owner.__mro__ if "__init__" in vars(kind)), None)
+        if client is not None or fastapi is None or own is None or "__signature__" not in vars(own):
+            raise AttributeError("__signature__")
+        import inspect
+        from typing import get_type_hints
+
+        constructor = vars(own)["__init__"]
+        hints = get_type_hints(constructor)
+        _, *parameters = inspect.signature(constructor).parameters.values()
+        annotated = [
+            one.replace(annotation=Annotated[hints[one.name], fastapi.Depends(partial(_get, one.default))])
+            for one in parameters
+        ]
+        return inspect.Signature(annotated)
+
+
+def _get(value: object) -> object:
+    return value
 
 
 def check_names(options: Mapping[str, Any]) -> None:

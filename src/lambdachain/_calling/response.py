@@ -43,6 +43,9 @@ def decode_response(call: PreparedCall, response: CallResponse) -> Any:
     *before, last = response.attempts
     error.attempts = (*before, last._replace(error=ResponseError.__name__))
     error.elapsed = response.elapsed
+    from .call_log import log_call
+
+    log_call(call, error.attempts, error.elapsed, error)
     raise error
 
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from lambdachain._calling.async_attempts import AsyncHook
-from lambdachain._calling.options import CallOptions, check_bound, check_client
+from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound, check_client
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
@@ -21,7 +21,6 @@ from .async_invoker import AsyncInvoker
 from .async_remote_function import AsyncRemoteFunction
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Unpack
 
     from pydantic import JsonValue
@@ -66,6 +65,8 @@ class AsyncLambdaClient:
     Raises:
         ContractError: An argument is not valid, such as a boto3 client in place of a transport.
     """
+
+    __signature__ = ConstructorSignature()
 
     def __init__(
         self,
@@ -438,9 +439,7 @@ class AsyncLambdaClient:
     async def __aenter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.aclose()
 
     def __repr__(self) -> str:

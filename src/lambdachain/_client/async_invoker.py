@@ -14,8 +14,9 @@ from lambdachain._calling.target import Target
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import AsyncTransport, InvocationType, Transport
 from lambdachain._core.results import InvokeResult
-from lambdachain._transports.async_adapter import in_thread, to_async_transport
+from lambdachain._transports.async_adapter import in_thread, running_loop, to_async_transport
 from lambdachain._transports.default import default_async_transport
+from lambdachain._transports.transport_override import AwsTransport
 
 from .base_invoker import (
     BaseInvoker,
@@ -82,6 +83,18 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
         """Validate and encode a call, in a thread if it may have to wait for S3."""
         prepare = partial(self.prepare, target, payload, kind, options, seen)
         return prepare() if target.contract.offload is None else await in_thread(prepare)
+
+    def transport_for(self, target: Target) -> AsyncTransport:
+        """Return the transport; see ``BaseInvoker.transport_for``.
+
+        Raises:
+            ContractError: It needs an event loop of asyncio, and none is running.
+        """
+        transport = super().transport_for(target)
+        # A test's transport, or one that a user wrote for trio, may need none.
+        if isinstance(transport, AwsTransport):
+            running_loop()
+        return transport
 
     async def close(self) -> None:
         """Close the transport; later calls raise."""

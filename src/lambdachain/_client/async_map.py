@@ -7,6 +7,7 @@ from typing import Any
 
 from lambdachain._fan_out.async_driver import MapParts, fan_out
 from lambdachain._fan_out.options import check_payloads
+from lambdachain._transports.async_adapter import running_loop
 
 from .map import MapRequest, max_connections_for
 
@@ -23,6 +24,7 @@ def run_map(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, 
 
     # Called by the first step of the generator: the timeout of a map runs from its first result.
     def create_parts() -> MapParts:
+        running_loop()  # the map itself needs one, whatever the transport
         transport = map_request.invoker.transport_for(map_request.target)
         scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
         return MapParts(scheduler, transport, _to_iterator(payloads), map_request.for_transport(transport).prepare)

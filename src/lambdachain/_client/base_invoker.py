@@ -6,7 +6,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
 from lambdachain._calling.options import CallOptions, check_names
 from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
@@ -33,6 +33,8 @@ H = TypeVar("H")
 
 Rejection = AccessDeniedError | FunctionNotFoundError
 
+_OF_THIS_PROCESS: Final = frozenset({"_lock", "concurrency_limits", "_map_loop"})
+
 
 class ProcessInterceptors:
     """The interceptors of the whole process, by the side that they stand on; ``lambdachain.use`` adds them."""
@@ -53,6 +55,7 @@ class BaseInvoker(Generic[T, H]):
         interceptors: Sequence[Interceptor] = (),
     ) -> None:
         self._transport = transport
+        self._chooses_transport = transport is None
         self._defaults = defaults
         self._resolve = resolve
         self.hooks = tuple(hooks)
@@ -152,6 +155,15 @@ class BaseInvoker(Generic[T, H]):
         with self._lock:
             self._closed = True
             return self._transport
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings: a copy, in another process or this one, opens connections of its own."""
+        # Not concurrency_limits either: calls in flight here are not in flight for a copy.
+        state = {name: value for name, value in vars(self).items() if name not in _OF_THIS_PROCESS}
+        return {**state, "_transport": None} if self._chooses_transport else state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, concurrency_limits={}, _lock=lock_for(self))
 
     def __repr__(self) -> str:
         return repr(self._transport) if self._transport is not None else ""

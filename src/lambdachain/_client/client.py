@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from lambdachain._calling.attempts import Hook
-from lambdachain._calling.options import CallOptions, check_bound, check_client
+from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound, check_client
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
@@ -20,7 +20,6 @@ from .invoker import Invoker
 from .remote_function import RemoteFunction
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Unpack
 
     from pydantic import JsonValue
@@ -52,6 +51,8 @@ class LambdaClient:
     Raises:
         ContractError: An argument is not valid, such as a boto3 client in place of a transport.
     """
+
+    __signature__ = ConstructorSignature()
 
     def __init__(
         self,
@@ -438,9 +439,7 @@ class LambdaClient:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

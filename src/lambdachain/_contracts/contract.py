@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
@@ -58,10 +58,12 @@ class Contract(HasContract[Req, Resp]):
             ``None`` to reject such payloads.
         envelope: Whether ``fire`` sends events in an envelope that carries metadata, including the idempotency key.
             Only for callees whose handlers are made by ``remote``.
+        description: What the function does, for people and for models that choose a tool; ``None`` if nothing is said.
+            It is part of the schema, but not of equality: better wording does not make it another contract.
 
     Raises:
-        ContractError: A type cannot be serialized as JSON, an error is not a subclass of ``RemoteError``, or the
-            qualifier is passed twice.
+        ContractError: A type cannot be serialized as JSON, an error is not a subclass of ``RemoteError``, the
+            description is not text or is blank, or the qualifier is passed twice.
         InvalidArnError: *function* or *qualifier* is not a name that Lambda accepts.
     """
 
@@ -73,6 +75,7 @@ class Contract(HasContract[Req, Resp]):
     qualifier: str | None
     envelope: bool
     offload: S3Offload | None
+    description: str | None = field(compare=False)
 
     @overload
     def __init__(
@@ -87,6 +90,7 @@ class Contract(HasContract[Req, Resp]):
         qualifier: str | None = None,
         envelope: bool = False,
         offload: S3Offload | None = None,
+        description: str | None = None,
     ) -> None: ...
 
     @overload
@@ -102,6 +106,7 @@ class Contract(HasContract[Req, Resp]):
         qualifier: str | None = None,
         envelope: bool = False,
         offload: S3Offload | None = None,
+        description: str | None = None,
     ) -> None: ...
 
     def __init__(
@@ -116,16 +121,18 @@ class Contract(HasContract[Req, Resp]):
         qualifier: str | None = None,
         envelope: bool = False,
         offload: S3Offload | None = None,
+        description: str | None = None,
     ) -> None:
-        _check_arguments(idempotent, envelope, offload)
+        _check_arguments(idempotent, envelope, offload, description)
         name, qualifier = split_qualifier(function, qualifier, ContractError)
         for role, annotation in (("request", request), ("response", response)):
             _check_type(role, annotation)
             check_json_type(annotation, role)
-        values = (name, request, response, _to_error_classes(errors), idempotent, qualifier, envelope, offload)
+        options = (idempotent, qualifier, envelope, offload, description)
+        values = (name, request, response, _to_error_classes(errors), *options)
         # A generated __init__ could not have the overloads from which type checkers infer Req and Resp.
-        for field, value in zip(self.__dataclass_fields__, values, strict=True):
-            object.__setattr__(self, field, value)
+        for name, value in zip(self.__dataclass_fields__, values, strict=True):
+            object.__setattr__(self, name, value)
 
     @property
     def contract(self) -> Contract[Req, Resp]:
@@ -136,7 +143,8 @@ class Contract(HasContract[Req, Resp]):
         """Return the contract as JSON: for a file in your repository, and for callers in other languages.
 
         ``request``, ``response`` and ``errors`` are JSON Schemas of what the callee accepts and returns. Equal
-        contracts have equal schemas, in every process. ``lambdachain.testing.assert_compatible`` compares two.
+        contracts have equal schemas, in every process, but for the description.
+        ``lambdachain.testing.assert_compatible`` compares two.
 
         >>> double = Contract("orders-double", request=int, response=int)
         >>> schema = double.schema()
@@ -177,7 +185,7 @@ def _split_text(function: str) -> tuple[str, str | None]:
     return str(target.without_qualifier()), target.qualifier
 
 
-def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
+def _check_arguments(idempotent: Any, envelope: Any, offload: Any, description: Any) -> None:
     for name, value in (("idempotent", idempotent), ("envelope", envelope)):
         if not isinstance(value, bool):
             raise ContractError(f"{name} must be True or False, not {type(value).__name__}")
@@ -185,6 +193,12 @@ def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
     if offload is not None and (isinstance(offload, type) or not hasattr(offload, "reference_to")):
         kind = f"the class {offload.__name__}" if isinstance(offload, type) else type(offload).__name__
         raise ContractError(f'offload must be an S3Offload, such as S3Offload("bucket"), not {kind}')
+    if description is None:
+        return
+    if not isinstance(description, str):
+        raise ContractError(f"description must be text, not {type(description).__name__}")
+    if not description.strip():
+        raise ContractError("description must not be blank: describe what the function does, or leave it out")
 
 
 # pydantic would accept these, or raise an error that shows their contents.

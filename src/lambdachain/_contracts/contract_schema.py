@@ -41,6 +41,8 @@ class Declaration(Protocol):
     def qualifier(self) -> str | None: ...
     @property
     def envelope(self) -> bool: ...
+    @property
+    def description(self) -> str | None: ...
 
 
 class ContractSchema(TypedDict):
@@ -63,6 +65,7 @@ class ContractSchema(TypedDict):
         request_as_sent: What callers send.
         response_as_read: What callers accept as the response.
         errors_as_read: What callers accept as each error.
+        description: What the function does, if the contract describes it.
     """
 
     lambdachain: int
@@ -76,6 +79,7 @@ class ContractSchema(TypedDict):
     request_as_sent: NotRequired[JsonSchema]
     response_as_read: NotRequired[JsonSchema]
     errors_as_read: NotRequired[dict[str, JsonSchema]]
+    description: NotRequired[str]
 
 
 def to_schema(contract: Declaration) -> ContractSchema:
@@ -101,6 +105,8 @@ def to_schema(contract: Declaration) -> ContractSchema:
         schema["response_as_read"] = read
     if errors_read:
         schema["errors_as_read"] = errors_read
+    if contract.description is not None:
+        schema["description"] = contract.description
     return schema
 
 
@@ -120,6 +126,8 @@ def parse_contract_schema(value: object) -> ContractSchema:
         parse_target(value["function"])
     except (InvalidArnError, TypeError) as exc:
         raise ContractError(f"the schema's function is not valid: {exc}") from exc
+    if not isinstance(value.get("description", ""), str):
+        raise ContractError(f"description in the schema must be text, not {type(value['description']).__name__}")
     for location, schema in _iter_schemas(value):
         if not is_mapping(schema):
             raise ContractError(f"{location} in the schema must be a JSON Schema, not {type(schema).__name__}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Mapping
 from copy import deepcopy
 from dataclasses import MISSING, field, fields, make_dataclass
@@ -12,6 +13,7 @@ from typing import Any, Final, Self, Unpack, dataclass_transform, get_type_hints
 from weakref import WeakKeyDictionary
 
 from lambdachain._core.errors import ContractError, FunctionError, FunctionErrorFacts
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._json.codec import codec_for
 from lambdachain._json.payload_validation import PayloadValidationError
 
@@ -49,9 +51,19 @@ class RemoteError(FunctionError):
             raise ContractError(f"{cls.__name__}.{hidden[0]} hides an attribute of every call error: rename the field")
         _LOCAL_NAMES[cls] = _get_local_names(inspect.currentframe(), cls)
 
-    def __init__(self, **fields: Any) -> None:
+    def __init__(self, from_json: Mapping[str, Any] | None = None, /, **fields: Any) -> None:
         super().__init__()
-        self.__dict__.update(_validate_fields(type(self), fields))
+        decoded = _validate_fields(type(self), fields) if from_json is None else _decode_args(self, from_json, fields)
+        self.__dict__.update(decoded)
+
+    # Task queues with a JSON result backend, such as Celery, store args, and call the class with them.
+    @property
+    def args(self) -> tuple[Any, ...]:  # type: ignore[override]
+        """The fields as JSON values, in one mapping; ``type(error)(*error.args)`` is an equal error."""
+        try:
+            return (json.loads(str(self)),)
+        except ValueError:  # a field does not fit its type: see __str__
+            return (str(self),)
 
     @classmethod
     def received(cls, wire: str, **facts: Unpack[FunctionErrorFacts]) -> Self | None:
@@ -111,6 +123,20 @@ def _validate_fields(cls: type[RemoteError], values: Mapping[str, Any]) -> dict[
         return _to_fields(codec.validate_for_encoding(values))
     except PayloadValidationError as exc:
         raise ContractError(f"{cls.__name__}: {exc}") from None
+
+
+def _decode_args(error: RemoteError, from_json: Any, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields from what was ``args`` of an equal error."""
+    name = type(error).__name__
+    if not is_mapping(from_json) or fields:
+        raise ContractError(f"{name} takes keyword arguments, not positional ones: pass each field by its name")
+    codec = codec_for(fields_class_for(type(error)))
+    try:
+        return _to_fields(codec.decode(json.dumps(from_json).encode()))
+    except PayloadValidationError as exc:
+        raise ContractError(f"{name}: {exc}") from None
+    except (TypeError, ValueError):
+        raise ContractError(f"{name}: the mapping has a value that JSON cannot represent") from None
 
 
 def _to_fields(instance: object) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from typing import Final, NamedTuple
 
+from lambdachain._calling.attempts import INFO, is_logging
 from lambdachain._core.fork_hooks import register_fork_hooks
 
 INITIAL: Final = 10
@@ -33,7 +34,7 @@ class Permit(NamedTuple):
 class ConcurrencyLimit:
     """The calls to one function that are in flight, and how many may be; thread-safe.
 
-    Times are those of a monotonic clock, in seconds, and are passed in.
+    Times are those of a monotonic clock, in seconds, and are passed in. *function* is its name in the log.
 
     >>> concurrency_limit = ConcurrencyLimit()
     >>> permits = [concurrency_limit.acquire(0.0, own_in_flight=count) for count in range(INITIAL)]
@@ -45,7 +46,8 @@ class ConcurrencyLimit:
     20
     """
 
-    def __init__(self) -> None:
+    def __init__(self, function: str = "") -> None:
+        self._function = function
         self.generation = _generation
         self._limit = float(INITIAL)
         # 0 before the first throttle: the limit doubles each round.
@@ -101,6 +103,7 @@ class ConcurrencyLimit:
     def record_throttle(self, permit: Permit, now: float, retry_after: float | None) -> None:
         """Record that Lambda had no capacity for a call; *retry_after* is how many seconds it asks to wait."""
         with self._lock:
+            before = self.limit
             self._in_flight -= 1
             self._resumes_at = max(self._resumes_at, now + (retry_after or 0.0))
             if self.limit == 1 and not permit.is_only_call:  # the only call has had the pauses of its retry policy
@@ -112,6 +115,12 @@ class ConcurrencyLimit:
                 self._step = max(1.0, reached / (2 * _ROUNDS_BACK))
                 self._limit = max(1.0, reached / 2)
                 self._peak = int(self._limit)
+            reduced = before, self.limit, self._in_flight, self.pause_left(now)
+        # Not under the lock: a handler of the log may be slow.
+        if is_logging(INFO):
+            from lambdachain._calling.call_log import log_concurrency
+
+            log_concurrency(self._function, *reduced)
 
     def release(self, _permit: Permit) -> None:
         """Record the end of a call that reveals nothing about capacity: it failed in another way, or was not sent."""
@@ -138,4 +147,4 @@ def concurrency_limit_for(limits: dict[str, ConcurrencyLimit], function: str) ->
     found = limits.get(function)
     if found is not None and found.generation != _generation:
         limits.pop(function, None)
-    return limits.setdefault(function, ConcurrencyLimit())
+    return limits.setdefault(function, ConcurrencyLimit(function))

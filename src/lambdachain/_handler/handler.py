@@ -50,6 +50,7 @@ class ContractOptions(TypedDict, total=False):
     qualifier: str | None
     envelope: bool
     offload: S3Offload | None
+    description: str | None
 
 
 class _CallSignature:
@@ -406,8 +407,8 @@ def remote(
     Args:
         target: A contract, or a function's name: then the annotations become the contract.
         interceptors: Context managers around every invocation, the first one outermost; see ``Interceptor``.
-        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope`` and
-            ``offload``; see ``Contract``.
+        **options: With a name, the rest of the contract: ``errors``, ``idempotent``, ``qualifier``, ``envelope``,
+            ``offload`` and ``description``, by default the function's docstring; see ``Contract``.
 
     Raises:
         ContractError: The function does not take ``(request)`` or ``(request, context)``, lacks annotations, or

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import FunctionType, MethodType
 from typing import Any, Final
 
 from lambdachain._contracts.annotations import evaluate_annotations, own_annotations
@@ -25,6 +26,7 @@ class HandlerSignature:
     response: Any
     takes_context: bool
     is_async: bool
+    description: str | None
 
 
 def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any]) -> HandlerSignature:
@@ -53,6 +55,7 @@ def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any])
         response=hints.get("return", MISSING),
         takes_context=len(positional) > 1 or variadic,
         is_async=inspect.iscoroutinefunction(inspect.unwrap(function)),
+        description=_get_docstring(function),
     )
 
 
@@ -67,7 +70,9 @@ def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, 
             raise ContractError(
                 f"{signature.name}: annotate {part} with a type that can be resolved here, or pass a Contract to remote"
             )
-    return Contract[Any, Any](name, request=signature.request, response=signature.response, **options)
+    # An option wins even if it is None: description=None keeps a docstring that is not for callers out of the contract.
+    described: dict[str, Any] = {"description": signature.description, **options}
+    return Contract[Any, Any](name, request=signature.request, response=signature.response, **described)
 
 
 def check_against_contract(signature: HandlerSignature, contract: Contract[Any, Any]) -> None:
@@ -96,6 +101,13 @@ def _contradicts(actual: Any, expected: Any) -> bool:
 
 def _mismatch(signature: HandlerSignature, verb: str, actual: Any, contract: Contract[Any, Any], expected: Any) -> str:
     return f"{signature.name} {verb} {type_name(actual)}, but {contract!r} declares {type_name(expected)}"
+
+
+def _get_docstring(function: Any) -> str | None:
+    """Return the docstring of a function; an instance or a ``partial`` has only its class's, which is about that."""
+    function = inspect.unwrap(function)
+    text = function.__doc__ if isinstance(function, FunctionType | MethodType) else None
+    return (inspect.cleandoc(text).strip() or None) if text else None
 
 
 def _get_hints(function: Any, first: str, local_names: Mapping[str, Any]) -> dict[str, Any]:

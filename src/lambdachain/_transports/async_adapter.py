@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from inspect import iscoroutinefunction
-from typing import TypeVar, cast
+from typing import Any, TypeVar, cast
 
+from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome, Transport
 
 from .streaming import ResponseStream, StreamEnd, open_stream
@@ -101,9 +103,34 @@ class AwsThreadAdapter(ThreadAdapter, AwsTransport):
         return cast("AwsTransport", self._transport).host_for(region, function)
 
 
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return the event loop that is running in this thread.
+
+    Raises:
+        ContractError: There is none, or this is another library's, such as trio's.
+    """
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        here = "this is trio" if _is_in_trio() else "no event loop of asyncio is running here"
+    raise ContractError(
+        f"AsyncLambdaClient needs asyncio, and {here}: call a LambdaClient in a thread, as in "
+        "`await anyio.to_thread.run_sync(client.call, contract, payload)`"
+    )
+
+
+def _is_in_trio() -> bool:
+    # Not imported: where it runs, it is loaded. current_task() raises a RuntimeError outside of trio.
+    lowlevel: Any = getattr(sys.modules.get("trio"), "lowlevel", None)
+    try:
+        return lowlevel is not None and lowlevel.current_task() is not None
+    except RuntimeError:
+        return False
+
+
 async def in_thread(work: Callable[[], T]) -> T:
     """Run *work* in a thread of its own, in a copy of the current context."""
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     future: asyncio.Future[T] = loop.create_future()
     context = copy_context()
 

@@ -72,7 +72,7 @@ def error_to_dict(error: CallError) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "error": type(error).__name__,
         # Without the function and request id that str() adds: they have keys of their own.
-        "message": str(error.args[0]) if error.args and error.args[0] else str(error),
+        "message": _get_message(error) or str(error),
         "execution": str(error.execution),
         "retryable": error.retryable,
         "function": error.function,
@@ -81,6 +81,11 @@ def error_to_dict(error: CallError) -> dict[str, Any]:
         "attempts": _attempts_to_dicts(error.attempts),
     }
     return {**fields, **_error_details(error)}
+
+
+def _get_message(error: CallError) -> str:
+    message: object = error.args[0] if error.args else ""
+    return message if isinstance(message, str) else ""  # the args of a declared error are its fields
 
 
 def _error_details(error: CallError) -> Mapping[str, Any]:

@@ -155,7 +155,8 @@ _REPLIES: Final[dict[type[Exception], Callable[[Exception], Reply]]] = {
 
 
 def _message_from(error: Any) -> str:
-    return str(error.args[0]) if error.args else ""
+    message: object = error.args[0] if error.args else ""
+    return message if isinstance(message, str) else ""  # the args of a declared error are its fields
 
 
 def _report(error_type: str, message: str, request_id: str, stack: Sequence[str] = ()) -> bytes:

@@ -860,3 +860,15 @@ def test_an_invalid_schema_is_refused(bad: Any, why: str):
     for versions in ((bad, PLAIN), (PLAIN, bad)):
         with pytest.raises(ContractError, match=why):
             compatibility(*versions)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "what"),
+    [(None, "Double it.", "added"), ("Double it.", None, "removed"), ("Double it.", "Doubles it.", "reworded")],
+)
+def test_a_description_breaks_no_caller(old: str | None, new: str | None, what: str):
+    """The change is reported without the texts."""
+    before, after = (Contract("f", request=int, response=int, description=text) for text in (old, new))
+
+    assert describe_changes(before, after) == [f"description: {what}"]
+    assert_compatible(before, after)

@@ -731,3 +731,34 @@ def test_methods_of_the_same_names_are_not_calls(survey_code):
     found = survey_code(HEAD + code.replace("\n    ", "\n"))
 
     assert (get_calls(found), get_unresolved(found)) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "agents.run_bedrock_tool_use(block, client, [charge])",
+        "agents.run_bedrock_tool_use(block, client, {'charge': charge}, timeout=3)",
+        "agents.to_mcp_tool(client, charge)",
+        "tool = agents.to_pydantic_ai_tool(AsyncLambdaClient(), charge, name='charge')",
+        "tools = [agents.to_mcp_tool(client, one) for one in (charge,)]",
+        "from lambdachain.agents import to_mcp_tool\nto_mcp_tool(client, charge)",
+        "TOOLS = (charge,)\ndef use(block): return agents.run_bedrock_tool_use(block, client, TOOLS)\nuse({})",
+    ],
+)
+def test_what_a_model_may_call_is_found(survey_code, code: str):
+    """A tool calls its function, so the role needs the permission."""
+    found = survey_code(f"from lambdachain import agents{HEAD}{code}")
+
+    assert set(get_calls(found)) == {("call", "billing-charge", "live")}
+    assert get_unresolved(found) == []
+
+
+def test_tools_that_the_text_does_not_determine_are_reported(survey_code):
+    """As for calls."""
+    found = survey_code(
+        f"from lambdachain import agents{HEAD}def f(block, tools): agents.run_bedrock_tool_use(block, client, tools)"
+    )
+
+    assert get_calls(found) == []
+    assert len(get_unresolved(found)) == 1
+    assert "cannot resolve the target of agents.run_bedrock_tool_use(...)" in get_unresolved(found)[0]

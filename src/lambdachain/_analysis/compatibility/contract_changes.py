@@ -114,6 +114,10 @@ def _compare_promises(old: ContractSchema, new: ContractSchema) -> Iterator[Chan
         who, callers, callee = _get_affected(callers_new=new["envelope"])
         broken = (Breakage(who, f"{callers} send events in an envelope, but {callee} does not unwrap it"),)
         yield Change("envelope", _describe_flag(is_now=new["envelope"]), broken, advise_on_promise("envelope", who))
+    before, after = old.get("description"), new.get("description")
+    if before != after:
+        # Not quoted: it may be long, and only people and models read it, so it breaks no caller.
+        yield Change("description", "added" if before is None else "removed" if after is None else "reworded")
 
 
 def _get_affected(*, callers_new: bool) -> tuple[Who, str, str]:

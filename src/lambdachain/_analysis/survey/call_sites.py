@@ -36,11 +36,13 @@ from .syntax import CLIENTS, evaluate_keywords
 from .values import (
     BoundFunctionValue,
     ClientValue,
+    CollectionValue,
     Constant,
     ContractValue,
     ExternalName,
     FunctionValue,
     InstanceValue,
+    MappingValue,
     Unresolved,
     Value,
     Values,
@@ -51,6 +53,22 @@ Found = Iterator[CallSite | UnresolvedCall]
 
 # Methods that few other objects have: with one of these, an object that is not known may be a client or handler.
 _OWN_METHODS: Final = frozenset({"call", "fire", "fire_map", "can_invoke"})
+
+
+# Functions of lambdachain.agents that make calls possible: the positions of the client and of the contracts.
+_TOOL_FUNCTIONS: Final = {"run_bedrock_tool_use": (1, 2), "to_mcp_tool": (0, 1), "to_pydantic_ai_tool": (0, 1)}
+
+
+def _iter_items(values: Values) -> Iterator[Value]:
+    """Yield what collections and mappings hold, and other values themselves."""
+    for value in values:
+        match value:
+            case CollectionValue(items):
+                yield from items
+            case MappingValue(entries):
+                yield from (item for _, items in entries for item in items)
+            case _:
+                yield value
 
 
 def explain_missing_module(module: str) -> str:
@@ -128,6 +146,25 @@ class CallFinder:
         for position, argument in enumerate(call.args):
             if isinstance(argument, ast.Attribute) and argument.attr in self._methods:
                 yield from self._find_method_call(call, argument, call.args[position + 1 :], scope)
+        yield from self._find_tool_calls(call, scope)
+
+    def _find_tool_calls(self, call: ast.Call, scope: Scope) -> Found:
+        """Yield what a model may call: the contracts that a function of ``lambdachain.agents`` makes tools of."""
+        name = getattr(call.func, "attr", getattr(call.func, "id", ""))
+        if name not in _TOOL_FUNCTIONS or not self._methods:
+            return
+        if ExternalName(f"lambdachain.agents.{name}") not in evaluate_callee(self._evaluator, call, scope):
+            return
+        at_client, at_contracts = _TOOL_FUNCTIONS[name]
+        receivers, passed = (
+            self._evaluator.evaluate(call.args[at], scope) if len(call.args) > at else ()
+            for at in (at_client, at_contracts)
+        )
+        clients = [one for one in receivers if isinstance(one, ClientValue)] or [ClientValue(None)]
+        options = dict(evaluate_keywords(self._evaluator, call, scope).entries)
+        site = _Site.create(call, "call", CallMode.SYNC, scope, f"{format_expression(call.func)}(...)")
+        for client in clients:
+            yield from self._find_by_receiver(site, client, tuple(_iter_items(passed)), options)
 
     def find_stored_methods(self, scope: Scope) -> Found:
         """Yield the methods kept as values: in a name, an attribute, a list, a keyword argument, by ``getattr``."""

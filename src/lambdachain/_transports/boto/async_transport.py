@@ -104,6 +104,16 @@ class AsyncBotoTransport(AwsTransport):
         config: Any = self._user_client.meta.config if self._user_client is not None else merge_config(self._config)
         return int(config.max_pool_connections)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings: a copy creates clients of its own."""
+        from lambdachain._transports.pickling import get_boto_state
+
+        return get_boto_state(self, self._user_client)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        AsyncBotoTransport.__init__(self)
+        self.__dict__.update(state)
+
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as AsyncTransport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         exchange = AsyncExchange(invocation.function, timeout)

@@ -224,7 +224,9 @@ def watch_connections(client: Any) -> None:
 
 def is_watched(client: Any) -> bool:
     """Check whether a client's connections report to their exchange."""
-    return getattr(_http_session(client), "_pool_classes_by_scheme", None) is _watched_pool_classes()
+    watched = _watched_pool_classes()
+    is_ours = getattr(_http_session(client), "_pool_classes_by_scheme", None) is watched
+    return is_ours and all(pool.find_replacement() is None for pool in watched.values())
 
 
 def _http_session(client: Any) -> Any:
@@ -272,21 +274,29 @@ def _prepare_request(context: dict[str, Any], **_: Any) -> None:
 
 
 @cache
-def _watched_pool_classes() -> dict[str, type[Any]]:
-    from botocore.awsrequest import (
-        AWSHTTPConnection,
-        AWSHTTPConnectionPool,
-        AWSHTTPSConnection,
-        AWSHTTPSConnectionPool,
-    )
+def _watched_pool_classes() -> dict[str, Any]:
+    from botocore import awsrequest
 
     # Created at run time: botocore is imported only when a client is used.
-    connection = type("WatchedConnection", (_WatchedMixin, AWSHTTPConnection), {})
-    tls_connection = type("WatchedTlsConnection", (_WatchedMixin, AWSHTTPSConnection), {})
     return {
-        "http": type("WatchedPool", (AWSHTTPConnectionPool,), {"ConnectionCls": connection}),
-        "https": type("WatchedTlsPool", (AWSHTTPSConnectionPool,), {"ConnectionCls": tls_connection}),
+        "http": _make_pool_class("WatchedPool", awsrequest.AWSHTTPConnectionPool, awsrequest.AWSHTTPConnection),
+        "https": _make_pool_class("WatchedTlsPool", awsrequest.AWSHTTPSConnectionPool, awsrequest.AWSHTTPSConnection),
     }
+
+
+def _make_pool_class(name: str, pool: Any, connection: Any) -> type[Any]:
+    """Create a class of pools with watched connections, unless another library has replaced botocore's.
+
+    vcrpy does while it records and replays: it assigns ``ConnectionCls`` of botocore's pool, which ours would hide.
+    """
+    watched = type(f"{name}Connection", (_WatchedMixin, connection), {})
+
+    def find_replacement() -> Any:
+        return None if pool.ConnectionCls is connection else pool.ConnectionCls
+
+    # A property: pools live longer than a cassette.
+    connection_class = property(lambda _pool: find_replacement() or watched)
+    return type(name, (pool,), {"ConnectionCls": connection_class, "find_replacement": staticmethod(find_replacement)})
 
 
 def _limit_error_body(

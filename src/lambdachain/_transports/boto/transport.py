@@ -158,6 +158,16 @@ class BotoTransport(AwsTransport):
         for client in clients.values():
             client.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings: a copy creates clients of its own."""
+        from lambdachain._transports.pickling import get_boto_state
+
+        return get_boto_state(self, self._user_client)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        BotoTransport.__init__(self)
+        self.__dict__.update(state)
+
     def __repr__(self) -> str:
         from lambdachain._core.redaction import redact_url
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Generic, NamedTuple, TypeVar
 
 from lambdachain._core.fork_hooks import lock_for
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
@@ -21,6 +21,8 @@ from .tls import TlsConfig
 if TYPE_CHECKING:
     import boto3
     import botocore.session
+
+_OF_THIS_PROCESS: Final = frozenset({"_lock", "_senders", "_setup"})
 
 W = TypeVar("W")
 V = TypeVar("V")
@@ -70,6 +72,17 @@ class RegionalSenders(AwsTransport, Generic[W]):
         if self._closed:
             raise _setup_error("the transport is closed")
         return kind(**self._arguments)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings: a copy opens connections of its own."""
+        from lambdachain._transports.pickling import check_picklable
+
+        check_picklable(self, session=self._session, endpoint_url=self._endpoint_url)
+        return {name: value for name, value in vars(self).items() if name not in _OF_THIS_PROCESS}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        RegionalSenders.__init__(self)  # pyright: ignore[reportUnknownMemberType]
+        self.__dict__.update(state)
 
     @abstractmethod
     def _create_sender(self, endpoint_config: EndpointConfig) -> W:
