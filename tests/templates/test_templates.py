@@ -356,7 +356,7 @@ def test_functions_that_are_not_read_are_reported():
         )
     )
 
-    text = "the functions of the nested stack {} are not served: "
+    text = "the functions of the nested stack {} are not read: "
     elsewhere = "its template is not on this machine: pass its file as well, or set {} to a path"
     assert lines == [
         "template.yaml:4: Resources.Stack.Properties.TemplateURL: "

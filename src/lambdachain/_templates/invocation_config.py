@@ -13,7 +13,7 @@ from .properties import logical_ids, property_path
 from .template import Template
 
 _EVENT_PROPERTIES: Final = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds")
-_DESTINATIONS: Final = ("OnSuccess", "OnFailure")
+DESTINATIONS: Final = ("OnSuccess", "OnFailure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def _read_own_config(template: Template, logical_id: str) -> InvocationConfig:
 def _with_events(config: InvocationConfig, template: Template, path: tuple[str | int, ...]) -> InvocationConfig:
     """Read the ``EventInvokeConfig`` at *path*, in place of what the function has of it."""
     paths = {name: (*path, name) for name in _EVENT_PROPERTIES}
-    paths |= {name: (*path, "DestinationConfig", name, "Destination") for name in _DESTINATIONS}
+    paths |= {name: (*path, "DestinationConfig", name, "Destination") for name in DESTINATIONS}
     values, diagnostics = _resolve_each(template, paths)
     # The dead-letter queue is a property of the function, which a resource of this kind leaves as it is.
     kept = {name: value for name, value in config.event_config.items() if name == "DeadLetter"}

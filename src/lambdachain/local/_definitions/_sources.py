@@ -12,7 +12,8 @@ from lambdachain._core.type_guards import is_mapping
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain._templates.files import read_text_file
-from lambdachain._templates.http_routes import read_http_apis
+from lambdachain._templates.http_routes import merge_http_definitions, read_http_apis
+from lambdachain._templates.nested_stacks import read_stack_tree
 from lambdachain._templates.template import parse_template
 
 from ._function_builder import Declarations
@@ -115,8 +116,9 @@ def parse_system(text: str, source: str, directory: Path, context: TemplateConte
         if source.endswith(".toml"):
             return parse_toml(text, source, directory)
         template = parse_template(text, source, directory, context)
-        declarations, files = declare_system(template, context)
-        return SystemDefinition(declarations, http=read_http_apis(template), files=tuple(files))
+        tree = read_stack_tree(template, context)
+        http = merge_http_definitions(map(read_http_apis, tree.templates))
+        return SystemDefinition(declare_system(tree), http=http, files=tuple(tree.files))
     except TemplateError as exc:
         return SystemDefinition(Declarations(diagnostics=(exc.to_diagnostic(),)))
     except RecursionError:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._templates.context import TemplateContext
-from lambdachain._templates.diagnostics import Diagnostic, TemplateError
-from lambdachain._templates.intrinsics import NO_VALUE, IntrinsicResolver
-from lambdachain._templates.packages import find_asset
-from lambdachain._templates.properties import NESTED_TYPES, logical_ids, resource_type
-from lambdachain._templates.template import Template, load_template
+
+from .context import TemplateContext
+from .diagnostics import Diagnostic, TemplateError
+from .intrinsics import NO_VALUE, IntrinsicResolver
+from .packages import find_asset
+from .properties import NESTED_TYPES, logical_ids, resource_type
+from .template import Template, load_template
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ def _read_one(
     except TemplateError as exc:
         name = NESTED_TYPES[resource_type(document, logical_id)]
         location = document.location("Resources", logical_id, "Properties", name)
-        text = f"the functions of the nested stack {logical_id} are not served: {exc.text}"
+        text = f"the functions of the nested stack {logical_id} are not read: {exc.text}"
         tree.diagnostics.append(Diagnostic(location, text))
         return {}
     tree.files.append(path)
