@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Final, Literal, TypeAlias
 
@@ -15,6 +13,7 @@ import yaml
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, Location, TemplateError
+from .scalars import TIME, format_date, parse_number
 
 Path: TypeAlias = tuple[str | int, ...]
 Dialect: TypeAlias = Literal["cloudformation", "serverless"]
@@ -93,7 +92,7 @@ class _CloudFormationLoader(yaml.SafeLoader):
 class _ServerlessLoader(yaml.SafeLoader):
     """YAML 1.2's core schema, as the Serverless Framework's js-yaml reads it.
 
-    ``yes``, ``12:30`` and dates stay text, and ``0644`` is 644.
+    ``yes`` and ``12:30`` stay text, ``0644`` is 644, and a date is a point in time.
     """
 
 
@@ -104,33 +103,23 @@ def _resolvers_without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]
     }
 
 
-# The first that matches counts; a number that ends in "_" is text.
+# The first that matches counts; with an underscore, a number is text.
 _CORE_SCHEMA: Final = (
     (_BOOLEAN, "tTfF", r"(?:true|True|TRUE|false|False|FALSE)$"),
-    (_INTEGER, "-+0123456789", r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)(?<!_)$"),
-    (_FLOAT, "-+.0123456789", r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?(?<!_)$"),
+    (_INTEGER, "-+0123456789", r"[-+]?(?:0b[01]+|0o[0-7]+|0x[0-9a-fA-F]+|[0-9]+)$"),
+    (_FLOAT, "-+.0123456789", r"(?:[-+]?[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"),
     (_FLOAT, "-+.", r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    (_TIMESTAMP, "0123456789", r"[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
+    (_TIMESTAMP, "0123456789", rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}{TIME}$"),
 )
-_RADIXES: Final[Mapping[str, int]] = {"0b": 2, "0o": 8, "0x": 16}
-# JavaScript's numbers are exact up to here; text of a larger one has the digits of the nearest, then zeros.
-_MAX_EXACT: Final = 2**53
-_FIRST_WITH_EXPONENT: Final = 1e21
 
 
 def _construct_number(_loader: yaml.SafeLoader, node: yaml.Node) -> int | float | None:
-    """Return a number whose text is the one that JavaScript writes into the deployed template."""
-    text = str(node.value).replace("_", "").lower()
-    digits = text.lstrip("-+")
-    if (radix := _RADIXES.get(digits[:2])) is not None:
-        number = float(int(digits[2:], radix)) * (-1 if text.startswith("-") else 1)
-    else:
-        number = float(text.replace(".inf", "inf").replace(".nan", "nan"))
-    if not math.isfinite(number):
-        # JSON, in which the framework deploys, has neither: it writes null.
-        return None
-    if not number.is_integer() or abs(number) >= _FIRST_WITH_EXPONENT:
-        return number
-    return int(number) if abs(number) <= _MAX_EXACT else int(Decimal(repr(number)))
+    return parse_number(str(node.value))
+
+
+def _construct_date(_loader: yaml.SafeLoader, node: yaml.Node) -> str:
+    return format_date(str(node.value))
 
 
 _CloudFormationLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP, _VALUE)
@@ -139,6 +128,7 @@ for _tag, _letters, _pattern in _CORE_SCHEMA:
     # PyYAML looks its patterns up by a scalar's first letter.
     for _first in _letters:
         _ServerlessLoader.yaml_implicit_resolvers.setdefault(_first, []).append((_tag, re.compile(_pattern)))
+_ServerlessLoader.add_constructor(_TIMESTAMP, _construct_date)
 for _tag in _NUMBERS:
     _ServerlessLoader.add_constructor(_tag, _construct_number)
 

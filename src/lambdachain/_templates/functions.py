@@ -17,7 +17,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
 from .document import Path
-from .intrinsics import MAX_FUNCTION_NAME, NO_VALUE, to_text
+from .intrinsics import MAX_FUNCTION_NAME, NO_VALUE
 from .packages import find_asset
 from .properties import (
     FUNCTION_TYPES,
@@ -28,6 +28,7 @@ from .properties import (
     property_path,
     resource_type,
 )
+from .scalars import to_text
 from .template import Template
 
 _PROPERTIES: Final = (

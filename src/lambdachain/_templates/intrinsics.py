@@ -18,6 +18,7 @@ from .diagnostics import TemplateError, UnresolvedValue
 from .document import Document, Path
 from .properties import FUNCTION_TYPES, is_intrinsic, logical_ids, property_path, resource_type
 from .resource_types import RESOURCE_TYPES, get_attribute, get_reference
+from .scalars import to_text
 from .work_budget import BudgetExceededError, WorkBudget
 
 MAX_FUNCTION_NAME: Final = 64
@@ -427,19 +428,3 @@ class IntrinsicResolver:
 def to_function_name(text: str) -> str:
     """Return the name in what a template refers to a function by: a name, a partial ARN or an ARN."""
     return parse_target(text).name
-
-
-def to_text(value: Any) -> str:
-    """Convert a scalar to text, as CloudFormation does.
-
-    >>> to_text(True), to_text(5), to_text("x")
-    ('true', '5', 'x')
-
-    Raises:
-        TypeError: The value is not a scalar.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise TypeError(value)
