@@ -43,7 +43,7 @@ _ALIASES: Final[Mapping[str, tuple[str, str]]] = {
 }
 _SHARED_ROLE: Final = "IamRoleLambdaExecution"
 # Of the two statements for logs that the framework puts first, only their places matter here.
-_LOG_STATEMENT: Final[Mapping[str, Any]] = {"Effect": "Allow", "Action": ["logs:PutLogEvents"], "Resource": "*"}
+_LOG_STATEMENT: Final[Mapping[str, Any]] = {"Effect": "Allow", "Action": [], "Resource": []}
 # The second is what the first was called up to version 2 of the framework.
 _SHARED_STATEMENTS: Final[tuple[Path, ...]] = (
     ("provider", "iam", "role", "statements"),
