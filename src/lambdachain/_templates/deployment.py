@@ -10,6 +10,7 @@ from typing import Final
 
 from lambdachain._analysis.permissions.compare_grants import Grant, matches
 
+from .cdk_app import add_cdk_context
 from .context import TemplateContext
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
 from .functions import FunctionDefinition, Property, explain_no_functions, read_functions, to_number
@@ -72,6 +73,7 @@ def read_deployment(path: Path, context: TemplateContext) -> TemplateDeployment:
     Raises:
         TemplateError: The file cannot be read, or is neither.
     """
+    context = add_cdk_context(path, context)
     tree = read_stack_tree(load_template(path, context), context)
     outer = tree.templates[0]
     functions: list[DeployedFunction] = []

@@ -13,7 +13,7 @@ from lambdachain._core.type_guards import is_mapping
 from .context import TemplateContext
 from .diagnostics import Diagnostic, TemplateError
 from .intrinsics import NO_VALUE, IntrinsicResolver
-from .packages import find_asset
+from .packages import find_asset, find_asset_by_key
 from .properties import NESTED_TYPES, logical_ids, resource_type
 from .template import Template, load_template
 
@@ -111,6 +111,9 @@ def _find_file(template: Template, logical_id: str, parents: Sequence[Path]) -> 
     path = ("Resources", logical_id, "Properties", name)
     asset = find_asset(template, logical_id, name)
     value = template.values.get(*path) if asset is None else asset
+    if isinstance(value, str) and "://" in value:
+        # The CDK's, whose object in S3 is named by its content.
+        value = find_asset_by_key(template.directory, value.rpartition("/")[2]) or value
     if not isinstance(value, str) or "://" in value:
         text = f"its template is not on this machine: pass its file as well, or set {name} to a path"
         raise TemplateError(template.document.location(*path), text)
