@@ -94,7 +94,7 @@ class ConnectorReader:
         target = destination.get("Id")
         if target is not None:
             is_function = resource_type(self._document, str(target)) in FUNCTION_TYPES
-            return str(self._values.aws_location.arn(self._values.resource_name(str(target)))) if is_function else None
+            return self._values.function_arn(str(target)) if is_function else None
         # A function that is not in this template.
         is_function = destination.get("Type") in FUNCTION_TYPES and "Arn" in destination
         return str(self._values.resolve(destination["Arn"], (*path, "Arn"))) if is_function else None

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from lambdachain._core.arn import parse_target, partition_for
+from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .context import TemplateContext
@@ -188,6 +189,17 @@ class IntrinsicResolver:
             return logical_id[:MAX_FUNCTION_NAME] if kind in FUNCTION_TYPES else logical_id
         return str(name)
 
+    def function_arn(self, logical_id: str, qualifier: str | None = None) -> str:
+        """Return the ARN of a function of the template.
+
+        Raises:
+            TemplateError: Its name cannot be resolved on this machine, or is one that Lambda refuses.
+        """
+        try:
+            return str(self.aws_location.arn(self.resource_name(logical_id), qualifier))
+        except InvalidArnError as exc:
+            raise self._error(property_path(logical_id, "FunctionName"), str(exc)) from None
+
     def is_deployed(self, logical_id: str) -> bool:
         """Check whether a resource is deployed: it has no condition, or its condition is true.
 
@@ -312,7 +324,7 @@ class IntrinsicResolver:
     def _attribute(self, name: str, attribute: str, path: Path) -> Any:
         kind = self._resource_type(name, path)
         if kind in FUNCTION_TYPES and attribute == "Arn":
-            return str(self.aws_location.arn(self.resource_name(name)))
+            return self.function_arn(name)
         if kind == "AWS::Lambda::Version" and attribute == "Version":
             return str(self.version_number(name))
         if kind == "AWS::SSM::Parameter" and attribute in ("Value", "Type"):
@@ -337,7 +349,7 @@ class IntrinsicResolver:
         alias = self.get(*property_path(function, "AutoPublishAlias"))
         if alias is None:
             raise self._error(path, f"{function} has no AutoPublishAlias")
-        return str(self.aws_location.arn(self.resource_name(function), "1" if what == "Version" else str(alias)))
+        return self.function_arn(function, "1" if what == "Version" else str(alias))
 
     def _qualified_arn(self, name: str, kind: str) -> str:
         properties = ("Resources", name, "Properties")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
+from lambdachain._core.type_guards import is_mapping
+
 from .context import TemplateContext
-from .diagnostics import Location, TemplateError
+from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
 from .document import Document, parse_yaml
 from .files import read_text_file
 from .intrinsics import IntrinsicResolver
@@ -73,4 +76,16 @@ def parse_template(text: str, source: str, directory: FilePath, context: Templat
         text = "neither a template (no Resources) nor a serverless.yml (no service)"
         raise TemplateError(Location(source), text)
     document = add_generated_resources(merge_globals(expand_loops(document, context, stack)))
+    document = replace(document, diagnostics=(*document.diagnostics, *_find_untyped(document)))
     return Template(document, IntrinsicResolver(document, context, stack), directory)
+
+
+def _find_untyped(document: Document) -> Iterator[Diagnostic]:
+    """Report the resources whose type is not known: each of them may be a function."""
+    resources = document.get("Resources")
+    for logical_id in resources if is_mapping(resources) else ():
+        kind = document.get("Resources", logical_id, "Type")
+        if kind is not None and not isinstance(kind, str):
+            text = kind.text if isinstance(kind, UnresolvedValue) else "must be text"
+            location = document.location("Resources", logical_id, "Type")
+            yield Diagnostic(location, f"{text}; the resource is left out", fatal=False)
