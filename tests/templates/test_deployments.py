@@ -345,3 +345,18 @@ def test_nested_stacks_are_read(tmp_path: Path):
     assert str(line).endswith(
         "its template is not on this machine: pass its file as well, or set TemplateURL to a path"
     )
+
+
+def test_policies_in_conditions_are_read(tmp_path: Path):
+    """Also where a condition is inside a branch of another one."""
+    statements = {
+        "Fn::If": ["Yes", [{**INVOKE, "Resource": "a"}, {"Fn::If": ["Yes", {**INVOKE, "Resource": "b"}, 1]}], []]
+    }
+    policies = {"Fn::If": ["Yes", [{"Statement": statements}, {"LambdaInvokePolicy": {"FunctionName": "c"}}], []]}
+    tree = {
+        "Conditions": {"Yes": {"Fn::Equals": ["a", "a"]}},
+        "Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": {"Policies": policies}}},
+    }
+    (function,) = read(tree, tmp_path).functions
+
+    assert [one.resource.rpartition(":")[2] for one in function.grants] == ["a", "b", "c*"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -33,6 +34,8 @@ _INTEGER: Final = "tag:yaml.org,2002:int"
 _FLOAT: Final = "tag:yaml.org,2002:float"
 _NUMBERS: Final = (_INTEGER, _FLOAT)
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
+# An escape of JSON, or the two of a character that UTF-16 has as a pair.
+_ESCAPE: Final = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL)
 _SHORT_FORMS_WITHOUT_PREFIX: Final = frozenset({"Ref", "Condition"})
 
 
@@ -151,7 +154,7 @@ def parse_yaml(text: str, source: str, dialect: Dialect | None = None) -> Docume
     """
     dialect = dialect or ("serverless" if re.search(r"^service:", text, re.MULTILINE) else "cloudformation")
     try:
-        loader = _LOADERS[dialect](text)
+        loader = _LOADERS[dialect](_to_yaml(text))
         builder = _TreeBuilder(loader, source)
         node = loader.get_single_node()
         tree = builder.build(node, ()) if node is not None else None
@@ -168,6 +171,23 @@ def parse_yaml(text: str, source: str, dialect: Dialect | None = None) -> Docume
     except (ValueError, OverflowError) as exc:
         raise TemplateError(Location(source), f"not valid YAML: {exc}") from None
     return Document(source, tree, builder.lines, tuple(builder.diagnostics))
+
+
+def _to_yaml(text: str) -> str:
+    """Return JSON as YAML 1.1, which allows no tab between its tokens and has no pairs of surrogates."""
+    if not text.lstrip().startswith("{") or ("\t" not in text and "\\u" not in text):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    # A string of JSON has no tab: it is escaped there.
+    return _ESCAPE.sub(_join_surrogates, text.replace("\t", " "))
+
+
+def _join_surrogates(match: re.Match[str]) -> str:
+    high, low = match.groups()
+    return match[0] if high is None else chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00)
 
 
 def _is_merge(key: yaml.Node) -> bool:

@@ -10,15 +10,16 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from lambdachain._core.arn import parse_target, partition_for
+from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .context import TemplateContext
 from .diagnostics import TemplateError, UnresolvedValue
 from .document import Document, Path
-from .properties import FUNCTION_TYPES, is_intrinsic, logical_ids, property_path, resource_type
-from .resource_types import RESOURCE_TYPES, get_attribute, get_reference
+from .properties import FUNCTION_TYPES, SAM_FUNCTION, is_intrinsic, logical_ids, property_path, resource_type
+from .resource_types import RESOURCE_TYPES, get_attribute, get_pseudo_parameters, get_reference
+from .sam_resources import generated_alias
 from .scalars import to_text
 from .work_budget import BudgetExceededError, WorkBudget
 
@@ -113,7 +114,9 @@ class IntrinsicResolver:
         tree: Any = self.document.tree
         place: Path = ()
         for step in path:
-            tree, place = self._expand(tree, place)
+            # A path may itself go through a condition: into the branch that has been chosen before.
+            if not (is_mapping(tree) and is_intrinsic(tree) and step in tree):
+                tree, place = self._expand(tree, place)
             if is_mapping(tree):
                 tree, place = tree.get(str(step)), (*place, step)
             elif is_list(tree) and isinstance(step, int) and step < len(tree):
@@ -284,6 +287,8 @@ class IntrinsicResolver:
         # SAM adds these to the resources of the template; a logical id has no dot.
         if generated := _GENERATED.fullmatch(name):
             return self._published_arn(generated[1], generated[2], path)
+        if not resource_type(self.document, name) and (function := self._find_published(name)) is not None:
+            return self._published_arn(function, "Alias", path)
         kind = self._resource_type(name, path)
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
             return self._qualified_arn(name, kind)
@@ -297,18 +302,9 @@ class IntrinsicResolver:
         return to_text(value) if isinstance(value, bool | int | float) else value
 
     def _pseudo_parameter(self, name: str, path: Path) -> Any:
-        region, account_id = self.aws_location.region, self.aws_location.account_id
-        known: dict[str, Any] = {
-            "AWS::AccountId": account_id,
-            "AWS::NoValue": NO_VALUE,
-            "AWS::NotificationARNs": [],
-            "AWS::Partition": partition_for(region),
-            "AWS::Region": region,
-            "AWS::StackId": f"arn:{partition_for(region)}:cloudformation:{region}:{account_id}:"
-            f"stack/{self._stack}/00000000-0000-0000-0000-000000000000",
-            "AWS::StackName": self._stack,
-            "AWS::URLSuffix": "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com",
-        }
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        known = get_pseudo_parameters(self.aws_location, self._stack)
         if name not in known:
             raise self._error(path, f"unknown pseudo parameter {name!r}")
         return known[name]
@@ -322,6 +318,8 @@ class IntrinsicResolver:
             return self._attribute(name, attribute, path)
 
     def _attribute(self, name: str, attribute: str, path: Path) -> Any:
+        if attribute == "AliasArn":
+            return self._ref(name, path)
         kind = self._resource_type(name, path)
         if kind in FUNCTION_TYPES and attribute == "Arn":
             return self.function_arn(name)
@@ -343,6 +341,15 @@ class IntrinsicResolver:
     def _split(self, argument: Any, path: Path) -> list[str]:
         separator, text = argument
         return self._text(text, (*path, 1)).split(separator)
+
+    def _find_published(self, name: str) -> str | None:
+        """Return the function whose ``AutoPublishAlias`` is the resource *name*: ``FunctionAliaslive``."""
+        for function in logical_ids(self.document, SAM_FUNCTION):
+            if name.startswith(f"{function}Alias"):
+                alias = self.get(*property_path(function, "AutoPublishAlias"))
+                if alias is not None and name == generated_alias(function, str(alias)):
+                    return function
+        return None
 
     def _published_arn(self, function: str, what: str, path: Path) -> str:
         """Return the ARN of the version or the alias that ``AutoPublishAlias`` makes."""

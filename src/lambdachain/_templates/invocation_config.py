@@ -13,6 +13,7 @@ from .properties import logical_ids, property_path
 from .template import Template
 
 _EVENT_PROPERTIES: Final = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds")
+_LATEST: Final = "$LATEST"
 DESTINATIONS: Final = ("OnSuccess", "OnFailure")
 
 
@@ -34,6 +35,8 @@ class InvocationConfig:
         event_config: What Lambda does with its events, by CloudFormation's names; ``DeadLetter`` among them.
         locations: Where the ``versions``, the ``aliases``, the ``event_config`` and the ``dead_letter`` are written.
         diagnostics: What is left out.
+        qualifier: The version or alias whose events a resource of the template configures; ``$LATEST`` for the function
+            itself.
     """
 
     versions: tuple[str, ...] = ()
@@ -41,6 +44,7 @@ class InvocationConfig:
     event_config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     locations: Mapping[str, Location] = field(default_factory=dict[str, Location])
     diagnostics: tuple[Diagnostic, ...] = ()
+    qualifier: str | None = None
 
 
 def read_invocation_configs(
@@ -146,7 +150,19 @@ def _add_alias(config: InvocationConfig, template: Template, logical_id: str) ->
 
 
 def _add_events(config: InvocationConfig, template: Template, logical_id: str) -> InvocationConfig:
-    return _with_events(config, template, ("Resources", logical_id, "Properties"))
+    path = ("Resources", logical_id, "Properties")
+    qualifier = str(template.values.get(*path, "Qualifier") or _LATEST)
+    kept = config.qualifier
+    if kept is None or qualifier in (kept, _LATEST):
+        left_out, config = kept, replace(_with_events(config, template, path), qualifier=qualifier)
+    else:
+        left_out = qualifier
+    if left_out in (None, config.qualifier):
+        return config
+    # Lambda has a configuration for each version and alias; here, a function has one.
+    text = f"the events of {left_out} are treated as configured for {config.qualifier}"
+    diagnostic = Diagnostic(template.document.location(*path), text, fatal=False)
+    return replace(config, diagnostics=(*config.diagnostics, diagnostic))
 
 
 # In this order: an alias refers to versions.

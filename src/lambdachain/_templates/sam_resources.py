@@ -24,6 +24,15 @@ def generated_role(logical_id: str) -> str:
     return f"{logical_id}Role"
 
 
+def generated_alias(logical_id: str, alias: str) -> str:
+    """Return the logical id of the alias that SAM generates for a function.
+
+    >>> generated_alias("Orders", "live-1")
+    'OrdersAliasliveD1'
+    """
+    return f"{logical_id}Alias{alias.replace('-', 'D').replace('_', 'U')}"
+
+
 def add_generated_resources(document: Document) -> Document:
     """Return the template, whose ``Globals`` have been merged, with the roles and destinations that SAM generates."""
     if not is_mapping(document.get("Resources")):

@@ -83,9 +83,15 @@ def parse_template(text: str, source: str, directory: FilePath, context: Templat
 def _find_untyped(document: Document) -> Iterator[Diagnostic]:
     """Report the resources whose type is not known: each of them may be a function."""
     resources = document.get("Resources")
-    for logical_id in resources if is_mapping(resources) else ():
-        kind = document.get("Resources", logical_id, "Type")
-        if kind is not None and not isinstance(kind, str):
-            text = kind.text if isinstance(kind, UnresolvedValue) else "must be text"
-            location = document.location("Resources", logical_id, "Type")
-            yield Diagnostic(location, f"{text}; the resource is left out", fatal=False)
+    for logical_id, resource in resources.items() if is_mapping(resources) else ():
+        path = ("Resources", logical_id)
+        if not is_mapping(resource):
+            text = resource.text if isinstance(resource, UnresolvedValue) else "must be a mapping"
+        elif logical_id.startswith("Fn::"):
+            text = f"{logical_id} is not supported: write the resources instead"
+        elif not isinstance(kind := resource.get("Type"), str):
+            path = (*path, "Type")
+            text = kind.text if isinstance(kind, UnresolvedValue) else "the type is missing, or is not text"
+        else:
+            continue
+        yield Diagnostic(document.location(*path), f"{text}; the resource is left out", fatal=False)
