@@ -204,7 +204,7 @@ def test_destination_of_events_needs_a_grant(tmp_path: Path):
     destination = {"Type": "Lambda", "Destination": {"Fn::GetAtt": ["Log", "Arn"]}}
     events = {"DestinationConfig": {"OnFailure": destination}}
     statement = {**INVOKE, "Resource": {"Fn::GetAtt": ["Log", "Arn"]}}
-    tree = {
+    tree: dict[str, Any] = {
         "Resources": {
             "Generated": {"Type": "AWS::Serverless::Function", "Properties": {"EventInvokeConfig": events}},
             "Named": {

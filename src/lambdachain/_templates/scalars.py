@@ -55,8 +55,10 @@ def format_date(text: str) -> str:
     if (match := _DATE.match(text)) is None:
         return text
     *numbers, fraction, sign, zone_hour, zone_minute = match.groups()
+    year, month, day, hour, minute, second = (int(number or 0) for number in numbers)
+    milliseconds = int(f"{fraction or ''}000"[:3])
     try:
-        moment = datetime(*(int(number or 0) for number in numbers), int(f"{fraction or ''}000"[:3]) * 1000, tzinfo=UTC)
+        moment = datetime(year, month, day, hour, minute, second, milliseconds * 1000, tzinfo=UTC)
         zone = timedelta(hours=int(zone_hour or 0), minutes=int(zone_minute or 0))
         moment += zone if sign == "-" else -zone
     except (ValueError, OverflowError):

@@ -11,7 +11,7 @@ from lambdachain._core.type_guards import is_mapping
 
 from .context import TemplateContext
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
-from .document import Document, parse_yaml
+from .document import Document, Path, parse_yaml
 from .files import read_text_file
 from .intrinsics import IntrinsicResolver
 from .loops import expand_loops
@@ -84,7 +84,7 @@ def _find_untyped(document: Document) -> Iterator[Diagnostic]:
     """Report the resources whose type is not known: each of them may be a function."""
     resources = document.get("Resources")
     for logical_id, resource in resources.items() if is_mapping(resources) else ():
-        path = ("Resources", logical_id)
+        path: Path = ("Resources", logical_id)
         if not is_mapping(resource):
             text = resource.text if isinstance(resource, UnresolvedValue) else "must be a mapping"
         elif logical_id.startswith("Fn::"):
