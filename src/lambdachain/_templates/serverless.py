@@ -234,7 +234,9 @@ class _Converter:
     def _add_alias(self, logical_id: str, setting: str, value: Any, origin: Path) -> None:
         part, name = _ALIASES[setting]
         own = value.get("alias") if is_mapping(value) and setting == "provisionedConcurrency" else None
-        if isinstance(own, str) and own and own != name:
+        version = get_framework_version(self._document)
+        # The alias has a name of its own since version 4.
+        if isinstance(own, str) and own and own != name and (version is None or version >= 4):
             part, name = f"{part}{_normalize(own)}", own
         properties = {
             "FunctionName": {"Ref": logical_id},
