@@ -159,3 +159,18 @@ def test_stacks_that_import_from_each_other_are_read(app: Path):
 
     assert found["Front"].environment == {"BACK": "Back"}
     assert found["Back"].environment == {"FRONT": "Front"}
+
+
+def test_stage_is_in_a_directory_of_its_own(app: Path):
+    """One that names the directory it is in is not read again and again."""
+    stages = {
+        name: {"type": "cdk:cloud-assembly", "properties": {"directoryName": name}} for name in (".", "..", "assembly")
+    }
+    (app / "assembly").mkdir()
+    (app / "assembly/manifest.json").write_text((app / "manifest.json").read_text())
+    (app / "manifest.json").write_text(json.dumps({"artifacts": stages}))
+
+    assert [file.relative_to(app) for file in find_files(app).files] == [
+        Path("assembly/Front.template.json"),
+        Path("assembly/Back.template.json"),
+    ]

@@ -42,7 +42,10 @@ def find_cdk_stacks(directory: Path) -> Iterator[CdkStack]:
             yield stack
         # The stacks of a stage are in an output of their own.
         elif artifact.get("type") == "cdk:cloud-assembly":
-            yield from find_cdk_stacks(directory / str(_get_properties(artifact).get("directoryName")))
+            inner = directory / str(_get_properties(artifact).get("directoryName"))
+            # A broken manifest may name its own directory, or one around it.
+            if directory.resolve() in inner.resolve().parents:
+                yield from find_cdk_stacks(inner)
 
 
 def add_cdk_context(path: Path, context: TemplateContext) -> TemplateContext:
