@@ -192,7 +192,7 @@ def test_grants_are_those_of_the_translated_role(name: str):
     attributes = {"Connectors": own.pop("Connectors")} if "Connectors" in own else {}
     required = {"Handler": "app.handler", "Runtime": "python3.13", "CodeUri": "s3://bucket/key"}
     policies = {"Policies": [{"PolicyName": "p", "PolicyDocument": {"Statement": [STATEMENT]}}]}
-    named = {"OtherRole": {"Type": "AWS::IAM::Role", "Properties": {}}}
+    named: dict[str, Any] = {"OtherRole": {"Type": "AWS::IAM::Role", "Properties": {}}}
     if name == "a role with the name of SAM's":
         named["CallerRole"] = {"Type": "AWS::IAM::Role", "Properties": policies}
     tree: dict[str, Any] = {
