@@ -285,7 +285,7 @@ def test_a_nested_stack_that_contains_itself_is_reported(serve: Any, write: Any)
 
     assert served.call("F") == "served"
     assert served.wait_for("problem")["text"] == (
-        "the functions of the nested stack Again are not served: template.yaml contains itself"
+        "the functions of the nested stack Again are not read: template.yaml contains itself"
     )
 
 

@@ -22,8 +22,9 @@ SCALARS = {
     "0b11": "3",
     "012345678901": "12345678901",
     "12345678901234567890": "12345678901234567000",
-    "1_000": "1000",
+    "1_000": "1_000",
     "1_": "1_",
+    "-.5": "-.5",
     "1e3": "1000",
     "1.50": "1.5",
     "1.0": "1",
@@ -34,7 +35,13 @@ SCALARS = {
     "on": "on",
     "off": "off",
     "TRUE": "true",
-    "2024-01-01": "2024-01-01",
+    "2024-01-31": "2024-01-31T00:00:00.000Z",
+    "2024-01-31 23:30:00.25 -02:00": "2024-02-01T01:30:00.250Z",
+    "2024-13-01": "2024-13-01",
+    "'2024-01-31'": "2024-01-31",
+    "0.00001": "0.00001",
+    "1e-7": "1e-7",
+    "1e21": "1e+21",
     "=": "=",
     "~": None,
     ".inf": None,
@@ -72,7 +79,7 @@ def test_parameters_of_a_stage_take_precedence(tmp_path: Path):
     ("settings", "expected"),
     [
         ("", "from-stage from-all"),
-        ("useDotenv: true\nframeworkVersion: '3'\n", "from-stage from-all"),
+        ("useDotenv: true\nframeworkVersion: '3'\n", "from-stage none"),
         ("useDotenv: false\n", "none none"),
         ("frameworkVersion: '>=3.0.0'\n", "none none"),
     ],
@@ -86,6 +93,54 @@ def test_variables_of_env_files_are_known(tmp_path: Path, settings: str, expecte
     )
 
     assert only_function(read(tmp_path / "serverless.yml")).environment == {"V": expected}
+
+
+def test_variables_of_env_files_refer_to_each_other(tmp_path: Path):
+    """And to those of the process; a dollar sign after a backslash is one, and an endless reference ends."""
+    (tmp_path / ".env").write_text(
+        "A=a\nB=${A}-$C\nC=c\nD=${NO:-default}${NO}\nE=\\$A\nF='$A'\nG=${H}\nH=${G}x\nI=${OUTSIDE}\nJ=5$\n"
+    )
+    names = "ABCDEFIJ"
+    variables = ", ".join(f"{name}: '${{env:{name}}}'" for name in names)
+    (tmp_path / "serverless.yml").write_text(f"{SERVICE}    environment: {{{variables}}}\n")
+    served = only_function(read(tmp_path / "serverless.yml", environment={"OUTSIDE": "out", "C": "own"}))
+
+    assert "".join(served.environment) == names
+    assert list(served.environment.values()) == ["a", "a-own", "own", "default", "$A", "a", "out", "5$"]
+
+
+VARIABLES = {
+    "${opt:no, 'a}b'}": "a}b",
+    '${opt:no, "it\'s"}': "it's",
+    "${ self:custom.text }": "${ self:custom.text }",
+    "\\${self:custom.text}": "${self:custom.text}",
+    "\\\\${self:custom.text}": "\\text",
+    "$${self:custom.text}": "text",
+    "x-${self:custom.date}": "x-2024-01-31T00:00:00.000Z",
+    "${self:custom.text}${self:custom.small}": "text0.00001",
+}
+
+
+@pytest.mark.parametrize("written", VARIABLES)
+def test_variable_is_replaced_as_by_the_framework(written: str):
+    """Quotes, backslashes, spaces and dollar signs around it."""
+    custom = "custom: {text: text, date: 2024-01-31, small: 0.00001}\n"
+    quoted = written.replace("'", "''")
+    text = f"{SERVICE}    environment: {{V: '{quoted}'}}\n{custom}"
+
+    assert only_function(parse(text, "serverless.yml")).environment == {"V": VARIABLES[written]}
+
+
+@pytest.mark.parametrize(
+    ("version", "runtime"),
+    [("'3'", "nodejs16.x"), ("^3.28.1", "nodejs16.x"), ("'4'", "nodejs20.x"), (None, "nodejs20.x")],
+)
+def test_default_runtime_is_that_of_the_frameworks_version(version: str | None, runtime: str):
+    """The newest, if the service names none."""
+    head = "" if version is None else f"frameworkVersion: {version}\n"
+    text = head + "service: shop\nfunctions: {f: {handler: app.handler}}\n"
+
+    assert parse(text, "serverless.yml").functions[0].runtime == runtime
 
 
 def test_unknown_source_of_a_variable_is_reported():

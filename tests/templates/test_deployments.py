@@ -10,11 +10,14 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from lambdachain._analysis.permissions.compare_grants import compare_grants
+from lambdachain._analysis.permissions.required_permissions import Stack
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.deployment import TemplateDeployment, read_deployment
 from lambdachain._templates.diagnostics import TemplateError
 from tests.templates.readers import AWS, SYSTEMS
 
+INVOKE = {"Effect": "Allow", "Action": "lambda:InvokeFunction"}
 NAMES = st.sampled_from(
     ["Statement", "Effect", "Action", "Resource", "NotAction", "LambdaInvokePolicy", "FunctionName", "Variables", "x"]
 )
@@ -126,21 +129,104 @@ def test_function_with_a_false_condition_is_not_deployed(tmp_path: Path):
     ]
 
 
-def test_connector_grants_calls(tmp_path: Path):
-    """Also a connector that is a resource of its own."""
-    text = """
+CONNECTORS = {
+    "between functions": ("", "Properties: {Source: {Id: Caller}, Destination: {Id: Callee}, Permissions: [Write]}"),
+    "to several": (
+        "",
+        "Properties: {Source: {Id: Caller}, Destination: [{Id: Table}, {Id: Callee}], Permissions: [Read, Write]}",
+    ),
+    "from a function with a role of the template": (
+        "Role: !GetAtt Role.Arn",
+        "Properties: {Source: {Id: Caller}, Destination: {Id: Callee}, Permissions: [Write]}",
+    ),
+    "from a role": (
+        "Role: !GetAtt Role.Arn",
+        (
+            "Properties: {Source: {Type: AWS::Serverless::Function, RoleName: !Ref Role}, "
+            "Destination: {Id: Callee}, Permissions: [Write]}"
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(("own", "connector"), CONNECTORS.values(), ids=CONNECTORS)
+def test_connector_grants_calls(tmp_path: Path, own: str, connector: str):
+    """SAM attaches its policy to the role of the source, whoever made that."""
+    text = f"""
     Resources:
-      Caller: {Type: AWS::Serverless::Function, Properties: {Handler: app.one}}
-      Callee: {Type: AWS::Serverless::Function, Properties: {Handler: app.two, FunctionName: callee}}
+      Role: {{Type: AWS::IAM::Role}}
+      Table: {{Type: AWS::Serverless::SimpleTable}}
+      Caller: {{Type: AWS::Serverless::Function, Properties: {{Handler: app.one, {own}}}}}
+      Callee: {{Type: AWS::Serverless::Function, Properties: {{Handler: app.two, FunctionName: callee}}}}
       Connector:
         Type: AWS::Serverless::Connector
-        Properties: {Source: {Id: Caller}, Destination: {Id: Callee}, Permissions: [Write]}
+        {connector}
     """
     (tmp_path / "template.yaml").write_text(text)
     caller, callee = read_deployment(tmp_path / "template.yaml", TemplateContext(AWS)).functions
 
     assert [one.resource for one in caller.grants] == ["arn:aws:lambda:us-east-1:123456789012:function:callee"]
     assert callee.grants == ()
+
+
+ROLES = {
+    "named like the one that SAM generates": ({"Fn::GetAtt": ["FRole", "Arn"]}, "own"),
+    "a condition that names it": (
+        {"Fn::If": ["Yes", {"Fn::GetAtt": ["FRole", "Arn"]}, {"Ref": "AWS::NoValue"}]},
+        "own",
+    ),
+    "a condition that leaves it to SAM": ({"Fn::If": ["Yes", {"Ref": "AWS::NoValue"}, "arn:x"]}, "policies"),
+}
+
+
+@pytest.mark.parametrize(("role", "resource"), ROLES.values(), ids=ROLES)
+def test_role_with_the_name_of_a_generated_one(tmp_path: Path, role: dict[str, Any], resource: str):
+    """It is the template's own if the function names it; SAM generates one only for a function without a role."""
+    own = {"Policies": [{"PolicyDocument": {"Statement": {**INVOKE, "Resource": "own"}}}]}
+    tree = {
+        "Conditions": {"Yes": {"Fn::Equals": ["a", "a"]}},
+        "Resources": {
+            "F": {
+                "Type": "AWS::Serverless::Function",
+                "Properties": {"Role": role, "Policies": [{"Statement": {**INVOKE, "Resource": "policies"}}]},
+            },
+            "Other": {"Type": "AWS::Serverless::Function", "Properties": {"Role": {"Fn::GetAtt": ["FRole", "Arn"]}}},
+            **({} if resource == "policies" else {"FRole": {"Type": "AWS::IAM::Role", "Properties": own}}),
+        },
+    }
+    function, other = read(tree, tmp_path).functions
+
+    assert [[one.resource for one in each.grants] for each in (function, other)] == [[resource], [resource]]
+
+
+def test_destination_of_events_needs_a_grant(tmp_path: Path):
+    """SAM adds it to the role that it generates; another role has a statement for it that no call uses."""
+    destination = {"Type": "Lambda", "Destination": {"Fn::GetAtt": ["Log", "Arn"]}}
+    events = {"DestinationConfig": {"OnFailure": destination}}
+    statement = {**INVOKE, "Resource": {"Fn::GetAtt": ["Log", "Arn"]}}
+    tree: dict[str, Any] = {
+        "Resources": {
+            "Generated": {"Type": "AWS::Serverless::Function", "Properties": {"EventInvokeConfig": events}},
+            "Named": {
+                "Type": "AWS::Serverless::Function",
+                "Properties": {"EventInvokeConfig": events, "Role": {"Fn::GetAtt": ["Role", "Arn"]}},
+            },
+            "Role": {
+                "Type": "AWS::IAM::Role",
+                "Properties": {"Policies": [{"PolicyDocument": {"Statement": [statement]}}]},
+            },
+            "Log": {"Type": "AWS::Serverless::Function", "Properties": {}},
+        },
+    }
+    generated, _, named = read(tree, tmp_path).functions  # sorted
+    stack = Stack(region=AWS.region, account_id=AWS.account_id)
+
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:Log"
+    assert [[(one.resource, one.destinations) for one in each.grants] for each in (generated, named)] == [
+        [(arn, (arn,))],
+        [(arn, (arn,))],
+    ]
+    assert compare_grants("f", "here", [], [*generated.grants, *named.grants], stack) == []
 
 
 SERVICE_ROLES = {
@@ -211,3 +297,66 @@ def test_role_outside_the_template_is_reported(tmp_path: Path):
     assert [str(one).partition(": ")[2] for one in found.diagnostics] == [
         "provider.iam.role: the role is not in this template: its permissions are unknown"
     ]
+
+
+def test_nested_stacks_are_read(tmp_path: Path):
+    """With their parameters and outputs, as `serve` reads them; one that is elsewhere is reported."""
+    nested = {
+        "Parameters": {"Callee": {"Type": "String"}},
+        "Resources": {
+            "Inner": {
+                "Type": "AWS::Serverless::Function",
+                "Properties": {
+                    "Handler": "app.handler",
+                    "Environment": {"Variables": {"CALLEE": {"Ref": "Callee"}}},
+                    "Policies": [{"Statement": {**INVOKE, "Resource": {"Ref": "Callee"}}}],
+                },
+            }
+        },
+        "Outputs": {"Name": {"Value": {"Ref": "Inner"}}},
+    }
+    child = tmp_path / "child"
+    child.mkdir()
+    (child / "template.yaml").write_text(yaml.safe_dump(nested))
+    tree = {
+        "Resources": {
+            "Child": {
+                "Type": "AWS::Serverless::Application",
+                "Properties": {
+                    "Location": "child/template.yaml",
+                    "Parameters": {"Callee": {"Fn::GetAtt": "Outer.Arn"}},
+                },
+            },
+            "Elsewhere": {"Type": "AWS::CloudFormation::Stack", "Properties": {"TemplateURL": "https://s3/x.yaml"}},
+            "Outer": {
+                "Type": "AWS::Serverless::Function",
+                "Properties": {"Environment": {"Variables": {"INNER": {"Fn::GetAtt": "Child.Outputs.Name"}}}},
+            },
+        }
+    }
+    found = read(tree, tmp_path)
+    outer, inner = found.functions
+
+    arn = "arn:aws:lambda:us-east-1:123456789012:function:Outer"
+    assert (outer.environment, inner.environment) == ({"INNER": "Inner"}, {"CALLEE": arn})
+    assert [one.resource for one in inner.grants] == [arn]
+    assert inner.directory == child
+    (line,) = found.diagnostics
+    assert str(line).endswith(
+        "its template is not on this machine: pass its file as well, or set TemplateURL to a path"
+    )
+
+
+def test_policies_in_conditions_are_read(tmp_path: Path):
+    """Also where a condition is inside a branch of another one."""
+    statements = {
+        "Fn::If": ["Yes", [{**INVOKE, "Resource": "a"}, {"Fn::If": ["Yes", {**INVOKE, "Resource": "b"}, 1]}], []]
+    }
+    policies = {"Fn::If": ["Yes", [{"Statement": statements}, {"LambdaInvokePolicy": {"FunctionName": "c"}}], []]}
+    tree = {
+        "Conditions": {"Yes": {"Fn::Equals": ["a", "a"]}},
+        "Resources": {"F": {"Type": "AWS::Serverless::Function", "Properties": {"Policies": policies}}},
+    }
+    (function,) = read(tree, tmp_path).functions
+
+    assert [one.resource.rpartition(":")[2] for one in function.grants] == ["a", "b", "c*"]

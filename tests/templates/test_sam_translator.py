@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lambdachain._analysis.permissions.compare_grants import concerns_calls
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.functions import read_functions
 from lambdachain._templates.invocation_config import read_invocation_configs
+from lambdachain._templates.policies import PolicyReader
 from lambdachain._templates.template import parse_template
 from tests.templates.readers import AWS
 
@@ -49,6 +51,20 @@ def read_all(tree: dict[str, Any]) -> dict[str, Any]:
             dict(configs[function.logical_id].event_config),
         )
         for function in deployed
+    }
+
+
+def read_grants(tree: dict[str, Any]) -> dict[str, Any]:
+    """Read what each function may call."""
+    template = parse_template(json.dumps(tree), "template.json", Path("/code"), TemplateContext(AWS))
+    policies = PolicyReader(template)
+    return {
+        function.logical_id: {
+            (grant.actions, grant.resource, grant.allows)
+            for grant in policies.read_function(function.logical_id)
+            if concerns_calls(grant.actions)
+        }
+        for function in read_functions(template)
     }
 
 
@@ -144,3 +160,51 @@ def test_lists_of_globals_come_first():
 
     found = {each.logical_id: [path.name for path in each.layers] for each in read_functions(template)}
     assert found == {"Joined": ["X", "Y"], "Chosen": ["Z"]}
+
+
+CALLEE = {"Fn::GetAtt": ["Callee", "Arn"]}
+STATEMENT = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": CALLEE}
+TO_CALLEE = {"Destination": {"Id": "Callee"}, "Permissions": ["Write"]}
+GRANTS: dict[str, dict[str, Any]] = {
+    "a statement": {"Policies": [{"Version": "2012-10-17", "Statement": [STATEMENT]}]},
+    "one statement": {"Policies": {"Version": "2012-10-17", "Statement": STATEMENT}},
+    "a policy template": {"Policies": [{"LambdaInvokePolicy": {"FunctionName": {"Ref": "Callee"}}}]},
+    "a managed policy": {"Policies": ["arn:aws:iam::aws:policy/service-role/AWSLambdaRole"]},
+    "a condition in place of a policy": {
+        "Policies": [{"Fn::If": ["Yes", {"Version": "2012-10-17", "Statement": [STATEMENT]}, NO_VALUE]}]
+    },
+    "a destination": {
+        "EventInvokeConfig": {"DestinationConfig": {"OnFailure": {"Type": "Lambda", "Destination": CALLEE}}}
+    },
+    "a connector": {"Connectors": {"C": {"Properties": TO_CALLEE}}},
+    "a connector of a function with a role": {
+        "Role": {"Fn::GetAtt": ["OtherRole", "Arn"]},
+        "Connectors": {"C": {"Properties": TO_CALLEE}},
+    },
+    "a role with the name of SAM's": {"Role": {"Fn::GetAtt": ["CallerRole", "Arn"]}},
+}
+
+
+@pytest.mark.parametrize("name", GRANTS)
+def test_grants_are_those_of_the_translated_role(name: str):
+    """Whether SAM generates the role, or adds to one that the template names."""
+    own = dict(GRANTS[name])
+    attributes = {"Connectors": own.pop("Connectors")} if "Connectors" in own else {}
+    required = {"Handler": "app.handler", "Runtime": "python3.13", "CodeUri": "s3://bucket/key"}
+    policies = {"Policies": [{"PolicyName": "p", "PolicyDocument": {"Statement": [STATEMENT]}}]}
+    named: dict[str, Any] = {"OtherRole": {"Type": "AWS::IAM::Role", "Properties": {}}}
+    if name == "a role with the name of SAM's":
+        named["CallerRole"] = {"Type": "AWS::IAM::Role", "Properties": policies}
+    tree: dict[str, Any] = {
+        "Conditions": {"Yes": {"Fn::Equals": ["a", "a"]}},
+        "Resources": {
+            "Caller": {"Type": "AWS::Serverless::Function", "Properties": {**required, **own}, **attributes},
+            "Callee": {"Type": "AWS::Serverless::Function", "Properties": required},
+            **named,
+        },
+    }
+    found = read_grants(tree)
+
+    assert found == read_grants(translate(tree))
+    assert found["Caller"]
+    assert not found["Callee"]

@@ -109,7 +109,7 @@ VALUES = {
     '!Sub "${AWS::Region}-${self:custom.name}"': "us-east-1-nina",
     "!Ref FLambdaFunction": "shop-dev-f",
     "on": "on",
-    "2024-01-31": "2024-01-31",
+    "2024-01-31": "2024-01-31T00:00:00.000Z",
 }
 
 
@@ -348,6 +348,57 @@ def test_resources_may_have_conditions_and_parameters(tmp_path: Path):
     )
 
     assert only_function(declarations).environment == {"X": "here", "Y": "3"}
+
+
+def test_lists_of_functions_and_resources_are_merged(tmp_path: Path):
+    """Mappings by key and lists by index; a later item adds to a function of an earlier one."""
+    declarations = read_service(
+        tmp_path,
+        "functions:\n"
+        "  - a: {handler: app.a, timeout: 3, environment: {X: x, Y: y}}\n"
+        "  - b: {handler: app.b, environment: {NAME: !GetAtt Q.QueueName}}\n"
+        "  - a: {timeout: 9, environment: {Y: later}}\n"
+        "resources:\n"
+        "  - Resources: {Q: {Type: AWS::SQS::Queue, Properties: {QueueName: one, Tags: [{Key: k, Value: v}]}}}\n"
+        "  - Resources: {Q: {Properties: {QueueName: two}}}\n",
+    )
+
+    assert diagnostics(declarations) == []
+    served = functions(declarations)
+    assert (served["shop-dev-a"].timeout, served["shop-dev-a"].environment) == (9, {"X": "x", "Y": "later"})
+    assert served["shop-dev-b"].environment == {"NAME": "two"}
+
+
+def test_resources_are_merged_into_what_the_framework_makes(tmp_path: Path):
+    """A function of the service under its logical id, and `extensions`; an error has the line of the override."""
+    declarations = read_service(
+        tmp_path,
+        "functions: {a: {handler: app.a, timeout: 3, environment: {X: x, Y: y}}}\n"
+        "resources:\n"
+        "  Resources:\n"
+        "    ALambdaFunction:\n"
+        "      Type: AWS::Lambda::Function\n"
+        "      Properties:\n"
+        "        Timeout: 9\n"
+        "        Environment: {Variables: {Y: own, Z: !ImportValue elsewhere}}\n"
+        "  extensions: {ALambdaFunction: {Properties: {MemorySize: 300}}}\n",
+    )
+
+    (line,) = diagnostics(declarations)
+    assert "serverless.yml:9: resources.Resources.ALambdaFunction.Properties.Environment.Variables.Z: " in line
+    function = functions(declarations)["shop-dev-a"]
+    assert (function.timeout, function.memory, function.environment) == (9, 300, {"X": "x", "Y": "own"})
+
+
+def test_shared_role_has_the_frameworks_name(tmp_path: Path):
+    """Or the one that the provider sets."""
+    text = "functions: {f: {handler: app.handler, environment: {ROLE: !GetAtt IamRoleLambdaExecution.Arn}}}\n"
+    names = [
+        only_function(read_service(tmp_path, provider + text)).environment["ROLE"].rpartition("/")[2]
+        for provider in ("", "provider: {name: aws, iam: {role: {name: own}}}\n")
+    ]
+
+    assert names == ["shop-dev-us-east-1-lambdaRole", "own"]
 
 
 def test_function_among_the_resources_is_served(tmp_path: Path):

@@ -356,7 +356,7 @@ def test_functions_that_are_not_read_are_reported():
         )
     )
 
-    text = "the functions of the nested stack {} are not served: "
+    text = "the functions of the nested stack {} are not read: "
     elsewhere = "its template is not on this machine: pass its file as well, or set {} to a path"
     assert lines == [
         "template.yaml:4: Resources.Stack.Properties.TemplateURL: "
@@ -645,3 +645,89 @@ def test_version_of_itself_is_reported():
 
     assert len(lines) == 2
     assert all("itself" in line for line in lines)
+
+
+def test_json_may_have_tabs_and_surrogates():
+    """YAML 1.1 allows neither; CloudFormation reads JSON."""
+    text = (
+        '{\t"Resources": {"F": {\n\t"Type": "AWS::Serverless::Function", "Properties": {"Handler": "app.handler", '
+        '"Environment": {"Variables": {"A": "\\ud83d\\ude00", "B": "a\\tb", "C": "\\\\ud83d"}}}}}}'
+    )
+
+    assert only_function(parse(text, "template.json")).environment == {"A": "\U0001f600", "B": "a\tb", "C": "\\ud83d"}
+
+
+LEFT_OUT = {
+    "a resource in a condition": (
+        "F: {Fn::If: [A, {Type: AWS::Serverless::Function}, !Ref AWS::NoValue]}",
+        "Resources.F.Type: the type is missing, or is not text; the resource is left out",
+    ),
+    "text": ("F: text", "Resources.F: must be a mapping; the resource is left out"),
+    "an included template": (
+        "Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://bucket/resources.yaml}}",
+        "Resources: Fn::Transform is not supported: write the resources instead; the resource is left out",
+    ),
+    "a list of variables": (
+        "F: {Type: AWS::Serverless::Function, Properties: {Handler: app.f, Environment: {Variables: [a]}}}",
+        "Resources.F.Properties.Environment.Variables: must be a mapping; its variables are left out",
+    ),
+    "an environment of text": (
+        "F: {Type: AWS::Serverless::Function, Properties: {Handler: app.f, Environment: text}}",
+        "Resources.F.Properties.Environment: must be a mapping; its variables are left out",
+    ),
+}
+
+
+@pytest.mark.parametrize(("resource", "line"), LEFT_OUT.values(), ids=LEFT_OUT)
+def test_what_is_not_a_resource_is_reported(resource: str, line: str):
+    """It may be a function that is missing."""
+    text = f"Resources:\n  Good: {{Type: AWS::Serverless::Function, Properties: {{Handler: app.good}}}}\n  {resource}\n"
+    declarations = parse(text)
+
+    assert [each.partition(": ")[2] for each in diagnostics(declarations)] == [line]
+    assert "Good" in functions(declarations)
+
+
+def test_alias_is_known_by_the_id_that_sam_generates():
+    """As well as by the name that SAM documents."""
+    declarations = parse(
+        """
+        Resources:
+          F: {Type: AWS::Serverless::Function, Properties: {Handler: app.f, AutoPublishAlias: live-1_a}}
+          G:
+            Type: AWS::Serverless::Function
+            Properties:
+              Handler: app.g
+              Environment:
+                Variables:
+                  A: !Ref FAliasliveD1Ua
+                  B: !Ref F.Alias
+                  C: !Sub "${FAliasliveD1Ua}"
+                  D: !GetAtt FAliasliveD1Ua.AliasArn
+        """
+    )
+
+    assert diagnostics(declarations) == []
+    arns = set(functions(declarations)["G"].environment.values())
+    assert arns == {"arn:aws:lambda:us-east-1:123456789012:function:F:live-1_a"}
+
+
+@pytest.mark.parametrize("order", [["$LATEST", "live"], ["live", "$LATEST"]])
+def test_events_are_configured_for_the_function_itself(order: list[str]):
+    """A configuration of an alias is used if there is no other; of two, the other one is reported."""
+    retries = {"$LATEST": 1, "live": 0}
+    configs = "".join(
+        f"  Events{index}:\n    Type: AWS::Lambda::EventInvokeConfig\n    Properties: "
+        f"{{FunctionName: !Ref F, Qualifier: {qualifier}, MaximumRetryAttempts: {retries[qualifier]}}}\n"
+        for index, qualifier in enumerate(order)
+    )
+    text = f"Resources:\n  F: {{Type: AWS::Serverless::Function, Properties: {{Handler: app.f}}}}\n{configs}"
+    declarations = parse(text)
+
+    assert functions(declarations)["F"].events.max_retries == 1
+    (line,) = diagnostics(declarations)
+    assert line.endswith("the events of live are treated as configured for $LATEST")
+    alone = text.replace("$LATEST", "live").replace(
+        f"MaximumRetryAttempts: {retries['$LATEST']}", "MaximumRetryAttempts: 0"
+    )
+    assert only_function(parse(alone)).events.max_retries == 0

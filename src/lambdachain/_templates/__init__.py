@@ -9,6 +9,7 @@ A template becomes a deployment in one direction. Each stage is a function from 
                      sam_globals.merge_globals      Document, with SAM's Globals in each function
                      sam_resources                  Document, with the roles and destinations that SAM generates
     Document         template.parse_template        Template, whose values intrinsics.IntrinsicResolver resolves
+    Template         nested_stacks.read_stack_tree  StackTree: with the templates of its nested stacks
     Template         functions.read_functions       FunctionDefinition: code, handler, environment, limits
                      invocation_config              InvocationConfig: versions, aliases, events
                      policies.PolicyReader          Grant

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from lambdachain._analysis.permissions.compare_grants import Grant
+from lambdachain._analysis.permissions.compare_grants import Grant, matches
 
+from .cdk_app import add_cdk_context
 from .context import TemplateContext
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
 from .functions import FunctionDefinition, Property, explain_no_functions, read_functions, to_number
+from .invocation_config import DESTINATIONS, InvocationConfig, read_invocation_configs
+from .nested_stacks import read_stack_tree
 from .policies import PolicyReader
-from .properties import NESTED_TYPES, logical_ids
 from .template import Template, load_template
 
 # Lambda's own default; the Serverless Framework's is in the template by then.
@@ -66,29 +68,43 @@ class TemplateDeployment:
 
 
 def read_deployment(path: Path, context: TemplateContext) -> TemplateDeployment:
-    """Read a SAM or CloudFormation template, or a ``serverless.yml``.
+    """Read a SAM or CloudFormation template with its nested stacks, or a ``serverless.yml``.
 
     Raises:
         TemplateError: The file cannot be read, or is neither.
     """
-    template = load_template(path, context)
-    policies = PolicyReader(template)
-    diagnostics = [*template.document.diagnostics, *_find_nested_stacks(template)]
-    functions = tuple(
-        _to_deployed(function, template, tuple(policies.read_function(function.logical_id)), diagnostics)
-        for function in read_functions(template)
-    )
+    context = add_cdk_context(path, context)
+    tree = read_stack_tree(load_template(path, context), context)
+    outer = tree.templates[0]
+    functions: list[DeployedFunction] = []
+    diagnostics: list[Diagnostic] = []
+    for template in tree.templates:
+        policies = PolicyReader(template)
+        diagnostics += template.document.diagnostics
+        definitions = list(read_functions(template))
+        # What is left out of them matters to who invokes the functions, not to what these call.
+        configs, _ = read_invocation_configs(template, definitions)
+        for function in definitions:
+            destinations = _find_destinations(configs[function.logical_id])
+            grants = (_with_destinations(each, destinations) for each in policies.read_function(function.logical_id))
+            functions.append(_to_deployed(function, template, tuple(grants), diagnostics))
+        diagnostics += policies.diagnostics
     if not functions:
-        diagnostics.append(explain_no_functions(template))
-    return TemplateDeployment(
-        template.document.source, functions, tuple(dict.fromkeys((*diagnostics, *policies.diagnostics)))
-    )
+        diagnostics.append(explain_no_functions(outer))
+    # Analysis goes on without a nested stack, as without any other value that cannot be resolved.
+    diagnostics += (replace(each, fatal=False) for each in tree.diagnostics)
+    return TemplateDeployment(outer.document.source, tuple(functions), tuple(dict.fromkeys(diagnostics)))
 
 
-def _find_nested_stacks(template: Template) -> Iterator[Diagnostic]:
-    for logical_id in logical_ids(template.document, *NESTED_TYPES):
-        text = "the functions of a nested template are not read with this one: pass its file as well"
-        yield Diagnostic(template.document.location("Resources", logical_id), text, fatal=False)
+def _find_destinations(config: InvocationConfig) -> tuple[str, ...]:
+    """Return the ARNs that Lambda sends the outcome of events to, which the function's role must allow."""
+    found = (config.event_config.get(name) for name in DESTINATIONS)
+    return tuple(arn for arn in found if isinstance(arn, str))
+
+
+def _with_destinations(grant: Grant, arns: tuple[str, ...]) -> Grant:
+    allowed = tuple(arn for arn in arns if grant.allows and matches(grant.resource, arn))
+    return replace(grant, destinations=allowed) if allowed else grant
 
 
 def _to_deployed(

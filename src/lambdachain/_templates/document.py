@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Final, Literal, TypeAlias
 
@@ -15,6 +14,7 @@ import yaml
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, Location, TemplateError
+from .scalars import TIME, format_date, parse_number
 
 Path: TypeAlias = tuple[str | int, ...]
 Dialect: TypeAlias = Literal["cloudformation", "serverless"]
@@ -34,6 +34,8 @@ _INTEGER: Final = "tag:yaml.org,2002:int"
 _FLOAT: Final = "tag:yaml.org,2002:float"
 _NUMBERS: Final = (_INTEGER, _FLOAT)
 _BOOLEAN: Final = "tag:yaml.org,2002:bool"
+# An escape of JSON, or the two of a character that UTF-16 has as a pair.
+_ESCAPE: Final = re.compile(r"\\(?:u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})|.)", re.IGNORECASE | re.DOTALL)
 _SHORT_FORMS_WITHOUT_PREFIX: Final = frozenset({"Ref", "Condition"})
 
 
@@ -93,7 +95,7 @@ class _CloudFormationLoader(yaml.SafeLoader):
 class _ServerlessLoader(yaml.SafeLoader):
     """YAML 1.2's core schema, as the Serverless Framework's js-yaml reads it.
 
-    ``yes``, ``12:30`` and dates stay text, and ``0644`` is 644.
+    ``yes`` and ``12:30`` stay text, ``0644`` is 644, and a date is a point in time.
     """
 
 
@@ -104,33 +106,23 @@ def _resolvers_without(*tags: str) -> dict[str, list[tuple[str, re.Pattern[str]]
     }
 
 
-# The first that matches counts; a number that ends in "_" is text.
+# The first that matches counts; with an underscore, a number is text.
 _CORE_SCHEMA: Final = (
     (_BOOLEAN, "tTfF", r"(?:true|True|TRUE|false|False|FALSE)$"),
-    (_INTEGER, "-+0123456789", r"[-+]?(?:0b[01_]+|0o[0-7_]+|0x[0-9a-fA-F_]+|[0-9][0-9_]*)(?<!_)$"),
-    (_FLOAT, "-+.0123456789", r"[-+]?(?:[0-9][0-9_]*(?:\.[0-9_]*)?|\.[0-9_]+)(?:[eE][-+]?[0-9]+)?(?<!_)$"),
+    (_INTEGER, "-+0123456789", r"[-+]?(?:0b[01]+|0o[0-7]+|0x[0-9a-fA-F]+|[0-9]+)$"),
+    (_FLOAT, "-+.0123456789", r"(?:[-+]?[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?$"),
     (_FLOAT, "-+.", r"(?:[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN))$"),
+    (_TIMESTAMP, "0123456789", r"[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
+    (_TIMESTAMP, "0123456789", rf"[0-9]{{4}}-[0-9]{{1,2}}-[0-9]{{1,2}}{TIME}$"),
 )
-_RADIXES: Final[Mapping[str, int]] = {"0b": 2, "0o": 8, "0x": 16}
-# JavaScript's numbers are exact up to here; text of a larger one has the digits of the nearest, then zeros.
-_MAX_EXACT: Final = 2**53
-_FIRST_WITH_EXPONENT: Final = 1e21
 
 
 def _construct_number(_loader: yaml.SafeLoader, node: yaml.Node) -> int | float | None:
-    """Return a number whose text is the one that JavaScript writes into the deployed template."""
-    text = str(node.value).replace("_", "").lower()
-    digits = text.lstrip("-+")
-    if (radix := _RADIXES.get(digits[:2])) is not None:
-        number = float(int(digits[2:], radix)) * (-1 if text.startswith("-") else 1)
-    else:
-        number = float(text.replace(".inf", "inf").replace(".nan", "nan"))
-    if not math.isfinite(number):
-        # JSON, in which the framework deploys, has neither: it writes null.
-        return None
-    if not number.is_integer() or abs(number) >= _FIRST_WITH_EXPONENT:
-        return number
-    return int(number) if abs(number) <= _MAX_EXACT else int(Decimal(repr(number)))
+    return parse_number(str(node.value))
+
+
+def _construct_date(_loader: yaml.SafeLoader, node: yaml.Node) -> str:
+    return format_date(str(node.value))
 
 
 _CloudFormationLoader.yaml_implicit_resolvers = _resolvers_without(_TIMESTAMP, _VALUE)
@@ -139,6 +131,7 @@ for _tag, _letters, _pattern in _CORE_SCHEMA:
     # PyYAML looks its patterns up by a scalar's first letter.
     for _first in _letters:
         _ServerlessLoader.yaml_implicit_resolvers.setdefault(_first, []).append((_tag, re.compile(_pattern)))
+_ServerlessLoader.add_constructor(_TIMESTAMP, _construct_date)
 for _tag in _NUMBERS:
     _ServerlessLoader.add_constructor(_tag, _construct_number)
 
@@ -161,7 +154,7 @@ def parse_yaml(text: str, source: str, dialect: Dialect | None = None) -> Docume
     """
     dialect = dialect or ("serverless" if re.search(r"^service:", text, re.MULTILINE) else "cloudformation")
     try:
-        loader = _LOADERS[dialect](text)
+        loader = _LOADERS[dialect](_to_yaml(text))
         builder = _TreeBuilder(loader, source)
         node = loader.get_single_node()
         tree = builder.build(node, ()) if node is not None else None
@@ -178,6 +171,23 @@ def parse_yaml(text: str, source: str, dialect: Dialect | None = None) -> Docume
     except (ValueError, OverflowError) as exc:
         raise TemplateError(Location(source), f"not valid YAML: {exc}") from None
     return Document(source, tree, builder.lines, tuple(builder.diagnostics))
+
+
+def _to_yaml(text: str) -> str:
+    """Return JSON as YAML 1.1, which allows no tab between its tokens and has no pairs of surrogates."""
+    if not text.lstrip().startswith("{") or ("\t" not in text and "\\u" not in text):
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    # A string of JSON has no tab: it is escaped there.
+    return _ESCAPE.sub(_join_surrogates, text.replace("\t", " "))
+
+
+def _join_surrogates(match: re.Match[str]) -> str:
+    high, low = match.groups()
+    return match[0] if high is None else chr(0x10000 + (int(high, 16) - 0xD800) * 0x400 + int(low, 16) - 0xDC00)
 
 
 def _is_merge(key: yaml.Node) -> bool:

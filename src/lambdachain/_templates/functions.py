@@ -17,7 +17,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
 from .document import Path
-from .intrinsics import MAX_FUNCTION_NAME, NO_VALUE, to_text
+from .intrinsics import MAX_FUNCTION_NAME, NO_VALUE
 from .packages import find_asset
 from .properties import (
     FUNCTION_TYPES,
@@ -28,6 +28,7 @@ from .properties import (
     property_path,
     resource_type,
 )
+from .scalars import to_text
 from .template import Template
 
 _PROPERTIES: Final = (
@@ -265,12 +266,18 @@ class _FunctionReader:
 
     def _variables(self) -> Mapping[str, tuple[Any, Path]]:
         """Return the variables, unresolved, with their paths."""
-        path = self._path("Environment", "Variables")
+        path = self._path("Environment")
         try:
-            members, path = self._values.follow(*path)
+            environment, path = self._values.follow(*path)
+            if environment is None or is_mapping(environment):
+                path = self._path("Environment", "Variables")
+                environment, path = self._values.follow(*path)
+            members = environment
         except TemplateError as exc:
             self._leave_out(self._document.location(*path), exc.text + "; its variables are left out")
             return {}
+        if members is not None and not is_mapping(members):
+            self._leave_out(self._document.location(*path), "must be a mapping; its variables are left out")
         return {name: (value, (*path, name)) for name, value in members.items()} if is_mapping(members) else {}
 
     def _read_layers(self) -> Iterator[FilePath]:

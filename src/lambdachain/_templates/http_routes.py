@@ -6,7 +6,7 @@ resources of API Gateway, and the URLs of functions. A route that cannot be dete
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -65,6 +65,15 @@ def read_http_apis(template: Template) -> HttpDefinitions:
         apis[route.api] = replace(api, routes=(*api.routes, route))
     urls = _read_urls(template, diagnostics)
     return HttpDefinitions((*apis.values(), *urls), tuple(dict.fromkeys(diagnostics)))
+
+
+def merge_http_definitions(parts: Iterable[HttpDefinitions]) -> HttpDefinitions:
+    """Merge the definitions of several templates."""
+    found = list(parts)
+    return HttpDefinitions(
+        tuple(api for part in found for api in part.apis),
+        tuple(diagnostic for part in found for diagnostic in part.diagnostics),
+    )
 
 
 def _read_routes(template: Template, diagnostics: list[Diagnostic]) -> Iterator[HttpRoute]:

@@ -12,8 +12,8 @@ from .diagnostics import Diagnostic, Location, TemplateError
 from .document import Path
 from .http_authorizers import HttpAuthorizer
 from .http_targets import referenced_ids
-from .intrinsics import to_text
 from .properties import logical_ids, resource_type
+from .scalars import to_text
 from .template import Template
 
 REST_API_TYPES: Final = ("AWS::Serverless::Api", "AWS::ApiGateway::RestApi")

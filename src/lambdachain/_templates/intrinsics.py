@@ -10,14 +10,17 @@ from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any, Final
 
-from lambdachain._core.arn import parse_target, partition_for
+from lambdachain._core.arn import parse_target
+from lambdachain._core.errors import InvalidArnError
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .context import TemplateContext
 from .diagnostics import TemplateError, UnresolvedValue
 from .document import Document, Path
-from .properties import FUNCTION_TYPES, is_intrinsic, logical_ids, property_path, resource_type
-from .resource_types import RESOURCE_TYPES, get_attribute, get_reference
+from .properties import FUNCTION_TYPES, SAM_FUNCTION, is_intrinsic, logical_ids, property_path, resource_type
+from .resource_types import RESOURCE_TYPES, get_attribute, get_pseudo_parameters, get_reference
+from .sam_resources import generated_alias
+from .scalars import to_text
 from .work_budget import BudgetExceededError, WorkBudget
 
 MAX_FUNCTION_NAME: Final = 64
@@ -111,7 +114,9 @@ class IntrinsicResolver:
         tree: Any = self.document.tree
         place: Path = ()
         for step in path:
-            tree, place = self._expand(tree, place)
+            # A path may itself go through a condition: into the branch that has been chosen before.
+            if not (is_mapping(tree) and is_intrinsic(tree) and step in tree):
+                tree, place = self._expand(tree, place)
             if is_mapping(tree):
                 tree, place = tree.get(str(step)), (*place, step)
             elif is_list(tree) and isinstance(step, int) and step < len(tree):
@@ -186,6 +191,17 @@ class IntrinsicResolver:
             # CloudFormation shortens what it makes of a long logical id too.
             return logical_id[:MAX_FUNCTION_NAME] if kind in FUNCTION_TYPES else logical_id
         return str(name)
+
+    def function_arn(self, logical_id: str, qualifier: str | None = None) -> str:
+        """Return the ARN of a function of the template.
+
+        Raises:
+            TemplateError: Its name cannot be resolved on this machine, or is one that Lambda refuses.
+        """
+        try:
+            return str(self.aws_location.arn(self.resource_name(logical_id), qualifier))
+        except InvalidArnError as exc:
+            raise self._error(property_path(logical_id, "FunctionName"), str(exc)) from None
 
     def is_deployed(self, logical_id: str) -> bool:
         """Check whether a resource is deployed: it has no condition, or its condition is true.
@@ -271,6 +287,8 @@ class IntrinsicResolver:
         # SAM adds these to the resources of the template; a logical id has no dot.
         if generated := _GENERATED.fullmatch(name):
             return self._published_arn(generated[1], generated[2], path)
+        if not resource_type(self.document, name) and (function := self._find_published(name)) is not None:
+            return self._published_arn(function, "Alias", path)
         kind = self._resource_type(name, path)
         if kind in ("AWS::Lambda::Alias", "AWS::Lambda::Version"):
             return self._qualified_arn(name, kind)
@@ -284,18 +302,9 @@ class IntrinsicResolver:
         return to_text(value) if isinstance(value, bool | int | float) else value
 
     def _pseudo_parameter(self, name: str, path: Path) -> Any:
-        region, account_id = self.aws_location.region, self.aws_location.account_id
-        known: dict[str, Any] = {
-            "AWS::AccountId": account_id,
-            "AWS::NoValue": NO_VALUE,
-            "AWS::NotificationARNs": [],
-            "AWS::Partition": partition_for(region),
-            "AWS::Region": region,
-            "AWS::StackId": f"arn:{partition_for(region)}:cloudformation:{region}:{account_id}:"
-            f"stack/{self._stack}/00000000-0000-0000-0000-000000000000",
-            "AWS::StackName": self._stack,
-            "AWS::URLSuffix": "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com",
-        }
+        if name == "AWS::NoValue":
+            return NO_VALUE
+        known = get_pseudo_parameters(self.aws_location, self._stack)
         if name not in known:
             raise self._error(path, f"unknown pseudo parameter {name!r}")
         return known[name]
@@ -309,9 +318,11 @@ class IntrinsicResolver:
             return self._attribute(name, attribute, path)
 
     def _attribute(self, name: str, attribute: str, path: Path) -> Any:
+        if attribute == "AliasArn":
+            return self._ref(name, path)
         kind = self._resource_type(name, path)
         if kind in FUNCTION_TYPES and attribute == "Arn":
-            return str(self.aws_location.arn(self.resource_name(name)))
+            return self.function_arn(name)
         if kind == "AWS::Lambda::Version" and attribute == "Version":
             return str(self.version_number(name))
         if kind == "AWS::SSM::Parameter" and attribute in ("Value", "Type"):
@@ -331,12 +342,21 @@ class IntrinsicResolver:
         separator, text = argument
         return self._text(text, (*path, 1)).split(separator)
 
+    def _find_published(self, name: str) -> str | None:
+        """Return the function whose ``AutoPublishAlias`` is the resource *name*: ``FunctionAliaslive``."""
+        for function in logical_ids(self.document, SAM_FUNCTION):
+            if name.startswith(f"{function}Alias"):
+                alias = self.get(*property_path(function, "AutoPublishAlias"))
+                if alias is not None and name == generated_alias(function, str(alias)):
+                    return function
+        return None
+
     def _published_arn(self, function: str, what: str, path: Path) -> str:
         """Return the ARN of the version or the alias that ``AutoPublishAlias`` makes."""
         alias = self.get(*property_path(function, "AutoPublishAlias"))
         if alias is None:
             raise self._error(path, f"{function} has no AutoPublishAlias")
-        return str(self.aws_location.arn(self.resource_name(function), "1" if what == "Version" else str(alias)))
+        return self.function_arn(function, "1" if what == "Version" else str(alias))
 
     def _qualified_arn(self, name: str, kind: str) -> str:
         properties = ("Resources", name, "Properties")
@@ -427,19 +447,3 @@ class IntrinsicResolver:
 def to_function_name(text: str) -> str:
     """Return the name in what a template refers to a function by: a name, a partial ARN or an ARN."""
     return parse_target(text).name
-
-
-def to_text(value: Any) -> str:
-    """Convert a scalar to text, as CloudFormation does.
-
-    >>> to_text(True), to_text(5), to_text("x")
-    ('true', '5', 'x')
-
-    Raises:
-        TypeError: The value is not a scalar.
-    """
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise TypeError(value)

@@ -13,7 +13,8 @@ from .properties import logical_ids, property_path
 from .template import Template
 
 _EVENT_PROPERTIES: Final = ("MaximumRetryAttempts", "MaximumEventAgeInSeconds")
-_DESTINATIONS: Final = ("OnSuccess", "OnFailure")
+_LATEST: Final = "$LATEST"
+DESTINATIONS: Final = ("OnSuccess", "OnFailure")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class InvocationConfig:
         event_config: What Lambda does with its events, by CloudFormation's names; ``DeadLetter`` among them.
         locations: Where the ``versions``, the ``aliases``, the ``event_config`` and the ``dead_letter`` are written.
         diagnostics: What is left out.
+        qualifier: The version or alias whose events a resource of the template configures; ``$LATEST`` for the function
+            itself.
     """
 
     versions: tuple[str, ...] = ()
@@ -41,6 +44,7 @@ class InvocationConfig:
     event_config: Mapping[str, Any] = field(default_factory=dict[str, Any])
     locations: Mapping[str, Location] = field(default_factory=dict[str, Location])
     diagnostics: tuple[Diagnostic, ...] = ()
+    qualifier: str | None = None
 
 
 def read_invocation_configs(
@@ -92,7 +96,7 @@ def _read_own_config(template: Template, logical_id: str) -> InvocationConfig:
 def _with_events(config: InvocationConfig, template: Template, path: tuple[str | int, ...]) -> InvocationConfig:
     """Read the ``EventInvokeConfig`` at *path*, in place of what the function has of it."""
     paths = {name: (*path, name) for name in _EVENT_PROPERTIES}
-    paths |= {name: (*path, "DestinationConfig", name, "Destination") for name in _DESTINATIONS}
+    paths |= {name: (*path, "DestinationConfig", name, "Destination") for name in DESTINATIONS}
     values, diagnostics = _resolve_each(template, paths)
     # The dead-letter queue is a property of the function, which a resource of this kind leaves as it is.
     kept = {name: value for name, value in config.event_config.items() if name == "DeadLetter"}
@@ -146,7 +150,19 @@ def _add_alias(config: InvocationConfig, template: Template, logical_id: str) ->
 
 
 def _add_events(config: InvocationConfig, template: Template, logical_id: str) -> InvocationConfig:
-    return _with_events(config, template, ("Resources", logical_id, "Properties"))
+    path = ("Resources", logical_id, "Properties")
+    qualifier = str(template.values.get(*path, "Qualifier") or _LATEST)
+    kept = config.qualifier
+    if kept is None or qualifier in (kept, _LATEST):
+        left_out, config = kept, replace(_with_events(config, template, path), qualifier=qualifier)
+    else:
+        left_out = qualifier
+    if left_out in (None, config.qualifier):
+        return config
+    # Lambda has a configuration for each version and alias; here, a function has one.
+    text = f"the events of {left_out} are treated as configured for {config.qualifier}"
+    diagnostic = Diagnostic(template.document.location(*path), text, fatal=False)
+    return replace(config, diagnostics=(*config.diagnostics, diagnostic))
 
 
 # In this order: an alias refers to versions.

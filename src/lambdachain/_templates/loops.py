@@ -12,7 +12,8 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .context import TemplateContext
 from .diagnostics import Diagnostic, TemplateError
 from .document import MAX_VALUES, Document, Path
-from .intrinsics import IntrinsicResolver, to_text
+from .intrinsics import IntrinsicResolver
+from .scalars import to_text
 
 _LOOP: Final = "Fn::ForEach::"
 

@@ -9,10 +9,18 @@ from lambdachain._analysis.permissions.compare_grants import Grant, concerns_cal
 from lambdachain._analysis.permissions.required_permissions import ACTION
 from lambdachain._core.type_guards import is_list, is_mapping
 
+from .connectors import ConnectorReader
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Path
 from .intrinsics import NO_VALUE
-from .properties import FUNCTION_TYPES, SAM_FUNCTION, find_referenced_id, is_intrinsic, logical_ids, resource_type
+from .properties import (
+    SAM_FUNCTION,
+    find_referenced_id,
+    is_intrinsic,
+    logical_ids,
+    property_path,
+    resource_type,
+)
 from .sam_resources import generated_role
 from .template import Template
 
@@ -51,6 +59,7 @@ class PolicyReader:
         self._document = template.document
         self._values = template.values
         self._roles: dict[str, tuple[Grant, ...]] = {}
+        self._connectors = ConnectorReader(template, self.diagnostics, self._is_role)
 
     def read_function(self, logical_id: str) -> Iterator[Grant]:
         """Yield what a function is granted."""
@@ -60,11 +69,20 @@ class PolicyReader:
             # SAM ignores Policies where a Role is set.
             yield from self._read_role(role, path)
             return
-        # SAM makes a role of the function's own policies, and the connectors add to that.
+        # SAM makes a role of the function's own policies, and adds what the destinations of its events need.
         yield from self._read_policies((*own, "Policies"))
-        yield from self._read_connectors(logical_id)
+        for outcome in ("OnSuccess", "OnFailure"):
+            path = (*own, "EventInvokeConfig", "DestinationConfig", outcome)
+            yield from self._report_errors(self._read_destination, None, path)
         # Policies that are resources may name that role, by the logical id that SAM gives it.
-        yield from self._read_attached(f"{logical_id}Role")
+        yield from self._read_attached(generated_role(logical_id))
+
+    def _read_destination(self, _: None, path: Path) -> Iterator[Grant]:
+        if self._values.get(*path, "Type") != "Lambda":
+            return
+        arn = self._values.get(*path, "Destination")
+        if arn is not None:
+            yield Grant((ACTION,), str(arn), self._position(path), "destination of its events")
 
     def _locate(self, path: Path) -> tuple[Any, Path]:
         """Return what is at *path* with its conditions decided; one that cannot be is reported, as nothing."""
@@ -111,6 +129,7 @@ class PolicyReader:
             name = self._document.get(*path, "RoleName")
             if self._is_role(name, (*path, "RoleName"), role) and self._is_deployed(logical_id):
                 yield from self._read_statements((*path, "PolicyDocument", "Statement"))
+        yield from self._connectors.read(role)
 
     def _is_role(self, tree: Any, path: Path, role: str) -> bool:
         """Check whether a policy's reference to a role, by its logical id or its name, means *role*."""
@@ -148,7 +167,7 @@ class PolicyReader:
             self._report(path, "the role is not in this template: its permissions are unknown")
             return
         function = logical_id.removesuffix("Role")
-        if resource_type(self._document, function) == SAM_FUNCTION and generated_role(function) == logical_id:
+        if self._is_generated(logical_id, function):
             # The role that SAM generates for another function.
             yield from self.read_function(function)
             return
@@ -156,6 +175,11 @@ class PolicyReader:
             # Functions of one service share a role.
             self._roles[logical_id] = tuple(self._read_role_resource(logical_id))
         yield from self._roles[logical_id]
+
+    def _is_generated(self, role: str, function: str) -> bool:
+        """Check whether SAM generates the role for *function*; a template may define one of that name itself."""
+        is_named = generated_role(function) == role and resource_type(self._document, function) == SAM_FUNCTION
+        return is_named and self._locate(property_path(function, "Role"))[0] is None
 
     def _read_role_resource(self, logical_id: str) -> Iterator[Grant]:
         own = ("Resources", logical_id, "Properties")
@@ -187,41 +211,6 @@ class PolicyReader:
         # SAM's own template ends so: the name may be followed by a qualifier, or by more of a name.
         resource = f"{self._values.aws_location.arn('x')}".removesuffix("x") + f"{name}*"
         yield Grant((ACTION,), resource, self._position(path), _SAM_INVOKE)
-
-    def _read_connectors(self, logical_id: str) -> Iterator[Grant]:
-        """Read SAM's connectors from a function to others, its own and those that are resources themselves."""
-        own = ("Resources", logical_id, "Connectors")
-        connectors = self._document.get(*own)
-        for name in connectors if is_mapping(connectors) else ():
-            yield from self._report_errors(self._read_connector, connectors[name], (*own, name))
-        for name in logical_ids(self._document, "AWS::Serverless::Connector"):
-            path = ("Resources", name)
-            if self._document.get(*path, "Properties", "Source", "Id") == logical_id and self._is_deployed(name):
-                yield from self._report_errors(self._read_connector, self._document.get(*path), path)
-
-    def _read_connector(self, connector: Any, path: Path) -> Iterator[Grant]:
-        """Read a connector; ``Write`` to a function allows calls of its unqualified ARN."""
-        properties = connector.get("Properties") if is_mapping(connector) else None
-        if not is_mapping(properties):
-            return
-        if "Write" not in (properties.get("Permissions") or ()):
-            return
-        destinations = properties.get("Destination")
-        place = (*path, "Properties", "Destination")
-        for index, one in enumerate(destinations if is_list(destinations) else [destinations]):
-            if is_mapping(one):
-                arn = self._get_function_arn(one, (*place, index) if is_list(destinations) else place)
-                yield from () if arn is None else (Grant((ACTION,), arn, self._position(path), "connector"),)
-
-    def _get_function_arn(self, destination: Mapping[str, Any], path: Path) -> str | None:
-        """Return the ARN of a connector's destination; ``None`` if it is not a function but a table, for example."""
-        target = destination.get("Id")
-        if target is not None:
-            is_function = resource_type(self._document, str(target)) in FUNCTION_TYPES
-            return str(self._values.aws_location.arn(self._values.resource_name(str(target)))) if is_function else None
-        # A function that is not in this template.
-        is_function = destination.get("Type") in FUNCTION_TYPES and "Arn" in destination
-        return str(self._values.resolve(destination["Arn"], (*path, "Arn"))) if is_function else None
 
     def _read_managed_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
         referenced = find_referenced_id(policy)

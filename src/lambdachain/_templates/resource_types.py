@@ -1,4 +1,4 @@
-"""What ``Ref`` and ``Fn::GetAtt`` return for the resources around functions, as far as a template decides it.
+"""What ``Ref`` and ``Fn::GetAtt`` return for a stack and the resources around functions, as far as a template decides.
 
 A name is the one that the template sets, or else the logical id. AWS would append a random suffix to the latter, which
 nobody can know before the deployment.
@@ -66,6 +66,22 @@ RESOURCE_TYPES: Final[Mapping[str, ResourceType]] = MappingProxyType(
         ),
     }
 )
+
+
+def get_pseudo_parameters(aws_location: AwsLocation, stack: str) -> Mapping[str, str | list[str]]:
+    """Return the values of the pseudo parameters of a stack; ``AWS::NoValue`` has none."""
+    region, account_id = aws_location.region, aws_location.account_id
+    partition = partition_for(region)
+    return {
+        "AWS::AccountId": account_id,
+        "AWS::NotificationARNs": [],
+        "AWS::Partition": partition,
+        "AWS::Region": region,
+        "AWS::StackId": f"arn:{partition}:cloudformation:{region}:{account_id}:"
+        f"stack/{stack}/00000000-0000-0000-0000-000000000000",
+        "AWS::StackName": stack,
+        "AWS::URLSuffix": "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com",
+    }
 
 
 def get_reference(type_name: str, name: str, aws_location: AwsLocation) -> str:

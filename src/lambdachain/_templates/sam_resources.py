@@ -24,6 +24,15 @@ def generated_role(logical_id: str) -> str:
     return f"{logical_id}Role"
 
 
+def generated_alias(logical_id: str, alias: str) -> str:
+    """Return the logical id of the alias that SAM generates for a function.
+
+    >>> generated_alias("Orders", "live-1")
+    'OrdersAliasliveD1'
+    """
+    return f"{logical_id}Alias{alias.replace('-', 'D').replace('_', 'U')}"
+
+
 def add_generated_resources(document: Document) -> Document:
     """Return the template, whose ``Globals`` have been merged, with the roles and destinations that SAM generates."""
     if not is_mapping(document.get("Resources")):
@@ -35,7 +44,7 @@ def add_generated_resources(document: Document) -> Document:
         if not is_mapping(properties):
             continue
         generated: dict[str, Any] = {}
-        if properties.get("Role") is None:
+        if _may_be_missing(properties.get("Role")):
             generated[generated_role(logical_id)] = {"Type": "AWS::IAM::Role"}
         config = properties.get("EventInvokeConfig")
         destinations = config.get("DestinationConfig") if is_mapping(config) else None
@@ -54,6 +63,12 @@ def add_generated_resources(document: Document) -> Document:
             resources.setdefault(name, resource)
             origins.setdefault(("Resources", name), _origin(document, logical_id))
     return replace(document, tree={**document.tree, "Resources": resources}, origins=origins)
+
+
+def _may_be_missing(tree: Any) -> bool:
+    """Check whether a property is not set, or a condition may remove it."""
+    branches = tree.get("Fn::If") if is_mapping(tree) else None
+    return tree is None or tree == _NO_VALUE or (is_list(branches) and _NO_VALUE in branches)
 
 
 def _origin(document: Document, logical_id: str) -> Path:

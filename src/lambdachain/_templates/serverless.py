@@ -9,14 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
+from lambdachain._analysis.permissions.required_permissions import ACTION
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Document, Path
+from .framework_version import get_framework_version
 from .properties import SAM_FUNCTION, is_intrinsic
 from .serverless_http_events import SamHttpEvents, add_http_apis, convert_http_events
+from .serverless_merging import merge_listed_sections, merge_trees
 
 _DEFAULTS: Final[Mapping[str, Any]] = {"timeout": 6, "memorySize": 1024, "runtime": "nodejs20.x"}
+_RUNTIME_BEFORE_4: Final = "nodejs16.x"
 _PROPERTIES: Final[Mapping[str, str]] = {
     "handler": "Handler",
     "runtime": "Runtime",
@@ -38,6 +42,8 @@ _ALIASES: Final[Mapping[str, tuple[str, str]]] = {
     "durableConfig": ("Durable", "durable"),
 }
 _SHARED_ROLE: Final = "IamRoleLambdaExecution"
+# Of the two statements for logs that the framework puts first, only their places matter here.
+_LOG_STATEMENT: Final[Mapping[str, Any]] = {"Effect": "Allow", "Action": [], "Resource": []}
 # The second is what the first was called up to version 2 of the framework.
 _SHARED_STATEMENTS: Final[tuple[Path, ...]] = (
     ("provider", "iam", "role", "statements"),
@@ -88,17 +94,16 @@ class _Converter:
     """Collects the sections of the template, and for each part of it the path it has in the ``serverless.yml``."""
 
     def __init__(self, document: Document) -> None:
-        self._document = document
+        self._diagnostics = list(document.diagnostics)
+        self._document = merge_listed_sections(document, self._report_item)
         self._prefix = _function_prefix(document)
         self._tree: dict[str, dict[str, Any]] = {name: {} for name in _SECTIONS}
         self._origins: dict[Path, Path] = {}
-        self._diagnostics = list(document.diagnostics)
         # Reported where routes are read only: other commands have no use for them.
         self._http_events: list[SamHttpEvents] = []
 
     def convert(self) -> Document:
-        """Convert every section; the framework's own resources replace those of the same logical id."""
-        self._add_own_resources()
+        """Convert every section; the service's own resources are merged into those that the framework makes."""
         functions = list(self._functions())
         self._logical_ids = {key: logical_id_for(key) for _, key, _ in functions}
         self._add_layers()
@@ -107,46 +112,51 @@ class _Converter:
             self._add_function(self._logical_ids[key], key, path, function)
         http_diagnostics = add_http_apis(self._tree, self._document, self._http_events, self._origins)
         http_diagnostics += [each for events in self._http_events for each in events.diagnostics]
+        self._merge_own_resources()
         return Document(
             self._document.source,
             self._tree,
             self._document.lines,
             tuple(self._diagnostics),
-            self._origins,
+            {path: self._document.to_file_path(origin) for path, origin in self._origins.items()},
             tuple(http_diagnostics),
         )
 
+    def _report_item(self, item: UnresolvedValue, section: str) -> None:
+        # Without an item of `functions`, functions are missing; without one of `resources`, values perhaps.
+        self._diagnostics.append(Diagnostic(item.location, item.text, fatal=section == "functions"))
+
     def _functions(self) -> Iterator[tuple[Path, str, Any]]:
-        """Yield each function with its path and key; ``functions`` is a mapping, or a list of mappings."""
+        """Yield each function with its path and key."""
         provider = self._document.get("provider", "name")
         if isinstance(provider, str) and provider != "aws":
             text = f"the provider is {provider!r}, not aws: its functions are not Lambda functions"
             self._diagnostics.append(Diagnostic(self._document.location("provider", "name"), text, fatal=False))
             return
         functions = _require(self._document.get("functions"))
-        if is_mapping(functions):
-            yield from ((("functions", key), key, function) for key, function in functions.items())
-        for index, part in enumerate(functions if is_list(functions) else ()):
-            if isinstance(part, UnresolvedValue):
-                self._diagnostics.append(Diagnostic(part.location, part.text))
-            for key, function in part.items() if is_mapping(part) else ():
-                yield ("functions", index, key), key, function
+        for key, function in functions.items() if is_mapping(functions) else ():
+            yield ("functions", key), key, function
 
-    def _add_own_resources(self) -> None:
-        """Add what ``resources`` contains, which is a template itself, or a list of templates to merge."""
-        resources = self._document.get("resources")
-        for path, part in _items(resources, ("resources",)):
-            for name in _SECTIONS:
-                self._add_section(name, part.get(name) if is_mapping(part) else None, (*path, name))
-            if isinstance(part, UnresolvedValue):
-                self._diagnostics.append(Diagnostic(part.location, part.text, fatal=False))
+    def _merge_own_resources(self) -> None:
+        """Merge what ``resources`` contains, which is a template itself, and its ``extensions`` of resources."""
+        own: Path = ("resources",)
+        parts = {name: (*own, name) for name in _SECTIONS}
+        for name, path in [*parts.items(), ("Resources", (*own, "extensions"))]:
+            section = self._document.get(*path)
+            if isinstance(section, UnresolvedValue):
+                self._diagnostics.append(Diagnostic(section.location, section.text, fatal=False))
+            for key, value in section.items() if is_mapping(section) else ():
+                self._merge_own(name, key, value, (*path, key))
+        resources = self._document.get(*own)
+        if isinstance(resources, UnresolvedValue):
+            self._diagnostics.append(Diagnostic(resources.location, resources.text, fatal=False))
 
-    def _add_section(self, name: str, section: Any, path: Path) -> None:
-        if isinstance(section, UnresolvedValue):
-            self._diagnostics.append(Diagnostic(section.location, section.text, fatal=False))
-        for key, value in section.items() if is_mapping(section) else ():
-            self._tree[name][key] = value
-            self._origins[name, key] = (*path, key)
+    def _merge_own(self, section: str, key: str, value: Any, path: Path) -> None:
+        made = self._tree[section].get(key)
+        if made is not None and is_mapping(value):
+            # Here it has the type of SAM's that does the same.
+            value = {name: each for name, each in value.items() if name != "Type"}
+        self._tree[section][key] = merge_trees(made, value, (section, key), path, self._origins)
 
     def _add_layers(self) -> None:
         layers = self._document.get("layers")
@@ -162,19 +172,28 @@ class _Converter:
     def _add_shared_role(self) -> None:
         """Add the role of the functions that name no other."""
         self._add_role(_SHARED_ROLE, _SHARED_STATEMENTS, ("provider",))
+        properties = self._tree["Resources"][_SHARED_ROLE]["Properties"]
+        name: Path = ("provider", "iam", "role", "name")
+        if self._document.get(*name) is not None:
+            properties["RoleName"] = self._at(("Resources", _SHARED_ROLE, "Properties", "RoleName"), name)
+        else:
+            properties["RoleName"] = {"Fn::Sub": f"{self._prefix}-${{AWS::Region}}-lambdaRole"}
         managed: list[Any] = []
         for origin in _SHARED_MANAGED_POLICIES:
             for path, policy in _items(self._document.get(*origin), origin):
                 self._origins["Resources", _SHARED_ROLE, "Properties", "ManagedPolicyArns", len(managed)] = path
                 managed.append(policy)
-        self._tree["Resources"][_SHARED_ROLE]["Properties"]["ManagedPolicyArns"] = managed
+        properties["ManagedPolicyArns"] = managed
 
     def _add_role(self, logical_id: str, statements: Iterable[Path], origin: Path) -> None:
-        path: Path = ("Resources", logical_id, "Properties", "Policies")
-        policies = [
-            {"PolicyDocument": {"Statement": self._at((*path, index, "PolicyDocument", "Statement"), each)}}
-            for index, each in enumerate(each for each in statements if self._document.get(*each) is not None)
-        ]
+        """Add a role with one policy, in the framework's order: what `resources` has of it merges by index."""
+        path: Path = ("Resources", logical_id, "Properties", "Policies", 0, "PolicyDocument", "Statement")
+        found: list[Any] = [_LOG_STATEMENT, _LOG_STATEMENT]
+        for each in statements:
+            for place, statement in _items(self._document.get(*each), each):
+                self._origins[*path, len(found)] = place
+                found.append(statement)
+        policies = [{"PolicyDocument": {"Statement": found}}]
         self._add_resource(logical_id, "AWS::IAM::Role", {"Policies": policies}, origin)
 
     def _add_function(self, logical_id: str, key: str, origin: Path, function: Any) -> None:
@@ -215,7 +234,9 @@ class _Converter:
     def _add_alias(self, logical_id: str, setting: str, value: Any, origin: Path) -> None:
         part, name = _ALIASES[setting]
         own = value.get("alias") if is_mapping(value) and setting == "provisionedConcurrency" else None
-        if isinstance(own, str) and own and own != name:
+        version = get_framework_version(self._document)
+        # The alias has a name of its own since version 4.
+        if isinstance(own, str) and own and own != name and (version is None or version >= 4):
             part, name = f"{part}{_normalize(own)}", own
         properties = {
             "FunctionName": {"Ref": logical_id},
@@ -249,8 +270,11 @@ class _Converter:
             return own, (*origin, setting)
         if shared := self._document.get("provider", setting):
             return shared, ("provider", setting)
-        is_image = settings.get("image") is not None
-        return None if setting == "runtime" and is_image else (_DEFAULTS[setting], origin)
+        if setting != "runtime":
+            return _DEFAULTS[setting], origin
+        version = get_framework_version(self._document)
+        runtime = _RUNTIME_BEFORE_4 if version is not None and version < 4 else _DEFAULTS[setting]
+        return None if settings.get("image") is not None else (runtime, origin)
 
     def _environment(self, root: Path, origin: Path) -> dict[str, Any]:
         """Return the variables of the provider and of the function; a null of the function's removes one."""
@@ -298,6 +322,8 @@ class _Converter:
             config["DestinationConfig"] = destinations
         elif is_mapping(destinations):
             config["DestinationConfig"] = self._destinations(destinations, path, (*origin, "destinations"))
+            if properties["Role"] == _attribute(_SHARED_ROLE, "Arn"):
+                self._allow_destinations(destinations, (*origin, "destinations"))
         if config:
             properties["EventInvokeConfig"] = config
             self._origins[path] = (*origin, "destinations")
@@ -325,6 +351,18 @@ class _Converter:
                 self._origins[*path, "DestinationConfig", name, "Destination"] = (*origin, setting)
         return config
 
+    def _allow_destinations(self, destinations: Mapping[str, Any], origin: Path) -> None:
+        """Add to the shared role what Lambda needs to invoke a function with the outcome of an event."""
+        path: Path = ("Resources", _SHARED_ROLE, "Properties", "Policies", 0, "PolicyDocument", "Statement")
+        statements: list[Any] = self._tree["Resources"][_SHARED_ROLE]["Properties"]["Policies"][0]["PolicyDocument"][
+            "Statement"
+        ]
+        for setting in ("onSuccess", "onFailure"):
+            target = destinations.get(setting)
+            if target is not None and _is_function(target):
+                self._origins[*path, len(statements)] = (*origin, setting)
+                statements.append({"Effect": "Allow", "Action": ACTION, "Resource": self._target(target)})
+
     def _target(self, target: Any) -> Any:
         """Return the ARN of a destination: stated, or of a function of this service by its key."""
         arn = target.get("arn") if is_mapping(target) and "arn" in target else target
@@ -343,6 +381,13 @@ class _Converter:
     def _at(self, path: Path, origin: Path) -> Any:
         self._origins[path] = origin
         return self._document.get(*origin)
+
+
+def _is_function(target: Any) -> bool:
+    """Check whether a destination is a function: one that says so, the key of one, or an ARN."""
+    if is_mapping(target):
+        return target.get("type") == "function"
+    return isinstance(target, str) and (not target.startswith("arn:") or ":function:" in target)
 
 
 def logical_id_for(key: str) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path as FilePath
 
+from lambdachain._core.type_guards import is_mapping
+
 from .context import TemplateContext
-from .diagnostics import Location, TemplateError
-from .document import Document, parse_yaml
+from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
+from .document import Document, Path, parse_yaml
 from .files import read_text_file
 from .intrinsics import IntrinsicResolver
 from .loops import expand_loops
@@ -75,4 +78,22 @@ def parse_template(text: str, source: str, directory: FilePath, context: Templat
         raise TemplateError(Location(source), text)
     document = include_openapi_files(document, directory)
     document = add_generated_resources(merge_globals(expand_loops(document, context, stack)))
+    document = replace(document, diagnostics=(*document.diagnostics, *_find_untyped(document)))
     return Template(document, IntrinsicResolver(document, context, stack), directory)
+
+
+def _find_untyped(document: Document) -> Iterator[Diagnostic]:
+    """Report the resources whose type is not known: each of them may be a function."""
+    resources = document.get("Resources")
+    for logical_id, resource in resources.items() if is_mapping(resources) else ():
+        path: Path = ("Resources", logical_id)
+        if not is_mapping(resource):
+            text = resource.text if isinstance(resource, UnresolvedValue) else "must be a mapping"
+        elif logical_id.startswith("Fn::"):
+            text = f"{logical_id} is not supported: write the resources instead"
+        elif not isinstance(kind := resource.get("Type"), str):
+            path = (*path, "Type")
+            text = kind.text if isinstance(kind, UnresolvedValue) else "the type is missing, or is not text"
+        else:
+            continue
+        yield Diagnostic(document.location(*path), f"{text}; the resource is left out", fatal=False)

@@ -15,6 +15,7 @@ from .context import TemplateContext
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from .document import Document, Path, parse_yaml
 from .dotenv import is_dotenv_read, load_dotenv
+from .scalars import to_text
 from .work_budget import BudgetExceededError, WorkBudget
 
 _ADDRESS: Final = re.compile(r"(\w+)(?:\(([^()]*)\))?(?::(.*))?", re.DOTALL)
@@ -44,10 +45,13 @@ def replace_variables(document: Document, context: TemplateContext, read_file: C
     if is_dotenv_read(document):
         # The stage may come from `.env` itself, which cannot be the file of that stage then.
         known = None if isinstance(stage, UnresolvedValue) else stage
-        environment = {**load_dotenv(known, read_file), **context.environment}
+        found = load_dotenv(document, known, context.environment, read_file)
+        environment = {**found, **context.environment}
         resolver = _VariableResolver(document, replace(context, environment=environment), read_file)
         stage = resolver.resolve_stage()
     tree = {name: resolver.replace_each(document.get(name), (name,)) for name in _SECTIONS}
+    # Which defaults count depends on it.
+    tree["frameworkVersion"] = document.get("frameworkVersion")
     provider = tree["provider"]
     diagnostics = document.diagnostics
     if isinstance(provider, UnresolvedValue):
@@ -146,13 +150,13 @@ class _VariableResolver:
             if piece is None or isinstance(piece, Mapping | list):
                 what = "null" if piece is None else "a list or a mapping"
                 raise self._error(path, f"{text!r} inserts {what} into text")
-        written = [_to_text(piece) for piece in pieces]
+        written = [to_text(piece) for piece in pieces]
         self._budget.spend(sum(map(len, written)))
         return "".join(written)
 
     def _variable(self, inside: str, path: Path) -> Any:
         alternatives = _alternatives(inside)
-        if not _is_framework_variable(alternatives[0]):
+        if inside[:1].isspace() or not _is_framework_variable(alternatives[0]):
             return f"${{{inside}}}"
         # The text identifies the variable: a cycle reaches the same text again while it is being resolved.
         if inside in self._open:
@@ -244,26 +248,37 @@ def _split(text: str) -> list[tuple[bool, str]]:
         end = _find_closing_brace(text, start + 2)
         if end == -1:
             break
-        if text[start - 1 : start] == "\\":
-            # An escaped variable is text, without the backslash.
-            pieces.append((False, text[position : start - 1] + text[start : end + 1]))
-            position = end + 1
-            continue
-        pieces += [(False, text[position:start]), (True, text[start + 2 : end])]
+        before = text[position:start]
+        slashes = len(before) - len(before.rstrip("\\"))
+        # A backslash escapes a backslash or the variable, which stays as text then.
+        before = before[: len(before) - slashes] + "\\" * (slashes // 2)
+        if slashes % 2:
+            pieces += [(False, before), (False, text[start : end + 1])]
+        else:
+            inside = text[start + 2 : end]
+            # The framework drops what `$${self:...}` has more of.
+            pieces += [(False, before.rstrip("$") if _is_framework_variable(inside) else before), (True, inside)]
         position = end + 1
     pieces.append((False, text[position:]))
     return [piece for piece in pieces if piece[1] or piece[0]]
 
 
 def _find_closing_brace(text: str, start: int) -> int:
-    depth = 1
+    """Return the position of the brace that ends a variable, or -1; one in quotes does not."""
+    depth, quote, previous = 1, "", ","
     for position in range(start, len(text)):
-        if text[position] == "{":
+        letter = text[position]
+        if quote:
+            quote = "" if letter == quote else quote
+        elif letter in "'\"" and previous in ",(" and letter in text[position + 1 :]:
+            quote = letter
+        elif letter == "{":
             depth += 1
-        elif text[position] == "}":
+        elif letter == "}":
             depth -= 1
             if depth == 0:
                 return position
+        previous = previous if letter.isspace() else letter
     return -1
 
 
@@ -304,9 +319,3 @@ def _advice(variable: str) -> str:
     if source.partition("(")[0] in ("self", "file", "strToBool", "sls"):
         return ""
     return f" outside AWS: pass --parameter {variable}=VALUE"
-
-
-def _to_text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(value)

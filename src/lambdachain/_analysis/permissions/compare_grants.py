@@ -32,6 +32,8 @@ class Grant:
         location: The file and line of the statement.
         source: Where the statement comes from if it is not in the template: a SAM policy template, a managed policy.
         allows: Whether its effect is Allow; otherwise it is Deny.
+        destinations: The ARNs that it allows and that Lambda sends the function's events to after it ran: without a
+            call in the code, the statement is needed all the same.
     """
 
     actions: tuple[str, ...]
@@ -39,6 +41,7 @@ class Grant:
     location: str
     source: str = ""
     allows: bool = True
+    destinations: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +134,9 @@ def _check_grant(grant: Grant, called: Iterable[str], *, is_complete: bool) -> I
         if not is_complete:
             used_only = f"{', '.join(sorted(used)) or 'nothing that it matches'}, as far as its calls are resolved"
         text = f"{' and '.join(wide)} allows more than is called{through}: the code calls {used_only}"
+        text += f", and its events go to {', '.join(grant.destinations)}" if grant.destinations else ""
         yield IssueKind.WILDCARD, grant.location, text
-    elif not used and is_complete:
+    elif not used and not grant.destinations and is_complete:
         yield IssueKind.UNUSED, grant.location, f"{grant.resource} is allowed{through}, but the code does not call it"
 
 

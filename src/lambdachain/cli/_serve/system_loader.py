@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+from lambdachain._templates.cdk_app import CDK_MANIFEST
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain.local import LocalFunction, LocalHttpApi
@@ -20,7 +21,7 @@ from lambdachain.local._definitions._function_builder import DeclaredFunction, S
 from lambdachain.local._definitions._http_apis import declare_http_apis
 from lambdachain.local._definitions._interpreters import Interpreters
 from lambdachain.local._definitions._preparation import Machine, drop_unreachable_targets, prepare_function
-from lambdachain.local._definitions._sources import CDK_MANIFEST, FILES, FoundFiles, find_files, read_system
+from lambdachain.local._definitions._sources import FILES, FoundFiles, find_files, read_system
 from lambdachain.local._definitions._toml import SystemDefinition
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from lambdachain._core.type_guards import is_mapping
+from lambdachain._templates.cdk_app import CDK_MANIFEST, add_cdk_context, find_cdk_stacks
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
 from lambdachain._templates.files import read_text_file
-from lambdachain._templates.http_routes import read_http_apis
+from lambdachain._templates.http_routes import merge_http_definitions, read_http_apis
+from lambdachain._templates.nested_stacks import read_stack_tree
 from lambdachain._templates.template import parse_template
 
 from ._function_builder import Declarations
@@ -30,7 +30,6 @@ FILES: Final = (
 )
 _SAM_TEMPLATES: Final = ("template.yaml", "template.yml", "template.json")
 _SAM_BUILD: Final = Path(".aws-sam/build/template.yaml")
-CDK_MANIFEST: Final = Path("cdk.out/manifest.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +55,10 @@ def find_files(directory: Path, *, use_build: bool = True) -> FoundFiles:
         use_build: Whether to read what ``sam build`` has built of a template, if it is not older than the template.
     """
     if (directory / CDK_MANIFEST.name).is_file():
-        return FoundFiles(_find_cdk_stacks(directory))
+        return FoundFiles([stack.template for stack in find_cdk_stacks(directory)])
     found = [path for name in FILES if (path := directory / name).is_file()]
     if not found:
-        return FoundFiles(_find_cdk_stacks(directory / CDK_MANIFEST.parent))
+        return FoundFiles([stack.template for stack in find_cdk_stacks(directory / CDK_MANIFEST.parent)])
     chosen, others = found[0], found[1:]
     built = directory / _SAM_BUILD
     if chosen.name not in _SAM_TEMPLATES or not use_build or not built.is_file():
@@ -71,25 +70,6 @@ def find_files(directory: Path, *, use_build: bool = True) -> FoundFiles:
     return FoundFiles([built], others, [text])
 
 
-def _find_cdk_stacks(directory: Path) -> list[Path]:
-    """Return the templates of the stacks of a CDK app, in the order of its output's manifest."""
-    try:
-        manifest: Any = json.loads(read_text_file(directory / CDK_MANIFEST.name))
-    except (OSError, ValueError, RecursionError):
-        return []
-    artifacts = manifest.get("artifacts") if is_mapping(manifest) else None
-    stacks: list[Path] = []
-    for artifact in artifacts.values() if is_mapping(artifacts) else ():
-        if not is_mapping(artifact) or not is_mapping(properties := artifact.get("properties")):
-            continue
-        if artifact.get("type") == "aws:cloudformation:stack":
-            stacks.append(directory / str(properties.get("templateFile")))
-        # The stacks of a stage are in an output of their own.
-        elif artifact.get("type") == "cdk:cloud-assembly":
-            stacks += _find_cdk_stacks(directory / str(properties.get("directoryName")))
-    return stacks
-
-
 def read_system(path: Path, context: TemplateContext) -> SystemDefinition:
     """Read the system that a file describes; what is wrong with the file is among the diagnostics."""
     source = os.path.relpath(path)
@@ -99,7 +79,7 @@ def read_system(path: Path, context: TemplateContext) -> SystemDefinition:
         return _nothing(source, "no such file")
     except (OSError, ValueError) as exc:
         return _nothing(source, f"cannot be read: {exc}")
-    return parse_system(text, source, path.parent, context)
+    return parse_system(text, source, path.parent, add_cdk_context(path, context))
 
 
 def parse_system(text: str, source: str, directory: Path, context: TemplateContext) -> SystemDefinition:
@@ -115,8 +95,9 @@ def parse_system(text: str, source: str, directory: Path, context: TemplateConte
         if source.endswith(".toml"):
             return parse_toml(text, source, directory)
         template = parse_template(text, source, directory, context)
-        declarations, files = declare_system(template, context)
-        return SystemDefinition(declarations, http=read_http_apis(template), files=tuple(files))
+        tree = read_stack_tree(template, context)
+        http = merge_http_definitions(map(read_http_apis, tree.templates))
+        return SystemDefinition(declare_system(tree), http=http, files=tuple(tree.files))
     except TemplateError as exc:
         return SystemDefinition(Declarations(diagnostics=(exc.to_diagnostic(),)))
     except RecursionError:

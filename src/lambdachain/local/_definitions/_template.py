@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path as FilePath
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, TemplateError, UnresolvedValue
 from lambdachain._templates.functions import FunctionDefinition, explain_no_functions, read_functions
 from lambdachain._templates.invocation_config import InvocationConfig, read_invocation_configs
+from lambdachain._templates.nested_stacks import StackTree
 from lambdachain._templates.template import Template
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
@@ -23,7 +22,6 @@ from ._function_builder import (
     merge_declarations,
 )
 from ._images import describe_remedy
-from ._nested import read_stack_tree
 
 _SETTINGS: Final[Mapping[str, str]] = {
     "Handler": "handler",
@@ -41,16 +39,15 @@ _EVENT_SETTINGS: Final[Mapping[str, str]] = {
 }
 
 
-def declare_system(template: Template, context: TemplateContext) -> tuple[Declarations, list[FilePath]]:
-    """Declare the functions of a template and of its nested stacks, and return the files of the latter too."""
-    if not is_mapping(template.document.get("Resources")):
-        return declare_functions(template), []
-    tree = read_stack_tree(template, context)
+def declare_system(tree: StackTree) -> Declarations:
+    """Declare the functions of a template and of its nested stacks."""
+    template = tree.templates[0]
     declarations = merge_declarations(map(declare_functions, tree.templates), tree.diagnostics)
-    if not any(True for each in tree.templates for _ in read_functions(each)):
+    is_readable = is_mapping(template.document.get("Resources"))
+    if is_readable and not any(True for each in tree.templates for _ in read_functions(each)):
         diagnostics = (*declarations.diagnostics, explain_no_functions(template))
         declarations = replace(declarations, diagnostics=diagnostics)
-    return declarations, tree.files
+    return declarations
 
 
 def declare_functions(template: Template) -> Declarations:

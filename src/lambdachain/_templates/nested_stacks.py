@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._templates.context import TemplateContext
-from lambdachain._templates.diagnostics import Diagnostic, TemplateError
-from lambdachain._templates.intrinsics import NO_VALUE, IntrinsicResolver
-from lambdachain._templates.packages import find_asset
-from lambdachain._templates.properties import NESTED_TYPES, logical_ids, resource_type
-from lambdachain._templates.template import Template, load_template
+
+from .context import TemplateContext
+from .diagnostics import Diagnostic, TemplateError
+from .intrinsics import NO_VALUE, IntrinsicResolver
+from .packages import find_asset, find_asset_by_key
+from .properties import NESTED_TYPES, logical_ids, resource_type
+from .template import Template, load_template
 
 
 @dataclass(slots=True)
@@ -74,7 +75,7 @@ def _read_one(
     except TemplateError as exc:
         name = NESTED_TYPES[resource_type(document, logical_id)]
         location = document.location("Resources", logical_id, "Properties", name)
-        text = f"the functions of the nested stack {logical_id} are not served: {exc.text}"
+        text = f"the functions of the nested stack {logical_id} are not read: {exc.text}"
         tree.diagnostics.append(Diagnostic(location, text))
         return {}
     tree.files.append(path)
@@ -110,6 +111,9 @@ def _find_file(template: Template, logical_id: str, parents: Sequence[Path]) -> 
     path = ("Resources", logical_id, "Properties", name)
     asset = find_asset(template, logical_id, name)
     value = template.values.get(*path) if asset is None else asset
+    if isinstance(value, str) and "://" in value:
+        # The CDK's, whose object in S3 is named by its content.
+        value = find_asset_by_key(template.directory, value.rpartition("/")[2]) or value
     if not isinstance(value, str) or "://" in value:
         text = f"its template is not on this machine: pass its file as well, or set {name} to a path"
         raise TemplateError(template.document.location(*path), text)
