@@ -18,8 +18,6 @@ from ._code_options import (
     ANY_REGION,
     code_options,
     find_callers,
-    find_entry_points,
-    find_function_calls,
     parse_resolver,
     print_json,
     print_unresolved,
@@ -29,6 +27,7 @@ from ._code_options import (
     template_options,
     unresolved_to_dicts,
 )
+from ._deployed_code import DeployedCode, find_function_calls
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
 from ._target_options import AS_JSON
@@ -274,7 +273,8 @@ def _check_template(
     deployment = read_template(template, account_id, region, stage, parameters)
     stack = Stack(request.stack.partition, region, account_id)
     survey = survey_code(request.project, request.environment)
-    starts = {function.name: find_entry_points(function, survey) for function in deployment.functions}
+    code = DeployedCode(survey)
+    starts = {function.name: code.find_entry_points(function) for function in deployment.functions}
     chosen = [
         one for one in deployment.functions if not callers or _is_requested(one, starts[one.name], survey, callers)
     ]

@@ -10,8 +10,17 @@ from .call_sites import create_call_finder, evaluate_callee
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
 from .project import Project
-from .reachability import find_uses
-from .results import CallSite, CodeUnit, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall, merge_by_site
+from .reachability import find_handler_mentions, find_uses
+from .results import (
+    CallSite,
+    CodeUnit,
+    DeclaredContract,
+    DeclaredHandler,
+    SourceLocation,
+    Survey,
+    UnresolvedCall,
+    merge_by_site,
+)
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
@@ -44,6 +53,14 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
             by_environment[key] = CallPaths(inner, create_call_finder(inner, scopes), uses, paths.relevant)
         return by_environment[key].find_calls
 
+    units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
+
+    def locate_handler(unit: CodeUnit) -> SourceLocation | None:
+        if unit in units:
+            return units[unit]
+        mentions = find_handler_mentions(evaluator, unit)
+        return mentions[-1].scope.locate(mentions[-1].scope.node) if mentions else None
+
     roots = paths.find_roots()
     calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
     # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
@@ -64,10 +81,11 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         tuple(sorted((call for call in calls if isinstance(call, CallSite)), key=lambda call: call.location)),
         unresolved,
         uses,
-        {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"},
+        units,
         tuple(roots),
         paths.find_calls,
         find_calls_with,
+        locate_handler,
     )
 
 
