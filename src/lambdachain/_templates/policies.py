@@ -21,10 +21,14 @@ _MANAGED: Final[Mapping[str, str]] = {
     "AWSLambdaRole": ACTION,
     "AWSLambda_FullAccess": "lambda:*",
     "AWSLambdaFullAccess": "lambda:*",
+    "AWSLambdaInvocation-DynamoDB": ACTION,
+    "AmazonDynamoDBFullAccesswithDataPipeline": "lambda:*",
+    "DataScientist": ACTION,
+    "SystemAdministrator": ACTION,
     "AdministratorAccess": "*",
     "PowerUserAccess": "*",
 }
-# Managed policies that are attached to most functions and allow no calls; any other is reported as unknown.
+# Managed policies that are often attached to functions and allow no calls; any other is reported as unknown.
 _WITHOUT_CALLS: Final = (
     "AWSLambdaBasicExecutionRole",
     "AWSLambdaVPCAccessExecutionRole",
@@ -35,6 +39,34 @@ _WITHOUT_CALLS: Final = (
     "AWSXRayDaemonWriteAccess",
     "AWSXrayWriteOnlyAccess",
     "CloudWatchLambdaInsightsExecutionRolePolicy",
+    "AWSLambdaBasicDurableExecutionRolePolicy",
+    "AWSLambdaENIManagementAccess",
+    "AWSLambdaExecute",
+    "AWSLambda_ReadOnlyAccess",
+    "AmazonAPIGatewayInvokeFullAccess",
+    "AmazonAthenaFullAccess",
+    "AmazonBedrockFullAccess",
+    "AmazonDynamoDBFullAccess",
+    "AmazonDynamoDBFullAccess_v2",
+    "AmazonDynamoDBReadOnlyAccess",
+    "AmazonEC2ReadOnlyAccess",
+    "AmazonEventBridgeFullAccess",
+    "AmazonKinesisFullAccess",
+    "AmazonRDSDataFullAccess",
+    "AmazonRekognitionFullAccess",
+    "AmazonS3FullAccess",
+    "AmazonS3ReadOnlyAccess",
+    "AmazonSESFullAccess",
+    "AmazonSNSFullAccess",
+    "AmazonSQSFullAccess",
+    "AmazonSSMManagedInstanceCore",
+    "AmazonSSMReadOnlyAccess",
+    "AmazonTextractFullAccess",
+    "AWSStepFunctionsFullAccess",
+    "CloudWatchFullAccess",
+    "CloudWatchLogsFullAccess",
+    "ComprehendReadOnly",
+    "ReadOnlyAccess",
 )
 _SAM_INVOKE: Final = "LambdaInvokePolicy"
 
@@ -142,10 +174,12 @@ class PolicyReader:
     def _read_role(self, role: Any, path: Path) -> Iterator[Grant]:
         if isinstance(role, UnresolvedValue):
             self.diagnostics.append(Diagnostic(role.location, role.text, fatal=False))
+            yield self._make_unknown(path)
             return
         logical_id = find_referenced_id(role)
         if logical_id is None or resource_type(self._document, logical_id) != "AWS::IAM::Role":
             self._report(path, "the role is not in this template: its permissions are unknown")
+            yield self._make_unknown(path)
             return
         function = logical_id.removesuffix("Role")
         if resource_type(self._document, function) == SAM_FUNCTION and generated_role(function) == logical_id:
@@ -230,14 +264,18 @@ class PolicyReader:
             return
         try:
             # An ARN, or the name alone, which SAM accepts too.
-            name = str(self._values.resolve(policy, path)).rsplit("/", 1)[-1]
+            arn = str(self._values.resolve(policy, path))
         except TemplateError as exc:
             self.diagnostics.append(exc.to_diagnostic(fatal=False))
+            yield self._make_unknown(path)
             return
+        name = arn.rsplit("/", 1)[-1]
         if name in _MANAGED:
             yield Grant((_MANAGED[name],), "*", self._position(path), name)
         elif name not in _WITHOUT_CALLS:
             self._report(path, f"the permissions of the managed policy {name} are unknown here")
+            # Few of AWS's own allow calls; one of the account may well do.
+            yield from () if ":aws:policy/" in arn or arn == name else (self._make_unknown(path),)
 
     def _read_statement(self, statement: Any, path: Path) -> Iterator[Grant]:
         if isinstance(statement, UnresolvedValue) or is_intrinsic(statement):
@@ -262,6 +300,7 @@ class PolicyReader:
             except TemplateError as exc:
                 if concerns_calls(actions):
                     self.diagnostics.append(exc.to_diagnostic(fatal=False))
+                    yield from (self._make_unknown(place),) if known.get("Effect") != "Deny" else ()
                 continue
             if resolved is not NO_VALUE:
                 allows = known.get("Effect") != "Deny"
@@ -273,6 +312,10 @@ class PolicyReader:
             yield from read(tree, path)
         except TemplateError as exc:
             self.diagnostics.append(exc.to_diagnostic(fatal=False))
+
+    def _make_unknown(self, path: Path) -> Grant:
+        """Return a grant of which no more is known than that it may allow calls."""
+        return Grant((ACTION,), "*", self._position(path), is_unknown=True)
 
     def _position(self, path: Path) -> str:
         return self._document.location(*path).file_and_line

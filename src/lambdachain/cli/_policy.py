@@ -267,6 +267,7 @@ def _check_template(
     request: _PolicyRequest, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> ExitStatus:
     from lambdachain._analysis.permissions.required_permissions import Stack, find_required_permissions
+    from lambdachain._analysis.survey.results import merge_by_site
 
     # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
     account_id, region = request.stack.account_id or ANY_ACCOUNT, request.stack.region or ANY_REGION
@@ -294,25 +295,20 @@ def _check_template(
         if function in chosen
         for finding in findings
     ]
-    undecided: list[Any] = list(deployment.diagnostics)
+    # Several functions may reach the same code, for reasons of their own: an unresolved call is reported once.
+    undecided: list[Any] = []
     for function in chosen:
         if function.name in needs:
             undecided += needs[function.name].unresolved
         else:
             reason = f"not checked: the code of {function.name} is not among the files read"
             echo(f"note: {function.location}: {reason}", file=sys.stderr)
-    # Several functions may reach the same code: report an unresolved call once.
-    undecided = request.baseline.select_new(dict.fromkeys(undecided), unresolved_to_line)
+    undecided = request.baseline.select_new([*deployment.diagnostics, *merge_by_site(undecided)], unresolved_to_line)
     found = request.baseline.select_new(found, issue_to_line)
     if note := request.baseline.save():
         echo(f"note: {note}", file=sys.stderr)
     checked = sum(function.name in needs for function in chosen)
-    _print_findings(
-        found,
-        undecided,
-        f"{deployment.source}: {checked} function{'' if checked == 1 else 's'} checked",
-        as_json=request.as_json,
-    )
+    _print_findings(found, undecided, deployment.source, checked, as_json=request.as_json)
     # A check in CI must not pass because nothing was checked.
     return ExitStatus.NO if found or undecided or not checked else ExitStatus.DONE
 
@@ -360,7 +356,9 @@ def _compare(
     return [(function, list(filter(is_reported, each))) for function, each in found]
 
 
-def _print_findings(found: Sequence[PolicyIssue], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
+def _print_findings(
+    found: Sequence[PolicyIssue], undecided: Sequence[Any], source: str, checked: int, *, as_json: bool
+) -> None:
     if as_json:
         findings = [
             {"fault": str(one.kind), "caller": one.caller, "at": one.location, "text": one.text} for one in found
@@ -370,6 +368,13 @@ def _print_findings(found: Sequence[PolicyIssue], undecided: Sequence[Any], titl
     for one in found:
         echo(f"{one.location}: {click.style(str(one.kind), fg='red', bold=True)}: {one.caller}: {one.text}")
     print_unresolved(undecided)
-    summary = "no findings, but not every call could be resolved" if undecided else "grants match the calls"
-    summary = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else summary
-    echo(f"{title}: {summary}", file=sys.stderr)
+    functions = f"{checked} function{'' if checked == 1 else 's'} checked"
+    echo(f"{source}: {functions}: {_summarize(found, undecided, checked)}", file=sys.stderr)
+
+
+def _summarize(found: Sequence[PolicyIssue], undecided: Sequence[Any], checked: int) -> str:
+    if found:
+        return f"{len(found)} finding{'' if len(found) == 1 else 's'}"
+    if not checked:
+        return "pass the directories of their code"
+    return "no findings, but not every call could be resolved" if undecided else "grants match the calls"
