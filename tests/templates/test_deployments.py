@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
+from lambdachain._analysis.permissions.compare_grants import concerns_calls
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.deployment import TemplateDeployment, read_deployment
 from lambdachain._templates.diagnostics import TemplateError
+from lambdachain._templates.policies import MANAGED, WITHOUT_CALLS
 from tests.templates.readers import AWS, SYSTEMS
 
 NAMES = st.sampled_from(
@@ -235,5 +239,29 @@ def test_functions_that_name_roles_of_each_other_are_read(tmp_path: Path):
     }
     found = read(tree, tmp_path)
 
-    assert [function.grants for function in found.functions] == [(), ()]
+    assert [[one.is_unknown for one in function.grants] for function in found.functions] == [[True], [True]]
     assert len(found.diagnostics) == 2
+
+
+def test_known_managed_policies_allow_what_aws_says():
+    """As published in AWS's documents, which moto has a copy of: those listed as harmless allow no calls."""
+    published = json.loads(aws_managed_policies_data)
+    allowing = {name for name, policy in published.items() if _allows_calls(policy["Document"]["Statement"])}
+
+    # ``AWSLambdaFullAccess`` and the second spelling are older names, which AWS has retired.
+    retired = {"AWSLambdaFullAccess", "AWSXrayWriteOnlyAccess"}
+    assert set(MANAGED) - retired <= allowing
+    assert set(WITHOUT_CALLS) - retired <= set(published) - allowing
+
+
+def _allows_calls(statements: Any) -> bool:
+    listed = statements if isinstance(statements, list) else [statements]
+    allowed = (one for one in listed if one["Effect"] == "Allow")
+    return any(
+        concerns_calls(_to_list(one["Action"])) if "Action" in one else not concerns_calls(_to_list(one["NotAction"]))
+        for one in allowed
+    )
+
+
+def _to_list(value: Any) -> list[str]:
+    return value if isinstance(value, list) else [value]

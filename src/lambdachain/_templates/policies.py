@@ -17,7 +17,7 @@ from .sam_resources import generated_role
 from .template import Template
 
 # The managed policies of AWS that allow calls of functions, and the action that they allow.
-_MANAGED: Final[Mapping[str, str]] = {
+MANAGED: Final[Mapping[str, str]] = {
     "AWSLambdaRole": ACTION,
     "AWSLambda_FullAccess": "lambda:*",
     "AWSLambdaFullAccess": "lambda:*",
@@ -29,7 +29,7 @@ _MANAGED: Final[Mapping[str, str]] = {
     "PowerUserAccess": "*",
 }
 # Managed policies that are often attached to functions and allow no calls; any other is reported as unknown.
-_WITHOUT_CALLS: Final = (
+WITHOUT_CALLS: Final = (
     "AWSLambdaBasicExecutionRole",
     "AWSLambdaVPCAccessExecutionRole",
     "AWSLambdaSQSQueueExecutionRole",
@@ -275,9 +275,9 @@ class PolicyReader:
             yield self._make_unknown(path)
             return
         name = arn.rsplit("/", 1)[-1]
-        if name in _MANAGED:
-            yield Grant((_MANAGED[name],), "*", self._position(path), name)
-        elif name not in _WITHOUT_CALLS:
+        if name in MANAGED:
+            yield Grant((MANAGED[name],), "*", self._position(path), name)
+        elif name not in WITHOUT_CALLS:
             self._report(path, f"the permissions of the managed policy {name} are unknown here")
             # Few of AWS's own allow calls; one of the account may well do.
             yield from () if ":aws:policy/" in arn or arn == name else (self._make_unknown(path),)
