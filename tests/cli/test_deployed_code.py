@@ -227,3 +227,38 @@ def test_what_a_role_elsewhere_allows_is_not_missing(run: Run, write: Write):
     text = "Policies: [arn:aws:iam::aws:policy/AmazonVPCFullAccess], Environment"
     write({**code, "template.yaml": TEMPLATE.replace("Environment", text)})
     assert "missing: first" in run("policy", "src", "--check", "template.yaml").stdout
+
+
+def test_a_file_alone_may_be_the_code(run: Run, write: Write):
+    """SAM packages it under its own name."""
+    template = TEMPLATE.replace("CodeUri: src", "CodeUri: src/app.py")
+    write({"src/app.py": CALL.replace("send", "handler"), "template.yaml": template})
+
+    assert "first\n  fires billing  src/app.py:5\n" in run("graph", "src", "--template", "template.yaml").stdout
+
+
+def test_a_durable_function_does_not_wait(run: Run, write: Write):
+    """It is suspended until the other function has returned: its timeout does not run, and nothing is billed."""
+    code = (
+        "import os\nfrom aws_durable_execution_sdk_python import DurableContext, durable_execution\n"
+        "@durable_execution\ndef handler(event, context: DurableContext):\n"
+        "    return context.invoke(os.environ['TARGET'], event)\n"
+    )
+    each = "".join(
+        f"""
+  {name}:
+    Type: AWS::Serverless::Function
+    Properties: {{FunctionName: {name}, CodeUri: src, Environment: {{Variables: {{TARGET: {callee}}}}}}}
+"""
+        for name, callee in (("billing", "ledger"), ("ledger", "archive"), ("archive", "mail"))
+    )
+    write({"src/app.py": code, "template.yaml": TEMPLATE + each})
+    ran = run("graph", "src", "--template", "template.yaml", "--check")
+    assert (ran.returncode, ran.stderr) == (0, "")
+
+    waiting = code.replace("context.invoke(os.environ['TARGET'], event)", "boto3_invoke(os.environ['TARGET'])") + (
+        "def boto3_invoke(name):\n    import boto3\n    boto3.client('lambda').invoke(FunctionName=name)\n"
+    )
+    write({"src/app.py": waiting})
+    ran = run("graph", "src", "--template", "template.yaml", "--check")
+    assert [line.split(": ")[2] for line in ran.stderr.splitlines()] == ["chain", "timeout", "timeout", "timeout"]

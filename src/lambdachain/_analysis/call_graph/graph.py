@@ -65,6 +65,11 @@ class Edge:
         """The location of the first call."""
         return self.calls[0].location
 
+    @property
+    def keeps_running(self) -> bool:
+        """Whether the caller runs, and is billed, while it waits for a response."""
+        return self.mode.waits and not all(isinstance(call, CallSite) and call.suspends for call in self.calls)
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:

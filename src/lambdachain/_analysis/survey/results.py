@@ -53,6 +53,9 @@ MODE_BY_METHOD: Final[Mapping[str, CallMode]] = {
 }
 
 
+# ``invoke`` of the durable SDK's context, which suspends the caller: it is not billed, and its timeout does not run.
+DURABLE_INVOKE: Final = "context.invoke"
+
 # A helper that everything calls has a reason for each caller; three show what kind they are.
 _MAX_REASONS: Final = 3
 
@@ -173,6 +176,11 @@ class CallSite:
     contract: DeclaredContract | None
     timeout: float | None = None
     why_undecided: str = ""
+
+    @property
+    def suspends(self) -> bool:
+        """Whether the caller is suspended until there is a response, instead of running on."""
+        return self.method == DURABLE_INVOKE
 
 
 @dataclass(frozen=True, slots=True)
