@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from lambdachain._analysis.permissions.compare_grants import Grant, concerns_calls
@@ -68,6 +69,8 @@ WITHOUT_CALLS: Final = (
     "ComprehendReadOnly",
     "ReadOnlyAccess",
 )
+# The services that run functions, in any partition.
+_LAMBDA_SERVICES: Final = ("lambda.", "edgelambda.")
 _SAM_INVOKE: Final = "LambdaInvokePolicy"
 
 
@@ -188,13 +191,30 @@ class PolicyReader:
             return
         if logical_id not in self._roles:
             # Functions of one service share a role.
-            self._roles[logical_id] = tuple(self._read_role_resource(logical_id))
+            is_for_others = self._is_assumed_by_others(logical_id)
+            found = self._read_role_resource(logical_id)
+            self._roles[logical_id] = tuple(replace(grant, is_for_others=is_for_others) for grant in found)
         yield from self._roles[logical_id]
 
     def _has_generated_role(self, function: str) -> bool:
         """Check whether SAM makes the function's role; one that has a Role may name it as SAM would."""
         is_function = resource_type(self._document, function) == SAM_FUNCTION
         return is_function and self._document.get("Resources", function, "Properties", "Role") is None
+
+    def _is_assumed_by_others(self, logical_id: str) -> bool:
+        """Check whether another service, or an account, may assume a role, and use what it grants."""
+        path = ("Resources", logical_id, "Properties", "AssumeRolePolicyDocument", "Statement")
+        for statement, place in self._items(path):
+            principal = statement.get("Principal") if is_mapping(statement) else None
+            for kind in principal if is_mapping(principal) else ():
+                try:
+                    value = self._values.resolve(principal[kind], (*place, "Principal", kind))
+                except TemplateError:
+                    return True
+                names = value if is_list(value) else [value]
+                if kind != "Service" or not all(str(name).startswith(_LAMBDA_SERVICES) for name in names):
+                    return True
+        return False
 
     def _read_role_resource(self, logical_id: str) -> Iterator[Grant]:
         own = ("Resources", logical_id, "Properties")
@@ -294,9 +314,14 @@ class PolicyReader:
         actions = _to_actions(known.get("Action"))
         if "NotAction" in known or "NotResource" in statement:
             self._report(path, "NotAction and NotResource are not supported: list the actions and resources instead")
+            yield from (self._make_unknown(path),) if known.get("Effect") != "Deny" else ()
             return
         if "Condition" in known and concerns_calls(actions):
-            self._report(path, "applies under a condition only: treated as if it always applied")
+            # Conditions of a Deny are about the exceptional: a request without TLS, from another network.
+            assumed = "never" if known.get("Effect") == "Deny" else "always"
+            self._report(path, f"applies under a condition only: treated as if it {assumed} applied")
+            if assumed == "never":
+                return
         resources = statement.get("Resource")
         for index, resource in enumerate(resources if is_list(resources) else [resources]):
             place = (*path, "Resource", index) if is_list(resources) else (*path, "Resource")

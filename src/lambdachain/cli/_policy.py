@@ -326,8 +326,8 @@ def _compare(
 ) -> list[tuple[DeployedFunction, list[PolicyIssue]]]:
     """Compare the calls and the grants of each function whose code is here.
 
-    A grant in a role that several functions share is reported as unused only if none of them uses it, and a grant of a
-    function with an unresolved call never: that call may use it.
+    A grant in a role that several functions share is reported as unused only if none of them uses it. It is never if
+    one of them has an unresolved call, or code that is not here: either may use it.
     """
     from lambdachain._analysis.permissions.compare_grants import IssueKind, compare_grants
 
@@ -347,7 +347,7 @@ def _compare(
         for one in functions
     ]
     unused = Counter((one.location, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)
-    holders = Counter(location for one in functions for location in {grant.location for grant in one.grants})
+    holders = Counter(location for one in deployment.functions for location in {grant.location for grant in one.grants})
 
     # A shared grant is found once for each function that does not use it: unused by all is as often as it is held.
     def is_reported(one: PolicyIssue) -> bool:

@@ -33,6 +33,7 @@ class Grant:
         source: Where the statement comes from if it is not in the template: a SAM policy template, a managed policy.
         allows: Whether its effect is Allow; otherwise it is Deny.
         is_unknown: Whether the resource, or the whole role, cannot be read here: it may allow any call.
+        is_for_others: Whether others than Lambda functions may use it, too: a state machine with the same role.
     """
 
     actions: tuple[str, ...]
@@ -41,6 +42,7 @@ class Grant:
     source: str = ""
     allows: bool = True
     is_unknown: bool = False
+    is_for_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ def _check_grant(grant: Grant, called: Iterable[str], *, is_complete: bool) -> I
             used_only = f"{', '.join(sorted(used)) or 'nothing that it matches'}, as far as its calls are resolved"
         text = f"{' and '.join(wide)} allows more than is called{through}: the code calls {used_only}"
         yield IssueKind.WILDCARD, grant.location, text
-    elif not used and is_complete:
+    elif not used and not grant.is_for_others and is_complete:
         yield IssueKind.UNUSED, grant.location, f"{grant.resource} is allowed{through}, but the code does not call it"
 
 
