@@ -206,9 +206,9 @@ class PolicyReader:
         path = ("Resources", logical_id, "Properties", "AssumeRolePolicyDocument", "Statement")
         for statement, place in self._items(path):
             principal = statement.get("Principal") if is_mapping(statement) else None
-            for kind in principal if is_mapping(principal) else ():
+            for kind, written in principal.items() if is_mapping(principal) else ():
                 try:
-                    value = self._values.resolve(principal[kind], (*place, "Principal", kind))
+                    value = self._values.resolve(written, (*place, "Principal", kind))
                 except TemplateError:
                     return True
                 names = value if is_list(value) else [value]

@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from .call_paths import CallPaths
 from .call_sites import create_call_finder, evaluate_callee
+from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
 from .project import Project
@@ -45,11 +46,14 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     paths = CallPaths(evaluator, create_call_finder(evaluator, scopes), uses)
     # Functions with equal variables, which is most often all of a template's, share what is evaluated.
     by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
+    # Most code does not read the name of its function, which is the one variable that always differs.
+    ignored = () if may_read_own_name(project) else (OWN_NAME,)
 
     def find_calls_with(other: Mapping[str, str]) -> Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]:
-        key = frozenset(other.items())
+        known = {name: value for name, value in other.items() if name not in ignored}
+        key = frozenset(known.items())
         if key not in by_environment:
-            inner = ExpressionEvaluator(project, other)
+            inner = ExpressionEvaluator(project, known)
             by_environment[key] = CallPaths(inner, create_call_finder(inner, scopes), uses, paths.relevant)
         return by_environment[key].find_calls
 
