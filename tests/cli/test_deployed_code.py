@@ -87,7 +87,7 @@ def test_a_handler_that_is_not_in_the_code_is_not_checked(run: Run, write: Write
     assert "template.yaml: 0 functions checked: pass the directories of their code" in ran.stderr
 
 
-def test_methods_of_two_objects_are_told_apart(run: Run, write: Write):
+def test_methods_of_two_objects_are_two_handlers(run: Run, write: Write):
     """Each handler runs with the object that its method is bound to."""
     template = f"""{TEMPLATE}
   Second:
