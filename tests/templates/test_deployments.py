@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from moto.iam.aws_managed_policies import aws_managed_policies_data
 
 from lambdachain._analysis.permissions.compare_grants import concerns_calls
+from lambdachain._core.type_guards import is_list
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.deployment import TemplateDeployment, read_deployment
 from lambdachain._templates.diagnostics import TemplateError
@@ -255,13 +256,12 @@ def test_known_managed_policies_allow_what_aws_says():
 
 
 def _allows_calls(statements: Any) -> bool:
-    listed = statements if isinstance(statements, list) else [statements]
-    allowed = (one for one in listed if one["Effect"] == "Allow")
+    allowed = (one for one in _to_list(statements) if one["Effect"] == "Allow")
     return any(
         concerns_calls(_to_list(one["Action"])) if "Action" in one else not concerns_calls(_to_list(one["NotAction"]))
         for one in allowed
     )
 
 
-def _to_list(value: Any) -> list[str]:
-    return value if isinstance(value, list) else [value]
+def _to_list(value: Any) -> list[Any]:
+    return value if is_list(value) else [value]
