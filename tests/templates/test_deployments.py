@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +10,15 @@ import pytest
 import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from moto.iam.aws_managed_policies import aws_managed_policies_data
 
-from lambdachain._analysis.permissions.compare_grants import compare_grants
+from lambdachain._analysis.permissions.compare_grants import compare_grants, concerns_calls
 from lambdachain._analysis.permissions.required_permissions import Stack
+from lambdachain._core.type_guards import is_list
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.deployment import TemplateDeployment, read_deployment
 from lambdachain._templates.diagnostics import TemplateError
+from lambdachain._templates.policies import MANAGED, WITHOUT_CALLS
 from tests.templates.readers import AWS, SYSTEMS
 
 INVOKE = {"Effect": "Allow", "Action": "lambda:InvokeFunction"}
@@ -360,3 +364,52 @@ def test_policies_in_conditions_are_read(tmp_path: Path):
     (function,) = read(tree, tmp_path).functions
 
     assert [one.resource.rpartition(":")[2] for one in function.grants] == ["a", "b", "c*"]
+
+
+def test_role_that_is_named_as_sam_would_name_it_is_read(tmp_path: Path):
+    """A template may write down the role of function F as FRole: SAM generates none then."""
+    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "of-role"}
+    role = {"Policies": [{"PolicyDocument": {"Statement": [statement]}}]}
+    function = {"Type": "AWS::Serverless::Function", "Properties": {"Role": {"Fn::GetAtt": ["FRole", "Arn"]}}}
+    tree = {"Resources": {"F": function, "G": function, "FRole": {"Type": "AWS::IAM::Role", "Properties": role}}}
+    found = read(tree, tmp_path)
+
+    assert [[one.resource for one in function.grants] for function in found.functions] == [["of-role"], ["of-role"]]
+    assert found.diagnostics == ()
+
+
+def test_functions_that_name_roles_of_each_other_are_read(tmp_path: Path):
+    """A role without an end: F says that its role is G's, and G that its role is F's."""
+    tree = {
+        "Resources": {
+            name: {"Type": "AWS::Serverless::Function", "Properties": {"Role": {"Fn::GetAtt": [role, "Arn"]}}}
+            for name, role in (("F", "GRole"), ("G", "FRole"))
+        }
+    }
+    found = read(tree, tmp_path)
+
+    assert [[one.is_unknown for one in function.grants] for function in found.functions] == [[True], [True]]
+    assert len(found.diagnostics) == 2
+
+
+def test_known_managed_policies_allow_what_aws_says():
+    """As published in AWS's documents, which moto has a copy of: those listed as harmless allow no calls."""
+    published = json.loads(aws_managed_policies_data)
+    allowing = {name for name, policy in published.items() if _allows_calls(policy["Document"]["Statement"])}
+
+    # ``AWSLambdaFullAccess`` and the second spelling are older names, which AWS has retired.
+    retired = {"AWSLambdaFullAccess", "AWSXrayWriteOnlyAccess"}
+    assert set(MANAGED) - retired <= allowing
+    assert set(WITHOUT_CALLS) - retired <= set(published) - allowing
+
+
+def _allows_calls(statements: Any) -> bool:
+    allowed = (one for one in _to_list(statements) if one["Effect"] == "Allow")
+    return any(
+        concerns_calls(_to_list(one["Action"])) if "Action" in one else not concerns_calls(_to_list(one["NotAction"]))
+        for one in allowed
+    )
+
+
+def _to_list(value: Any) -> list[Any]:
+    return value if is_list(value) else [value]

@@ -32,7 +32,7 @@ class DeployedFunction:
         location: Where it is declared.
         timeout: Seconds that an invocation may take; ``None`` if it cannot be resolved on this machine.
         handler: Lambda's handler setting, or an empty string.
-        directory: The directory of its code.
+        directory: The directory of its code, or its only file.
         environment: Its environment variables, as far as they can be resolved on this machine.
         deferred_environment: What stands for variables whose values only a deployment knows: ``import shared-name``.
         grants: What its role grants.
@@ -55,7 +55,9 @@ class DeployedFunction:
         """
         # awslambdaric accepts slashes and dots between the packages of a handler setting alike.
         *packages, module = self.handler.rpartition(".")[0].replace("/", ".").split(".")
-        return os.path.relpath(self.directory.joinpath(*packages, f"{module}.py")) if module else ""
+        # SAM packages a file alone: ``CodeUri: src/app.py``.
+        directory = self.directory.parent if self.directory.suffix == ".py" else self.directory
+        return os.path.relpath(directory.joinpath(*packages, f"{module}.py")) if module else ""
 
 
 @dataclass(frozen=True, slots=True)

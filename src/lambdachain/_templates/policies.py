@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from lambdachain._analysis.permissions.compare_grants import Grant, concerns_calls
@@ -25,15 +26,19 @@ from .sam_resources import generated_role
 from .template import Template
 
 # The managed policies of AWS that allow calls of functions, and the action that they allow.
-_MANAGED: Final[Mapping[str, str]] = {
+MANAGED: Final[Mapping[str, str]] = {
     "AWSLambdaRole": ACTION,
     "AWSLambda_FullAccess": "lambda:*",
     "AWSLambdaFullAccess": "lambda:*",
+    "AWSLambdaInvocation-DynamoDB": ACTION,
+    "AmazonDynamoDBFullAccesswithDataPipeline": "lambda:*",
+    "DataScientist": ACTION,
+    "SystemAdministrator": ACTION,
     "AdministratorAccess": "*",
     "PowerUserAccess": "*",
 }
-# Managed policies that are attached to most functions and allow no calls; any other is reported as unknown.
-_WITHOUT_CALLS: Final = (
+# Managed policies that are often attached to functions and allow no calls; any other is reported as unknown.
+WITHOUT_CALLS: Final = (
     "AWSLambdaBasicExecutionRole",
     "AWSLambdaVPCAccessExecutionRole",
     "AWSLambdaSQSQueueExecutionRole",
@@ -43,7 +48,37 @@ _WITHOUT_CALLS: Final = (
     "AWSXRayDaemonWriteAccess",
     "AWSXrayWriteOnlyAccess",
     "CloudWatchLambdaInsightsExecutionRolePolicy",
+    "AWSLambdaBasicDurableExecutionRolePolicy",
+    "AWSLambdaENIManagementAccess",
+    "AWSLambdaExecute",
+    "AWSLambda_ReadOnlyAccess",
+    "AmazonAPIGatewayInvokeFullAccess",
+    "AmazonAthenaFullAccess",
+    "AmazonBedrockFullAccess",
+    "AmazonDynamoDBFullAccess",
+    "AmazonDynamoDBFullAccess_v2",
+    "AmazonDynamoDBReadOnlyAccess",
+    "AmazonEC2ReadOnlyAccess",
+    "AmazonEventBridgeFullAccess",
+    "AmazonKinesisFullAccess",
+    "AmazonRDSDataFullAccess",
+    "AmazonRekognitionFullAccess",
+    "AmazonS3FullAccess",
+    "AmazonS3ReadOnlyAccess",
+    "AmazonSESFullAccess",
+    "AmazonSNSFullAccess",
+    "AmazonSQSFullAccess",
+    "AmazonSSMManagedInstanceCore",
+    "AmazonSSMReadOnlyAccess",
+    "AmazonTextractFullAccess",
+    "AWSStepFunctionsFullAccess",
+    "CloudWatchFullAccess",
+    "CloudWatchLogsFullAccess",
+    "ComprehendReadOnly",
+    "ReadOnlyAccess",
 )
+# The services that run functions, in any partition.
+_LAMBDA_SERVICES: Final = ("lambda.", "edgelambda.")
 _SAM_INVOKE: Final = "LambdaInvokePolicy"
 
 
@@ -161,10 +196,12 @@ class PolicyReader:
     def _read_role(self, role: Any, path: Path) -> Iterator[Grant]:
         if isinstance(role, UnresolvedValue):
             self.diagnostics.append(Diagnostic(role.location, role.text, fatal=False))
+            yield self._make_unknown(path)
             return
         logical_id = find_referenced_id(role)
         if logical_id is None or resource_type(self._document, logical_id) != "AWS::IAM::Role":
             self._report(path, "the role is not in this template: its permissions are unknown")
+            yield self._make_unknown(path)
             return
         function = logical_id.removesuffix("Role")
         if self._is_generated(logical_id, function):
@@ -173,13 +210,30 @@ class PolicyReader:
             return
         if logical_id not in self._roles:
             # Functions of one service share a role.
-            self._roles[logical_id] = tuple(self._read_role_resource(logical_id))
+            is_for_others = self._is_assumed_by_others(logical_id)
+            found = self._read_role_resource(logical_id)
+            self._roles[logical_id] = tuple(replace(grant, is_for_others=is_for_others) for grant in found)
         yield from self._roles[logical_id]
 
     def _is_generated(self, role: str, function: str) -> bool:
         """Check whether SAM generates the role for *function*; a template may define one of that name itself."""
         is_named = generated_role(function) == role and resource_type(self._document, function) == SAM_FUNCTION
         return is_named and self._locate(property_path(function, "Role"))[0] is None
+
+    def _is_assumed_by_others(self, logical_id: str) -> bool:
+        """Check whether another service, or an account, may assume a role, and use what it grants."""
+        path = ("Resources", logical_id, "Properties", "AssumeRolePolicyDocument", "Statement")
+        for statement, place in self._items(path):
+            principal = statement.get("Principal") if is_mapping(statement) else None
+            for kind, written in principal.items() if is_mapping(principal) else ():
+                try:
+                    value = self._values.resolve(written, (*place, "Principal", kind))
+                except TemplateError:
+                    return True
+                names = value if is_list(value) else [value]
+                if kind != "Service" or not all(str(name).startswith(_LAMBDA_SERVICES) for name in names):
+                    return True
+        return False
 
     def _read_role_resource(self, logical_id: str) -> Iterator[Grant]:
         own = ("Resources", logical_id, "Properties")
@@ -219,14 +273,18 @@ class PolicyReader:
             return
         try:
             # An ARN, or the name alone, which SAM accepts too.
-            name = str(self._values.resolve(policy, path)).rsplit("/", 1)[-1]
+            arn = str(self._values.resolve(policy, path))
         except TemplateError as exc:
             self.diagnostics.append(exc.to_diagnostic(fatal=False))
+            yield self._make_unknown(path)
             return
-        if name in _MANAGED:
-            yield Grant((_MANAGED[name],), "*", self._position(path), name)
-        elif name not in _WITHOUT_CALLS:
+        name = arn.rsplit("/", 1)[-1]
+        if name in MANAGED:
+            yield Grant((MANAGED[name],), "*", self._position(path), name)
+        elif name not in WITHOUT_CALLS:
             self._report(path, f"the permissions of the managed policy {name} are unknown here")
+            # Few of AWS's own allow calls; one of the account may well do.
+            yield from () if ":aws:policy/" in arn or arn == name else (self._make_unknown(path),)
 
     def _read_statement(self, statement: Any, path: Path) -> Iterator[Grant]:
         if isinstance(statement, UnresolvedValue) or is_intrinsic(statement):
@@ -240,9 +298,14 @@ class PolicyReader:
         actions = _to_actions(known.get("Action"))
         if "NotAction" in known or "NotResource" in statement:
             self._report(path, "NotAction and NotResource are not supported: list the actions and resources instead")
+            yield from (self._make_unknown(path),) if known.get("Effect") != "Deny" else ()
             return
         if "Condition" in known and concerns_calls(actions):
-            self._report(path, "applies under a condition only: treated as if it always applied")
+            # Conditions of a Deny are about the exceptional: a request without TLS, from another network.
+            assumed = "never" if known.get("Effect") == "Deny" else "always"
+            self._report(path, f"applies under a condition only: treated as if it {assumed} applied")
+            if assumed == "never":
+                return
         resources = statement.get("Resource")
         for index, resource in enumerate(resources if is_list(resources) else [resources]):
             place = (*path, "Resource", index) if is_list(resources) else (*path, "Resource")
@@ -251,6 +314,7 @@ class PolicyReader:
             except TemplateError as exc:
                 if concerns_calls(actions):
                     self.diagnostics.append(exc.to_diagnostic(fatal=False))
+                    yield from (self._make_unknown(place),) if known.get("Effect") != "Deny" else ()
                 continue
             if resolved is not NO_VALUE:
                 allows = known.get("Effect") != "Deny"
@@ -262,6 +326,10 @@ class PolicyReader:
             yield from read(tree, path)
         except TemplateError as exc:
             self.diagnostics.append(exc.to_diagnostic(fatal=False))
+
+    def _make_unknown(self, path: Path) -> Grant:
+        """Return a grant of which no more is known than that it may allow calls."""
+        return Grant((ACTION,), "*", self._position(path), is_unknown=True)
 
     def _position(self, path: Path) -> str:
         return self._document.location(*path).file_and_line

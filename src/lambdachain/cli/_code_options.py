@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._calling.target import Resolver
-    from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
+    from lambdachain._templates.deployment import TemplateDeployment
     from lambdachain._templates.diagnostics import Diagnostic
 
 # Stand in for the account and region of a template's values while --account-id and --region do not name them.
@@ -203,29 +203,6 @@ def read_template(
         raise InputError(f"--account-id or --region is not valid in an ARN: {exc}") from None
     except TemplateError as exc:
         raise InputError(str(exc.to_diagnostic())) from None
-
-
-def find_entry_points(function: DeployedFunction, survey: Survey) -> list[CodeUnit]:
-    """Find the code of a deployed function by its handler's file, or else by its name."""
-    name = function.handler.rpartition(".")[2]
-    units = [unit for unit in survey.units if unit == (function.file, name)]
-    return units or [handler.unit for handler in survey.find_handlers(function.name)]
-
-
-def find_function_calls(
-    function: DeployedFunction, units: Iterable[CodeUnit], survey: Survey, environment: Mapping[str, str]
-) -> Survey:
-    """Find the calls of a function's code, with the environment variables that the template sets.
-
-    Args:
-        function: The function, as its template deploys it.
-        units: Its entry points.
-        survey: The survey of the code.
-        environment: Values of ``--env``, which override the template's.
-    """
-    if function.environment:
-        survey = survey.in_environment({**function.environment, **environment})
-    return survey.reachable_from(units)
 
 
 def print_unresolved(unresolved: Iterable[UnresolvedCall | Diagnostic]) -> None:

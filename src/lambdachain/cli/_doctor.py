@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._code_options import PYTHON, find_entry_points, find_function_calls, read_project, read_template, template_options
+from ._code_options import PYTHON, read_project, read_template, template_options
+from ._deployed_code import DeployedCode, find_function_calls
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
 from ._target_options import AS_JSON, endpoint_options
@@ -118,11 +119,12 @@ def _find_called(
     from lambdachain._analysis.survey.survey import survey_project
 
     survey = survey_project(read_project(code, tests=False, python=python), os.environ)
+    deployed = DeployedCode(survey)
     found = find_required_permissions(survey)
     unresolved = dict.fromkeys(found.unresolved)
     called = dict.fromkeys(need.target for need in found.each)
     for function in (one for deployment in deployments for one in deployment.functions):
-        units = find_entry_points(function, survey)
+        units = deployed.find_entry_points(function)
         # What is unresolved without the function's variables may be resolved with them.
         for one in survey.reachable_from(units).unresolved:
             unresolved.pop(one, None)

@@ -21,6 +21,7 @@ from ._code_options import (
     template_options,
     unresolved_to_dicts,
 )
+from ._deployed_code import DeployedCode, get_environment
 from ._exit_status import ExitStatus, echo
 from ._help import CommandWithExamples
 from ._target_options import AS_JSON
@@ -115,7 +116,6 @@ def _analyze(
     from lambdachain._analysis.call_graph.graph import FunctionEnvironment, build_graph
     from lambdachain._analysis.call_graph.type_mismatches import find_type_mismatches
     from lambdachain._analysis.call_graph.warnings import find_warnings
-    from lambdachain._analysis.survey.environment import OWN_NAME
     from lambdachain._analysis.survey.results import (
         CallMode,
         CallSite,
@@ -125,10 +125,11 @@ def _analyze(
     )
 
     functions = [function for deployment in deployments for function in deployment.functions]
-    names = {function.name: _find_code(function, survey) for function in functions}
+    deployed = DeployedCode(survey)
+    names = {function.name: _find_code(function, survey, deployed) for function in functions}
     environments = {
         names[one.name][0]: FunctionEnvironment(
-            survey.in_environment({OWN_NAME: names[one.name][0], **one.environment, **environment}),
+            survey.in_environment(get_environment(one, names[one.name][0], environment)),
             one.deferred_environment,
         )
         for one in functions
@@ -137,7 +138,7 @@ def _analyze(
         survey,
         {name: unit for name, (_, unit) in names.items() if unit is not None},
         environments,
-        {deployed: name for deployed, (name, _) in names.items()},
+        {own: name for own, (name, _) in names.items()},
     )
     timeouts = dict(_find_timeouts(functions, names))
     mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
@@ -154,14 +155,11 @@ def _analyze(
     return graph, warnings, list(merge_by_site([*whole, *left, *undecided, *unresolved]))
 
 
-def _find_code(function: DeployedFunction, survey: Survey) -> tuple[str, CodeUnit | None]:
-    """Find a deployed function's name in the graph and its code, by its handler's file or else by its name."""
+def _find_code(function: DeployedFunction, survey: Survey, code: DeployedCode) -> tuple[str, CodeUnit | None]:
+    """Find a deployed function's name in the graph, and its code by its handler's file."""
     from lambdachain._analysis.call_graph.graph import function_name
-    from lambdachain._analysis.survey.results import CodeUnit
 
-    name = function.handler.rpartition(".")[2]
-    found = CodeUnit(function.file, name)
-    unit = found if found in survey.units else None
+    unit = code.find_handler(function)
     # the graph uses the name that contracts have, which a template may not repeat
     known = next((function_name(one.contract.function) for one in survey.handlers if one.unit == unit), function.name)
     return known, unit
@@ -186,15 +184,22 @@ def _find_schema_files(code: Iterable[Path]) -> Iterator[SchemaFile]:
     from lambdachain._core.errors import ContractError
 
     for base in code:
-        for path in sorted(base.rglob("*.json")) if base.is_dir() else ():
-            if any(part.startswith(".") or part == "node_modules" for part in path.parts[1:]):
-                continue
+        for path in sorted(_find_json_files(base)):
             try:
                 yield SchemaFile(
                     os.path.relpath(path), parse_contract_schema(json.loads(path.read_text(encoding="utf-8")))
                 )
             except (ContractError, ValueError, RecursionError, OSError):
                 continue  # not the schema of a contract
+
+
+def _find_json_files(base: Path) -> Iterator[Path]:
+    import os
+
+    for directory, names, files in os.walk(base):
+        # In place: os.walk visits the directories that are left in the list.
+        names[:] = [name for name in names if not name.startswith(".") and name != "node_modules"]
+        yield from (Path(directory, name) for name in files if name.endswith(".json"))
 
 
 def _render(graph: Graph, warnings: Sequence[GraphWarning], output_format: str) -> str:

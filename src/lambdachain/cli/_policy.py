@@ -18,8 +18,6 @@ from ._code_options import (
     ANY_REGION,
     code_options,
     find_callers,
-    find_entry_points,
-    find_function_calls,
     parse_resolver,
     print_json,
     print_unresolved,
@@ -29,6 +27,7 @@ from ._code_options import (
     template_options,
     unresolved_to_dicts,
 )
+from ._deployed_code import DeployedCode, find_function_calls
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
 from ._target_options import AS_JSON
@@ -268,13 +267,15 @@ def _check_template(
     request: _PolicyRequest, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
 ) -> ExitStatus:
     from lambdachain._analysis.permissions.required_permissions import Stack, find_required_permissions
+    from lambdachain._analysis.survey.results import merge_by_site
 
     # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
     account_id, region = request.stack.account_id or ANY_ACCOUNT, request.stack.region or ANY_REGION
     deployment = read_template(template, account_id, region, stage, parameters)
     stack = Stack(request.stack.partition, region, account_id)
     survey = survey_code(request.project, request.environment)
-    starts = {function.name: find_entry_points(function, survey) for function in deployment.functions}
+    code = DeployedCode(survey)
+    starts = {function.name: code.find_entry_points(function) for function in deployment.functions}
     chosen = [
         one for one in deployment.functions if not callers or _is_requested(one, starts[one.name], survey, callers)
     ]
@@ -294,25 +295,20 @@ def _check_template(
         if function in chosen
         for finding in findings
     ]
-    undecided: list[Any] = list(deployment.diagnostics)
+    # Several functions may reach the same code, for reasons of their own: an unresolved call is reported once.
+    undecided: list[Any] = []
     for function in chosen:
         if function.name in needs:
             undecided += needs[function.name].unresolved
         else:
             reason = f"not checked: the code of {function.name} is not among the files read"
             echo(f"note: {function.location}: {reason}", file=sys.stderr)
-    # Several functions may reach the same code: report an unresolved call once.
-    undecided = request.baseline.select_new(dict.fromkeys(undecided), unresolved_to_line)
+    undecided = request.baseline.select_new([*deployment.diagnostics, *merge_by_site(undecided)], unresolved_to_line)
     found = request.baseline.select_new(found, issue_to_line)
     if note := request.baseline.save():
         echo(f"note: {note}", file=sys.stderr)
     checked = sum(function.name in needs for function in chosen)
-    _print_findings(
-        found,
-        undecided,
-        f"{deployment.source}: {checked} function{'' if checked == 1 else 's'} checked",
-        as_json=request.as_json,
-    )
+    _print_findings(found, undecided, deployment.source, checked, as_json=request.as_json)
     # A check in CI must not pass because nothing was checked.
     return ExitStatus.NO if found or undecided or not checked else ExitStatus.DONE
 
@@ -330,8 +326,8 @@ def _compare(
 ) -> list[tuple[DeployedFunction, list[PolicyIssue]]]:
     """Compare the calls and the grants of each function whose code is here.
 
-    A grant in a role that several functions share is reported as unused only if none of them uses it, and a grant of a
-    function with an unresolved call never: that call may use it.
+    A grant in a role that several functions share is reported as unused only if none of them uses it. It is never if
+    one of them has an unresolved call, or code that is not here: either may use it.
     """
     from lambdachain._analysis.permissions.compare_grants import IssueKind, compare_grants
 
@@ -351,7 +347,7 @@ def _compare(
         for one in functions
     ]
     unused = Counter((one.location, one.text) for _, each in found for one in each if one.kind is IssueKind.UNUSED)
-    holders = Counter(location for one in functions for location in {grant.location for grant in one.grants})
+    holders = Counter(location for one in deployment.functions for location in {grant.location for grant in one.grants})
 
     # A shared grant is found once for each function that does not use it: unused by all is as often as it is held.
     def is_reported(one: PolicyIssue) -> bool:
@@ -360,7 +356,9 @@ def _compare(
     return [(function, list(filter(is_reported, each))) for function, each in found]
 
 
-def _print_findings(found: Sequence[PolicyIssue], undecided: Sequence[Any], title: str, *, as_json: bool) -> None:
+def _print_findings(
+    found: Sequence[PolicyIssue], undecided: Sequence[Any], source: str, checked: int, *, as_json: bool
+) -> None:
     if as_json:
         findings = [
             {"fault": str(one.kind), "caller": one.caller, "at": one.location, "text": one.text} for one in found
@@ -370,6 +368,13 @@ def _print_findings(found: Sequence[PolicyIssue], undecided: Sequence[Any], titl
     for one in found:
         echo(f"{one.location}: {click.style(str(one.kind), fg='red', bold=True)}: {one.caller}: {one.text}")
     print_unresolved(undecided)
-    summary = "no findings, but not every call could be resolved" if undecided else "grants match the calls"
-    summary = f"{len(found)} finding{'' if len(found) == 1 else 's'}" if found else summary
-    echo(f"{title}: {summary}", file=sys.stderr)
+    functions = f"{checked} function{'' if checked == 1 else 's'} checked"
+    echo(f"{source}: {functions}: {_summarize(found, undecided, checked)}", file=sys.stderr)
+
+
+def _summarize(found: Sequence[PolicyIssue], undecided: Sequence[Any], checked: int) -> str:
+    if found:
+        return f"{len(found)} finding{'' if len(found) == 1 else 's'}"
+    if not checked:
+        return "pass the directories of their code"
+    return "no findings, but not every call could be resolved" if undecided else "grants match the calls"

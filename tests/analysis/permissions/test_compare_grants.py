@@ -60,6 +60,24 @@ def test_missing_unused_denied_and_wildcard_grants_are_found():
     ]
 
 
+def test_a_function_and_its_versions_are_one_grant():
+    """``grant_invoke`` allows both; a call of either uses both."""
+    versions = grant(f"{ARN.format('b')}:*")
+
+    assert get_issues(BOTH[0], grant(ARN.format("b")), versions) == []
+    # Without the function itself, the wildcard is a choice.
+    assert [kind for kind, _ in get_issues(BOTH[0], versions)] == ["wildcard"]
+
+
+def test_what_is_unknown_may_allow_any_call():
+    """So nothing is missing, and what is unknown is neither unused nor wide."""
+    unknown = Grant((ACTION,), "*", "t.yaml:2", is_unknown=True)
+
+    assert get_issues(unknown) == []
+    denied = grant(ARN.format("a"), allows=False)
+    assert get_issues(unknown, denied) == [("denied", "a is called at app.py:7, but this statement denies it")]
+
+
 _PATTERN = st.text("ab*:", max_size=6)
 
 

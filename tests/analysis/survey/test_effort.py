@@ -77,3 +77,22 @@ def test_a_call_with_several_reasons_is_reported_once():
 
     assert [one.location.line for one in found.unresolved] == [4]
     assert "; " in found.unresolved[0].why
+
+
+def test_values_that_double_with_each_level_are_cut_off():
+    """As those of functions that encode what they are passed, and call each other for what is inside."""
+    levels = 40
+    encoders = "".join(
+        f"def encode{n}(value):\n    return [encode{n + 1}(value), {{'inside': encode{n + 1}(value)}}]\n"
+        for n in range(levels)
+    )
+    text = f"{encoders}def encode{levels}(value):\n    return ['billing']\n{CALL}\n    names = encode0(event)\n"
+    text = text.replace('FunctionName="billing"', "FunctionName=encode0(event)[0]")
+    _, found = count_evaluations({"app.py": text})
+    assert [one.location.line for one in found.unresolved] == [2 * levels + 7]
+
+    # What nests as configurations do is read.
+    config = "NAMES = {'prod': {'eu': [{'billing': ['billing-eu']}]}}\n"
+    text = config + CALL.replace('"billing"', "NAMES['prod']['eu'][0]['billing'][0]")
+    _, found = count_evaluations({"app.py": text})
+    assert [call.function for call in found.calls] == ["billing-eu"]

@@ -65,6 +65,11 @@ class Edge:
         """The location of the first call."""
         return self.calls[0].location
 
+    @property
+    def keeps_running(self) -> bool:
+        """Whether the caller runs, and is billed, while it waits for a response."""
+        return self.mode.waits and not all(isinstance(call, CallSite) and call.suspends for call in self.calls)
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -114,9 +119,11 @@ def build_graph(
     starts: dict[str, list[CodeUnit]] = {}
     for handler in survey.handlers:
         starts.setdefault(function_name(handler.contract.function), []).append(handler.unit)
+    decorated = {handler.unit for handler in survey.handlers}
     for name, unit in entries.items():
-        # A handler with a decorator has the name of its contract, which callers use.
-        if not any(unit in units for units in starts.values()):
+        # A handler with a decorator has the name of its contract, which callers use. Any other may be that of several
+        # functions, each with variables of its own.
+        if unit not in decorated:
             starts.setdefault(name, []).append(unit)
     builder = _EdgeBuilder(survey, starts, environments, deployed)
     edges = sorted(builder.build(), key=lambda edge: (edge.caller, edge.callee, edge.mode))
@@ -213,7 +220,8 @@ def _build_nodes(survey: Survey, starts: Mapping[str, list[CodeUnit]], edges: It
     named = {*starts, *contracts, *(edge.callee for edge in listed)}
     for name in sorted(named):
         declared = contracts.get(name, [])
-        place = survey.units[starts[name][0]] if name in starts else declared[0].location if declared else None
+        place = declared[0].location if declared else None
+        place = survey.locate_handler(starts[name][0]) if name in starts else place
         errors = tuple(sorted({error for contract in declared for error in contract.errors}))
         is_resolved = name in starts or name in contracts or name in resolved or not _is_label(name)
         yield Node(name, True, place, get_idempotency(declared), errors, name in starts, is_resolved)  # noqa: FBT003 - it is a function

@@ -83,7 +83,7 @@ def _find_cycles(graph: Graph) -> Iterator[GraphWarning]:
 
 def _find_chains(graph: Graph) -> Iterator[GraphWarning]:
     """Yield the longest chain of synchronous calls from each function that starts one, if it is too long."""
-    waiting = [edge for edge in graph.functions_only().edges if edge.mode.waits]
+    waiting = [edge for edge in graph.functions_only().edges if edge.keeps_running]
     targets = _get_callees(waiting)
     # Functions in a cycle have a warning of their own, and no longest chain.
     cyclic = frozenset[str]().union(*find_cyclic_groups(targets))
@@ -103,7 +103,7 @@ def _find_timeouts(graph: Graph, timeouts: Mapping[str, ConfiguredTimeout]) -> I
     for edge in graph.edges:
         own, callees = timeouts.get(edge.caller), timeouts.get(edge.callee)
         # With equal timeouts the caller, whose clock started earlier, still times out first.
-        if own is None or callees is None or not edge.mode.waits or callees.seconds < own.seconds:
+        if own is None or callees is None or not edge.keeps_running or callees.seconds < own.seconds:
             continue
         limits = [call.timeout if isinstance(call, CallSite) else None for call in edge.calls]
         if all(limit is not None and limit < own.seconds for limit in limits):

@@ -34,6 +34,8 @@ class Grant:
         allows: Whether its effect is Allow; otherwise it is Deny.
         destinations: The ARNs that it allows and that Lambda sends the function's events to after it ran: without a
             call in the code, the statement is needed all the same.
+        is_unknown: Whether the resource, or the whole role, cannot be read here: it may allow any call.
+        is_for_others: Whether others than Lambda functions may use it, too: a state machine with the same role.
     """
 
     actions: tuple[str, ...]
@@ -42,6 +44,8 @@ class Grant:
     source: str = ""
     allows: bool = True
     destinations: tuple[str, ...] = ()
+    is_unknown: bool = False
+    is_for_others: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,35 +97,36 @@ def _compare(
     relevant = [grant for grant in grants if concerns_calls(grant.actions)]
     for arn, permission in called.items():
         yield from _check_permission(arn, permission, relevant, location)
-    allowed = {grant.resource for grant in relevant if grant.allows}
-    for grant in relevant:
-        if grant.allows and not _is_for_versions(grant.resource, allowed, called):
+    known = [grant for grant in relevant if grant.allows and not grant.is_unknown]
+    allowed = {grant.resource for grant in known}
+    for grant in known:
+        if not _is_used_as_pair(grant.resource, allowed, called):
             yield from _check_grant(grant, called, is_complete=is_complete)
 
 
-def _is_for_versions(resource: str, allowed: Container[str], called: Iterable[str]) -> bool:
-    """Check whether a resource is all versions of a function that is called and that is allowed by itself, too.
+def _is_used_as_pair(resource: str, allowed: Container[str], called: Iterable[str]) -> bool:
+    """Check whether a resource is a function or all of its versions, where both are allowed and one is called.
 
-    CDK's ``grant_invoke`` always allows both; whoever uses it cannot leave out the versions.
+    CDK's ``grant_invoke`` always allows both; whoever uses it cannot leave out one of them.
     """
     function = resource.removesuffix(":*")
+    versions = f"{function}:*"
     return (
-        function != resource
-        and function in allowed
-        and any(arn == function or matches(resource, arn) for arn in called)
+        function in allowed and versions in allowed and any(arn == function or matches(versions, arn) for arn in called)
     )
 
 
 def _check_permission(
-    arn: str, permission: RequiredPermission, grants: Iterable[Grant], location: str
+    arn: str, permission: RequiredPermission, grants: Sequence[Grant], location: str
 ) -> Iterator[tuple[IssueKind, str, str]]:
-    matching = [grant for grant in grants if matches(grant.resource, arn)]
+    known = (grant for grant in grants if not grant.is_unknown)
+    matching = [grant for grant in known if matches(grant.resource, arn)]
     where = permission.calls[0].location if permission.calls else "?"
     called = f"{permission.target.address} is called at {where}"
     # An explicit Deny overrides every Allow.
     if denied := next((grant for grant in matching if not grant.allows), None):
         yield IssueKind.DENIED, denied.location, f"{called}, but this statement denies it"
-    elif not matching:
+    elif not matching and not any(grant.is_unknown for grant in grants):
         yield IssueKind.MISSING, location, f"{called}, but no statement allows {ACTION} on {arn}"
 
 
@@ -136,7 +141,7 @@ def _check_grant(grant: Grant, called: Iterable[str], *, is_complete: bool) -> I
         text = f"{' and '.join(wide)} allows more than is called{through}: the code calls {used_only}"
         text += f", and its events go to {', '.join(grant.destinations)}" if grant.destinations else ""
         yield IssueKind.WILDCARD, grant.location, text
-    elif not used and not grant.destinations and is_complete:
+    elif not used and not grant.destinations and not grant.is_for_others and is_complete:
         yield IssueKind.UNUSED, grant.location, f"{grant.resource} is allowed{through}, but the code does not call it"
 
 

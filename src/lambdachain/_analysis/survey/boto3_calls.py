@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from .evaluator import Evaluator
-from .results import CallMode
+from .results import DURABLE_INVOKE, CallMode
 from .scopes import Assignment, Import, Scope, get_keyword, last_name
 from .source_text import format_call, format_expression
 from .syntax import evaluate_keywords
@@ -54,7 +54,7 @@ class InvokeCall:
 
     Attributes:
         node: Where it is written.
-        method: The method: ``invoke``, ``invoke_async``, ``invoke_with_response_stream``.
+        method: The method: ``invoke``, ``invoke_async``, ``invoke_with_response_stream``, ``context.invoke``.
         text: Its source, shortened for messages.
         parameters: The parameters of the request, as far as they are visible.
     """
@@ -115,9 +115,8 @@ def _find_direct(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
             yield InvokeCall(call, call.func.attr, text, own)
         elif _is_durable_context(evaluator, call.func, scope):
             name = call.args[0] if call.args else get_keyword(call, "function_name")
-            yield InvokeCall(
-                call, "invoke", text, {} if name is None else {"FunctionName": evaluator.evaluate(name, scope)}
-            )
+            parameters = {} if name is None else {"FunctionName": evaluator.evaluate(name, scope)}
+            yield InvokeCall(call, DURABLE_INVOKE, text, parameters)
         return
     for method, keywords in _get_methods(evaluator.evaluate(call.func, scope)):
         yield InvokeCall(call, method, text, {**keywords, **own})

@@ -19,7 +19,7 @@ from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_eac
 from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
-from .reachability import Mention, find_mentions
+from .reachability import Mention, find_handler_mentions, find_mentions
 from .results import CallSite, CodeUnit, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
@@ -88,7 +88,8 @@ class CallPaths:
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
-        steps = self.walk([PathStep(scope, None) for scope in self._get_bodies(start)])
+        starts = [PathStep(scope, None) for scope in self._get_bodies(start)]
+        steps = self.walk(starts or map(self._enter_handler, find_handler_mentions(self._evaluator, start)))
         return tuple(dict.fromkeys(found for step in steps for found in self._find_in_step(step)))
 
     def find_roots(self) -> list[CodeUnit]:
@@ -329,6 +330,11 @@ class CallPaths:
             for value in self._evaluator.evaluate(expr, scope.parent or scope):
                 if isinstance(value, FunctionValue) and value.contract is None:
                     yield value
+
+    def _enter_handler(self, mention: Mention) -> PathStep:
+        # A plain function is what it is in its own file; a method or a closure runs with its object or frame.
+        is_plain = mention.function is None or mention.function == FunctionValue(mention.scope)
+        return PathStep(mention.scope, None) if is_plain else self._enter_mentioned(mention)
 
     def _enter_mentioned(self, mention: Mention) -> PathStep:
         if mention.function is None:

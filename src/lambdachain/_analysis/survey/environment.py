@@ -6,6 +6,7 @@ import ast
 from collections.abc import Mapping
 from typing import Final
 
+from .project import Project
 from .scopes import last_name
 from .values import UNRESOLVED, Constant, Unresolved, Values, string_constants, union, unresolved_reasons
 
@@ -35,6 +36,11 @@ def read_variable(environment: Mapping[str, str], name: str) -> Values:
     if name == OWN_NAME:
         return (Unresolved("it is the name of the function that runs this code: the function invokes itself", name),)
     return (Unresolved(explain_missing(name), name),)
+
+
+def may_read_own_name(project: Project) -> bool:
+    """Check whether the code may read the name of the function that it runs in."""
+    return any(project.mentions(word) for word in (OWN_NAME, *_OWN_NAME_ATTRIBUTES))
 
 
 def read_own_name(environment: Mapping[str, str]) -> Values:

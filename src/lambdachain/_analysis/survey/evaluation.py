@@ -61,6 +61,7 @@ from .values import (
     Value,
     Values,
     get_elements,
+    limit_nesting,
     merge_mappings,
     union,
     unresolved_reasons,
@@ -332,7 +333,7 @@ class ExpressionEvaluator:
         items = tuple(
             get_elements(self.evaluate(item.value, scope))
             if isinstance(item, ast.Starred)
-            else self.evaluate(item, scope)
+            else limit_nesting(self.evaluate(item, scope))
             for item in node.elts
         )
         return (
@@ -344,8 +345,8 @@ class ExpressionEvaluator:
         for key, value in zip(node.keys, node.values, strict=True):
             text = self.evaluate_string(key, scope) if key is not None else None
             if text is None:  # an unknown key or ``**other``: only the values are known, not where they are
-                return (CollectionValue(self._evaluate_any(node.values, scope)),)
-            entries.append((text, self.evaluate(value, scope)))
+                return (CollectionValue(limit_nesting(self._evaluate_any(node.values, scope))),)
+            entries.append((text, limit_nesting(self.evaluate(value, scope))))
         return (MappingValue(tuple(entries)),)
 
     def _evaluate_f_string(self, node: ast.JoinedStr, scope: Scope) -> Values:

@@ -75,6 +75,8 @@ class _Uses(Mapping[CodeUnit, frozenset[CodeUnit]]):
         return len(self._scopes)
 
     def _find(self, unit: CodeUnit) -> Iterator[CodeUnit]:
+        if unit not in self._scopes:
+            yield from (mention.scope.unit for mention in find_handler_mentions(self._evaluator, unit))
         for scope in self._scopes.get(unit, ()):
             yield from (mention.scope.unit for mention in find_mentions(self._evaluator, scope))
 
@@ -91,6 +93,31 @@ class Mention(NamedTuple):
     scope: Scope
     function: FunctionValue | None = None
     is_by_name: bool = False
+
+
+def find_handler_mentions(evaluator: Evaluator, unit: CodeUnit) -> list[Mention]:
+    """Return what Lambda runs for a handler that its file imports or assigns: ``handler = Mangum(app)``.
+
+    That is the module, and the functions that the name refers to as far as they are in the code. Nothing is returned
+    for a name that the module does not bind, or that is imported from elsewhere: the code of that is not known.
+    """
+    module = evaluator.project.modules.get(unit.file)
+    bindings = () if module is None else module.bindings.get(unit.name, ())
+    if module is None or not bindings:
+        return []
+    found: list[Mention] = []
+    for value in evaluator.evaluate_name(unit.name, module):
+        match value:
+            case FunctionValue(scope):
+                found.append(Mention(scope, value))
+            case InstanceValue(scope):
+                called = bind_methods(value, evaluator.evaluate_class_name(scope, "__call__"))
+                found += (Mention(one.scope, one) for one in called if isinstance(one, FunctionValue))
+            case _:
+                # A wrapper from a library is given the functions when the module is imported.
+                continue
+    is_imported = all(isinstance(binding, Import) for binding, _ in bindings)
+    return [Mention(module), *found] if found or not is_imported else []
 
 
 def find_mentions(evaluator: Evaluator, scope: Scope, skipped: Container[int] = ()) -> Iterator[Mention]:

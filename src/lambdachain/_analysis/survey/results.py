@@ -53,6 +53,9 @@ MODE_BY_METHOD: Final[Mapping[str, CallMode]] = {
 }
 
 
+# ``invoke`` of the durable SDK's context, which suspends the caller: it is not billed, and its timeout does not run.
+DURABLE_INVOKE: Final = "context.invoke"
+
 # A helper that everything calls has a reason for each caller; three show what kind they are.
 _MAX_REASONS: Final = 3
 
@@ -174,6 +177,11 @@ class CallSite:
     timeout: float | None = None
     why_undecided: str = ""
 
+    @property
+    def suspends(self) -> bool:
+        """Whether the caller is suspended until there is a response, instead of running on."""
+        return self.method == DURABLE_INVOKE
+
 
 @dataclass(frozen=True, slots=True)
 class UnresolvedCall:
@@ -252,6 +260,8 @@ class Survey:
         roots: The units that no other code calls; all calls are reached from one of them.
         find_calls: Returns the calls that may run when a unit runs, with the arguments that are passed on the way.
         find_calls_with: Returns ``find_calls`` for other environment variables.
+        locate_handler: Returns where the code of a handler is, by its file and its name in it, which may be an
+            assignment or an import instead of a function; ``None`` if it is not in the code.
     """
 
     contracts: tuple[DeclaredContract, ...]
@@ -266,6 +276,9 @@ class Survey:
     )
     find_calls_with: Callable[[Mapping[str, str]], Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]] = field(
         compare=False, repr=False, default=lambda _: lambda _: ()
+    )
+    locate_handler: Callable[[CodeUnit], SourceLocation | None] = field(
+        compare=False, repr=False, default=lambda _: None
     )
 
     def in_environment(self, environment: Mapping[str, str]) -> Survey:

@@ -7,11 +7,21 @@ from types import MappingProxyType
 
 from .call_paths import CallPaths
 from .call_sites import create_call_finder, evaluate_callee
+from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
 from .project import Project
-from .reachability import find_uses
-from .results import CallSite, CodeUnit, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall, merge_by_site
+from .reachability import find_handler_mentions, find_uses
+from .results import (
+    CallSite,
+    CodeUnit,
+    DeclaredContract,
+    DeclaredHandler,
+    SourceLocation,
+    Survey,
+    UnresolvedCall,
+    merge_by_site,
+)
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
@@ -36,13 +46,24 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     paths = CallPaths(evaluator, create_call_finder(evaluator, scopes), uses)
     # Functions with equal variables, which is most often all of a template's, share what is evaluated.
     by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
+    # Most code does not read the name of its function, which is the one variable that always differs.
+    ignored = () if may_read_own_name(project) else (OWN_NAME,)
 
     def find_calls_with(other: Mapping[str, str]) -> Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]:
-        key = frozenset(other.items())
+        known = {name: value for name, value in other.items() if name not in ignored}
+        key = frozenset(known.items())
         if key not in by_environment:
-            inner = ExpressionEvaluator(project, other)
+            inner = ExpressionEvaluator(project, known)
             by_environment[key] = CallPaths(inner, create_call_finder(inner, scopes), uses, paths.relevant)
         return by_environment[key].find_calls
+
+    units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
+
+    def locate_handler(unit: CodeUnit) -> SourceLocation | None:
+        if unit in units:
+            return units[unit]
+        mentions = find_handler_mentions(evaluator, unit)
+        return mentions[-1].scope.locate(mentions[-1].scope.node) if mentions else None
 
     roots = paths.find_roots()
     calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
@@ -64,10 +85,11 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         tuple(sorted((call for call in calls if isinstance(call, CallSite)), key=lambda call: call.location)),
         unresolved,
         uses,
-        {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"},
+        units,
         tuple(roots),
         paths.find_calls,
         find_calls_with,
+        locate_handler,
     )
 
 

@@ -237,6 +237,30 @@ Values: TypeAlias = tuple[Value, ...]
 UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
 
+# Deeper than configurations nest. A recursive function (an encoder) builds values that contain its own results, and
+# these double with each level.
+_MAX_NESTING: Final = 5
+_NESTED: Final = Unresolved("it is nested too deeply")
+
+
+def limit_nesting(values: Values) -> Values:
+    """Replace the collections among *values* that cannot be part of another one, because they are nested too deeply."""
+    if not any(isinstance(value, CollectionValue | MappingValue) for value in values):
+        return values
+    return tuple(dict.fromkeys(_NESTED if _is_nested(value, _MAX_NESTING) else value for value in values))
+
+
+def _is_nested(value: Value, levels: int) -> bool:
+    """Check whether a collection has at least so many levels."""
+    match value:
+        case CollectionValue(items):
+            return levels == 1 or any(_is_nested(item, levels - 1) for item in items)
+        case MappingValue(entries):
+            return levels == 1 or any(_is_nested(item, levels - 1) for _, items in entries for item in items)
+        case _:
+            return False
+
+
 def union(several: Iterable[Iterable[Value]]) -> Values:
     """Return all values in *several*, each once, in order."""
     return tuple(dict.fromkeys(value for values in several for value in values))
