@@ -211,3 +211,29 @@ def test_role_outside_the_template_is_reported(tmp_path: Path):
     assert [str(one).partition(": ")[2] for one in found.diagnostics] == [
         "provider.iam.role: the role is not in this template: its permissions are unknown"
     ]
+
+
+def test_role_that_is_named_as_sam_would_name_it_is_read(tmp_path: Path):
+    """A template may write down the role of function F as FRole: SAM generates none then."""
+    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": "of-role"}
+    role = {"Policies": [{"PolicyDocument": {"Statement": [statement]}}]}
+    function = {"Type": "AWS::Serverless::Function", "Properties": {"Role": {"Fn::GetAtt": ["FRole", "Arn"]}}}
+    tree = {"Resources": {"F": function, "G": function, "FRole": {"Type": "AWS::IAM::Role", "Properties": role}}}
+    found = read(tree, tmp_path)
+
+    assert [[one.resource for one in function.grants] for function in found.functions] == [["of-role"], ["of-role"]]
+    assert found.diagnostics == ()
+
+
+def test_functions_that_name_roles_of_each_other_are_read(tmp_path: Path):
+    """A role without an end: F says that its role is G's, and G that its role is F's."""
+    tree = {
+        "Resources": {
+            name: {"Type": "AWS::Serverless::Function", "Properties": {"Role": {"Fn::GetAtt": [role, "Arn"]}}}
+            for name, role in (("F", "GRole"), ("G", "FRole"))
+        }
+    }
+    found = read(tree, tmp_path)
+
+    assert [function.grants for function in found.functions] == [(), ()]
+    assert len(found.diagnostics) == 2

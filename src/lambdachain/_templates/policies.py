@@ -148,7 +148,7 @@ class PolicyReader:
             self._report(path, "the role is not in this template: its permissions are unknown")
             return
         function = logical_id.removesuffix("Role")
-        if resource_type(self._document, function) == SAM_FUNCTION and generated_role(function) == logical_id:
+        if self._has_generated_role(function) and generated_role(function) == logical_id:
             # The role that SAM generates for another function.
             yield from self.read_function(function)
             return
@@ -156,6 +156,11 @@ class PolicyReader:
             # Functions of one service share a role.
             self._roles[logical_id] = tuple(self._read_role_resource(logical_id))
         yield from self._roles[logical_id]
+
+    def _has_generated_role(self, function: str) -> bool:
+        """Check whether SAM makes the function's role; one that has a Role may name it as SAM would."""
+        is_function = resource_type(self._document, function) == SAM_FUNCTION
+        return is_function and self._document.get("Resources", function, "Properties", "Role") is None
 
     def _read_role_resource(self, logical_id: str) -> Iterator[Grant]:
         own = ("Resources", logical_id, "Properties")
