@@ -13,9 +13,12 @@ from .syntax import CLIENTS, DEFINITIONS, evaluate_keywords
 from .values import (
     UNRESOLVED,
     ClassValue,
+    CollectionValue,
     ExternalName,
+    FunctionValue,
     InstanceValue,
     Unresolved,
+    Value,
     Values,
     union,
     unresolved_reasons,
@@ -211,6 +214,19 @@ def _find_super_class(evaluator: Evaluator, node: ast.expr, scope: Scope) -> Sco
 def is_enum(evaluator: Evaluator, scope: Scope) -> bool:
     """Check whether a class is an enum."""
     return any(name.startswith("enum.") for name in _find_external_bases(evaluator, scope))
+
+
+def list_members(evaluator: Evaluator, values: Values) -> Values:
+    """Return *values* with each enum replaced by a list of its members: what a loop goes over."""
+
+    def to_list(value: Value) -> Value:
+        if isinstance(value, ClassValue) and is_enum(evaluator, value.scope):
+            names = [name for name in value.scope.bindings if not name.startswith("_")]
+            found = union(evaluator.evaluate_attribute(value, name) for name in names)
+            return CollectionValue(tuple(one for one in found if not isinstance(one, FunctionValue)))
+        return value
+
+    return tuple(map(to_list, values))
 
 
 def is_string_enum(evaluator: Evaluator, scope: Scope) -> bool:

@@ -37,6 +37,7 @@ from .scopes import (
     Import,
     LoopTarget,
     OpaqueBinding,
+    OpaqueExpression,
     Parameter,
     Scope,
     get_parameters,
@@ -61,6 +62,7 @@ from .values import (
     Value,
     Values,
     get_elements,
+    get_key,
     merge_mappings,
     union,
     unresolved_reasons,
@@ -104,6 +106,7 @@ class ExpressionEvaluator:
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
             ast.Tuple: self._evaluate_collection,
+            OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
 
     # Names
@@ -139,11 +142,14 @@ class ExpressionEvaluator:
         return self.evaluate_name(node.id, scope)
 
     def _find_star_imports(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
-        """Yield the bindings of a name in the modules of ``from module import *``."""
-        for binding, home in scope.lookup("*"):
-            module = self.project.find_module(binding.module, home.source) if isinstance(binding, Import) else None
-            if module is not None and name != "*":
-                yield from module.lookup(name)
+        """Yield the bindings of a name in the modules of ``from module import *``, and of those that they import so."""
+        homes = [scope]
+        for one in homes if name != "*" else ():
+            for binding, home in one.lookup("*"):
+                module = self.project.find_module(binding.module, home.source) if isinstance(binding, Import) else None
+                if module is not None and module not in homes:
+                    homes.append(module)
+                    yield from module.bindings.get(name, ())
 
     def evaluate_binding(self, binding: Binding, scope: Scope) -> Values:
         """Return what a binding may bind its name to."""
@@ -151,7 +157,7 @@ class ExpressionEvaluator:
             case Assignment(expr):
                 return self.evaluate(expr, scope)
             case LoopTarget(expr):
-                return get_elements(self.evaluate(expr, scope))
+                return get_elements(classes.list_members(self, self.evaluate(expr, scope)))
             case Import(module, name):
                 return self._evaluate_import(module, name, scope)
             case Definition(inner):
@@ -340,13 +346,19 @@ class ExpressionEvaluator:
         )
 
     def _evaluate_dict(self, node: ast.Dict, scope: Scope) -> Values:
-        entries: list[tuple[str, Values]] = []
+        entries: dict[str, Values] = {}
         for key, value in zip(node.keys, node.values, strict=True):
-            text = self.evaluate_string(key, scope) if key is not None else None
-            if text is None:  # an unknown key or ``**other``: only the values are known, not where they are
+            found = self.evaluate(value, scope)
+            if key is None:
+                merged = merge_mappings(found)
+                added = dict(merged[0].entries) if len(merged) == 1 and isinstance(merged[0], MappingValue) else None
+            else:
+                text = get_key(self.evaluate(key, scope))
+                added = None if text is None else {text: found}
+            if added is None:  # an unknown key, or an unknown ``**other``: only the values are known, not where they are
                 return (CollectionValue(self._evaluate_any(node.values, scope)),)
-            entries.append((text, self.evaluate(value, scope)))
-        return (MappingValue(tuple(entries)),)
+            entries |= added
+        return (MappingValue(tuple(entries.items())),)
 
     def _evaluate_f_string(self, node: ast.JoinedStr, scope: Scope) -> Values:
         parts = [
@@ -365,6 +377,9 @@ class ExpressionEvaluator:
     def _evaluate_operation(self, node: ast.BinOp, scope: Scope) -> Values:
         if isinstance(node.op, ast.Mod):
             return evaluate_percent(self, node, scope)
+        if isinstance(node.op, ast.BitOr):
+            merged = self._evaluate_dict(ast.Dict([None, None], [node.left, node.right]), scope)
+            return merged if isinstance(merged[0], MappingValue) else UNRESOLVED
         if not isinstance(node.op, ast.Add):
             return UNRESOLVED
         sides = [self.evaluate(node.left, scope), self.evaluate(node.right, scope)]

@@ -36,6 +36,7 @@ from .values import (
     CollectionValue,
     Constant,
     DecoratorValue,
+    EnumMemberValue,
     ExternalName,
     FunctionValue,
     InstanceValue,
@@ -45,6 +46,7 @@ from .values import (
     Unresolved,
     Value,
     Values,
+    get_key,
     merge_mappings,
     string_constants,
     union,
@@ -74,15 +76,14 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
         case Unresolved(why):
             return (Unresolved(why),)
         case ClassValue(inner) if is_enum(evaluator, inner):
-            return (InstanceValue(inner),)
+            member = evaluator.evaluate_string(key, scope)
+            return evaluator.evaluate_attribute(value, member) if member else (InstanceValue(inner),)
         case ExternalName(name):
             # ``Contract[int, str]`` is still the class Contract.
             return (value,) if name.startswith("lambdachain.") else UNRESOLVED
         case MappingValue():
-            text = evaluator.evaluate_string(key, scope)
-            if text is None:
-                return _get_all_entries(value)
-            return value.get(text) or (Unresolved(f"no entry {text!r} is visible in the mapping"),)
+            keys = evaluator.evaluate(key, scope)
+            return union(_get_entry(value, one) for one in keys) if keys else _get_all_entries(value)
         case CollectionValue(items, ordered):
             return _get_position(ordered, key) or items
         case _:
@@ -159,13 +160,22 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return ()
 
 
+def _get_entry(mapping: MappingValue, key: Value) -> Values:
+    """Return what a mapping has at a key; at a key that is unknown, any of its entries."""
+    text = get_key((key,))
+    if text is None:
+        return _get_all_entries(mapping)
+    name = key.name if isinstance(key, EnumMemberValue) else key.value if isinstance(key, Constant) else text
+    return mapping.get(text) or (Unresolved(f"no entry {name!r} is visible in the mapping"),)
+
+
 def _get_all_entries(mapping: MappingValue) -> Values:
     return union(values for _, values in mapping.entries)
 
 
 def _evaluate_get(evaluator: Evaluator, mapping: MappingValue, node: ast.Call, scope: Scope) -> Values:
     """Return what ``mapping.get(key, default)`` may be: any entry or the default if the key is unknown."""
-    text = evaluator.evaluate_string(node.args[0], scope)
+    text = get_key(evaluator.evaluate(node.args[0], scope))
     default = evaluator.evaluate(node.args[1], scope) if len(node.args) > 1 else ()
     if text is None:
         return union([_get_all_entries(mapping), default])

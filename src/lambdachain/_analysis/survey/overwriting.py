@@ -1,20 +1,42 @@
-"""Find what a name or attribute was certainly set to by the statements before it.
+"""Find what a name or attribute certainly is where it is read, after the statements that run before.
 
-The survey ignores control flow, with this exception: ``settings.target = os.environ["TARGET"]`` in the same function,
-run before each time that ``settings.target`` is read there, leaves no other value possible.
+The survey ignores control flow, with this exception. ``settings.target = os.environ["TARGET"]`` in the same function,
+run before each time that ``settings.target`` is read there, leaves no other value possible; a name that is set in the
+branches of an ``if`` is a conditional expression of both; and a mapping that is filled step by step has an entry that
+only some branches add in those branches only.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
-from .scopes import Assignment, Parameter, Scope
+from .scopes import Assignment, OpaqueExpression, Parameter, Scope
 
-_Assigning: TypeAlias = ast.Assign | ast.AnnAssign
+T = TypeVar("T")
+_Entries: TypeAlias = dict[str, ast.expr]
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_WITHS = (ast.With, ast.AsyncWith)
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+@dataclass(frozen=True)
+class _Rules(Generic[T]):
+    """What is followed through statements; ``None`` in place of a state means that it is unknown.
+
+    Attributes:
+        changes: Whether a statement, without those inside, changes the state.
+        apply: The state after such a statement.
+        join: The state after an ``if``, of its condition and the states after either branch.
+    """
+
+    changes: Callable[[ast.stmt], bool]
+    apply: Callable[[ast.stmt, T | None], T | None]
+    join: Callable[[ast.expr, T, T], T]
 
 
 def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
@@ -26,56 +48,184 @@ def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
         return {}
     names = {name for name, bindings in scope.bindings.items() if len(bindings) > 1}
     attributes = {target.attr for target, _ in scope.attribute_assignments}
-    reads = [
-        load for load in scope.loads if (load.id in names if isinstance(load, ast.Name) else load.attr in attributes)
-    ]
-    if not reads:
-        return {}
-    statements = list(_walk_own(scope.node.body))
     # What is added to a list or mapping in place is one of its values, too.
     mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations}
-    body = scope.node.body
-    found = ((read, _find_value(read, scope, body, statements)) for read in reads if ast.unparse(read) not in mutated)
-    return {read: value for read, value in found if value is not None}
+    reads = [
+        load
+        for load in scope.loads
+        if (load.id in names or load.id in mutated if isinstance(load, ast.Name) else load.attr in attributes)
+    ]
+    statements = list(_walk_own(scope.node.body)) if reads else []
+    found: dict[ast.expr, ast.expr | None] = {}
+    for read in reads:
+        if ast.unparse(read) not in mutated:
+            found[read] = _find_value(read, scope, statements)
+        elif isinstance(read, ast.Name):
+            found[read] = _find_mapping(read, scope, statements)
+    # A name that is changed in place is otherwise what it is changed to, without end.
+    found |= {read: OpaqueExpression("it is changed in place") for read in scope.augmented if found.get(read) is None}
+    return {read: value for read, value in found.items() if value is not None}
 
 
-def _find_value(
-    node: ast.Name | ast.Attribute, scope: Scope, body: list[ast.stmt], statements: Iterable[ast.stmt]
-) -> ast.expr | None:
+def _find_value(node: ast.Name | ast.Attribute, scope: Scope, statements: Iterable[ast.stmt]) -> ast.expr | None:
     """Return the only expression that *node* may have been set to; ``None`` if other values are possible."""
     text = ast.unparse(node)
-    assigning = [one for one in statements if _sets(one, text)]
-    if isinstance(node, ast.Name) and len(assigning) != _count_assignments(node, scope):
-        return None  # it is also set by an import, a loop, ``global`` in another function, or changed in place
-    last = _find_last(body, node, text)
-    if last is None:
+    setting = {id(one) for one in statements if _sets(one, text)}
+    if isinstance(node, ast.Name) and len(setting) != _count_assignments(node, scope):
+        return None  # it is also set by an import, a loop, ``global`` in another function, or unpacked
+    rules = _Rules[ast.expr](
+        changes=lambda one: id(one) in setting,
+        apply=lambda one, _: getattr(one, "value", None),
+        join=lambda test, one, other: ast.copy_location(ast.IfExp(test, one, other), test),
+    )
+    return _follow(scope.node.body, node, None, rules)
+
+
+def _find_mapping(node: ast.Name, scope: Scope, statements: Iterable[ast.stmt]) -> ast.expr | None:
+    """Return the mapping that *node* has been filled to, if all its entries are in sight."""
+    name = node.id
+    filled = [target for one in scope.walk() for target, _ in one.mutations if ast.unparse(target) == name]
+    setting = {id(one) for one in statements if _sets(one, name)}
+    filling = {id(one) for one in statements if _get_filled(one, name) is not None}
+    # Anything else may fill it as well: a function inside, ``append``.
+    if len(filling) != len(filled) or len(setting) != _count_assignments(node, scope):
         return None
-    others = [one for one in assigning if one is not last and _position(one) > _position(last)]
-    # A later assignment in a loop holds for the next round, one in between may hold already.
-    in_loop = any(isinstance(one, _LOOPS) for one in statements)
-    if any(in_loop or _position(one) < _position(node) for one in others):
+    rules = _Rules[_Entries](
+        changes=lambda one: id(one) in setting or id(one) in filling,
+        apply=lambda one, entries: _fill(one, name, entries),
+        join=_join_entries,
+    )
+    entries = _follow(scope.node.body, node, None, rules)
+    if entries is None:
         return None
-    return last.value
+    mapping = ast.Dict([ast.Constant(key) for key in entries], list(entries.values()))
+    return ast.copy_location(mapping, node)
+
+
+def _fill(statement: ast.stmt, name: str, entries: _Entries | None) -> _Entries | None:
+    """Return the entries of a mapping after a statement that sets it or adds to it."""
+    if _sets(statement, name):
+        return _read_entries(getattr(statement, "value", None))
+    added = _get_filled(statement, name)
+    return None if entries is None or not added else {**entries, **added}
+
+
+def _read_entries(expr: ast.expr | None) -> _Entries | None:
+    """Return the entries of a mapping that is written out, with constant strings as keys."""
+    match expr:
+        case ast.Dict(keys=keys, values=values):
+            named = [(key.value, value) for key, value in zip(keys, values, strict=True) if _is_string(key)]
+            return dict(named) if len(named) == len(keys) else None
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
+            return _read_keywords(keywords)
+        case _:
+            return None
+
+
+def _read_keywords(keywords: Iterable[ast.keyword]) -> _Entries | None:
+    entries: _Entries = {}
+    for keyword in keywords:
+        if keyword.arg is None:
+            return None
+        entries[keyword.arg] = keyword.value
+    return entries
+
+
+def _is_string(expr: ast.expr | None) -> bool:
+    return isinstance(expr, ast.Constant) and isinstance(expr.value, str)
+
+
+def _get_filled(statement: ast.stmt, name: str) -> _Entries | None:
+    """Return what a statement adds to the mapping *name*; empty if that is unknown, ``None`` if it adds nothing."""
+    match statement:
+        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=target), slice=key)], value=value) if target == name:
+            return {key.value: value} if _is_string(key) else {}  # type: ignore[attr-defined]
+        case ast.AugAssign(target=ast.Name(id=target), op=ast.BitOr(), value=value) if target == name:
+            return _read_entries(value) or {}
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=target), attr=method)) as call) if (
+            target == name and method in ("update", "setdefault")
+        ):
+            return _read_update(call) if method == "update" else {}
+        case _:
+            return None
+
+
+def _read_update(call: ast.Call) -> _Entries:
+    parts = [*map(_read_entries, call.args), _read_keywords(call.keywords)]
+    return {} if None in parts else {name: value for part in parts for name, value in (part or {}).items()}
+
+
+def _join_entries(test: ast.expr, one: _Entries, other: _Entries) -> _Entries:
+    """Join what two branches have put into a mapping; an entry that is missing counts as ``None``."""
+
+    def choose(name: str) -> ast.expr:
+        missing = ast.copy_location(ast.Constant(None), test)
+        first, second = one.get(name, missing), other.get(name, missing)
+        return first if first is second else ast.copy_location(ast.IfExp(test, first, second), test)
+
+    return {name: choose(name) for name in dict.fromkeys((*one, *other))}
+
+
+def _follow(body: Iterable[ast.stmt], node: ast.expr, state: T | None, rules: _Rules[T]) -> T | None:
+    """Return the state where *node* is read, which is somewhere in *body*."""
+    for statement in body:
+        if not _contains(statement, node):
+            state, _ = _apply(statement, state, rules)
+            continue
+        if isinstance(statement, _LOOPS) and any(map(rules.changes, _walk_own([statement]))):
+            state = None  # an assignment in a loop holds for the next round
+        for block in _get_blocks(statement):
+            if any(_contains(inner, node) for inner in block):
+                return _follow(block, node, _enter(statement, block, state, rules), rules)
+        return state
+    return state
+
+
+def _contains(statement: ast.stmt, node: ast.expr) -> bool:
+    start, end = (statement.lineno, statement.col_offset), (statement.end_lineno or 0, statement.end_col_offset or 0)
+    return start <= (node.lineno, node.col_offset) < end
+
+
+def _enter(statement: ast.stmt, block: list[ast.stmt], state: T | None, rules: _Rules[T]) -> T | None:
+    """Return the state at the start of a block of a statement, if it was *state* before the statement."""
+    tried = statement.body if isinstance(statement, ast.Try) and block is not statement.body else []
+    return None if any(map(rules.changes, _walk_own(tried))) else state
+
+
+def _apply(statement: ast.stmt, state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:
+    """Return the state after a statement, and whether the statement leaves the block."""
+    match statement:
+        case ast.If(test=test, body=body, orelse=orelse):
+            one, leaves = _apply_all(body, state, rules)
+            other, other_leaves = _apply_all(orelse, state, rules)
+            if leaves or other_leaves:
+                return other if leaves else one, leaves and other_leaves
+            if one is None or other is None or one is other:
+                return one if one is other else None, False
+            return rules.join(test, one, other), False
+        case ast.With(body=body) | ast.AsyncWith(body=body):
+            return _apply_all(body, state, rules)
+        case _ if rules.changes(statement):
+            return rules.apply(statement, state), False
+        case _:
+            is_changed = any(map(rules.changes, _walk_own([statement])))
+            return None if is_changed else state, isinstance(statement, _LEAVING)
+
+
+def _apply_all(body: Iterable[ast.stmt], state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:
+    for statement in body:
+        state, leaves = _apply(statement, state, rules)
+        if leaves:
+            return state, True
+    return state, False
 
 
 def _count_assignments(node: ast.Name, scope: Scope) -> int:
     """Count the bindings of a name; -1 if one of them is neither an assignment nor a parameter."""
-    bindings = [binding for binding, _ in scope.bindings[node.id]]
+    bindings = [binding for binding, _ in scope.bindings.get(node.id, ())]
     if not all(isinstance(one, Assignment | Parameter) for one in bindings):
         return -1
     return sum(isinstance(one, Assignment) for one in bindings)
-
-
-def _find_last(body: Iterable[ast.stmt], node: ast.expr, text: str) -> _Assigning | None:
-    """Return the last statement that always runs before *node*, and sets it."""
-    last: _Assigning | None = None
-    for statement in body:
-        if any(one is node for one in ast.walk(statement)):
-            inner = (_find_last(block, node, text) for block in _get_blocks(statement))
-            return next((one for one in inner if one is not None), last)
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and _sets(statement, text):
-            last = statement
-    return None
 
 
 def _get_blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -100,9 +250,7 @@ def _sets(statement: ast.stmt, text: str) -> bool:
             return any(ast.unparse(target) == text for target in targets)
         case ast.AnnAssign(target=target, value=ast.expr()):
             return ast.unparse(target) == text
+        case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=ast.BinOp()):
+            return name == text
         case _:
             return False
-
-
-def _position(node: ast.stmt | ast.expr) -> tuple[int, int]:
-    return node.lineno, node.col_offset

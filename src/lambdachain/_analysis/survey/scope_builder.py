@@ -83,11 +83,16 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
-        # ``names += [...]`` adds elements; any other operator computes a value that is not followed.
-        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.List | ast.Tuple | ast.Set):
-            self._bind(node.target.id, Assignment(node.value))
-        else:
-            self._bind_opaque(node.target, "it is changed in place")
+        match node.target, node.op:
+            # ``names += [...]`` adds elements, ``options |= {...}`` entries; ``name += "-suffix"`` makes a new value.
+            case ast.Name(id=name), _ if isinstance(node.value, ast.List | ast.Tuple | ast.Set):
+                self._bind(name, Assignment(node.value))
+            case ast.Name(), ast.BitOr():
+                self.scope.mutations.append((node.target, node.value))
+            case ast.Name(), ast.Add() if self.scope.kind in ("function", "module"):
+                self._bind_augmented(node, node.target)
+            case _:
+                self._bind_opaque(node.target, "it is changed in place")
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         self.visit(node.value)
@@ -222,6 +227,23 @@ class ScopeBuilder(ast.NodeVisitor):
         else:
             self.scope.attribute_assignments.append((target, value))
 
+    def _bind_augmented(self, node: ast.AugAssign, target: ast.Name) -> None:
+        if self.scope.kind == "function":
+            before = ast.copy_location(ast.Name(target.id, ast.Load()), target)
+            self.visit(before)
+            self.scope.augmented.append(before)
+            node.value = ast.copy_location(ast.BinOp(before, node.op, node.value), node)
+            self._bind(target.id, Assignment(node.value))
+            return
+        bindings = self.scope.bindings.get(target.id, ())
+        is_unconditional = isinstance(self.scope.node, ast.Module) and node in self.scope.node.body
+        if is_unconditional and len(bindings) == 1 and isinstance(binding := bindings[0][0], Assignment):
+            # What functions read is the value at the end of the module.
+            value = ast.copy_location(ast.BinOp(binding.expr, node.op, node.value), node)
+            self.scope.bindings[target.id] = [(Assignment(value), self.scope)]
+        else:
+            self._bind_opaque(target, "it is changed in place")
+
     def _bind_opaque(self, target: ast.expr, why: str) -> None:
         for node in ast.walk(target):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
@@ -234,6 +256,9 @@ class ScopeBuilder(ast.NodeVisitor):
 
 def _get_added(method: str, call: ast.Call) -> ast.expr | None:
     """Return what a call adds to a list, set or mapping, as a collection; ``None`` if it adds nothing."""
+    if method == "update" and call.keywords:
+        keys = [None if one.arg is None else ast.Constant(one.arg) for one in call.keywords]
+        return ast.Dict([*(None for _ in call.args), *keys], [*call.args, *(one.value for one in call.keywords)])
     match method, call.args:
         case (("append" | "appendleft" | "add"), [item]):
             return ast.List([item], ast.Load())

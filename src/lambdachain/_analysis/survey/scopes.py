@@ -72,6 +72,14 @@ class OpaqueBinding:
     why: str
 
 
+class OpaqueExpression(ast.expr):
+    """Stands in a syntax tree for a value that the survey does not follow; *why* goes into the message."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
 Binding: TypeAlias = Assignment | LoopTarget | Import | Definition | Parameter | OpaqueBinding
 
 
@@ -95,6 +103,7 @@ class Scope:
         loads: The names and attributes that are read.
         returns: What it returns or yields.
         overwritten: Names and attributes that are read after they were set, each with the only possible value.
+        augmented: Names that are read by ``name += value``.
         outer_names: The names declared ``global`` or ``nonlocal``, with the scope that they are bound in.
     """
 
@@ -113,6 +122,7 @@ class Scope:
         self.calls: list[ast.Call] = []
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
+        self.augmented: list[ast.Name] = []
         self.outer_names: dict[str, Scope] = {}
         self.overwritten: dict[ast.expr, ast.expr] = {}
         if parent is not None:

@@ -234,6 +234,8 @@ Value: TypeAlias = (
 )
 Values: TypeAlias = tuple[Value, ...]
 
+# No text of a program begins with this, so a key that is not a string is mistaken for none.
+_NOT_A_STRING: Final = "\0"
 UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
 
@@ -267,6 +269,23 @@ def unresolved_reasons(values: Iterable[Value]) -> tuple[str, ...]:
     return tuple(value.why for value in values if isinstance(value, Unresolved))
 
 
+def get_key(values: Values) -> str | None:
+    """Return what a mapping has an entry under, if it can be only one: a string, or what stands for a member of an enum.
+
+    >>> get_key((Constant("orders"),))
+    'orders'
+    """
+    match values:
+        case (Constant(str(text)),):
+            return text
+        case (Constant(int(number)),):
+            return f"{_NOT_A_STRING}{number}"
+        case (EnumMemberValue(name, (Constant(value), *_)),):
+            return f"{_NOT_A_STRING}{name}={value}"
+        case _:
+            return None
+
+
 def get_elements(values: Iterable[Value]) -> Values:
     """Return what a loop over *values* may assign to its target."""
 
@@ -275,7 +294,8 @@ def get_elements(values: Iterable[Value]) -> Values:
             case CollectionValue(items):
                 yield from items
             case MappingValue(entries):
-                yield from (Constant(key) for key, _ in entries)
+                keys = [key for key, _ in entries]
+                yield from (UNRESOLVED[0] if key.startswith(_NOT_A_STRING) else Constant(key) for key in keys)
             case _:
                 yield from UNRESOLVED
 
