@@ -148,7 +148,8 @@ def test_a_client_is_recognized_whatever_creates_it(survey_code, code: str):
         ("invoke(os.environ['KIND'])", ["undecided"]),
         ("invoke(os.environ.get('KIND') or 'Event')", ["fire", "undecided"]),
         ("kind = 'RequestResponse'\nif late: kind = 'Event'\ninvoke(kind)", ["call", "fire"]),
-        ("def kind(late):\n  if late: return 'Event'\n  return 'RequestResponse'\ninvoke(kind(1))", ["call", "fire"]),
+        ("def kind(late):\n  if late: return 'Event'\n  return 'RequestResponse'\ninvoke(kind(late))", ["call", "fire"]),
+        ("def kind(late):\n  if late: return 'Event'\n  return 'RequestResponse'\ninvoke(kind(True))", ["fire"]),
         ("invoke('event')", ["undecided"]),
     ],
 )  # fmt: skip

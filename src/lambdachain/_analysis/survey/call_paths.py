@@ -16,6 +16,7 @@ from typing import Final, NamedTuple, TypeAlias
 
 from . import classes
 from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_each, get_items
+from .branches import find_alternatives, find_dead_code
 from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
@@ -168,17 +169,22 @@ class CallPaths:
 
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
         if step not in self._found:
-            with self._evaluator.in_frame(step.frame):
-                self._found[step] = tuple(
-                    found for scope in self._get_own_scopes(step.scope) for found in self._finder.find_in_scope(scope)
-                )
+            found: dict[Found, None] = {}
+            for frame in find_alternatives(self._evaluator, step.scope, step.frame):
+                with self._evaluator.in_frame(frame):
+                    for scope in self._get_own_scopes(step.scope):
+                        found |= dict.fromkeys(self._finder.find_in_scope(scope))
+            self._found[step] = tuple(found)
         return self._found[step]
 
     def _find_next(self, step: PathStep) -> tuple[PathStep, ...]:
         if step not in self._next:
-            with self._evaluator.in_frame(step.frame):
-                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
-                if step.frame is None:
+            steps: list[PathStep] = []
+            for frame in find_alternatives(self._evaluator, step.scope, step.frame):
+                with self._evaluator.in_frame(frame):
+                    steps += [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
+            if step.frame is None:
+                with self._evaluator.in_frame(None):
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
             self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
         return self._next[step]
@@ -206,8 +212,9 @@ class CallPaths:
                     yield id(expr)
 
     def _find_next_in(self, scope: Scope) -> Iterator[PathStep]:
-        followed: set[int] = set()
-        calls = list(scope.calls)
+        is_dead = find_dead_code(self._evaluator, scope)
+        followed = {id(load) for load in scope.loads if is_dead(load)}
+        calls = [call for call in scope.calls if not is_dead(call)]
         for call in calls:
             yield from self._follow_call(call, scope, followed)
             yield from self._follow_passed(call, scope, followed)

@@ -16,6 +16,7 @@ from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 
 from . import boto3_calls
+from .branches import find_dead_code
 from .classes import is_client_class
 from .contract_values import get_contract
 from .evaluator import Evaluator
@@ -111,7 +112,8 @@ class CallFinder:
 
     def find_in_scope(self, scope: Scope) -> Found:
         """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
-        direct = [found for call in scope.calls for found in self.find_in_call(call, scope)]
+        is_dead = find_dead_code(self._evaluator, scope)
+        direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]
         yield from dict.fromkeys([*self.find_boto3_calls(scope), *direct, *self.find_stored_methods(scope)])
 
     def has_calls(self, scope: Scope) -> bool:
@@ -232,7 +234,10 @@ class CallFinder:
 
     def find_boto3_calls(self, scope: Scope) -> Found:
         """Yield what the calls of boto3's client in a scope call: each target in each mode."""
+        is_dead = find_dead_code(self._evaluator, scope)
         for call in boto3_calls.find_invoke_calls(self._evaluator, scope):
+            if is_dead(call.node):
+                continue
             qualifiers = call.parameters.get("Qualifier")
             options = {"qualifier": qualifiers} if qualifiers else {}
             for mode, why in call.modes:

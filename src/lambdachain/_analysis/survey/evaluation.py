@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from . import attributes, classes, known_functions
+from . import attributes, branches, classes, known_functions
 from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
 from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
@@ -35,6 +35,7 @@ from .scopes import (
     Binding,
     Definition,
     Import,
+    LoopItem,
     LoopTarget,
     OpaqueBinding,
     OpaqueExpression,
@@ -97,7 +98,7 @@ class ExpressionEvaluator:
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
-            ast.IfExp: lambda node, scope: self._evaluate_any((node.body, node.orelse), scope),
+            ast.IfExp: self._evaluate_conditional,
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
             ast.List: self._evaluate_collection,
@@ -106,6 +107,7 @@ class ExpressionEvaluator:
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
             ast.Tuple: self._evaluate_collection,
+            LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
 
@@ -156,8 +158,8 @@ class ExpressionEvaluator:
         match binding:
             case Assignment(expr):
                 return self.evaluate(expr, scope)
-            case LoopTarget(expr):
-                return get_elements(classes.list_members(self, self.evaluate(expr, scope)))
+            case LoopTarget():
+                return branches.evaluate_loop_target(self, binding, scope)
             case Import(module, name):
                 return self._evaluate_import(module, name, scope)
             case Definition(inner):
@@ -206,7 +208,7 @@ class ExpressionEvaluator:
 
     def evaluate_return(self, scope: Scope) -> Values:
         """Return what a function may return; if that is unresolved, what its annotation reveals of it."""
-        returned = self._evaluate_any(scope.returns, scope)
+        returned = self._evaluate_returns(scope)
         if not returned or unresolved_reasons(returned):
             annotation = getattr(scope.node, "returns", None)
             return self.evaluate_annotation(annotation, scope.parent) or returned or UNRESOLVED
@@ -219,7 +221,11 @@ class ExpressionEvaluator:
         if len(names) != 1 or not scope.returns:
             return UNRESOLVED
         with self.in_frame(self.create_frame(FunctionValue(scope), {names[0]: (Constant(text),)})):
-            return self._evaluate_any(scope.returns, scope)
+            return self._evaluate_returns(scope)
+
+    def _evaluate_returns(self, scope: Scope) -> Values:
+        is_dead = branches.find_dead_code(self, scope)
+        return self._evaluate_any((expr for expr in scope.returns if not is_dead(expr)), scope)
 
     def evaluate_call(self, function: FunctionValue, arguments: Mapping[str, Values]) -> Values:
         """Return what a function may return when its parameters hold *arguments*."""
@@ -238,6 +244,14 @@ class ExpressionEvaluator:
         if key not in self._frames:
             self._frames[key] = Frame(function.scope, arguments, function.frame, created, depth)
         return self._frames[key]
+
+    def find_frame(self, scope: Scope) -> Frame | None:
+        """Return the call that is being followed, as far as *scope* is in it."""
+        return None if self._frame is None else _find_frame(self._frame, scope)
+
+    def list_items(self, values: Values) -> Values:
+        """Return what a loop over *values* may assign to its target."""
+        return get_elements(classes.list_members(self, values))
 
     @contextmanager
     def in_frame(self, frame: Frame | None) -> Generator[None]:
@@ -328,6 +342,11 @@ class ExpressionEvaluator:
 
     def _evaluate_any(self, exprs: Iterable[ast.expr], scope: Scope) -> Values:
         return union(self.evaluate(expr, scope) for expr in exprs)
+
+    def _evaluate_conditional(self, node: ast.IfExp, scope: Scope) -> Values:
+        taken = branches.decide(self, node.test, scope)
+        exprs = (node.body, node.orelse) if taken is None else (node.body if taken else node.orelse,)
+        return self._evaluate_any(exprs, scope)
 
     def _evaluate_constant(self, node: ast.Constant, _scope: Scope) -> Values:
         value = node.value

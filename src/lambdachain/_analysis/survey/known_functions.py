@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any, Final
@@ -142,6 +142,9 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return tuple(_apply(lambda text: str(parse_target(text).without_qualifier()), (receiver,)))
         case MappingValue(entries), "values":
             return (CollectionValue(union(values for _, values in entries)),)
+        case MappingValue(entries), "items":
+            pairs = [((Constant(key),), values) for key, values in entries if get_key((Constant(key),)) == key]
+            return (_make_list(CollectionValue(union(pair), pair) for pair in pairs),)
         case ExternalName("os.environ"), "get" if node.args:
             return _evaluate_getenv(evaluator, node, scope)
         case ((ExternalName() | Unresolved()), ("client" | "create_client")) if is_lambda_service(
@@ -273,6 +276,29 @@ def _evaluate_dict_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> V
     return (evaluate_keywords(evaluator, node, scope),)
 
 
+def _make_list(items: Iterable[Value]) -> CollectionValue:
+    listed = tuple(items)
+    return CollectionValue(listed, tuple((one,) for one in listed))
+
+
+def _evaluate_enumerate(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the pairs of numbers and items; the numbers are not followed."""
+    items = evaluator.list_items(evaluator.evaluate(node.args[0], scope)) if node.args else UNRESOLVED
+    return (_make_list(CollectionValue((*UNRESOLVED, item), (UNRESOLVED, (item,))) for item in items),)
+
+
+def _evaluate_zip(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the tuples of what stands at each position of several lists."""
+    columns: list[tuple[Values, ...]] = []
+    for argument in node.args:
+        match evaluator.evaluate(argument, scope):
+            case (CollectionValue(ordered=tuple(ordered)),):
+                columns.append(ordered)
+            case _:
+                return UNRESOLVED
+    return (_make_list(CollectionValue(union(row), row) for row in zip(*columns, strict=False)),)
+
+
 def _evaluate_super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Values:
     enclosing: Scope | None = scope
     while enclosing is not None and enclosing.owner is None:  # a function or lambda inside of a method
@@ -316,6 +342,8 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "lambdachain.Qualifier.version": _make_string_model(Qualifier.version),
     "lambdachain.Qualifier.latest": _make_string_model(lambda _: Qualifier.latest()),
     "builtins.dict": _evaluate_dict_call,
+    "builtins.enumerate": _evaluate_enumerate,
+    "builtins.zip": _evaluate_zip,
     "builtins.super": _evaluate_super,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
     "builtins.getattr": _evaluate_getattr,

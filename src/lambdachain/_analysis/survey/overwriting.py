@@ -13,13 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from .scopes import Assignment, OpaqueExpression, Parameter, Scope
+from .scopes import Assignment, LoopItem, LoopTarget, OpaqueExpression, Parameter, Scope
 
 T = TypeVar("T")
 _Entries: TypeAlias = dict[str, ast.expr]
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_FOR = (ast.For, ast.AsyncFor)
+_LOOPS = (*_FOR, ast.While)
 _WITHS = (ast.With, ast.AsyncWith)
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
@@ -75,10 +76,19 @@ def _find_value(node: ast.Name | ast.Attribute, scope: Scope, statements: Iterab
         return None  # it is also set by an import, a loop, ``global`` in another function, or unpacked
     rules = _Rules[ast.expr](
         changes=lambda one: id(one) in setting,
-        apply=lambda one, _: getattr(one, "value", None),
-        join=lambda test, one, other: ast.copy_location(ast.IfExp(test, one, other), test),
+        apply=lambda one, _: _get_set_value(one, text, scope),
+        join=lambda test, one, other: _choose(scope, test, one, other),
     )
     return _follow(scope.node.body, node, None, rules)
+
+
+def _get_set_value(statement: ast.stmt, text: str, scope: Scope) -> ast.expr | None:
+    """Return what a statement sets a name to; the target of a loop, to the item of the round."""
+    if not isinstance(statement, _FOR):
+        return getattr(statement, "value", None)
+    bindings = (binding for binding, _ in scope.bindings.get(text, ()))
+    targets = (one for one in bindings if isinstance(one, LoopTarget) and one.loop.target is statement.target)
+    return next((LoopItem(one) for one in targets), None)
 
 
 def _find_mapping(node: ast.Name, scope: Scope, statements: Iterable[ast.stmt]) -> ast.expr | None:
@@ -93,7 +103,7 @@ def _find_mapping(node: ast.Name, scope: Scope, statements: Iterable[ast.stmt]) 
     rules = _Rules[_Entries](
         changes=lambda one: id(one) in setting or id(one) in filling,
         apply=lambda one, entries: _fill(one, name, entries),
-        join=_join_entries,
+        join=lambda test, one, other: _join_entries(scope, test, one, other),
     )
     entries = _follow(scope.node.body, node, None, rules)
     if entries is None:
@@ -155,13 +165,19 @@ def _read_update(call: ast.Call) -> _Entries:
     return {} if None in parts else {name: value for part in parts for name, value in (part or {}).items()}
 
 
-def _join_entries(test: ast.expr, one: _Entries, other: _Entries) -> _Entries:
+def _choose(scope: Scope, test: ast.expr, one: ast.expr, other: ast.expr) -> ast.expr:
+    """Return the conditional expression of what two branches have set."""
+    scope.conditions.append(test)
+    return ast.copy_location(ast.IfExp(test, one, other), test)
+
+
+def _join_entries(scope: Scope, test: ast.expr, one: _Entries, other: _Entries) -> _Entries:
     """Join what two branches have put into a mapping; an entry that is missing counts as ``None``."""
 
     def choose(name: str) -> ast.expr:
         missing = ast.copy_location(ast.Constant(None), test)
         first, second = one.get(name, missing), other.get(name, missing)
-        return first if first is second else ast.copy_location(ast.IfExp(test, first, second), test)
+        return first if first is second else _choose(scope, test, first, second)
 
     return {name: choose(name) for name in dict.fromkeys((*one, *other))}
 
@@ -173,9 +189,11 @@ def _follow(body: Iterable[ast.stmt], node: ast.expr, state: T | None, rules: _R
             state, _ = _apply(statement, state, rules)
             continue
         if isinstance(statement, _LOOPS) and any(map(rules.changes, _walk_own([statement]))):
-            state = None  # an assignment in a loop holds for the next round
+            # An assignment in a loop holds for the next round, but its target is set in each.
+            is_target = isinstance(statement, _FOR) and rules.changes(statement) and _contains_any(statement.body, node)
+            state = rules.apply(statement, None) if is_target else None
         for block in _get_blocks(statement):
-            if any(_contains(inner, node) for inner in block):
+            if _contains_any(block, node):
                 return _follow(block, node, _enter(statement, block, state, rules), rules)
         return state
     return state
@@ -184,6 +202,10 @@ def _follow(body: Iterable[ast.stmt], node: ast.expr, state: T | None, rules: _R
 def _contains(statement: ast.stmt, node: ast.expr) -> bool:
     start, end = (statement.lineno, statement.col_offset), (statement.end_lineno or 0, statement.end_col_offset or 0)
     return start <= (node.lineno, node.col_offset) < end
+
+
+def _contains_any(block: Iterable[ast.stmt], node: ast.expr) -> bool:
+    return any(_contains(statement, node) for statement in block)
 
 
 def _enter(statement: ast.stmt, block: list[ast.stmt], state: T | None, rules: _Rules[T]) -> T | None:
@@ -205,7 +227,7 @@ def _apply(statement: ast.stmt, state: T | None, rules: _Rules[T]) -> tuple[T | 
             return rules.join(test, one, other), False
         case ast.With(body=body) | ast.AsyncWith(body=body):
             return _apply_all(body, state, rules)
-        case _ if rules.changes(statement):
+        case _ if rules.changes(statement) and not isinstance(statement, _LOOPS):
             return rules.apply(statement, state), False
         case _:
             is_changed = any(map(rules.changes, _walk_own([statement])))
@@ -221,11 +243,11 @@ def _apply_all(body: Iterable[ast.stmt], state: T | None, rules: _Rules[T]) -> t
 
 
 def _count_assignments(node: ast.Name, scope: Scope) -> int:
-    """Count the bindings of a name; -1 if one of them is neither an assignment nor a parameter."""
+    """Count the bindings of a name; -1 if one of them is not followed: an import, for example."""
     bindings = [binding for binding, _ in scope.bindings.get(node.id, ())]
-    if not all(isinstance(one, Assignment | Parameter) for one in bindings):
+    if not all(isinstance(one, Assignment | LoopTarget | Parameter) for one in bindings):
         return -1
-    return sum(isinstance(one, Assignment) for one in bindings)
+    return sum(not isinstance(one, Parameter) for one in bindings)
 
 
 def _get_blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -252,5 +274,7 @@ def _sets(statement: ast.stmt, text: str) -> bool:
             return ast.unparse(target) == text
         case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=ast.BinOp()):
             return name == text
+        case ast.For(target=target) | ast.AsyncFor(target=target):
+            return any(isinstance(one, ast.Name) and one.id == text for one in ast.walk(target))
         case _:
             return False

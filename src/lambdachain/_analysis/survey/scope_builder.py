@@ -7,12 +7,28 @@ is kept as its syntax node, with the scope in which to look up its names.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .imports import resolve_import
 from .overwriting import find_overwritten
-from .scopes import Assignment, Binding, Definition, Import, LoopTarget, OpaqueBinding, Parameter, Scope, ScopeKind
+from .scopes import (
+    Assignment,
+    Binding,
+    Branch,
+    Definition,
+    Import,
+    Loop,
+    LoopTarget,
+    OpaqueBinding,
+    Parameter,
+    Scope,
+    ScopeKind,
+    Span,
+)
 from .sources import Source
+
+
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 def read_scopes(source: Source) -> Scope:
@@ -36,6 +52,13 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_all(self, body: Iterable[ast.AST]) -> None:
         for node in body:
+            self.visit(node)
+
+    def visit_body(self, body: Sequence[ast.stmt]) -> None:
+        """Visit the statements of a block."""
+        for position, node in enumerate(body):
+            if isinstance(node, ast.If) and self.scope.kind == "function":
+                self._add_branch(node, body[position + 1 :])
             self.visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -62,8 +85,40 @@ class ScopeBuilder(ast.NodeVisitor):
         if self.scope.kind == "module" and "__main__" in ast.unparse(node.test):
             ScopeBuilder(self._add_child(node, "main", "__main__")).visit_all(node.body)
         else:
-            self.visit_all(node.body)
-        self.visit_all(node.orelse)
+            self.visit_body(node.body)
+        self.visit_body(node.orelse)
+
+    def _add_branch(self, node: ast.If, rest: Sequence[ast.stmt]) -> None:
+        """Record what does not run in either case; behind a branch that leaves the block, that is the rest of it."""
+        dead_if_true, dead_if_false = _get_spans(node.orelse), _get_spans(node.body)
+        if isinstance(node.body[-1], _LEAVING):
+            dead_if_true += _get_spans(rest)
+        if node.orelse and isinstance(node.orelse[-1], _LEAVING):
+            dead_if_false += _get_spans(rest)
+        self.scope.branches.append(Branch(node.test, dead_if_true, dead_if_false))
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.scope.conditions.append(node.test)
+        self.generic_visit(node)
+
+    def visit_With(self, node: ast.With) -> None:
+        self.visit_all(node.items)
+        self.visit_body(node.body)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.visit_all(node.items)
+        self.visit_body(node.body)
+
+    def visit_While(self, node: ast.While) -> None:
+        self.visit(node.test)
+        self.visit_body(node.body)
+        self.visit_body(node.orelse)
+
+    def visit_Try(self, node: ast.Try) -> None:
+        self.visit_body(node.body)
+        self.visit_all(node.handlers)
+        self.visit_body(node.orelse)
+        self.visit_body(node.finalbody)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
@@ -100,11 +155,13 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_For(self, node: ast.For) -> None:
         self._bind_loop_target(node.target, node.iter)
-        self.visit_all([*node.body, *node.orelse])
+        self.visit_body(node.body)
+        self.visit_body(node.orelse)
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
         self._bind_loop_target(node.target, node.iter)
-        self.visit_all([*node.body, *node.orelse])
+        self.visit_body(node.body)
+        self.visit_body(node.orelse)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
         self._bind_loop_target(node.target, node.iter)
@@ -182,7 +239,7 @@ class ScopeBuilder(ast.NodeVisitor):
         inner = self._add_child(node, "function", _qualify(self.scope, node.name))
         self._bind(node.name, Definition(inner))
         self._bind_parameters(node.args, inner)
-        ScopeBuilder(inner).visit_all(node.body)
+        ScopeBuilder(inner).visit_body(node.body)
         inner.overwritten = find_overwritten(inner)
 
     def _bind_parameters(self, args: ast.arguments, inner: Scope) -> None:
@@ -195,10 +252,11 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def _bind_loop_target(self, target: ast.expr, over: ast.expr) -> None:
         self.visit(over)
-        if isinstance(target, ast.Name):
-            self._bind(target.id, LoopTarget(over))
-        else:
-            self._bind_opaque(target, "it is unpacked in a loop")
+        loop = Loop(target, over)
+        self.scope.loops.append(loop)
+        for node in ast.walk(target):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self._bind(node.id, LoopTarget(loop, node))
 
     def _bind_target(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
@@ -252,6 +310,14 @@ class ScopeBuilder(ast.NodeVisitor):
     def _bind(self, name: str, binding: Binding) -> None:
         scope = self.scope.outer_names.get(name, self.scope)
         scope.bindings.setdefault(name, []).append((binding, self.scope))
+
+
+def _get_spans(body: Sequence[ast.stmt]) -> list[Span]:
+    if not body:
+        return []
+    first, last = body[0], body[-1]
+    end = (last.end_lineno or last.lineno, last.end_col_offset or last.col_offset)
+    return [((first.lineno, first.col_offset), end)]
 
 
 def _get_added(method: str, call: ast.Call) -> ast.expr | None:
