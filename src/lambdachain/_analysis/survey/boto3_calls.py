@@ -81,6 +81,9 @@ class InvokeCall:
                 return _MODES[text], ""
             case Constant(None):  # an entry of a mapping that only some branches add
                 return CallMode.SYNC, ""
+            case ExternalName(name):
+                why = f"{name} is not in the code that was read"
+                return CallMode.UNDECIDED, f"cannot resolve the InvocationType of {self.text}: {why}"
             case Unresolved(why):
                 return CallMode.UNDECIDED, f"cannot resolve the InvocationType of {self.text}: {why}"
             case _:

@@ -11,38 +11,125 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import product
 from math import prod
 from typing import Final, TypeAlias
 
 from .evaluator import Evaluator
-from .scopes import LoopTarget, Scope
-from .values import CollectionValue, Constant, EnumMemberValue, Frame, FunctionValue, Unresolved, Value, Values, union
+from .scopes import Assignment, Binding, Loop, LoopItem, LoopTarget, Scope
+from .values import (
+    CollectionValue,
+    Constant,
+    EnumMemberValue,
+    Frame,
+    FunctionValue,
+    InstanceValue,
+    MappingValue,
+    Unresolved,
+    Value,
+    Values,
+    union,
+)
 
 # A table of more rows is not written by hand.
 _MAX_ALTERNATIVES: Final = 128
 _TOO_MANY: Final = (Unresolved("it is unpacked in a loop, which has too many rounds to follow each"),)
+_TRUE: Final[Values] = (Constant(value=True),)
+_FALSE: Final[Values] = (Constant(value=False),)
 _NOT_UNPACKED: Final = (Unresolved("it is unpacked in a loop"),)
 _SCOPES: Final = ("function", "module")
+# Values that have parts, of which a function may read several.
+_COMPOUND: Final = (CollectionValue, EnumMemberValue, InstanceValue, MappingValue)
 # The rounds of a loop, or the outcomes of a condition: what each name holds.
 _Choice: TypeAlias = Sequence[Mapping[str, Values]]
 
 
-def find_alternatives(evaluator: Evaluator, scope: Scope, frame: Frame | None) -> list[Frame | None]:
-    """Return the frames in which a function or module is evaluated: together they are what *frame* stands for."""
+def find_alternatives(
+    evaluator: Evaluator, scope: Scope, frame: Frame | None, calls: Iterable[ast.Call]
+) -> list[Frame | None]:
+    """Return the frames in which calls in a function or module are evaluated: together they are what *frame* is.
+
+    Only the loops and conditions that the arguments of the calls depend on are told apart.
+    """
     if scope.kind not in _SCOPES or not (scope.loops or scope.conditions):
         return [frame]
+    sources = _Sources()
+    for call in calls:
+        sources.collect(call, scope)
     with evaluator.in_frame(frame):
-        choices = _limit([*_find_rounds(evaluator, scope), *_find_undecided(evaluator, scope)])
+        choices = _limit(
+            [
+                *_find_rounds(evaluator, sources.loops, scope),
+                *_find_undecided(evaluator, sources.conditions, scope),
+            ]
+        )
     if not choices:
         return [frame]
     passed = {} if frame is None else frame.arguments
     outer, created = (None, None) if frame is None else (frame.outer, frame.created)
     function = FunctionValue(scope, frame=outer)
     with evaluator.in_frame(frame):
-        merged = ({name: values for one in (passed, *chosen) for name, values in one.items()} for chosen in product(*choices))
+        merged = (
+            {name: values for one in (passed, *chosen) for name, values in one.items()} for chosen in product(*choices)
+        )
         return [evaluator.create_frame(function, arguments, created) for arguments in merged]
+
+
+def passes_several(frame: Frame | None) -> bool:
+    """Check whether a call passes values that belong to each other, in combinations that may not occur."""
+    if frame is None:
+        return False
+    several = [known for values in frame.arguments.values() if len(known := _get_known(values)) > 1]
+    return len(several) > 1 or any(isinstance(one, _COMPOUND) for known in several for one in known)
+
+
+def _get_known(values: Values) -> Values:
+    return tuple(one for one in values if not isinstance(one, Unresolved))
+
+
+@dataclass(slots=True)
+class _Sources:
+    """The loops and conditions that decide what an expression is.
+
+    Attributes:
+        loops: The loops, each once.
+        conditions: The condition of each conditional expression, as often as it is met.
+    """
+
+    loops: dict[Loop, None] = field(default_factory=dict[Loop, None])
+    conditions: list[ast.expr] = field(default_factory=list[ast.expr])
+    _seen: set[ast.AST | Binding] = field(default_factory=set["ast.AST | Binding"])
+
+    def collect(self, expr: ast.expr, scope: Scope) -> None:
+        """Add what *expr* depends on, through the names that it reads."""
+        for node in ast.walk(expr):
+            if isinstance(node, ast.IfExp):
+                self.conditions.append(node.test)
+            if node in self._seen:
+                continue
+            self._seen.add(node)
+            match node:
+                case LoopItem(target=target):
+                    self.loops[target.loop] = None
+                case ast.Name() if node in scope.overwritten:
+                    self.collect(scope.overwritten[node], scope)
+                case ast.Name(id=name):
+                    self._collect_bindings(name, scope)
+                case _:
+                    continue
+
+    def _collect_bindings(self, name: str, scope: Scope) -> None:
+        for binding, home in scope.lookup(name):
+            if isinstance(binding, LoopTarget):
+                self.loops[binding.loop] = None
+                if binding.loop.is_unpacking and home is scope:
+                    self.collect(binding.loop.iterable, scope)
+            elif isinstance(binding, Assignment) and home is scope and binding not in self._seen:
+                self._seen.add(binding)
+                self.collect(binding.expr, scope)
 
 
 def _limit(choices: list[_Choice]) -> list[_Choice]:
@@ -63,6 +150,8 @@ def find_dead_code(evaluator: Evaluator, scope: Scope) -> Callable[[ast.AST], bo
     """Return what checks whether a node in *scope* cannot run in the current frame."""
     while scope.kind not in _SCOPES and scope.parent is not None:
         scope = scope.parent
+    if not scope.branches or evaluator.find_frame(scope) is None:
+        return lambda _: False
     spans = [
         span
         for branch in scope.branches
@@ -84,23 +173,25 @@ def decide(evaluator: Evaluator, test: ast.expr, scope: Scope) -> bool | None:
     if frame is None:
         return None
     if (assumed := frame.arguments.get(_assumption(test)) if scope.conditions else None) is not None:
-        return assumed == (Constant(True),)
+        return assumed == _TRUE
+    truth: bool | None = None
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             inner = decide(evaluator, operand, scope)
-            return None if inner is None else not inner
+            truth = None if inner is None else not inner
         case ast.BoolOp(op=op, values=values):
             found = [decide(evaluator, one, scope) for one in values]
             is_or = isinstance(op, ast.Or)
-            return is_or if is_or in found else None if None in found else not is_or
+            truth = is_or if is_or in found else None if None in found else not is_or
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            return _compare(op, evaluator.evaluate(left, scope), evaluator.evaluate(right, scope))
+            truth = _compare(op, evaluator.evaluate(left, scope), evaluator.evaluate(right, scope))
         case ast.Name() | ast.Attribute():
             known = _get_constants(evaluator.evaluate(test, scope))
-            truths = {bool(one.value) if isinstance(one, Constant) else True for one in known}
-            return truths.pop() if len(truths) == 1 else None
+            truths = {not isinstance(one, Constant) or bool(one.value) for one in known}
+            truth = truths.pop() if len(truths) == 1 else None
         case _:
-            return None
+            pass
+    return truth
 
 
 def _compare(op: ast.cmpop, left: Values, right: Values) -> bool | None:
@@ -121,26 +212,26 @@ def _get_constants(values: Values) -> Values:
     return values if all(isinstance(one, Constant | EnumMemberValue) for one in values) else ()
 
 
+@lru_cache(maxsize=1000)
 def _assumption(test: ast.expr) -> str:
     # A condition is one and the same wherever it is written in a function, so it goes by its text.
     return f"if {ast.unparse(test)}"
 
 
-def _find_undecided(evaluator: Evaluator, scope: Scope) -> Iterator[_Choice]:
+def _find_undecided(evaluator: Evaluator, conditions: Collection[ast.expr], scope: Scope) -> Iterator[_Choice]:
     """Yield both outcomes of each condition that decides several values, and is not decided itself."""
-    by_text = {_assumption(test): test for test in scope.conditions}
-    counts = Counter(map(_assumption, scope.conditions))
+    by_text = {_assumption(test): test for test in conditions}
+    counts = Counter(map(_assumption, conditions))
     for text, test in by_text.items():
         is_stable = all(len(scope.lookup(one.id)) < 2 for one in ast.walk(test) if isinstance(one, ast.Name))
         if counts[text] > 1 and is_stable and decide(evaluator, test, scope) is None:
-            yield [{text: (Constant(True),)}, {text: (Constant(False),)}]
+            yield [{text: _TRUE}, {text: _FALSE}]
 
 
-def _find_rounds(evaluator: Evaluator, scope: Scope) -> Iterator[_Choice]:
+def _find_rounds(evaluator: Evaluator, loops: Iterable[Loop], scope: Scope) -> Iterator[_Choice]:
     """Yield the rounds of each loop whose items are known: what each of its names holds."""
-    for loop in scope.loops:
-        items = evaluator.list_items(evaluator.evaluate(loop.iterable, scope))
-        rounds = [dict(_unpack(loop.target, (item,))) for item in items]
+    for loop in loops:
+        rounds = [dict(_unpack(loop.target, (item,))) for item in _get_items(evaluator, loop, scope)]
         if len(rounds) > 1:
             yield rounds
 
@@ -153,8 +244,13 @@ def evaluate_loop_target(evaluator: Evaluator, target: LoopTarget, scope: Scope)
         if (held := frame.arguments.get(key)) is not None:
             return held
         frame = frame.outer
-    items = evaluator.list_items(evaluator.evaluate(target.loop.iterable, scope))
+    items = _get_items(evaluator, target.loop, scope)
     return union(dict(_unpack(target.loop.target, (item,))).get(key, ()) for item in items)
+
+
+def _get_items(evaluator: Evaluator, loop: Loop, scope: Scope) -> Values:
+    values = evaluator.evaluate(loop.iterable, scope)
+    return values if loop.is_unpacking else evaluator.list_items(values)
 
 
 def _name_key(name: ast.Name) -> str:

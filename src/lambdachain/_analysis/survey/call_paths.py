@@ -11,12 +11,13 @@ unresolved there, unless the function that it is passed to is known to pass argu
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from . import classes
 from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_each, get_items
-from .branches import find_alternatives, find_dead_code
+from .branches import find_alternatives, find_dead_code, passes_several
 from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
@@ -169,25 +170,32 @@ class CallPaths:
 
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
         if step not in self._found:
-            found: dict[Found, None] = {}
-            for frame in find_alternatives(self._evaluator, step.scope, step.frame):
-                with self._evaluator.in_frame(frame):
-                    for scope in self._get_own_scopes(step.scope):
-                        found |= dict.fromkeys(self._finder.find_in_scope(scope))
-            self._found[step] = tuple(found)
+            found = self._find_in_frame(step.scope, step.frame)
+            # Several calls in one place are what several names and modes make in every combination.
+            several = {line for line, count in Counter(one.location for one in found).items() if count > 1}
+            if several:
+                calls = [one for one in self._get_own_calls(step.scope) if step.scope.locate(one) in several]
+                frames = find_alternatives(self._evaluator, step.scope, step.frame, calls)
+                found = [one for frame in frames for one in self._find_in_frame(step.scope, frame)]
+            self._found[step] = tuple(dict.fromkeys(found))
         return self._found[step]
+
+    def _find_in_frame(self, scope: Scope, frame: Frame | None) -> list[Found]:
+        with self._evaluator.in_frame(frame):
+            return [found for one in self._get_own_scopes(scope) for found in self._finder.find_in_scope(one)]
 
     def _find_next(self, step: PathStep) -> tuple[PathStep, ...]:
         if step not in self._next:
-            steps: list[PathStep] = []
-            for frame in find_alternatives(self._evaluator, step.scope, step.frame):
-                with self._evaluator.in_frame(frame):
-                    steps += [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
-            if step.frame is None:
-                with self._evaluator.in_frame(None):
+            with self._evaluator.in_frame(step.frame):
+                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]
+                if step.frame is None:
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
             self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
         return self._next[step]
+
+    def _get_own_calls(self, scope: Scope) -> Iterator[ast.Call]:
+        for one in self._get_own_scopes(scope):
+            yield from one.calls
 
     def _get_own_scopes(self, scope: Scope) -> Iterator[Scope]:
         """Yield a scope with the lambdas and class bodies in it, which run as parts of it.
@@ -211,17 +219,26 @@ class CallPaths:
                 ):
                     yield id(expr)
 
-    def _find_next_in(self, scope: Scope) -> Iterator[PathStep]:
+    def _find_next_in(self, scope: Scope, start: PathStep) -> Iterator[PathStep]:
         is_dead = find_dead_code(self._evaluator, scope)
         followed = {id(load) for load in scope.loads if is_dead(load)}
         calls = [call for call in scope.calls if not is_dead(call)]
         for call in calls:
-            yield from self._follow_call(call, scope, followed)
-            yield from self._follow_passed(call, scope, followed)
+            steps = [*self._follow_call(call, scope, followed), *self._follow_passed(call, scope, followed)]
+            if any(one.scope.unit in self.relevant and passes_several(one.frame) for one in steps):
+                frames = find_alternatives(self._evaluator, start.scope, start.frame, [call])
+                steps = [one for frame in frames for one in self._follow_in_frame(call, scope, frame)]
+            yield from steps
         # A function that returns a function of its own runs it only when the result is called.
         followed |= {id(expr) for expr in scope.returns if scope.kind == "function" and self._is_closure(expr, scope)}
         for mention in find_mentions(self._evaluator, scope, followed):
             yield self._enter_mentioned(mention)
+
+    def _follow_in_frame(self, call: ast.Call, scope: Scope, frame: Frame | None) -> list[PathStep]:
+        with self._evaluator.in_frame(frame):
+            if find_dead_code(self._evaluator, scope)(call):
+                return []
+            return [*self._follow_call(call, scope, set()), *self._follow_passed(call, scope, set())]
 
     def _follow_call(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:
         """Yield what a call runs: a function, or the constructor of a class."""

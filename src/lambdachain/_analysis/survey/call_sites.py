@@ -20,6 +20,7 @@ from .branches import find_dead_code
 from .classes import is_client_class
 from .contract_values import get_contract
 from .evaluator import Evaluator
+from .installed import explain_missing_module
 from .results import (
     MODE_BY_METHOD,
     UNCHANGED_NAME,
@@ -52,16 +53,6 @@ Found = Iterator[CallSite | UnresolvedCall]
 
 # Methods that few other objects have: with one of these, an object that is not known may be a client or handler.
 _OWN_METHODS: Final = frozenset({"call", "fire", "fire_map", "can_invoke"})
-
-
-def explain_missing_module(module: str) -> str:
-    """Describe how to supply a module that was not found; completes a message.
-
-    >>> explain_missing_module("shop_contracts.billing")
-    "and no module 'shop_contracts' was found: add its directory, or --python with the environment that has it"
-    """
-    top = module.partition(".")[0]
-    return f"and no module {top!r} was found: add its directory, or --python with the environment that has it"
 
 
 def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
@@ -322,6 +313,8 @@ class _Site:
 def _check_address(address: str | None) -> str:
     """Return why Lambda would reject an address; an empty string for a valid one."""
     try:
+        if address == "":
+            return "it is empty: pass --parameter or --env with the value that it is deployed with"
         if address is not None:
             parse_target(address)
     except InvalidArnError as exc:

@@ -374,7 +374,9 @@ class ExpressionEvaluator:
             else:
                 text = get_key(self.evaluate(key, scope))
                 added = None if text is None else {text: found}
-            if added is None:  # an unknown key, or an unknown ``**other``: only the values are known, not where they are
+            if (
+                added is None
+            ):  # an unknown key, or an unknown ``**other``: only the values are known, not where they are
                 return (CollectionValue(self._evaluate_any(node.values, scope)),)
             entries |= added
         return (MappingValue(tuple(entries.items())),)

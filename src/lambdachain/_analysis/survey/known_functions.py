@@ -17,11 +17,12 @@ from lambdachain._core.errors import ContractError, InvalidArnError
 
 from .arguments import add_partial, bind_arguments, evaluate_arguments
 from .boto3_calls import evaluate_service, is_lambda_service, is_method
-from .classes import is_enum
+from .classes import AUTO, is_enum
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
 from .environment import read_variables
 from .evaluator import Evaluator
+from .installed import explain_missing_module
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
 from .objects import bind_receiver, create_instance, has_parameters
 from .results import DeclaredContract
@@ -52,6 +53,8 @@ from .values import (
     union,
     unresolved_reasons,
 )
+
+_COMPUTED: Final = Unresolved("it is computed at run time")
 
 _Model = Callable[[Evaluator, ast.Call, Scope], Values]
 
@@ -106,7 +109,7 @@ def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, sc
     match function:
         case ExternalName(name):
             model = _FUNCTIONS.get(name)
-            return model(evaluator, node, scope) if model else UNRESOLVED
+            return model(evaluator, node, scope) if model else (_explain_call(evaluator, name),)
         case ClassValue(inner):
             created = create_instance(evaluator, inner, node, scope)
             return (created, *evaluate_client_subclass(evaluator, inner, node, scope))
@@ -125,7 +128,7 @@ def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, sc
             return UNRESOLVED
 
 
-def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: C901, PLR0911 - a table
+def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: C901, PLR0911, PLR0912 - a table
     """Return what a method with a model may return; nothing for any other, which is evaluated as a function."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     match receiver, name:
@@ -161,6 +164,16 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return evaluate_string_method(evaluator, receiver, node, scope)
         case _:
             return ()
+
+
+def _explain_call(evaluator: Evaluator, name: str) -> Unresolved:
+    """Return why it is unknown what a function outside of the code returns."""
+    module = name.rpartition(".")[0]
+    if "." not in name or name.startswith(("builtins.", "boto3.", "lambdachain.")):
+        return _COMPUTED
+    if not evaluator.project.is_missing(module):
+        return _COMPUTED
+    return Unresolved(f"{name} returns it, {explain_missing_module(module)}")
 
 
 def _get_entry(mapping: MappingValue, key: Value) -> Values:
@@ -341,7 +354,8 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "lambdachain.Qualifier.parse": _make_string_model(Qualifier.parse),
     "lambdachain.Qualifier.version": _make_string_model(Qualifier.version),
     "lambdachain.Qualifier.latest": _make_string_model(lambda _: Qualifier.latest()),
-    "builtins.dict": _evaluate_dict_call,
+    **dict.fromkeys(("builtins.dict", "types.SimpleNamespace"), _evaluate_dict_call),
+    "enum.auto": lambda _evaluator, _node, _scope: (AUTO,),
     "builtins.enumerate": _evaluate_enumerate,
     "builtins.zip": _evaluate_zip,
     "builtins.super": _evaluate_super,
@@ -349,7 +363,11 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "builtins.getattr": _evaluate_getattr,
     "functools.partial": _evaluate_partial,
     "boto3.client": _evaluate_boto3_client,
-    "os.getenv": _evaluate_getenv,
+    # They prefer the environment to a file with defaults, as Lambda's configuration is preferred here.
+    **dict.fromkeys(("os.getenv", "decouple.config", "environs.Env()", "environ.Env()"), _evaluate_getenv),
+    **dict.fromkeys(("environs.Env().str", "environ.Env().str"), _evaluate_getenv),
+    "environs.Env": lambda _evaluator, _node, _scope: (ExternalName("environs.Env()"),),
+    "environ.Env": lambda _evaluator, _node, _scope: (ExternalName("environ.Env()"),),
     "os.environ.get": _evaluate_getenv,
     # For the survey these return their argument: a list of the same items, or the same client.
     **dict.fromkeys(

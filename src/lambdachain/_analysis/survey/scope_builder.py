@@ -27,7 +27,6 @@ from .scopes import (
 )
 from .sources import Source
 
-
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
@@ -252,9 +251,11 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def _bind_loop_target(self, target: ast.expr, over: ast.expr) -> None:
         self.visit(over)
-        loop = Loop(target, over)
+        self._bind_parts(Loop(target, over))
+
+    def _bind_parts(self, loop: Loop) -> None:
         self.scope.loops.append(loop)
-        for node in ast.walk(target):
+        for node in ast.walk(loop.target):
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 self._bind(node.id, LoopTarget(loop, node))
 
@@ -274,7 +275,7 @@ class ScopeBuilder(ast.NodeVisitor):
             entry = ast.Dict([target.slice], [value])
             self.scope.mutations.append((target.value, ast.copy_location(entry, target)))
         else:
-            self._bind_opaque(target, "it is unpacked from a value")
+            self._bind_parts(Loop(target, value, is_unpacking=True))
 
     def _record_attribute(self, target: ast.Attribute, receiver: str, value: ast.expr) -> None:
         # In a method, the first parameter is the object, by any name; a function outside of a class may

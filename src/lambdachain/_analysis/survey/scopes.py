@@ -28,10 +28,17 @@ class Assignment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Loop:
-    """A loop or comprehension: its target, a name or a tuple of names, takes each item of *iterable* in turn."""
+    """A loop or comprehension: its target, a name or a tuple of names, takes each item of *iterable* in turn.
+
+    Attributes:
+        target: The target.
+        iterable: What it goes over.
+        is_unpacking: Whether it is an assignment to a tuple of names: *iterable* itself is what the target takes.
+    """
 
     target: ast.expr
     iterable: ast.expr
+    is_unpacking: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

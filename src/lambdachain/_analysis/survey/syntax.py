@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .evaluator import Evaluator
 from .scopes import Scope, last_name
-from .values import MappingValue, Unresolved, Values
+from .values import Constant, MappingValue, Unresolved, Values, union
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
 DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -32,11 +32,27 @@ def evaluate_keywords(
         if keyword.arg is not None:
             entries[keyword.arg] = evaluator.evaluate(keyword.value, scope)
             continue
-        for value in evaluator.evaluate(keyword.value, scope):
-            entries |= (
-                dict(value.entries) if isinstance(value, MappingValue) else _hide(entries, keyword, may_be_hidden)
-            )
+        values = evaluator.evaluate(keyword.value, scope)
+        for value in values:
+            if not isinstance(value, MappingValue):
+                entries |= _hide(entries, keyword, may_be_hidden)
+        entries |= _join_mappings([value for value in values if isinstance(value, MappingValue)])
     return MappingValue(tuple(entries.items()))
+
+
+def _join_mappings(mappings: Sequence[MappingValue]) -> dict[str, Values]:
+    """Return the entries of mappings that are alternatives, or the steps in which one mapping is filled.
+
+    Steps have different keys. An entry that one of several alternatives does not have counts as ``None`` there.
+    """
+    names = [name for one in mappings for name, _ in one.entries]
+    missing = [] if len(set(names)) == len(names) else [(Constant(None),)]
+    return {
+        name: union(
+            [*(one.get(name) or () for one in mappings), *(missing if names.count(name) < len(mappings) else ())]
+        )
+        for name in dict.fromkeys(names)
+    }
 
 
 def _hide(entries: Mapping[str, Values], keyword: ast.keyword, may_be_hidden: Mapping[str, str]) -> dict[str, Values]:

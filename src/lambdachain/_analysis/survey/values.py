@@ -270,7 +270,7 @@ def unresolved_reasons(values: Iterable[Value]) -> tuple[str, ...]:
 
 
 def get_key(values: Values) -> str | None:
-    """Return what a mapping has an entry under, if it can be only one: a string, or what stands for a member of an enum.
+    """Return the key of an entry, if it can be only one: a string, or what stands for a member of an enum.
 
     >>> get_key((Constant("orders"),))
     'orders'
