@@ -37,6 +37,31 @@ class Caller:
             kind = "Event"
         lam.invoke(FunctionName=n, InvocationType=kind)
 """
+BY_MATCH = """
+def send(n, mode):
+    match mode:
+        case "async" | "late": k = "Event"
+        case None: k = "DryRun"
+        case _: k = "RequestResponse"
+    lam.invoke(FunctionName=n, InvocationType=k)
+"""
+CALLABLE = """
+class Caller:
+    def __init__(self, name, kind="RequestResponse"):
+        self.name, self.kind = name, kind
+    def __call__(self, payload=None): lam.invoke(FunctionName=self.name, InvocationType=self.kind)
+"""
+BY_CLASS = """
+class Base:
+    name = None
+    kind = "RequestResponse"
+    def __call__(self): lam.invoke(FunctionName=self.name, InvocationType=self.kind)
+class A(Base):
+    name = "a"
+class B(Base):
+    name = "b"
+    kind = "Event"
+"""
 FILLED = """
 def send(name, late=None, qualifier=None):
     params = {"FunctionName": name}
@@ -74,6 +99,19 @@ def get_sites(found) -> list[str]:
         (f"{BY_OBJECT}def f(): Caller(late=True).send('a'); Caller().send('b')", ["call b", "fire a"]),
         (f"{FILLED}def f(): send('a'); send('b', True); send('c', qualifier='live')",
          ["call a", "call c:live", "fire b"]),
+        (f"{BY_MATCH}def f(): send('a', 'async'); send('b', 'sync'); send('c', None)",
+         ["call b", "can_invoke c", "fire a"]),
+        (f"{BY_MATCH}def f(event): send('a', event['mode'])", ["call a", "can_invoke a", "fire a"]),
+        (f"{CALLABLE}ask = Caller('a')\ntell = Caller('b', 'Event')\ndef f(): ask(1); tell(2)", ["call a", "fire b"]),
+        (f"{CALLABLE}BY = {{'x': Caller('a'), 'y': Caller('b', 'Event')}}\ndef f(event): BY[event['x']]()",
+         ["call a", "fire b"]),
+        (f"{BY_CLASS}def f(): A()(); B()()", ["call a", "fire b"]),
+        ("def f(wait):\n  more = {} if wait else {'InvocationType': 'Event'}\n  lam.invoke(FunctionName='a', **more)",
+         ["call a", "fire a"]),
+        ("def send(kind=None): lam.invoke(FunctionName='a', InvocationType=kind or 'Event')\ndef f(): send()",
+         ["fire a"]),
+        ("def send(**more): lam.invoke(FunctionName='a', InvocationType=more.get('kind', 'Event'))\ndef f(): send()",
+         ["fire a"]),
         (f"{FILLED}def f(event): send('a', event['late'])", ["call a", "fire a"]),
         ("def f(late):\n  n, k = ('a', 'Event') if late else ('b', 'RequestResponse')\n"
          "  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
@@ -113,6 +151,8 @@ def test_a_branch_is_followed_as_far_as_its_condition_is_known(survey_code, code
          ["call b", "fire a"]),
         (f"{SEND}def f(pool):\n  for n, k in [('a', 'Event'), ('b', 'DryRun')]: pool.submit(send, n, k)",
          ["can_invoke b", "fire a"]),
+        ("def jobs():\n  yield 'a', 'Event'\n  yield 'b', 'RequestResponse'\n"
+         "for n, k in jobs(): lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
         (f"{PLAN}def f():\n  for p in PLANS: lam.invoke(FunctionName=p.name, InvocationType=p.kind)",
          ["call b", "fire a"]),
         (f"{PLAN}{SEND}def run(plan): send(plan.name, plan.kind)\ndef f():\n  for p in PLANS: run(p)",
@@ -155,6 +195,16 @@ def test_a_table_with_too_many_rows_is_reported(survey_code):
         ("P = {'InvocationType': 'Event'}\ndef f(): lam.invoke(**(P | {'FunctionName': 'a'}))", ["fire a"]),
         ("def f(late):\n  p = {}\n  if late:\n    p['FunctionName'] = 'a'\n    p['InvocationType'] = 'Event'\n  else:\n"
          "    p['FunctionName'] = 'b'\n  lam.invoke(**p)", ["call b", "fire a"]),
+        ("P = {'FunctionName': 'a'}\nP['InvocationType'] = 'Event'\ndef f(): lam.invoke(**P)", ["fire a"]),
+        ("def fill(p): p['InvocationType'] = 'Event'\ndef f():\n  p = {'FunctionName': 'a'}\n  fill(p)\n"
+         "  lam.invoke(**p)", ["fire a"]),
+        ("P = {'FunctionName': 'a'}\ndef f():\n  p = P.copy()\n  p['InvocationType'] = 'Event'\n  lam.invoke(**p)",
+         ["fire a"]),
+        ("P = {'FunctionName': 'a'}\ndef f(): lam.invoke(**dict(P, InvocationType='Event'))", ["fire a"]),
+        ("def f(late):\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  if not late:\n"
+         "    p.pop('InvocationType')\n  lam.invoke(**p)", ["call a", "fire a"]),
+        ("def f():\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  del p['InvocationType']\n"
+         "  lam.invoke(**p)", ["call a"]),
         ("def f(late):\n  p = {'FunctionName': 'a'}\n  if late: return\n  p['InvocationType'] = 'Event'\n"
          "  lam.invoke(**p)", ["fire a"]),
     ],

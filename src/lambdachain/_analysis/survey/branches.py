@@ -185,7 +185,7 @@ def decide(evaluator: Evaluator, test: ast.expr, scope: Scope) -> bool | None:
             truth = is_or if is_or in found else None if None in found else not is_or
         case ast.Compare(left=left, ops=[op], comparators=[right]):
             truth = _compare(op, evaluator.evaluate(left, scope), evaluator.evaluate(right, scope))
-        case ast.Name() | ast.Attribute():
+        case ast.Constant() | ast.Name() | ast.Attribute() | ast.Subscript() | ast.Call(func=ast.Attribute(attr="get")):
             known = _get_constants(evaluator.evaluate(test, scope))
             truths = {not isinstance(one, Constant) or bool(one.value) for one in known}
             truth = truths.pop() if len(truths) == 1 else None
@@ -250,7 +250,12 @@ def evaluate_loop_target(evaluator: Evaluator, target: LoopTarget, scope: Scope)
 
 def _get_items(evaluator: Evaluator, loop: Loop, scope: Scope) -> Values:
     values = evaluator.evaluate(loop.iterable, scope)
-    return values if loop.is_unpacking else evaluator.list_items(values)
+    if loop.is_unpacking:
+        return values
+    functions = evaluator.evaluate(loop.iterable.func, scope) if isinstance(loop.iterable, ast.Call) else ()
+    # What a generator function yields counts as what it returns.
+    is_generator = any(isinstance(one, FunctionValue) and one.scope.is_generator for one in functions)
+    return values if is_generator else evaluator.list_items(values)
 
 
 def _name_key(name: ast.Name) -> str:

@@ -139,6 +139,7 @@ class CallPaths:
         project = self._evaluator.project
         return any(
             project.is_passed_as_value(scope.short_name)
+            or scope.short_name.startswith("__")  # Python calls it
             or any(
                 caller.unit != unit
                 for name in classes.get_call_names(self._evaluator, scope)
@@ -240,7 +241,7 @@ class CallPaths:
                 return []
             return [*self._follow_call(call, scope, set()), *self._follow_passed(call, scope, set())]
 
-    def _follow_call(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:
+    def _follow_call(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:  # noqa: C901 - a table
         """Yield what a call runs: a function, or the constructor of a class."""
         for value in self._evaluator.evaluate(call.func, scope):
             match value:
@@ -251,6 +252,10 @@ class CallPaths:
                         yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case ClassValue(created):
                     yield from self._follow_creation(created, call, scope)
+                case InstanceValue() if called := self._find_called(value):
+                    followed.add(id(call.func))
+                    for function in called:
+                        yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case Unresolved() if isinstance(call.func, ast.Attribute):
                     followed.add(id(call.func))
                     for method in classes.find_methods_by_name(self._evaluator, call.func, scope):
@@ -260,6 +265,14 @@ class CallPaths:
                                 yield step._replace(is_by_name=True)
                 case _:
                     pass
+
+    def _find_called(self, instance: InstanceValue) -> list[FunctionValue]:
+        """Return what a call of an object runs: the nearest ``__call__`` of its classes."""
+        for home in classes.get_lineage(self._evaluator, instance.scope):
+            values = bind_methods(instance, self._evaluator.evaluate_class_name(home, "__call__"))
+            if found := [one for one in values if isinstance(one, FunctionValue)]:
+                return [one for one in found if one.scope.unit in self.relevant]
+        return []
 
     def _follow_creation(self, created: Scope, call: ast.Call, scope: Scope) -> Iterator[PathStep]:
         for value in self._evaluator.evaluate(call, scope):

@@ -31,6 +31,7 @@ from .parameters import evaluate_parameter
 from .project import Project
 from .results import SourceSchema
 from .scopes import (
+    AddedEntries,
     Assignment,
     Binding,
     Definition,
@@ -98,6 +99,7 @@ class ExpressionEvaluator:
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
+            AddedEntries: self._evaluate_dict,
             ast.IfExp: self._evaluate_conditional,
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
@@ -107,6 +109,7 @@ class ExpressionEvaluator:
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
             ast.Tuple: self._evaluate_collection,
+            ast.UnaryOp: self._evaluate_negative,
             LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
@@ -343,6 +346,14 @@ class ExpressionEvaluator:
     def _evaluate_any(self, exprs: Iterable[ast.expr], scope: Scope) -> Values:
         return union(self.evaluate(expr, scope) for expr in exprs)
 
+    def _evaluate_negative(self, node: ast.UnaryOp, scope: Scope) -> Values:
+        # ``parts[-1]``; the truth of ``not x`` is for the branches alone.
+        match node.op, self.evaluate(node.operand, scope):
+            case ast.USub(), (Constant(int(number)),):
+                return (Constant(-number),)
+            case _:
+                return UNRESOLVED
+
     def _evaluate_conditional(self, node: ast.IfExp, scope: Scope) -> Values:
         taken = branches.decide(self, node.test, scope)
         exprs = (node.body, node.orelse) if taken is None else (node.body if taken else node.orelse,)
@@ -379,7 +390,7 @@ class ExpressionEvaluator:
             ):  # an unknown key, or an unknown ``**other``: only the values are known, not where they are
                 return (CollectionValue(self._evaluate_any(node.values, scope)),)
             entries |= added
-        return (MappingValue(tuple(entries.items())),)
+        return (MappingValue(tuple(entries.items()), isinstance(node, AddedEntries)),)
 
     def _evaluate_f_string(self, node: ast.JoinedStr, scope: Scope) -> Values:
         parts = [
@@ -414,7 +425,10 @@ class ExpressionEvaluator:
     def _evaluate_bool_op(self, node: ast.BoolOp, scope: Scope) -> Values:
         found: list[Values] = []
         for expr in node.values:
-            found.append(self.evaluate(expr, scope))
+            values = self.evaluate(expr, scope)
+            # Behind ``or``, what is false gives way to what comes next.
+            is_last = expr is node.values[-1]
+            found.append(values if is_last or isinstance(node.op, ast.And) else tuple(filter(_may_be_true, values)))
             # ``os.environ.get("TARGET") or "usual"``: behind a text that is not empty, nothing else is possible.
             if isinstance(node.op, ast.Or) and found[-1] and all(map(_is_text, found[-1])):
                 break
@@ -435,6 +449,10 @@ def _find_frame(frame: Frame | None, scope: Scope) -> Frame | None:
             return frame
         frame = frame.outer
     return None
+
+
+def _may_be_true(value: Value) -> bool:
+    return not isinstance(value, Constant) or bool(value.value)
 
 
 def _is_text(value: Value) -> bool:

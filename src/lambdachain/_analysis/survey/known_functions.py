@@ -7,10 +7,11 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
@@ -88,21 +89,18 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
             keys = evaluator.evaluate(key, scope)
             return union(_get_entry(value, one) for one in keys) if keys else _get_all_entries(value)
         case CollectionValue(items, ordered):
-            return _get_position(ordered, key) or items
+            return _get_position(ordered, evaluator.evaluate(key, scope)) or items
         case _:
             return UNRESOLVED
 
 
-def _get_position(ordered: tuple[Values, ...] | None, key: ast.expr) -> Values:
-    """Return the values at a constant index."""
-    if (
-        ordered is not None
-        and isinstance(key, ast.Constant)
-        and isinstance(key.value, int)
-        and key.value < len(ordered)
-    ):
-        return ordered[key.value]
-    return ()
+def _get_position(ordered: tuple[Values, ...] | None, index: Values) -> Values:
+    """Return the values at a position that is known."""
+    match index:
+        case (Constant(int(number)),) if ordered is not None and -len(ordered) <= number < len(ordered):
+            return ordered[number]
+        case _:
+            return ()
 
 
 def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
@@ -158,6 +156,8 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return (receiver,)
         case _, ("enter_context" | "enter_async_context") if node.args:
             return evaluator.evaluate(node.args[0], scope)
+        case MappingValue(), "copy":
+            return (receiver,)
         case MappingValue(), "get" if node.args:
             return _evaluate_get(evaluator, receiver, node, scope)
         case Constant(str()), _:
@@ -283,10 +283,11 @@ def _evaluate_partial(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Val
 
 
 def _evaluate_dict_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    """Return what ``dict(name=value)`` is; any other argument is unresolved."""
-    if node.args or any(keyword.arg is None for keyword in node.keywords):
-        return UNRESOLVED
-    return (evaluate_keywords(evaluator, node, scope),)
+    """Return what ``dict(other, name=value)`` is."""
+    keys = [None if keyword.arg is None else ast.Constant(keyword.arg) for keyword in node.keywords]
+    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+    merged = evaluator.evaluate(ast.Dict([*(None for _ in node.args), *keys], values), scope)
+    return merged if isinstance(merged[0], MappingValue) else UNRESOLVED
 
 
 def _make_list(items: Iterable[Value]) -> CollectionValue:
@@ -310,6 +311,29 @@ def _evaluate_zip(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
             case _:
                 return UNRESOLVED
     return (_make_list(CollectionValue(union(row), row) for row in zip(*columns, strict=False)),)
+
+
+def _evaluate_json(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what a text that is known is parsed to: the names of functions in one variable, for example."""
+    texts = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+    return union(_parse_json(value) for value in texts)
+
+
+def _parse_json(text: Value) -> Values:
+    if not isinstance(text, Constant) or not isinstance(text.value, str):
+        return (text,) if isinstance(text, Unresolved) else UNRESOLVED
+    try:
+        return (_from_json(json.loads(text.value)),)
+    except (ValueError, RecursionError):
+        return (Unresolved("it is parsed from a text that is not JSON"),)
+
+
+def _from_json(tree: Any) -> Value:
+    if isinstance(tree, dict):
+        return MappingValue(tuple((name, (_from_json(one),)) for name, one in cast("dict[str, Any]", tree).items()))
+    if isinstance(tree, list):
+        return _make_list(map(_from_json, cast("list[Any]", tree)))
+    return Constant(tree)
 
 
 def _evaluate_super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Values:
@@ -358,6 +382,7 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "enum.auto": lambda _evaluator, _node, _scope: (AUTO,),
     "builtins.enumerate": _evaluate_enumerate,
     "builtins.zip": _evaluate_zip,
+    "json.loads": _evaluate_json,
     "builtins.super": _evaluate_super,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
     "builtins.getattr": _evaluate_getattr,

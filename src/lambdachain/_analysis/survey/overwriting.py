@@ -9,7 +9,7 @@ only some branches add in those branches only.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
@@ -50,7 +50,7 @@ def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
     names = {name for name, bindings in scope.bindings.items() if len(bindings) > 1}
     attributes = {target.attr for target, _ in scope.attribute_assignments}
     # What is added to a list or mapping in place is one of its values, too.
-    mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations}
+    mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations} | scope.shrunk
     reads = [
         load
         for load in scope.loads
@@ -97,11 +97,12 @@ def _find_mapping(node: ast.Name, scope: Scope, statements: Iterable[ast.stmt]) 
     filled = [target for one in scope.walk() for target, _ in one.mutations if ast.unparse(target) == name]
     setting = {id(one) for one in statements if _sets(one, name)}
     filling = {id(one) for one in statements if _get_filled(one, name) is not None}
+    removing = {id(one) for one in statements if _get_removed(one, name)}
     # Anything else may fill it as well: a function inside, ``append``.
     if len(filling) != len(filled) or len(setting) != _count_assignments(node, scope):
         return None
     rules = _Rules[_Entries](
-        changes=lambda one: id(one) in setting or id(one) in filling,
+        changes=lambda one: id(one) in setting | filling | removing,
         apply=lambda one, entries: _fill(one, name, entries),
         join=lambda test, one, other: _join_entries(scope, test, one, other),
     )
@@ -116,6 +117,8 @@ def _fill(statement: ast.stmt, name: str, entries: _Entries | None) -> _Entries 
     """Return the entries of a mapping after a statement that sets it or adds to it."""
     if _sets(statement, name):
         return _read_entries(getattr(statement, "value", None))
+    if removed := _get_removed(statement, name):
+        return None if entries is None else {key: value for key, value in entries.items() if key != removed}
     added = _get_filled(statement, name)
     return None if entries is None or not added else {**entries, **added}
 
@@ -158,6 +161,21 @@ def _get_filled(statement: ast.stmt, name: str) -> _Entries | None:
             return _read_update(call) if method == "update" else {}
         case _:
             return None
+
+
+def _get_removed(statement: ast.stmt, name: str) -> str:
+    """Return the entry that a statement removes from the mapping *name*; an empty string if it removes none."""
+    match statement:
+        case ast.Delete(targets=[ast.Subscript(value=ast.Name(id=target), slice=ast.Constant(value=str(key)))]):
+            return key if target == name else ""
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id=target), attr="pop"), args=[ast.Constant(value=str(key)), *_]
+            )
+        ):
+            return key if target == name else ""
+        case _:
+            return ""
 
 
 def _read_update(call: ast.Call) -> _Entries:
@@ -217,14 +235,10 @@ def _enter(statement: ast.stmt, block: list[ast.stmt], state: T | None, rules: _
 def _apply(statement: ast.stmt, state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:
     """Return the state after a statement, and whether the statement leaves the block."""
     match statement:
-        case ast.If(test=test, body=body, orelse=orelse):
-            one, leaves = _apply_all(body, state, rules)
-            other, other_leaves = _apply_all(orelse, state, rules)
-            if leaves or other_leaves:
-                return other if leaves else one, leaves and other_leaves
-            if one is None or other is None or one is other:
-                return one if one is other else None, False
-            return rules.join(test, one, other), False
+        case ast.If():
+            return _apply_if(statement, state, rules)
+        case ast.Match(subject=subject, cases=cases):
+            return _apply_if(to_conditions(subject, cases), state, rules)
         case ast.With(body=body) | ast.AsyncWith(body=body):
             return _apply_all(body, state, rules)
         case _ if rules.changes(statement) and not isinstance(statement, _LOOPS):
@@ -232,6 +246,45 @@ def _apply(statement: ast.stmt, state: T | None, rules: _Rules[T]) -> tuple[T | 
         case _:
             is_changed = any(map(rules.changes, _walk_own([statement])))
             return None if is_changed else state, isinstance(statement, _LEAVING)
+
+
+def to_conditions(subject: ast.expr, cases: Sequence[ast.match_case]) -> ast.If:
+    """Return the statement ``if`` that does what a statement ``match`` does."""
+    case, *others = cases
+    test = _to_condition(subject, case)
+    orelse: list[ast.stmt] = [to_conditions(subject, others)] if others else []
+    return ast.copy_location(ast.If(test, case.body, orelse), case.pattern)
+
+
+def _to_condition(subject: ast.expr, case: ast.match_case) -> ast.expr:
+    """Return the condition of a case: comparisons with values; any other pattern is not followed."""
+    match case.pattern:
+        case _ if case.guard is not None:
+            test: ast.expr = OpaqueExpression("it is matched with a pattern")
+        case ast.MatchAs(pattern=None):
+            test = ast.Constant(value=True)
+        case ast.MatchValue(value=value):
+            test = ast.Compare(subject, [ast.Eq()], [value])
+        case ast.MatchSingleton(value=value):
+            test = ast.Compare(subject, [ast.Is()], [ast.copy_location(ast.Constant(value), case.pattern)])
+        case ast.MatchOr(patterns=patterns):
+            tests = [_to_condition(subject, ast.match_case(one, None, case.body)) for one in patterns]
+            test = ast.BoolOp(ast.Or(), tests)
+        case _:
+            test = OpaqueExpression("it is matched with a pattern")
+    return ast.copy_location(test, case.pattern)
+
+
+def _apply_if(statement: ast.If, state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:
+    one, leaves = _apply_all(statement.body, state, rules)
+    if isinstance(statement.test, ast.Constant) and statement.test.value:
+        return one, leaves  # the last case of a ``match``
+    other, other_leaves = _apply_all(statement.orelse, state, rules)
+    if leaves or other_leaves:
+        return other if leaves else one, leaves and other_leaves
+    if one is None or other is None or one is other:
+        return one if one is other else None, False
+    return rules.join(statement.test, one, other), False
 
 
 def _apply_all(body: Iterable[ast.stmt], state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:

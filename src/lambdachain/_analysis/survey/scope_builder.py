@@ -10,8 +10,9 @@ import ast
 from collections.abc import Iterable, Sequence
 
 from .imports import resolve_import
-from .overwriting import find_overwritten
+from .overwriting import find_overwritten, to_conditions
 from .scopes import (
+    AddedEntries,
     Assignment,
     Binding,
     Branch,
@@ -20,6 +21,7 @@ from .scopes import (
     Loop,
     LoopTarget,
     OpaqueBinding,
+    OpaqueExpression,
     Parameter,
     Scope,
     ScopeKind,
@@ -142,9 +144,12 @@ class ScopeBuilder(ast.NodeVisitor):
             case ast.Name(id=name), _ if isinstance(node.value, ast.List | ast.Tuple | ast.Set):
                 self._bind(name, Assignment(node.value))
             case ast.Name(), ast.BitOr():
-                self.scope.mutations.append((node.target, node.value))
+                entries = AddedEntries([None], [node.value])
+                self.scope.mutations.append((node.target, ast.copy_location(entries, node)))
             case ast.Name(), ast.Add() if self.scope.kind in ("function", "module"):
                 self._bind_augmented(node, node.target)
+            case ast.Attribute(value=ast.Name(id=receiver)) as target, _:
+                self._record_attribute(target, receiver, OpaqueExpression("it is changed in place"))
             case _:
                 self._bind_opaque(node.target, "it is changed in place")
 
@@ -210,6 +215,7 @@ class ScopeBuilder(ast.NodeVisitor):
 
     # What a generator yields counts as returned: a fixture or context manager yields the object that it is for.
     def visit_Yield(self, node: ast.Yield) -> None:
+        self.scope.is_generator = True
         if node.value is not None:
             self.scope.returns.append(node.value)
             self.visit(node.value)
@@ -218,7 +224,30 @@ class ScopeBuilder(ast.NodeVisitor):
         self.scope.calls.append(node)
         if isinstance(node.func, ast.Attribute) and (added := _get_added(node.func.attr, node)) is not None:
             self.scope.mutations.append((node.func.value, ast.copy_location(added, node)))
+        match node.func:
+            case ast.Attribute(value=ast.Name(id=name), attr="pop"):
+                self.scope.shrunk.add(name)
+            case _:
+                pass
         self.generic_visit(node)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                self.scope.shrunk.add(target.value.id)
+        self.generic_visit(node)
+
+    def visit_Match(self, node: ast.Match) -> None:
+        branch: ast.stmt = to_conditions(node.subject, node.cases)
+        while isinstance(branch, ast.If) and self.scope.kind == "function":
+            self._add_branch(branch, ())
+            branch = branch.orelse[0] if branch.orelse else ast.Pass()
+        self.visit(node.subject)
+        for case in node.cases:
+            self.visit(case.pattern)
+            if case.guard is not None:
+                self.visit(case.guard)
+            self.visit_body(case.body)
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -272,7 +301,7 @@ class ScopeBuilder(ast.NodeVisitor):
                 self._bind_target(element, its_value)
         elif isinstance(target, ast.Subscript):
             self.visit(target.slice)
-            entry = ast.Dict([target.slice], [value])
+            entry = AddedEntries([target.slice], [value])
             self.scope.mutations.append((target.value, ast.copy_location(entry, target)))
         else:
             self._bind_parts(Loop(target, value, is_unpacking=True))
@@ -325,16 +354,16 @@ def _get_added(method: str, call: ast.Call) -> ast.expr | None:
     """Return what a call adds to a list, set or mapping, as a collection; ``None`` if it adds nothing."""
     if method == "update" and call.keywords:
         keys = [None if one.arg is None else ast.Constant(one.arg) for one in call.keywords]
-        return ast.Dict([*(None for _ in call.args), *keys], [*call.args, *(one.value for one in call.keywords)])
+        return AddedEntries([*(None for _ in call.args), *keys], [*call.args, *(one.value for one in call.keywords)])
     match method, call.args:
         case (("append" | "appendleft" | "add"), [item]):
             return ast.List([item], ast.Load())
         case "insert", [_, item]:
             return ast.List([item], ast.Load())
         case (("extend" | "update"), [items]):
-            return items
+            return AddedEntries([None], [items]) if isinstance(items, ast.Dict) else items
         case "setdefault", [key, value]:
-            return ast.Dict([key], [value])
+            return AddedEntries([key], [value])
         case _:
             return None
 

@@ -108,6 +108,10 @@ class OpaqueExpression(ast.expr):
         self.why = why
 
 
+class AddedEntries(ast.Dict):
+    """Stands in a syntax tree for the entries that one statement adds to a mapping."""
+
+
 class LoopItem(ast.expr):
     """Stands in a syntax tree for what a name holds in a round of its loop."""
 
@@ -139,6 +143,8 @@ class Scope:
         loads: The names and attributes that are read.
         returns: What it returns or yields.
         overwritten: Names and attributes that are read after they were set, each with the only possible value.
+        is_generator: Whether it yields.
+        shrunk: The names of mappings from which entries are removed.
         augmented: Names that are read by ``name += value``.
         loops: The loops and comprehensions.
         branches: The statements ``if``.
@@ -161,6 +167,8 @@ class Scope:
         self.calls: list[ast.Call] = []
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
+        self.is_generator = False
+        self.shrunk: set[str] = set()
         self.augmented: list[ast.Name] = []
         self.loops: list[Loop] = []
         self.branches: list[Branch] = []

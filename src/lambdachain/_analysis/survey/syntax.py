@@ -41,18 +41,19 @@ def evaluate_keywords(
 
 
 def _join_mappings(mappings: Sequence[MappingValue]) -> dict[str, Values]:
-    """Return the entries of mappings that are alternatives, or the steps in which one mapping is filled.
+    """Return the entries of mappings that are alternatives, and of the steps in which one is filled.
 
-    Steps have different keys. An entry that one of several alternatives does not have counts as ``None`` there.
+    An entry that one of several alternatives does not have counts as ``None`` there, unless a step adds it.
     """
-    names = [name for one in mappings for name, _ in one.entries]
-    missing = [] if len(set(names)) == len(names) else [(Constant(None),)]
-    return {
-        name: union(
-            [*(one.get(name) or () for one in mappings), *(missing if names.count(name) < len(mappings) else ())]
+    missing: Values = (Constant(None),)
+    found: dict[str, Values] = {}
+    for name in dict.fromkeys(name for one in mappings for name, _ in one.entries):
+        having = [one for one in mappings if one.get(name) is not None]
+        is_missing = not any(one.is_step for one in having) and any(
+            one not in having and not one.is_step for one in mappings
         )
-        for name in dict.fromkeys(names)
-    }
+        found[name] = union([*(one.get(name) or () for one in having), missing if is_missing else ()])
+    return found
 
 
 def _hide(entries: Mapping[str, Values], keyword: ast.keyword, may_be_hidden: Mapping[str, str]) -> dict[str, Values]:

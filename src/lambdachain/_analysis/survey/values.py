@@ -37,9 +37,15 @@ class CollectionValue:
 
 @dataclass(frozen=True, slots=True)
 class MappingValue:
-    """A mapping whose keys are known strings; several values for a key are alternatives."""
+    """A mapping whose keys are known strings; several values for a key are alternatives.
+
+    Attributes:
+        entries: The entries.
+        is_step: Whether these are only the entries that one statement adds to a mapping.
+    """
 
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
+    is_step: bool = False
 
     def get(self, key: str) -> tuple[Value, ...] | None:
         """Return the values at *key*, or ``None``."""
