@@ -68,7 +68,7 @@ def find_alternatives(
         )
     if not choices:
         return [frame]
-    passed = {} if frame is None else frame.arguments
+    passed: Mapping[str, Values] = {} if frame is None else frame.arguments
     outer, created = (None, None) if frame is None else (frame.outer, frame.created)
     function = FunctionValue(scope, frame=outer)
     with evaluator.in_frame(frame):
@@ -192,6 +192,35 @@ def decide(evaluator: Evaluator, test: ast.expr, scope: Scope) -> bool | None:
         case _:
             pass
     return truth
+
+
+def evaluate_conditional(evaluator: Evaluator, node: ast.IfExp, scope: Scope) -> Values:
+    """Return what ``a if test else b`` may be."""
+    taken = decide(evaluator, node.test, scope)
+    exprs = (node.body, node.orelse) if taken is None else (node.body if taken else node.orelse,)
+    return union(evaluator.evaluate(expr, scope) for expr in exprs)
+
+
+def evaluate_bool_op(evaluator: Evaluator, node: ast.BoolOp, scope: Scope) -> Values:
+    """Return what ``a or b`` or ``a and b`` may be."""
+    found: list[Values] = []
+    for expr in node.values:
+        values = evaluator.evaluate(expr, scope)
+        # Behind ``or``, what is false gives way to what comes next.
+        is_last = expr is node.values[-1]
+        found.append(values if is_last or isinstance(node.op, ast.And) else tuple(filter(_may_be_true, values)))
+        # ``os.environ.get("TARGET") or "usual"``: behind a text that is not empty, nothing else is possible.
+        if isinstance(node.op, ast.Or) and found[-1] and all(map(_is_text, found[-1])):
+            break
+    return union(found)
+
+
+def _may_be_true(value: Value) -> bool:
+    return not isinstance(value, Constant) or bool(value.value)
+
+
+def _is_text(value: Value) -> bool:
+    return isinstance(value, Constant) and isinstance(value.value, str) and bool(value.value)
 
 
 def _compare(op: ast.cmpop, left: Values, right: Values) -> bool | None:

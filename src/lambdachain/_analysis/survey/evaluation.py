@@ -95,12 +95,12 @@ class ExpressionEvaluator:
             ast.Attribute: self._evaluate_attribute_node,
             ast.Await: lambda node, scope: self.evaluate(node.value, scope),
             ast.BinOp: self._evaluate_operation,
-            ast.BoolOp: self._evaluate_bool_op,
+            ast.BoolOp: lambda node, scope: branches.evaluate_bool_op(self, node, scope),
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
             AddedEntries: self._evaluate_dict,
-            ast.IfExp: self._evaluate_conditional,
+            ast.IfExp: lambda node, scope: branches.evaluate_conditional(self, node, scope),
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
             ast.List: self._evaluate_collection,
@@ -354,11 +354,6 @@ class ExpressionEvaluator:
             case _:
                 return UNRESOLVED
 
-    def _evaluate_conditional(self, node: ast.IfExp, scope: Scope) -> Values:
-        taken = branches.decide(self, node.test, scope)
-        exprs = (node.body, node.orelse) if taken is None else (node.body if taken else node.orelse,)
-        return self._evaluate_any(exprs, scope)
-
     def _evaluate_constant(self, node: ast.Constant, _scope: Scope) -> Values:
         value = node.value
         return (Constant(value),) if isinstance(value, str | int | float) or value is None else UNRESOLVED
@@ -422,18 +417,6 @@ class ExpressionEvaluator:
             return UNRESOLVED  # numbers are added, not concatenated
         return concatenate(sides)
 
-    def _evaluate_bool_op(self, node: ast.BoolOp, scope: Scope) -> Values:
-        found: list[Values] = []
-        for expr in node.values:
-            values = self.evaluate(expr, scope)
-            # Behind ``or``, what is false gives way to what comes next.
-            is_last = expr is node.values[-1]
-            found.append(values if is_last or isinstance(node.op, ast.And) else tuple(filter(_may_be_true, values)))
-            # ``os.environ.get("TARGET") or "usual"``: behind a text that is not empty, nothing else is possible.
-            if isinstance(node.op, ast.Or) and found[-1] and all(map(_is_text, found[-1])):
-                break
-        return union(found)
-
     def _evaluate_lambda(self, node: ast.Lambda, scope: Scope) -> Values:
         found = (child for child in scope.children if child.node is node)
         return tuple(FunctionValue(child, frame=self._get_closure(child)) for child in found)
@@ -449,11 +432,3 @@ def _find_frame(frame: Frame | None, scope: Scope) -> Frame | None:
             return frame
         frame = frame.outer
     return None
-
-
-def _may_be_true(value: Value) -> bool:
-    return not isinstance(value, Constant) or bool(value.value)
-
-
-def _is_text(value: Value) -> bool:
-    return isinstance(value, Constant) and isinstance(value.value, str) and bool(value.value)

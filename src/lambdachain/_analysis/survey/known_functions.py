@@ -11,10 +11,11 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
-from typing import Any, Final, cast
+from typing import Any, Final
 
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
+from lambdachain._core.type_guards import is_list, is_mapping
 
 from .arguments import add_partial, bind_arguments, evaluate_arguments
 from .boto3_calls import evaluate_service, is_lambda_service, is_method
@@ -329,10 +330,10 @@ def _parse_json(text: Value) -> Values:
 
 
 def _from_json(tree: Any) -> Value:
-    if isinstance(tree, dict):
-        return MappingValue(tuple((name, (_from_json(one),)) for name, one in cast("dict[str, Any]", tree).items()))
-    if isinstance(tree, list):
-        return _make_list(map(_from_json, cast("list[Any]", tree)))
+    if is_mapping(tree):
+        return MappingValue(tuple((str(name), (_from_json(one),)) for name, one in tree.items()))
+    if is_list(tree):
+        return _make_list(map(_from_json, tree))
     return Constant(tree)
 
 

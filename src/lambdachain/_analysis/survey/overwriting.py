@@ -39,13 +39,70 @@ class _Rules(Generic[T]):
     apply: Callable[[ast.stmt, T | None], T | None]
     join: Callable[[ast.expr, T, T], T]
 
+    def follow(self, body: Iterable[ast.stmt], node: ast.expr, state: T | None) -> T | None:
+        """Return the state where *node* is read, which is somewhere in *body*."""
+        for statement in body:
+            if not _contains(statement, node):
+                state, _ = self._apply(statement, state)
+                continue
+            if isinstance(statement, _LOOPS) and any(map(self.changes, _walk_own([statement]))):
+                # An assignment in a loop holds for the next round, but its target is set in each.
+                is_target = (
+                    isinstance(statement, _FOR) and self.changes(statement) and _contains_any(statement.body, node)
+                )
+                state = self.apply(statement, None) if is_target else None
+            for block in _get_blocks(statement):
+                if _contains_any(block, node):
+                    return self.follow(block, node, self._enter(statement, block, state))
+            return state
+        return state
+
+    def _enter(self, statement: ast.stmt, block: list[ast.stmt], state: T | None) -> T | None:
+        """Return the state at the start of a block of a statement, if it was *state* before the statement."""
+        tried = statement.body if isinstance(statement, ast.Try) and block is not statement.body else []
+        return None if any(map(self.changes, _walk_own(tried))) else state
+
+    def _apply(self, statement: ast.stmt, state: T | None) -> tuple[T | None, bool]:
+        """Return the state after a statement, and whether the statement leaves the block."""
+        match statement:
+            case ast.If():
+                return self._apply_if(statement, state)
+            case ast.Match(subject=subject, cases=cases):
+                return self._apply_if(to_conditions(subject, cases), state)
+            case ast.With(body=body) | ast.AsyncWith(body=body):
+                return self._apply_all(body, state)
+            case _ if self.changes(statement) and not isinstance(statement, _LOOPS):
+                return self.apply(statement, state), False
+            case _:
+                is_changed = any(map(self.changes, _walk_own([statement])))
+                return None if is_changed else state, isinstance(statement, _LEAVING)
+
+    def _apply_if(self, statement: ast.If, state: T | None) -> tuple[T | None, bool]:
+        one, leaves = self._apply_all(statement.body, state)
+        if isinstance(statement.test, ast.Constant) and statement.test.value:
+            return one, leaves  # the last case of a ``match``
+        other, other_leaves = self._apply_all(statement.orelse, state)
+        if leaves or other_leaves:
+            return other if leaves else one, leaves and other_leaves
+        if one is None or other is None or one is other:
+            return one if one is other else None, False
+        return self.join(statement.test, one, other), False
+
+    def _apply_all(self, body: Iterable[ast.stmt], state: T | None) -> tuple[T | None, bool]:
+        for statement in body:
+            state, leaves = self._apply(statement, state)
+            if leaves:
+                return state, True
+        return state, False
+
 
 def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
     """Return the names and attributes that a function reads after it has set them, each with the only possible value.
 
     Runs when all statements of the function have been visited, those of functions inside included.
     """
-    if not isinstance(scope.node, _FUNCTIONS):
+    function = scope.node
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return {}
     names = {name for name, bindings in scope.bindings.items() if len(bindings) > 1}
     attributes = {target.attr for target, _ in scope.attribute_assignments}
@@ -56,19 +113,21 @@ def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
         for load in scope.loads
         if (load.id in names or load.id in mutated if isinstance(load, ast.Name) else load.attr in attributes)
     ]
-    statements = list(_walk_own(scope.node.body)) if reads else []
+    statements = list(_walk_own(function.body)) if reads else []
     found: dict[ast.expr, ast.expr | None] = {}
     for read in reads:
         if ast.unparse(read) not in mutated:
-            found[read] = _find_value(read, scope, statements)
+            found[read] = _find_value(read, scope, function.body, statements)
         elif isinstance(read, ast.Name):
-            found[read] = _find_mapping(read, scope, statements)
+            found[read] = _find_mapping(read, scope, function.body, statements)
     # A name that is changed in place is otherwise what it is changed to, without end.
     found |= {read: OpaqueExpression("it is changed in place") for read in scope.augmented if found.get(read) is None}
     return {read: value for read, value in found.items() if value is not None}
 
 
-def _find_value(node: ast.Name | ast.Attribute, scope: Scope, statements: Iterable[ast.stmt]) -> ast.expr | None:
+def _find_value(
+    node: ast.Name | ast.Attribute, scope: Scope, body: list[ast.stmt], statements: list[ast.stmt]
+) -> ast.expr | None:
     """Return the only expression that *node* may have been set to; ``None`` if other values are possible."""
     text = ast.unparse(node)
     setting = {id(one) for one in statements if _sets(one, text)}
@@ -79,7 +138,7 @@ def _find_value(node: ast.Name | ast.Attribute, scope: Scope, statements: Iterab
         apply=lambda one, _: _get_set_value(one, text, scope),
         join=lambda test, one, other: _choose(scope, test, one, other),
     )
-    return _follow(scope.node.body, node, None, rules)
+    return rules.follow(body, node, None)
 
 
 def _get_set_value(statement: ast.stmt, text: str, scope: Scope) -> ast.expr | None:
@@ -91,7 +150,7 @@ def _get_set_value(statement: ast.stmt, text: str, scope: Scope) -> ast.expr | N
     return next((LoopItem(one) for one in targets), None)
 
 
-def _find_mapping(node: ast.Name, scope: Scope, statements: Iterable[ast.stmt]) -> ast.expr | None:
+def _find_mapping(node: ast.Name, scope: Scope, body: list[ast.stmt], statements: list[ast.stmt]) -> ast.expr | None:
     """Return the mapping that *node* has been filled to, if all its entries are in sight."""
     name = node.id
     filled = [target for one in scope.walk() for target, _ in one.mutations if ast.unparse(target) == name]
@@ -106,7 +165,7 @@ def _find_mapping(node: ast.Name, scope: Scope, statements: Iterable[ast.stmt]) 
         apply=lambda one, entries: _fill(one, name, entries),
         join=lambda test, one, other: _join_entries(scope, test, one, other),
     )
-    entries = _follow(scope.node.body, node, None, rules)
+    entries = rules.follow(body, node, None)
     if entries is None:
         return None
     mapping = ast.Dict([ast.Constant(key) for key in entries], list(entries.values()))
@@ -127,8 +186,8 @@ def _read_entries(expr: ast.expr | None) -> _Entries | None:
     """Return the entries of a mapping that is written out, with constant strings as keys."""
     match expr:
         case ast.Dict(keys=keys, values=values):
-            named = [(key.value, value) for key, value in zip(keys, values, strict=True) if _is_string(key)]
-            return dict(named) if len(named) == len(keys) else None
+            names = [_get_string(key) for key in keys]
+            return None if None in names else {name or "": value for name, value in zip(names, values, strict=True)}
         case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
             return _read_keywords(keywords)
         case _:
@@ -144,15 +203,16 @@ def _read_keywords(keywords: Iterable[ast.keyword]) -> _Entries | None:
     return entries
 
 
-def _is_string(expr: ast.expr | None) -> bool:
-    return isinstance(expr, ast.Constant) and isinstance(expr.value, str)
+def _get_string(expr: ast.expr | None) -> str | None:
+    return expr.value if isinstance(expr, ast.Constant) and isinstance(expr.value, str) else None
 
 
 def _get_filled(statement: ast.stmt, name: str) -> _Entries | None:
     """Return what a statement adds to the mapping *name*; empty if that is unknown, ``None`` if it adds nothing."""
     match statement:
         case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=target), slice=key)], value=value) if target == name:
-            return {key.value: value} if _is_string(key) else {}  # type: ignore[attr-defined]
+            text = _get_string(key)
+            return {} if text is None else {text: value}
         case ast.AugAssign(target=ast.Name(id=target), op=ast.BitOr(), value=value) if target == name:
             return _read_entries(value) or {}
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=target), attr=method)) as call) if (
@@ -200,23 +260,6 @@ def _join_entries(scope: Scope, test: ast.expr, one: _Entries, other: _Entries) 
     return {name: choose(name) for name in dict.fromkeys((*one, *other))}
 
 
-def _follow(body: Iterable[ast.stmt], node: ast.expr, state: T | None, rules: _Rules[T]) -> T | None:
-    """Return the state where *node* is read, which is somewhere in *body*."""
-    for statement in body:
-        if not _contains(statement, node):
-            state, _ = _apply(statement, state, rules)
-            continue
-        if isinstance(statement, _LOOPS) and any(map(rules.changes, _walk_own([statement]))):
-            # An assignment in a loop holds for the next round, but its target is set in each.
-            is_target = isinstance(statement, _FOR) and rules.changes(statement) and _contains_any(statement.body, node)
-            state = rules.apply(statement, None) if is_target else None
-        for block in _get_blocks(statement):
-            if _contains_any(block, node):
-                return _follow(block, node, _enter(statement, block, state, rules), rules)
-        return state
-    return state
-
-
 def _contains(statement: ast.stmt, node: ast.expr) -> bool:
     start, end = (statement.lineno, statement.col_offset), (statement.end_lineno or 0, statement.end_col_offset or 0)
     return start <= (node.lineno, node.col_offset) < end
@@ -224,28 +267,6 @@ def _contains(statement: ast.stmt, node: ast.expr) -> bool:
 
 def _contains_any(block: Iterable[ast.stmt], node: ast.expr) -> bool:
     return any(_contains(statement, node) for statement in block)
-
-
-def _enter(statement: ast.stmt, block: list[ast.stmt], state: T | None, rules: _Rules[T]) -> T | None:
-    """Return the state at the start of a block of a statement, if it was *state* before the statement."""
-    tried = statement.body if isinstance(statement, ast.Try) and block is not statement.body else []
-    return None if any(map(rules.changes, _walk_own(tried))) else state
-
-
-def _apply(statement: ast.stmt, state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:
-    """Return the state after a statement, and whether the statement leaves the block."""
-    match statement:
-        case ast.If():
-            return _apply_if(statement, state, rules)
-        case ast.Match(subject=subject, cases=cases):
-            return _apply_if(to_conditions(subject, cases), state, rules)
-        case ast.With(body=body) | ast.AsyncWith(body=body):
-            return _apply_all(body, state, rules)
-        case _ if rules.changes(statement) and not isinstance(statement, _LOOPS):
-            return rules.apply(statement, state), False
-        case _:
-            is_changed = any(map(rules.changes, _walk_own([statement])))
-            return None if is_changed else state, isinstance(statement, _LEAVING)
 
 
 def to_conditions(subject: ast.expr, cases: Sequence[ast.match_case]) -> ast.If:
@@ -273,26 +294,6 @@ def _to_condition(subject: ast.expr, case: ast.match_case) -> ast.expr:
         case _:
             test = OpaqueExpression("it is matched with a pattern")
     return ast.copy_location(test, case.pattern)
-
-
-def _apply_if(statement: ast.If, state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:
-    one, leaves = _apply_all(statement.body, state, rules)
-    if isinstance(statement.test, ast.Constant) and statement.test.value:
-        return one, leaves  # the last case of a ``match``
-    other, other_leaves = _apply_all(statement.orelse, state, rules)
-    if leaves or other_leaves:
-        return other if leaves else one, leaves and other_leaves
-    if one is None or other is None or one is other:
-        return one if one is other else None, False
-    return rules.join(statement.test, one, other), False
-
-
-def _apply_all(body: Iterable[ast.stmt], state: T | None, rules: _Rules[T]) -> tuple[T | None, bool]:
-    for statement in body:
-        state, leaves = _apply(statement, state, rules)
-        if leaves:
-            return state, True
-    return state, False
 
 
 def _count_assignments(node: ast.Name, scope: Scope) -> int:
