@@ -3,8 +3,8 @@
 The model:
 
 - The result is always a *set of possible values* (``values.Values``), never one guess. ``charge if late else mail`` is
-  both contracts; a name that is bound in two places is what either place binds it to. Control flow is ignored: every
-  statement may run, in any order.
+  both contracts; a name that is bound in two places is what either place binds it to. Control flow is ignored (every
+  statement may run, in any order), except within a function: see ``overwriting`` and ``branches``.
 - What the text does not determine is an ``Unresolved`` value with a reason, and stays in the set next to the values
   that are known. So a caller can use what is known and report the rest. Nothing is silently left out.
 - Calls of functions in the code evaluate to what their ``return`` statements may evaluate to. Within the ``Frame`` of a
