@@ -148,7 +148,8 @@ def test_a_client_is_recognized_whatever_creates_it(survey_code, code: str):
         ("invoke(os.environ['KIND'])", ["undecided"]),
         ("invoke(os.environ.get('KIND') or 'Event')", ["fire", "undecided"]),
         ("kind = 'RequestResponse'\nif late: kind = 'Event'\ninvoke(kind)", ["call", "fire"]),
-        ("def kind(late):\n  if late: return 'Event'\n  return 'RequestResponse'\ninvoke(kind(1))", ["call", "fire"]),
+        ("def kind(late):\n  if late: return 'Event'\n  return 'DryRun'\ninvoke(kind(late))", ["can_invoke", "fire"]),
+        ("def kind(late):\n  if late: return 'Event'\n  return 'RequestResponse'\ninvoke(kind(True))", ["fire"]),
         ("invoke('event')", ["undecided"]),
     ],
 )  # fmt: skip
@@ -292,7 +293,7 @@ def test_an_attribute_that_may_be_set_has_both_values(survey_code, code: str):
         ("def f():\n  n = 'a'\n  if late:\n    n = 'b'\n    lam.invoke(FunctionName=n)", ["b"]),
         ("def f():\n  n = 'a'\n  while 1:\n    lam.invoke(FunctionName=n)\n    n = 'b'", ["a", "b"]),
         ("def f():\n  n = 'a'\n  lam.invoke(FunctionName=n)\n  n = 'b'\n  lam.invoke(FunctionName=n)", ["a", "b"]),
-        ("def f():\n  for n in ['a']: pass\n  n = 'b'\n  lam.invoke(FunctionName=n)", ["a", "b"]),
+        ("def f():\n  for n in ['a']: pass\n  n = 'b'\n  lam.invoke(FunctionName=n)", ["b"]),
         ("def f():\n  n = 'a'\n  def g():\n    nonlocal n\n    n = 'b'\n  g()\n  lam.invoke(FunctionName=n)",
          ["a", "b"]),
         ("def f(n):\n  n = 'b'\n  lam.invoke(FunctionName=n)\nf('a')", ["b"]),

@@ -25,6 +25,7 @@ from .values import (
     ExternalName,
     FunctionValue,
     InstanceValue,
+    MappingValue,
     ModuleValue,
     SuperValue,
     Unresolved,
@@ -58,6 +59,8 @@ def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:
             return (Constant(contract.function),)
         case Unresolved():
             return (value,)
+        case MappingValue():  # that of ``SimpleNamespace(name=...)``
+            return value.get(name) or UNRESOLVED
         case _:
             return UNRESOLVED
 
@@ -118,8 +121,10 @@ def _evaluate_enum(evaluator: Evaluator, value: Value, name: str) -> Values:
 def _evaluate_on_enum(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     """Return the member of an enum, or what else its class has by that name."""
     found = _evaluate_on_class(evaluator, scope, name)
-    if name not in scope.bindings or classes.is_string_enum(evaluator, scope):
+    if name not in scope.bindings:
         return found
+    if classes.is_string_enum(evaluator, scope):
+        return tuple(Constant(name.lower()) if value == classes.AUTO else value for value in found)
     return union((value,) if isinstance(value, FunctionValue) else (EnumMemberValue(name, found),) for value in found)
 
 

@@ -79,6 +79,11 @@ class InvokeCall:
         match invocation_type:
             case Constant(str(text)) if text in _MODES:
                 return _MODES[text], ""
+            case Constant(None):  # an entry of a mapping that only some branches add
+                return CallMode.SYNC, ""
+            case ExternalName(name):
+                why = f"{name} is not in the code that was read"
+                return CallMode.UNDECIDED, f"cannot resolve the InvocationType of {self.text}: {why}"
             case Unresolved(why):
                 return CallMode.UNDECIDED, f"cannot resolve the InvocationType of {self.text}: {why}"
             case _:
@@ -109,6 +114,8 @@ def _find_direct(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
     entries = evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries
     # No value at all is what a cycle evaluates to: it must not pass for a call without a target.
     own = {name: values or UNRESOLVED for name, values in entries}
+    if "FunctionName" in own:
+        own["FunctionName"] = _drop_missing(own["FunctionName"])
     text = format_call(call.func, call.args, call.keywords)
     if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
         if _is_invoke(evaluator, call, call.func, own, scope):
@@ -120,6 +127,12 @@ def _find_direct(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
         return
     for method, keywords in _get_methods(evaluator.evaluate(call.func, scope)):
         yield InvokeCall(call, method, text, {**keywords, **own})
+
+
+def _drop_missing(values: Values) -> Values:
+    """Return *values* without ``None``, which stands for an entry that is added later, if there are others."""
+    known = tuple(value for value in values if value != Constant(None))
+    return known if any(not isinstance(value, Unresolved) for value in known) else values
 
 
 def _is_invoke(

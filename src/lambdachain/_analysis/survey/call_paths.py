@@ -11,11 +11,13 @@ unresolved there, unless the function that it is passed to is known to pass argu
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from . import classes
 from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_each, get_items
+from .branches import find_alternatives, find_dead_code, passes_several
 from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
@@ -138,6 +140,7 @@ class CallPaths:
         project = self._evaluator.project
         return any(
             project.is_passed_as_value(scope.short_name)
+            or scope.short_name.startswith("__")  # Python calls it
             or any(
                 caller.unit != unit
                 for name in classes.get_call_names(self._evaluator, scope)
@@ -169,20 +172,32 @@ class CallPaths:
 
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
         if step not in self._found:
-            with self._evaluator.in_frame(step.frame):
-                self._found[step] = tuple(
-                    found for scope in self._get_own_scopes(step.scope) for found in self._finder.find_in_scope(scope)
-                )
+            found = self._find_in_frame(step.scope, step.frame)
+            # Several calls in one place are what several names and modes make in every combination.
+            several = {line for line, count in Counter(one.location for one in found).items() if count > 1}
+            if several:
+                calls = [one for one in self._get_own_calls(step.scope) if step.scope.locate(one) in several]
+                frames = find_alternatives(self._evaluator, step.scope, step.frame, calls)
+                found = [one for frame in frames for one in self._find_in_frame(step.scope, frame)]
+            self._found[step] = tuple(dict.fromkeys(found))
         return self._found[step]
+
+    def _find_in_frame(self, scope: Scope, frame: Frame | None) -> list[Found]:
+        with self._evaluator.in_frame(frame):
+            return [found for one in self._get_own_scopes(scope) for found in self._finder.find_in_scope(one)]
 
     def _find_next(self, step: PathStep) -> tuple[PathStep, ...]:
         if step not in self._next:
             with self._evaluator.in_frame(step.frame):
-                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
+                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]
                 if step.frame is None:
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
             self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
         return self._next[step]
+
+    def _get_own_calls(self, scope: Scope) -> Iterator[ast.Call]:
+        for one in self._get_own_scopes(scope):
+            yield from one.calls
 
     def _get_own_scopes(self, scope: Scope) -> Iterator[Scope]:
         """Yield a scope with the lambdas and class bodies in it, which run as parts of it.
@@ -206,18 +221,28 @@ class CallPaths:
                 ):
                     yield id(expr)
 
-    def _find_next_in(self, scope: Scope) -> Iterator[PathStep]:
-        followed: set[int] = set()
-        calls = list(scope.calls)
+    def _find_next_in(self, scope: Scope, start: PathStep) -> Iterator[PathStep]:
+        is_dead = find_dead_code(self._evaluator, scope)
+        followed = {id(load) for load in scope.loads if is_dead(load)}
+        calls = [call for call in scope.calls if not is_dead(call)]
         for call in calls:
-            yield from self._follow_call(call, scope, followed)
-            yield from self._follow_passed(call, scope, followed)
+            steps = [*self._follow_call(call, scope, followed), *self._follow_passed(call, scope, followed)]
+            if any(one.scope.unit in self.relevant and passes_several(one.frame) for one in steps):
+                frames = find_alternatives(self._evaluator, start.scope, start.frame, [call])
+                steps = [one for frame in frames for one in self._follow_in_frame(call, scope, frame)]
+            yield from steps
         # A function that returns a function of its own runs it only when the result is called.
         followed |= {id(expr) for expr in scope.returns if scope.kind == "function" and self._is_closure(expr, scope)}
         for mention in find_mentions(self._evaluator, scope, followed):
             yield self._enter_mentioned(mention)
 
-    def _follow_call(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:
+    def _follow_in_frame(self, call: ast.Call, scope: Scope, frame: Frame | None) -> list[PathStep]:
+        with self._evaluator.in_frame(frame):
+            if find_dead_code(self._evaluator, scope)(call):
+                return []
+            return [*self._follow_call(call, scope, set()), *self._follow_passed(call, scope, set())]
+
+    def _follow_call(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:  # noqa: C901 - a table
         """Yield what a call runs: a function, or the constructor of a class."""
         for value in self._evaluator.evaluate(call.func, scope):
             match value:
@@ -228,6 +253,10 @@ class CallPaths:
                         yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case ClassValue(created):
                     yield from self._follow_creation(created, call, scope)
+                case InstanceValue() if called := self._find_called(value):
+                    followed.add(id(call.func))
+                    for function in called:
+                        yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case Unresolved() if isinstance(call.func, ast.Attribute):
                     followed.add(id(call.func))
                     for method in classes.find_methods_by_name(self._evaluator, call.func, scope):
@@ -237,6 +266,14 @@ class CallPaths:
                                 yield step._replace(is_by_name=True)
                 case _:
                     pass
+
+    def _find_called(self, instance: InstanceValue) -> list[FunctionValue]:
+        """Return what a call of an object runs: the nearest ``__call__`` of its classes."""
+        for home in classes.get_lineage(self._evaluator, instance.scope):
+            values = bind_methods(instance, self._evaluator.evaluate_class_name(home, "__call__"))
+            if found := [one for one in values if isinstance(one, FunctionValue)]:
+                return [one for one in found if one.scope.unit in self.relevant]
+        return []
 
     def _follow_creation(self, created: Scope, call: ast.Call, scope: Scope) -> Iterator[PathStep]:
         for value in self._evaluator.evaluate(call, scope):

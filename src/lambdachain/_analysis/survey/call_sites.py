@@ -16,9 +16,11 @@ from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 
 from . import boto3_calls
+from .branches import find_dead_code
 from .classes import is_client_class
 from .contract_values import get_contract
 from .evaluator import Evaluator
+from .installed import explain_missing_module
 from .results import (
     MODE_BY_METHOD,
     UNCHANGED_NAME,
@@ -71,16 +73,6 @@ def _iter_items(values: Values) -> Iterator[Value]:
                 yield value
 
 
-def explain_missing_module(module: str) -> str:
-    """Describe how to supply a module that was not found; completes a message.
-
-    >>> explain_missing_module("shop_contracts.billing")
-    "and no module 'shop_contracts' was found: add its directory, or --python with the environment that has it"
-    """
-    top = module.partition(".")[0]
-    return f"and no module {top!r} was found: add its directory, or --python with the environment that has it"
-
-
 def evaluate_callee(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Values:
     """Return what is called: the values of the expression before the parentheses."""
     is_name = isinstance(call.func, ast.Name | ast.Attribute | ast.Subscript)
@@ -129,7 +121,8 @@ class CallFinder:
 
     def find_in_scope(self, scope: Scope) -> Found:
         """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
-        direct = [found for call in scope.calls for found in self.find_in_call(call, scope)]
+        is_dead = find_dead_code(self._evaluator, scope)
+        direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]
         yield from dict.fromkeys([*self.find_boto3_calls(scope), *direct, *self.find_stored_methods(scope)])
 
     def has_calls(self, scope: Scope) -> bool:
@@ -269,7 +262,10 @@ class CallFinder:
 
     def find_boto3_calls(self, scope: Scope) -> Found:
         """Yield what the calls of boto3's client in a scope call: each target in each mode."""
+        is_dead = find_dead_code(self._evaluator, scope)
         for call in boto3_calls.find_invoke_calls(self._evaluator, scope):
+            if is_dead(call.node):
+                continue
             qualifiers = call.parameters.get("Qualifier")
             options = {"qualifier": qualifiers} if qualifiers else {}
             for mode, why in call.modes:
@@ -354,6 +350,8 @@ class _Site:
 def _check_address(address: str | None) -> str:
     """Return why Lambda would reject an address; an empty string for a valid one."""
     try:
+        if address == "":
+            return "it is empty: pass --parameter or --env with the value that it is deployed with"
         if address is not None:
             parse_target(address)
     except InvalidArnError as exc:

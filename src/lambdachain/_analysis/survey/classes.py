@@ -13,9 +13,12 @@ from .syntax import CLIENTS, DEFINITIONS, evaluate_keywords
 from .values import (
     UNRESOLVED,
     ClassValue,
+    CollectionValue,
     ExternalName,
+    FunctionValue,
     InstanceValue,
     Unresolved,
+    Value,
     Values,
     union,
     unresolved_reasons,
@@ -25,6 +28,8 @@ from .values import (
 _PASSIVE_BASES: Final = ("abc.", "builtins.", "dataclasses.", "enum.", "pydantic.", "typing.")
 _IMPLICIT_CLASS_METHODS: Final = ("__new__", "__init_subclass__", "__class_getitem__")
 _DATA_CLASSES: Final = frozenset({"dataclass", "define", "frozen", "BaseModel", "BaseSettings", "NamedTuple"})
+# The member of a StrEnum that is set to ``auto()`` is its own name in lower case.
+AUTO: Final = ExternalName("enum.auto()")
 _PROPERTIES: Final = frozenset({"property", "cached_property"})
 
 
@@ -165,7 +170,20 @@ def _evaluate_default(evaluator: Evaluator, home: Scope, name: str) -> Values:
         return evaluator.evaluate_class_name(home, name)
     # pydantic-settings ignores the case of variable names.
     variables = {variable.upper(): text for variable, text in evaluator.environment.items()}
-    return read_variable(variables, f"{_get_env_prefix(evaluator, home)}{name}".upper())
+    alias = _get_alias(evaluator, home, name)
+    return read_variable(variables, (alias or f"{_get_env_prefix(evaluator, home)}{name}").upper())
+
+
+def _get_alias(evaluator: Evaluator, home: Scope, name: str) -> str | None:
+    """Return the variable that ``Field(validation_alias=...)`` names, or ``env=`` in pydantic 1; it has no prefix."""
+    for binding, _ in home.bindings.get(name, ()):
+        if isinstance(binding, Assignment) and isinstance(binding.expr, ast.Call):
+            for keyword in ("validation_alias", "alias", "env"):
+                expr = get_keyword(binding.expr, keyword)
+                text = None if expr is None else evaluator.evaluate_string(expr, home)
+                if text:
+                    return text
+    return None
 
 
 def _get_env_prefix(evaluator: Evaluator, scope: Scope) -> str:
@@ -211,6 +229,19 @@ def _find_super_class(evaluator: Evaluator, node: ast.expr, scope: Scope) -> Sco
 def is_enum(evaluator: Evaluator, scope: Scope) -> bool:
     """Check whether a class is an enum."""
     return any(name.startswith("enum.") for name in _find_external_bases(evaluator, scope))
+
+
+def list_members(evaluator: Evaluator, values: Values) -> Values:
+    """Return *values* with each enum replaced by a list of its members: what a loop goes over."""
+
+    def to_list(value: Value) -> Value:
+        if isinstance(value, ClassValue) and is_enum(evaluator, value.scope):
+            names = [name for name in value.scope.bindings if not name.startswith("_")]
+            found = union(evaluator.evaluate_attribute(value, name) for name in names)
+            return CollectionValue(tuple(one for one in found if not isinstance(one, FunctionValue)))
+        return value
+
+    return tuple(map(to_list, values))
 
 
 def is_string_enum(evaluator: Evaluator, scope: Scope) -> bool:

@@ -3,8 +3,8 @@
 The model:
 
 - The result is always a *set of possible values* (``values.Values``), never one guess. ``charge if late else mail`` is
-  both contracts; a name that is bound in two places is what either place binds it to. Control flow is ignored: every
-  statement may run, in any order.
+  both contracts; a name that is bound in two places is what either place binds it to. Control flow is ignored (every
+  statement may run, in any order), except within a function: see ``overwriting`` and ``branches``.
 - What the text does not determine is an ``Unresolved`` value with a reason, and stays in the set next to the values
   that are known. So a caller can use what is known and report the rest. Nothing is silently left out.
 - Calls of functions in the code evaluate to what their ``return`` statements may evaluate to. Within the ``Frame`` of a
@@ -23,7 +23,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
-from . import attributes, classes, known_functions
+from . import attributes, branches, classes, known_functions
 from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
 from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
@@ -31,12 +31,15 @@ from .parameters import evaluate_parameter
 from .project import Project
 from .results import SourceSchema
 from .scopes import (
+    AddedEntries,
     Assignment,
     Binding,
     Definition,
     Import,
+    LoopItem,
     LoopTarget,
     OpaqueBinding,
+    OpaqueExpression,
     Parameter,
     Scope,
     get_parameters,
@@ -61,6 +64,7 @@ from .values import (
     Value,
     Values,
     get_elements,
+    get_key,
     limit_nesting,
     merge_mappings,
     union,
@@ -92,11 +96,12 @@ class ExpressionEvaluator:
             ast.Attribute: self._evaluate_attribute_node,
             ast.Await: lambda node, scope: self.evaluate(node.value, scope),
             ast.BinOp: self._evaluate_operation,
-            ast.BoolOp: self._evaluate_bool_op,
+            ast.BoolOp: lambda node, scope: branches.evaluate_bool_op(self, node, scope),
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
-            ast.IfExp: lambda node, scope: self._evaluate_any((node.body, node.orelse), scope),
+            AddedEntries: self._evaluate_dict,
+            ast.IfExp: lambda node, scope: branches.evaluate_conditional(self, node, scope),
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
             ast.List: self._evaluate_collection,
@@ -105,6 +110,9 @@ class ExpressionEvaluator:
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
             ast.Tuple: self._evaluate_collection,
+            ast.UnaryOp: self._evaluate_negative,
+            LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
+            OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
 
     # Names
@@ -140,19 +148,22 @@ class ExpressionEvaluator:
         return self.evaluate_name(node.id, scope)
 
     def _find_star_imports(self, name: str, scope: Scope) -> Iterator[tuple[Binding, Scope]]:
-        """Yield the bindings of a name in the modules of ``from module import *``."""
-        for binding, home in scope.lookup("*"):
-            module = self.project.find_module(binding.module, home.source) if isinstance(binding, Import) else None
-            if module is not None and name != "*":
-                yield from module.lookup(name)
+        """Yield the bindings of a name in the modules of ``from module import *``, and of those that they import so."""
+        homes = [scope]
+        for one in homes if name != "*" else ():
+            for binding, home in one.lookup("*"):
+                module = self.project.find_module(binding.module, home.source) if isinstance(binding, Import) else None
+                if module is not None and module not in homes:
+                    homes.append(module)
+                    yield from module.bindings.get(name, ())
 
     def evaluate_binding(self, binding: Binding, scope: Scope) -> Values:
         """Return what a binding may bind its name to."""
         match binding:
             case Assignment(expr):
                 return self.evaluate(expr, scope)
-            case LoopTarget(expr):
-                return get_elements(self.evaluate(expr, scope))
+            case LoopTarget():
+                return branches.evaluate_loop_target(self, binding, scope)
             case Import(module, name):
                 return self._evaluate_import(module, name, scope)
             case Definition(inner):
@@ -201,7 +212,7 @@ class ExpressionEvaluator:
 
     def evaluate_return(self, scope: Scope) -> Values:
         """Return what a function may return; if that is unresolved, what its annotation reveals of it."""
-        returned = self._evaluate_any(scope.returns, scope)
+        returned = self._evaluate_returns(scope)
         if not returned or unresolved_reasons(returned):
             annotation = getattr(scope.node, "returns", None)
             return self.evaluate_annotation(annotation, scope.parent) or returned or UNRESOLVED
@@ -214,7 +225,11 @@ class ExpressionEvaluator:
         if len(names) != 1 or not scope.returns:
             return UNRESOLVED
         with self.in_frame(self.create_frame(FunctionValue(scope), {names[0]: (Constant(text),)})):
-            return self._evaluate_any(scope.returns, scope)
+            return self._evaluate_returns(scope)
+
+    def _evaluate_returns(self, scope: Scope) -> Values:
+        is_dead = branches.find_dead_code(self, scope)
+        return self._evaluate_any((expr for expr in scope.returns if not is_dead(expr)), scope)
 
     def evaluate_call(self, function: FunctionValue, arguments: Mapping[str, Values]) -> Values:
         """Return what a function may return when its parameters hold *arguments*."""
@@ -233,6 +248,14 @@ class ExpressionEvaluator:
         if key not in self._frames:
             self._frames[key] = Frame(function.scope, arguments, function.frame, created, depth)
         return self._frames[key]
+
+    def find_frame(self, scope: Scope) -> Frame | None:
+        """Return the call that is being followed, as far as *scope* is in it."""
+        return None if self._frame is None else _find_frame(self._frame, scope)
+
+    def list_items(self, values: Values) -> Values:
+        """Return what a loop over *values* may assign to its target."""
+        return get_elements(classes.list_members(self, values))
 
     @contextmanager
     def in_frame(self, frame: Frame | None) -> Generator[None]:
@@ -324,6 +347,14 @@ class ExpressionEvaluator:
     def _evaluate_any(self, exprs: Iterable[ast.expr], scope: Scope) -> Values:
         return union(self.evaluate(expr, scope) for expr in exprs)
 
+    def _evaluate_negative(self, node: ast.UnaryOp, scope: Scope) -> Values:
+        # ``parts[-1]``; the truth of ``not x`` is for the branches alone.
+        match node.op, self.evaluate(node.operand, scope):
+            case ast.USub(), (Constant(int(number)),):
+                return (Constant(-number),)
+            case _:
+                return UNRESOLVED
+
     def _evaluate_constant(self, node: ast.Constant, _scope: Scope) -> Values:
         value = node.value
         return (Constant(value),) if isinstance(value, str | int | float) or value is None else UNRESOLVED
@@ -341,13 +372,19 @@ class ExpressionEvaluator:
         )
 
     def _evaluate_dict(self, node: ast.Dict, scope: Scope) -> Values:
-        entries: list[tuple[str, Values]] = []
+        entries: dict[str, Values] = {}
         for key, value in zip(node.keys, node.values, strict=True):
-            text = self.evaluate_string(key, scope) if key is not None else None
-            if text is None:  # an unknown key or ``**other``: only the values are known, not where they are
+            found = limit_nesting(self.evaluate(value, scope))
+            if key is None:
+                merged = merge_mappings(found)
+                added = dict(merged[0].entries) if len(merged) == 1 and isinstance(merged[0], MappingValue) else None
+            else:
+                text = get_key(self.evaluate(key, scope))
+                added = None if text is None else {text: found}
+            if added is None:  # an unknown key or ``**other``: only the values are known, not where they are
                 return (CollectionValue(limit_nesting(self._evaluate_any(node.values, scope))),)
-            entries.append((text, limit_nesting(self.evaluate(value, scope))))
-        return (MappingValue(tuple(entries)),)
+            entries |= added
+        return (MappingValue(tuple(entries.items()), isinstance(node, AddedEntries)),)
 
     def _evaluate_f_string(self, node: ast.JoinedStr, scope: Scope) -> Values:
         parts = [
@@ -366,6 +403,9 @@ class ExpressionEvaluator:
     def _evaluate_operation(self, node: ast.BinOp, scope: Scope) -> Values:
         if isinstance(node.op, ast.Mod):
             return evaluate_percent(self, node, scope)
+        if isinstance(node.op, ast.BitOr):
+            merged = self._evaluate_dict(ast.Dict([None, None], [node.left, node.right]), scope)
+            return merged if isinstance(merged[0], MappingValue) else UNRESOLVED
         if not isinstance(node.op, ast.Add):
             return UNRESOLVED
         sides = [self.evaluate(node.left, scope), self.evaluate(node.right, scope)]
@@ -375,15 +415,6 @@ class ExpressionEvaluator:
         if any(isinstance(value, Constant) and not isinstance(value.value, str) for value in operands):
             return UNRESOLVED  # numbers are added, not concatenated
         return concatenate(sides)
-
-    def _evaluate_bool_op(self, node: ast.BoolOp, scope: Scope) -> Values:
-        found: list[Values] = []
-        for expr in node.values:
-            found.append(self.evaluate(expr, scope))
-            # ``os.environ.get("TARGET") or "usual"``: behind a text that is not empty, nothing else is possible.
-            if isinstance(node.op, ast.Or) and found[-1] and all(map(_is_text, found[-1])):
-                break
-        return union(found)
 
     def _evaluate_lambda(self, node: ast.Lambda, scope: Scope) -> Values:
         found = (child for child in scope.children if child.node is node)
@@ -400,7 +431,3 @@ def _find_frame(frame: Frame | None, scope: Scope) -> Frame | None:
             return frame
         frame = frame.outer
     return None
-
-
-def _is_text(value: Value) -> bool:
-    return isinstance(value, Constant) and isinstance(value.value, str) and bool(value.value)

@@ -71,6 +71,14 @@ class Evaluator(Protocol):
         """Return the frame of a call of a function; equal calls share one."""
         ...
 
+    def find_frame(self, scope: Scope) -> Frame | None:
+        """Return the call that is being followed, as far as *scope* is in it."""
+        ...
+
+    def list_items(self, values: Values) -> Values:
+        """Return what a loop over *values* may assign to its target."""
+        ...
+
     def in_frame(self, frame: Frame | None) -> AbstractContextManager[None]:
         """Evaluate in a frame: within the function of it, parameters hold its arguments."""
         ...

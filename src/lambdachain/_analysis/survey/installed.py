@@ -23,6 +23,16 @@ _MAX_FILES: Final = 1000
 _EDITABLE: Final = "__editable___*_finder.py"
 
 
+def explain_missing_module(module: str) -> str:
+    """Describe how to supply a module that was not found; completes a message.
+
+    >>> explain_missing_module("shop_contracts.billing")
+    "and no module 'shop_contracts' was found: add its directory, or --python with the environment that has it"
+    """
+    top = module.partition(".")[0]
+    return f"and no module {top!r} was found: add its directory, or --python with the environment that has it"
+
+
 class InstalledPackages:
     """Finds modules in directories of packages.
 

@@ -7,21 +7,24 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator, Mapping
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
 from typing import Any, Final
 
 from lambdachain._core.arn import FunctionArn, Qualifier, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
+from lambdachain._core.type_guards import is_list, is_mapping
 
 from .arguments import add_partial, bind_arguments, evaluate_arguments
 from .boto3_calls import evaluate_service, is_lambda_service, is_method
-from .classes import is_enum
+from .classes import AUTO, is_enum
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
 from .environment import read_variables
 from .evaluator import Evaluator
+from .installed import explain_missing_module
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
 from .objects import bind_receiver, create_instance, has_parameters
 from .results import DeclaredContract
@@ -36,6 +39,7 @@ from .values import (
     CollectionValue,
     Constant,
     DecoratorValue,
+    EnumMemberValue,
     ExternalName,
     FunctionValue,
     InstanceValue,
@@ -45,11 +49,14 @@ from .values import (
     Unresolved,
     Value,
     Values,
+    get_key,
     merge_mappings,
     string_constants,
     union,
     unresolved_reasons,
 )
+
+_COMPUTED: Final = Unresolved("it is computed at run time")
 
 _Model = Callable[[Evaluator, ast.Call, Scope], Values]
 
@@ -74,38 +81,34 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
         case Unresolved(why):
             return (Unresolved(why),)
         case ClassValue(inner) if is_enum(evaluator, inner):
-            return (InstanceValue(inner),)
+            member = evaluator.evaluate_string(key, scope)
+            return evaluator.evaluate_attribute(value, member) if member else (InstanceValue(inner),)
         case ExternalName(name):
             # ``Contract[int, str]`` is still the class Contract.
             return (value,) if name.startswith("lambdachain.") else UNRESOLVED
         case MappingValue():
-            text = evaluator.evaluate_string(key, scope)
-            if text is None:
-                return _get_all_entries(value)
-            return value.get(text) or (Unresolved(f"no entry {text!r} is visible in the mapping"),)
+            keys = evaluator.evaluate(key, scope)
+            return union(_get_entry(value, one) for one in keys) if keys else _get_all_entries(value)
         case CollectionValue(items, ordered):
-            return _get_position(ordered, key) or items
+            return _get_position(ordered, evaluator.evaluate(key, scope)) or items
         case _:
             return UNRESOLVED
 
 
-def _get_position(ordered: tuple[Values, ...] | None, key: ast.expr) -> Values:
-    """Return the values at a constant index."""
-    if (
-        ordered is not None
-        and isinstance(key, ast.Constant)
-        and isinstance(key.value, int)
-        and key.value < len(ordered)
-    ):
-        return ordered[key.value]
-    return ()
+def _get_position(ordered: tuple[Values, ...] | None, index: Values) -> Values:
+    """Return the values at a position that is known."""
+    match index:
+        case (Constant(int(number)),) if ordered is not None and -len(ordered) <= number < len(ordered):
+            return ordered[number]
+        case _:
+            return ()
 
 
 def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: PLR0911 - a table
     match function:
         case ExternalName(name):
             model = _FUNCTIONS.get(name)
-            return model(evaluator, node, scope) if model else UNRESOLVED
+            return model(evaluator, node, scope) if model else (_explain_call(evaluator, name),)
         case ClassValue(inner):
             created = create_instance(evaluator, inner, node, scope)
             return (created, *evaluate_client_subclass(evaluator, inner, node, scope))
@@ -124,7 +127,7 @@ def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, sc
             return UNRESOLVED
 
 
-def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: C901, PLR0911 - a table
+def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scope: Scope) -> Values:  # noqa: C901, PLR0911, PLR0912 - a table
     """Return what a method with a model may return; nothing for any other, which is evaluated as a function."""
     name = node.func.attr if isinstance(node.func, ast.Attribute) else ""
     match receiver, name:
@@ -141,6 +144,9 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return tuple(_apply(lambda text: str(parse_target(text).without_qualifier()), (receiver,)))
         case MappingValue(entries), "values":
             return (CollectionValue(union(values for _, values in entries)),)
+        case MappingValue(entries), "items":
+            pairs = [((Constant(key),), values) for key, values in entries if get_key((Constant(key),)) == key]
+            return (_make_list(CollectionValue(union(pair), pair) for pair in pairs),)
         case ExternalName("os.environ"), "get" if node.args:
             return _evaluate_getenv(evaluator, node, scope)
         case ((ExternalName() | Unresolved()), ("client" | "create_client")) if is_lambda_service(
@@ -151,6 +157,8 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return (receiver,)
         case _, ("enter_context" | "enter_async_context") if node.args:
             return evaluator.evaluate(node.args[0], scope)
+        case MappingValue(), "copy":
+            return (receiver,)
         case MappingValue(), "get" if node.args:
             return _evaluate_get(evaluator, receiver, node, scope)
         case Constant(str()), _:
@@ -159,13 +167,32 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return ()
 
 
+def _explain_call(evaluator: Evaluator, name: str) -> Unresolved:
+    """Return why it is unknown what a function outside of the code returns."""
+    module = name.rpartition(".")[0]
+    if "." not in name or name.startswith(("builtins.", "boto3.", "lambdachain.")):
+        return _COMPUTED
+    if not evaluator.project.is_missing(module):
+        return _COMPUTED
+    return Unresolved(f"{name} returns it, {explain_missing_module(module)}")
+
+
+def _get_entry(mapping: MappingValue, key: Value) -> Values:
+    """Return what a mapping has at a key; at a key that is unknown, any of its entries."""
+    text = get_key((key,))
+    if text is None:
+        return _get_all_entries(mapping)
+    name = key.name if isinstance(key, EnumMemberValue) else key.value if isinstance(key, Constant) else text
+    return mapping.get(text) or (Unresolved(f"no entry {name!r} is visible in the mapping"),)
+
+
 def _get_all_entries(mapping: MappingValue) -> Values:
     return union(values for _, values in mapping.entries)
 
 
 def _evaluate_get(evaluator: Evaluator, mapping: MappingValue, node: ast.Call, scope: Scope) -> Values:
     """Return what ``mapping.get(key, default)`` may be: any entry or the default if the key is unknown."""
-    text = evaluator.evaluate_string(node.args[0], scope)
+    text = get_key(evaluator.evaluate(node.args[0], scope))
     default = evaluator.evaluate(node.args[1], scope) if len(node.args) > 1 else ()
     if text is None:
         return union([_get_all_entries(mapping), default])
@@ -257,10 +284,57 @@ def _evaluate_partial(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Val
 
 
 def _evaluate_dict_call(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
-    """Return what ``dict(name=value)`` is; any other argument is unresolved."""
-    if node.args or any(keyword.arg is None for keyword in node.keywords):
-        return UNRESOLVED
-    return (evaluate_keywords(evaluator, node, scope),)
+    """Return what ``dict(other, name=value)`` is."""
+    keys = [None if keyword.arg is None else ast.Constant(keyword.arg) for keyword in node.keywords]
+    values = [*node.args, *(keyword.value for keyword in node.keywords)]
+    merged = evaluator.evaluate(ast.Dict([*(None for _ in node.args), *keys], values), scope)
+    return merged if isinstance(merged[0], MappingValue) else UNRESOLVED
+
+
+def _make_list(items: Iterable[Value]) -> CollectionValue:
+    listed = tuple(items)
+    return CollectionValue(listed, tuple((one,) for one in listed))
+
+
+def _evaluate_enumerate(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the pairs of numbers and items; the numbers are not followed."""
+    items = evaluator.list_items(evaluator.evaluate(node.args[0], scope)) if node.args else UNRESOLVED
+    return (_make_list(CollectionValue((*UNRESOLVED, item), (UNRESOLVED, (item,))) for item in items),)
+
+
+def _evaluate_zip(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the tuples of what stands at each position of several lists."""
+    columns: list[tuple[Values, ...]] = []
+    for argument in node.args:
+        match evaluator.evaluate(argument, scope):
+            case (CollectionValue(ordered=tuple(ordered)),):
+                columns.append(ordered)
+            case _:
+                return UNRESOLVED
+    return (_make_list(CollectionValue(union(row), row) for row in zip(*columns, strict=False)),)
+
+
+def _evaluate_json(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return what a text that is known is parsed to: the names of functions in one variable, for example."""
+    texts = evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
+    return union(_parse_json(value) for value in texts)
+
+
+def _parse_json(text: Value) -> Values:
+    if not isinstance(text, Constant) or not isinstance(text.value, str):
+        return (text,) if isinstance(text, Unresolved) else UNRESOLVED
+    try:
+        return (_from_json(json.loads(text.value)),)
+    except (ValueError, RecursionError):
+        return (Unresolved("it is parsed from a text that is not JSON"),)
+
+
+def _from_json(tree: Any) -> Value:
+    if is_mapping(tree):
+        return MappingValue(tuple((str(name), (_from_json(one),)) for name, one in tree.items()))
+    if is_list(tree):
+        return _make_list(map(_from_json, tree))
+    return Constant(tree)
 
 
 def _evaluate_super(evaluator: Evaluator, _node: ast.Call, scope: Scope) -> Values:
@@ -305,13 +379,21 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "lambdachain.Qualifier.parse": _make_string_model(Qualifier.parse),
     "lambdachain.Qualifier.version": _make_string_model(Qualifier.version),
     "lambdachain.Qualifier.latest": _make_string_model(lambda _: Qualifier.latest()),
-    "builtins.dict": _evaluate_dict_call,
+    **dict.fromkeys(("builtins.dict", "types.SimpleNamespace"), _evaluate_dict_call),
+    "enum.auto": lambda _evaluator, _node, _scope: (AUTO,),
+    "builtins.enumerate": _evaluate_enumerate,
+    "builtins.zip": _evaluate_zip,
+    "json.loads": _evaluate_json,
     "builtins.super": _evaluate_super,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
     "builtins.getattr": _evaluate_getattr,
     "functools.partial": _evaluate_partial,
     "boto3.client": _evaluate_boto3_client,
-    "os.getenv": _evaluate_getenv,
+    # They prefer the environment to a file with defaults, as Lambda's configuration is preferred here.
+    **dict.fromkeys(("os.getenv", "decouple.config", "environs.Env()", "environ.Env()"), _evaluate_getenv),
+    **dict.fromkeys(("environs.Env().str", "environ.Env().str"), _evaluate_getenv),
+    "environs.Env": lambda _evaluator, _node, _scope: (ExternalName("environs.Env()"),),
+    "environ.Env": lambda _evaluator, _node, _scope: (ExternalName("environ.Env()"),),
     "os.environ.get": _evaluate_getenv,
     # For the survey these return their argument: a list of the same items, or the same client.
     **dict.fromkeys(

@@ -1,20 +1,99 @@
-"""Find what a name or attribute was certainly set to by the statements before it.
+"""Find what a name or attribute certainly is where it is read, after the statements that run before.
 
-The survey ignores control flow, with this exception: ``settings.target = os.environ["TARGET"]`` in the same function,
-run before each time that ``settings.target`` is read there, leaves no other value possible.
+The survey ignores control flow, with this exception. ``settings.target = os.environ["TARGET"]`` in the same function,
+run before each time that ``settings.target`` is read there, leaves no other value possible; a name that is set in the
+branches of an ``if`` is a conditional expression of both; and a mapping that is filled step by step has an entry that
+only some branches add in those branches only.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
-from typing import TypeAlias
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeAlias, TypeVar
 
-from .scopes import Assignment, Parameter, Scope
+from .scopes import Assignment, LoopItem, LoopTarget, OpaqueExpression, Parameter, Scope
 
-_Assigning: TypeAlias = ast.Assign | ast.AnnAssign
+T = TypeVar("T")
+_Entries: TypeAlias = dict[str, ast.expr]
+
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
-_LOOPS = (ast.For, ast.AsyncFor, ast.While)
+_FOR = (ast.For, ast.AsyncFor)
+_LOOPS = (*_FOR, ast.While)
+_WITHS = (ast.With, ast.AsyncWith)
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
+
+
+@dataclass(frozen=True)
+class _Rules(Generic[T]):
+    """What is followed through statements; ``None`` in place of a state means that it is unknown.
+
+    Attributes:
+        changes: Whether a statement, without those inside, changes the state.
+        apply: The state after such a statement.
+        join: The state after an ``if``, of its condition and the states after either branch.
+    """
+
+    changes: Callable[[ast.stmt], bool]
+    apply: Callable[[ast.stmt, T | None], T | None]
+    join: Callable[[ast.expr, T, T], T]
+
+    def follow(self, body: Iterable[ast.stmt], node: ast.expr, state: T | None) -> T | None:
+        """Return the state where *node* is read, which is somewhere in *body*."""
+        for statement in body:
+            if not _contains(statement, node):
+                state, _ = self._apply(statement, state)
+                continue
+            if isinstance(statement, _LOOPS) and any(map(self.changes, _walk_own([statement]))):
+                # An assignment in a loop holds for the next round, but its target is set in each.
+                is_target = (
+                    isinstance(statement, _FOR) and self.changes(statement) and _contains_any(statement.body, node)
+                )
+                state = self.apply(statement, None) if is_target else None
+            for block in _get_blocks(statement):
+                if _contains_any(block, node):
+                    return self.follow(block, node, self._enter(statement, block, state))
+            return state
+        return state
+
+    def _enter(self, statement: ast.stmt, block: list[ast.stmt], state: T | None) -> T | None:
+        """Return the state at the start of a block of a statement, if it was *state* before the statement."""
+        tried = statement.body if isinstance(statement, ast.Try) and block is not statement.body else []
+        return None if any(map(self.changes, _walk_own(tried))) else state
+
+    def _apply(self, statement: ast.stmt, state: T | None) -> tuple[T | None, bool]:
+        """Return the state after a statement, and whether the statement leaves the block."""
+        match statement:
+            case ast.If():
+                return self._apply_if(statement, state)
+            case ast.Match(subject=subject, cases=cases):
+                return self._apply_if(to_conditions(subject, cases), state)
+            case ast.With(body=body) | ast.AsyncWith(body=body):
+                return self._apply_all(body, state)
+            case _ if self.changes(statement) and not isinstance(statement, _LOOPS):
+                return self.apply(statement, state), False
+            case _:
+                is_changed = any(map(self.changes, _walk_own([statement])))
+                return None if is_changed else state, isinstance(statement, _LEAVING)
+
+    def _apply_if(self, statement: ast.If, state: T | None) -> tuple[T | None, bool]:
+        one, leaves = self._apply_all(statement.body, state)
+        if isinstance(statement.test, ast.Constant) and statement.test.value:
+            return one, leaves  # the last case of a ``match``
+        other, other_leaves = self._apply_all(statement.orelse, state)
+        if leaves or other_leaves:
+            return other if leaves else one, leaves and other_leaves
+        if one is None or other is None or one is other:
+            return one if one is other else None, False
+        return self.join(statement.test, one, other), False
+
+    def _apply_all(self, body: Iterable[ast.stmt], state: T | None) -> tuple[T | None, bool]:
+        for statement in body:
+            state, leaves = self._apply(statement, state)
+            if leaves:
+                return state, True
+        return state, False
 
 
 def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
@@ -22,60 +101,207 @@ def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
 
     Runs when all statements of the function have been visited, those of functions inside included.
     """
-    if not isinstance(scope.node, _FUNCTIONS):
+    function = scope.node
+    if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
         return {}
     names = {name for name, bindings in scope.bindings.items() if len(bindings) > 1}
     attributes = {target.attr for target, _ in scope.attribute_assignments}
-    reads = [
-        load for load in scope.loads if (load.id in names if isinstance(load, ast.Name) else load.attr in attributes)
-    ]
-    if not reads:
-        return {}
-    statements = list(_walk_own(scope.node.body))
     # What is added to a list or mapping in place is one of its values, too.
-    mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations}
-    body = scope.node.body
-    found = ((read, _find_value(read, scope, body, statements)) for read in reads if ast.unparse(read) not in mutated)
-    return {read: value for read, value in found if value is not None}
+    mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations} | scope.shrunk
+    reads = [
+        load
+        for load in scope.loads
+        if (load.id in names or load.id in mutated if isinstance(load, ast.Name) else load.attr in attributes)
+    ]
+    statements = list(_walk_own(function.body)) if reads else []
+    found: dict[ast.expr, ast.expr | None] = {}
+    for read in reads:
+        if ast.unparse(read) not in mutated:
+            found[read] = _find_value(read, scope, function.body, statements)
+        elif isinstance(read, ast.Name):
+            found[read] = _find_mapping(read, scope, function.body, statements)
+    # A name that is changed in place is otherwise what it is changed to, without end.
+    found |= {read: OpaqueExpression("it is changed in place") for read in scope.augmented if found.get(read) is None}
+    return {read: value for read, value in found.items() if value is not None}
 
 
 def _find_value(
-    node: ast.Name | ast.Attribute, scope: Scope, body: list[ast.stmt], statements: Iterable[ast.stmt]
+    node: ast.Name | ast.Attribute, scope: Scope, body: list[ast.stmt], statements: list[ast.stmt]
 ) -> ast.expr | None:
     """Return the only expression that *node* may have been set to; ``None`` if other values are possible."""
     text = ast.unparse(node)
-    assigning = [one for one in statements if _sets(one, text)]
-    if isinstance(node, ast.Name) and len(assigning) != _count_assignments(node, scope):
-        return None  # it is also set by an import, a loop, ``global`` in another function, or changed in place
-    last = _find_last(body, node, text)
-    if last is None:
+    setting = {id(one) for one in statements if _sets(one, text)}
+    if isinstance(node, ast.Name) and len(setting) != _count_assignments(node, scope):
+        return None  # it is also set by an import, a loop, ``global`` in another function, or unpacked
+    rules = _Rules[ast.expr](
+        changes=lambda one: id(one) in setting,
+        apply=lambda one, _: _get_set_value(one, text, scope),
+        join=lambda test, one, other: _choose(scope, test, one, other),
+    )
+    return rules.follow(body, node, None)
+
+
+def _get_set_value(statement: ast.stmt, text: str, scope: Scope) -> ast.expr | None:
+    """Return what a statement sets a name to; the target of a loop, to the item of the round."""
+    if not isinstance(statement, _FOR):
+        return getattr(statement, "value", None)
+    bindings = (binding for binding, _ in scope.bindings.get(text, ()))
+    targets = (one for one in bindings if isinstance(one, LoopTarget) and one.loop.target is statement.target)
+    return next((LoopItem(one) for one in targets), None)
+
+
+def _find_mapping(node: ast.Name, scope: Scope, body: list[ast.stmt], statements: list[ast.stmt]) -> ast.expr | None:
+    """Return the mapping that *node* has been filled to, if all its entries are in sight."""
+    name = node.id
+    filled = [target for one in scope.walk() for target, _ in one.mutations if ast.unparse(target) == name]
+    setting = {id(one) for one in statements if _sets(one, name)}
+    filling = {id(one) for one in statements if _get_filled(one, name) is not None}
+    removing = {id(one) for one in statements if _get_removed(one, name)}
+    # Anything else may fill it as well: a function inside, ``append``.
+    if len(filling) != len(filled) or len(setting) != _count_assignments(node, scope):
         return None
-    others = [one for one in assigning if one is not last and _position(one) > _position(last)]
-    # A later assignment in a loop holds for the next round, one in between may hold already.
-    in_loop = any(isinstance(one, _LOOPS) for one in statements)
-    if any(in_loop or _position(one) < _position(node) for one in others):
+    rules = _Rules[_Entries](
+        changes=lambda one: id(one) in setting | filling | removing,
+        apply=lambda one, entries: _fill(one, name, entries),
+        join=lambda test, one, other: _join_entries(scope, test, one, other),
+    )
+    entries = rules.follow(body, node, None)
+    if entries is None:
         return None
-    return last.value
+    mapping = ast.Dict([ast.Constant(key) for key in entries], list(entries.values()))
+    return ast.copy_location(mapping, node)
+
+
+def _fill(statement: ast.stmt, name: str, entries: _Entries | None) -> _Entries | None:
+    """Return the entries of a mapping after a statement that sets it or adds to it."""
+    if _sets(statement, name):
+        return _read_entries(getattr(statement, "value", None))
+    if removed := _get_removed(statement, name):
+        return None if entries is None else {key: value for key, value in entries.items() if key != removed}
+    added = _get_filled(statement, name)
+    return None if entries is None or not added else {**entries, **added}
+
+
+def _read_entries(expr: ast.expr | None) -> _Entries | None:
+    """Return the entries of a mapping that is written out, with constant strings as keys."""
+    match expr:
+        case ast.Dict(keys=keys, values=values):
+            names = [_get_string(key) for key in keys]
+            return None if None in names else {name or "": value for name, value in zip(names, values, strict=True)}
+        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
+            return _read_keywords(keywords)
+        case _:
+            return None
+
+
+def _read_keywords(keywords: Iterable[ast.keyword]) -> _Entries | None:
+    entries: _Entries = {}
+    for keyword in keywords:
+        if keyword.arg is None:
+            return None
+        entries[keyword.arg] = keyword.value
+    return entries
+
+
+def _get_string(expr: ast.expr | None) -> str | None:
+    return expr.value if isinstance(expr, ast.Constant) and isinstance(expr.value, str) else None
+
+
+def _get_filled(statement: ast.stmt, name: str) -> _Entries | None:
+    """Return what a statement adds to the mapping *name*; empty if that is unknown, ``None`` if it adds nothing."""
+    match statement:
+        case ast.Assign(targets=[ast.Subscript(value=ast.Name(id=target), slice=key)], value=value) if target == name:
+            text = _get_string(key)
+            return {} if text is None else {text: value}
+        case ast.AugAssign(target=ast.Name(id=target), op=ast.BitOr(), value=value) if target == name:
+            return _read_entries(value) or {}
+        case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=target), attr=method)) as call) if (
+            target == name and method in ("update", "setdefault")
+        ):
+            return _read_update(call) if method == "update" else {}
+        case _:
+            return None
+
+
+def _get_removed(statement: ast.stmt, name: str) -> str:
+    """Return the entry that a statement removes from the mapping *name*; an empty string if it removes none."""
+    match statement:
+        case ast.Delete(targets=[ast.Subscript(value=ast.Name(id=target), slice=ast.Constant(value=str(key)))]):
+            return key if target == name else ""
+        case ast.Expr(
+            value=ast.Call(
+                func=ast.Attribute(value=ast.Name(id=target), attr="pop"), args=[ast.Constant(value=str(key)), *_]
+            )
+        ):
+            return key if target == name else ""
+        case _:
+            return ""
+
+
+def _read_update(call: ast.Call) -> _Entries:
+    parts = [*map(_read_entries, call.args), _read_keywords(call.keywords)]
+    return {} if None in parts else {name: value for part in parts for name, value in (part or {}).items()}
+
+
+def _choose(scope: Scope, test: ast.expr, one: ast.expr, other: ast.expr) -> ast.expr:
+    """Return the conditional expression of what two branches have set."""
+    scope.conditions.append(test)
+    return ast.copy_location(ast.IfExp(test, one, other), test)
+
+
+def _join_entries(scope: Scope, test: ast.expr, one: _Entries, other: _Entries) -> _Entries:
+    """Join what two branches have put into a mapping; an entry that is missing counts as ``None``."""
+
+    def choose(name: str) -> ast.expr:
+        missing = ast.copy_location(ast.Constant(None), test)
+        first, second = one.get(name, missing), other.get(name, missing)
+        return first if first is second else _choose(scope, test, first, second)
+
+    return {name: choose(name) for name in dict.fromkeys((*one, *other))}
+
+
+def _contains(statement: ast.stmt, node: ast.expr) -> bool:
+    start, end = (statement.lineno, statement.col_offset), (statement.end_lineno or 0, statement.end_col_offset or 0)
+    return start <= (node.lineno, node.col_offset) < end
+
+
+def _contains_any(block: Iterable[ast.stmt], node: ast.expr) -> bool:
+    return any(_contains(statement, node) for statement in block)
+
+
+def to_conditions(subject: ast.expr, cases: Sequence[ast.match_case]) -> ast.If:
+    """Return the statement ``if`` that does what a statement ``match`` does."""
+    case, *others = cases
+    test = _to_condition(subject, case)
+    orelse: list[ast.stmt] = [to_conditions(subject, others)] if others else []
+    return ast.copy_location(ast.If(test, case.body, orelse), case.pattern)
+
+
+def _to_condition(subject: ast.expr, case: ast.match_case) -> ast.expr:
+    """Return the condition of a case: comparisons with values; any other pattern is not followed."""
+    match case.pattern:
+        case _ if case.guard is not None:
+            test: ast.expr = OpaqueExpression("it is matched with a pattern")
+        case ast.MatchAs(pattern=None):
+            test = ast.Constant(value=True)
+        case ast.MatchValue(value=value):
+            test = ast.Compare(subject, [ast.Eq()], [value])
+        case ast.MatchSingleton(value=value):
+            test = ast.Compare(subject, [ast.Is()], [ast.copy_location(ast.Constant(value), case.pattern)])
+        case ast.MatchOr(patterns=patterns):
+            tests = [_to_condition(subject, ast.match_case(one, None, case.body)) for one in patterns]
+            test = ast.BoolOp(ast.Or(), tests)
+        case _:
+            test = OpaqueExpression("it is matched with a pattern")
+    return ast.copy_location(test, case.pattern)
 
 
 def _count_assignments(node: ast.Name, scope: Scope) -> int:
-    """Count the bindings of a name; -1 if one of them is neither an assignment nor a parameter."""
-    bindings = [binding for binding, _ in scope.bindings[node.id]]
-    if not all(isinstance(one, Assignment | Parameter) for one in bindings):
+    """Count the bindings of a name; -1 if one of them is not followed: an import, for example."""
+    bindings = [binding for binding, _ in scope.bindings.get(node.id, ())]
+    if not all(isinstance(one, Assignment | LoopTarget | Parameter) for one in bindings):
         return -1
-    return sum(isinstance(one, Assignment) for one in bindings)
-
-
-def _find_last(body: Iterable[ast.stmt], node: ast.expr, text: str) -> _Assigning | None:
-    """Return the last statement that always runs before *node*, and sets it."""
-    last: _Assigning | None = None
-    for statement in body:
-        if any(one is node for one in ast.walk(statement)):
-            inner = (_find_last(block, node, text) for block in _get_blocks(statement))
-            return next((one for one in inner if one is not None), last)
-        if isinstance(statement, ast.Assign | ast.AnnAssign) and _sets(statement, text):
-            last = statement
-    return None
+    return sum(not isinstance(one, Parameter) for one in bindings)
 
 
 def _get_blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -100,9 +326,9 @@ def _sets(statement: ast.stmt, text: str) -> bool:
             return any(ast.unparse(target) == text for target in targets)
         case ast.AnnAssign(target=target, value=ast.expr()):
             return ast.unparse(target) == text
+        case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=ast.BinOp()):
+            return name == text
+        case ast.For(target=target) | ast.AsyncFor(target=target):
+            return any(isinstance(one, ast.Name) and one.id == text for one in ast.walk(target))
         case _:
             return False
-
-
-def _position(node: ast.stmt | ast.expr) -> tuple[int, int]:
-    return node.lineno, node.col_offset

@@ -15,7 +15,7 @@ from .imports import Imports
 from .installed import NOT_INSTALLED, InstalledPackages
 from .results import CodeUnit, SourceLocation, UnresolvedCall
 from .scope_builder import read_scopes
-from .scopes import Assignment, Binding, Import, Scope, last_name
+from .scopes import Assignment, Binding, Import, Parameter, Scope, last_name
 from .sources import Source
 
 
@@ -209,7 +209,7 @@ class Project:
         binding = (Assignment(added), scope)
         match target:
             case ast.Name(id=name):
-                for bindings in self._find_bindings(name, scope):
+                for bindings in (*self._find_bindings(name, scope), *self._find_passed(name, scope)):
                     bindings.append(binding)
             case ast.Attribute(value=ast.Name(id=receiver), attr=name):
                 if scope.owner is not None and name in scope.owner.attributes:
@@ -230,6 +230,19 @@ class Project:
             if module is not None and binding.name in module.bindings
         ]
         return [found, *imported] if found else []
+
+    def _find_passed(self, name: str, scope: Scope) -> Iterator[list[tuple[Binding, Scope]]]:
+        """Yield the bindings of names that callers pass for a parameter, which is the same object there."""
+        parameter = next((one for one, _ in scope.bindings.get(name, ()) if isinstance(one, Parameter)), None)
+        if parameter is None or parameter.collects_rest:
+            return
+        for call, caller in self._calls.get(scope.short_name, ()):
+            position = parameter.position
+            if position is not None and scope.owner is not None:
+                position -= 1
+            passed = [one.value for one in call.keywords if one.arg == name]
+            passed += call.args[position : position + 1] if position is not None and position >= 0 else []
+            yield from (caller.lookup(one.id) for one in passed if isinstance(one, ast.Name) and caller is not scope)
 
     def _find_imported_modules(self, name: str, scope: Scope) -> Iterator[Scope]:
         for binding, home in scope.lookup(name):

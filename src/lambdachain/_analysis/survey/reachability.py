@@ -15,7 +15,7 @@ from .attributes import find_properties
 from .evaluator import Evaluator
 from .objects import bind_methods
 from .results import MODE_BY_METHOD, CodeUnit
-from .scopes import Import, Scope, last_name
+from .scopes import Assignment, Import, Scope, last_name
 from .values import (
     ClassValue,
     CollectionValue,
@@ -32,7 +32,7 @@ from .values import (
 # Decorators that do not register the function. Any other may (a route, a task), so that code outside runs it.
 _PASSIVE_DECORATORS: Final = (
     *("builtins.property", "builtins.staticmethod", "builtins.classmethod", "abc.", "contextlib.", "dataclasses."),
-    *("functools.", "typing.", "lambdachain."),
+    *("functools.", "typing.", "lambdachain.", "tenacity.", "backoff.", "stamina.", "retrying.", "cachetools."),
 )
 
 
@@ -120,7 +120,9 @@ def find_handler_mentions(evaluator: Evaluator, unit: CodeUnit) -> list[Mention]
     return [Mention(module), *found] if found or not is_imported else []
 
 
-def find_mentions(evaluator: Evaluator, scope: Scope, skipped: Container[int] = ()) -> Iterator[Mention]:
+def find_mentions(  # noqa: C901 - a list of what runs
+    evaluator: Evaluator, scope: Scope, skipped: Container[int] = ()
+) -> Iterator[Mention]:
     """Yield what the text of a scope mentions, except the expressions whose ids are in *skipped*."""
     loads: Iterable[ast.expr] = scope.loads
     if scope.kind in ("module", "class"):
@@ -141,13 +143,46 @@ def find_mentions(evaluator: Evaluator, scope: Scope, skipped: Container[int] = 
     yield from _find_by_getattr(evaluator, scope)
     # By identity: equal nodes at other places may be ordinary uses of the handler.
     targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
+    kept = {id(call.func) for call in _find_kept_objects(scope)}
     for load in loads:
         if isinstance(load, ast.Attribute):
             yield from (Mention(one.scope, one) for one in find_properties(evaluator, load, scope))
         if isinstance(load, ast.Name | ast.Attribute) and id(load) not in skipped:
             for value in evaluator.evaluate(load, scope):
-                if not (id(load) in targets and isinstance(value, FunctionValue) and value.contract is not None):
-                    yield from _get_mentioned(evaluator, value, load, scope)
+                if id(load) in targets and isinstance(value, FunctionValue) and value.contract is not None:
+                    continue
+                is_kept = id(load) in kept and isinstance(value, ClassValue)
+                for one in _get_mentioned(evaluator, value, load, scope):
+                    if not (is_kept and one.scope.short_name == "__call__"):
+                        yield one
+
+
+def _find_kept_objects(scope: Scope) -> Iterator[ast.Call]:
+    """Yield the calls that create objects which are kept in a name or attribute, or called at once.
+
+    What calls such an object is followed where that is, with what the object was created with.
+    """
+    homes = (scope, *scope.outer_names.values(), *([scope.owner] if scope.owner is not None else []))
+    for home in homes:
+        for bindings in (*home.bindings.values(), *home.attributes.values()):
+            for binding, _ in bindings:
+                if isinstance(binding, Assignment):
+                    yield from _get_contained_calls(binding.expr)
+    yield from (call.func for call in scope.calls if isinstance(call.func, ast.Call))
+
+
+def _get_contained_calls(expr: ast.expr | None) -> Iterator[ast.Call]:
+    """Yield the calls whose results are an expression, or are items of the collection that it is."""
+    match expr:
+        case ast.Call():
+            yield expr
+        case ast.Dict(values=items) | ast.List(elts=items) | ast.Tuple(elts=items) | ast.BoolOp(values=items):
+            for item in items:
+                yield from _get_contained_calls(item)
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from (*_get_contained_calls(body), *_get_contained_calls(orelse))
+        case _:
+            return
 
 
 def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:

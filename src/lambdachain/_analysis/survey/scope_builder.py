@@ -7,12 +7,29 @@ is kept as its syntax node, with the scope in which to look up its names.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from .imports import resolve_import
-from .overwriting import find_overwritten
-from .scopes import Assignment, Binding, Definition, Import, LoopTarget, OpaqueBinding, Parameter, Scope, ScopeKind
+from .overwriting import find_overwritten, to_conditions
+from .scopes import (
+    AddedEntries,
+    Assignment,
+    Binding,
+    Branch,
+    Definition,
+    Import,
+    Loop,
+    LoopTarget,
+    OpaqueBinding,
+    OpaqueExpression,
+    Parameter,
+    Scope,
+    ScopeKind,
+    Span,
+)
 from .sources import Source
+
+_LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 
 def read_scopes(source: Source) -> Scope:
@@ -36,6 +53,13 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_all(self, body: Iterable[ast.AST]) -> None:
         for node in body:
+            self.visit(node)
+
+    def visit_body(self, body: Sequence[ast.stmt]) -> None:
+        """Visit the statements of a block."""
+        for position, node in enumerate(body):
+            if isinstance(node, ast.If) and self.scope.kind == "function":
+                self._add_branch(node, body[position + 1 :])
             self.visit(node)
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
@@ -62,8 +86,40 @@ class ScopeBuilder(ast.NodeVisitor):
         if self.scope.kind == "module" and "__main__" in ast.unparse(node.test):
             ScopeBuilder(self._add_child(node, "main", "__main__")).visit_all(node.body)
         else:
-            self.visit_all(node.body)
-        self.visit_all(node.orelse)
+            self.visit_body(node.body)
+        self.visit_body(node.orelse)
+
+    def _add_branch(self, node: ast.If, rest: Sequence[ast.stmt]) -> None:
+        """Record what does not run in either case; behind a branch that leaves the block, that is the rest of it."""
+        dead_if_true, dead_if_false = _get_spans(node.orelse), _get_spans(node.body)
+        if isinstance(node.body[-1], _LEAVING):
+            dead_if_true += _get_spans(rest)
+        if node.orelse and isinstance(node.orelse[-1], _LEAVING):
+            dead_if_false += _get_spans(rest)
+        self.scope.branches.append(Branch(node.test, dead_if_true, dead_if_false))
+
+    def visit_IfExp(self, node: ast.IfExp) -> None:
+        self.scope.conditions.append(node.test)
+        self.generic_visit(node)
+
+    def visit_With(self, node: ast.With) -> None:
+        self.visit_all(node.items)
+        self.visit_body(node.body)
+
+    def visit_AsyncWith(self, node: ast.AsyncWith) -> None:
+        self.visit_all(node.items)
+        self.visit_body(node.body)
+
+    def visit_While(self, node: ast.While) -> None:
+        self.visit(node.test)
+        self.visit_body(node.body)
+        self.visit_body(node.orelse)
+
+    def visit_Try(self, node: ast.Try) -> None:
+        self.visit_body(node.body)
+        self.visit_all(node.handlers)
+        self.visit_body(node.orelse)
+        self.visit_body(node.finalbody)
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.visit(node.value)
@@ -83,11 +139,19 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
-        # ``names += [...]`` adds elements; any other operator computes a value that is not followed.
-        if isinstance(node.target, ast.Name) and isinstance(node.value, ast.List | ast.Tuple | ast.Set):
-            self._bind(node.target.id, Assignment(node.value))
-        else:
-            self._bind_opaque(node.target, "it is changed in place")
+        match node.target, node.op:
+            # ``names += [...]`` adds elements, ``options |= {...}`` entries; ``name += "-suffix"`` makes a new value.
+            case ast.Name(id=name), _ if isinstance(node.value, ast.List | ast.Tuple | ast.Set):
+                self._bind(name, Assignment(node.value))
+            case ast.Name(), ast.BitOr():
+                entries = AddedEntries([None], [node.value])
+                self.scope.mutations.append((node.target, ast.copy_location(entries, node)))
+            case ast.Name(), ast.Add() if self.scope.kind in ("function", "module"):
+                self._bind_augmented(node, node.target)
+            case ast.Attribute(value=ast.Name(id=receiver)) as target, _:
+                self._record_attribute(target, receiver, OpaqueExpression("it is changed in place"))
+            case _:
+                self._bind_opaque(node.target, "it is changed in place")
 
     def visit_NamedExpr(self, node: ast.NamedExpr) -> None:
         self.visit(node.value)
@@ -95,11 +159,13 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_For(self, node: ast.For) -> None:
         self._bind_loop_target(node.target, node.iter)
-        self.visit_all([*node.body, *node.orelse])
+        self.visit_body(node.body)
+        self.visit_body(node.orelse)
 
     def visit_AsyncFor(self, node: ast.AsyncFor) -> None:
         self._bind_loop_target(node.target, node.iter)
-        self.visit_all([*node.body, *node.orelse])
+        self.visit_body(node.body)
+        self.visit_body(node.orelse)
 
     def visit_comprehension(self, node: ast.comprehension) -> None:
         self._bind_loop_target(node.target, node.iter)
@@ -149,6 +215,7 @@ class ScopeBuilder(ast.NodeVisitor):
 
     # What a generator yields counts as returned: a fixture or context manager yields the object that it is for.
     def visit_Yield(self, node: ast.Yield) -> None:
+        self.scope.is_generator = True
         if node.value is not None:
             self.scope.returns.append(node.value)
             self.visit(node.value)
@@ -157,7 +224,30 @@ class ScopeBuilder(ast.NodeVisitor):
         self.scope.calls.append(node)
         if isinstance(node.func, ast.Attribute) and (added := _get_added(node.func.attr, node)) is not None:
             self.scope.mutations.append((node.func.value, ast.copy_location(added, node)))
+        match node.func:
+            case ast.Attribute(value=ast.Name(id=name), attr="pop"):
+                self.scope.shrunk.add(name)
+            case _:
+                pass
         self.generic_visit(node)
+
+    def visit_Delete(self, node: ast.Delete) -> None:
+        for target in node.targets:
+            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                self.scope.shrunk.add(target.value.id)
+        self.generic_visit(node)
+
+    def visit_Match(self, node: ast.Match) -> None:
+        branch: ast.stmt = to_conditions(node.subject, node.cases)
+        while isinstance(branch, ast.If) and self.scope.kind == "function":
+            self._add_branch(branch, ())
+            branch = branch.orelse[0] if branch.orelse else ast.Pass()
+        self.visit(node.subject)
+        for case in node.cases:
+            self.visit(case.pattern)
+            if case.guard is not None:
+                self.visit(case.guard)
+            self.visit_body(case.body)
 
     def visit_Name(self, node: ast.Name) -> None:
         if isinstance(node.ctx, ast.Load):
@@ -177,7 +267,7 @@ class ScopeBuilder(ast.NodeVisitor):
         inner = self._add_child(node, "function", _qualify(self.scope, node.name))
         self._bind(node.name, Definition(inner))
         self._bind_parameters(node.args, inner)
-        ScopeBuilder(inner).visit_all(node.body)
+        ScopeBuilder(inner).visit_body(node.body)
         inner.overwritten = find_overwritten(inner)
 
     def _bind_parameters(self, args: ast.arguments, inner: Scope) -> None:
@@ -190,10 +280,13 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def _bind_loop_target(self, target: ast.expr, over: ast.expr) -> None:
         self.visit(over)
-        if isinstance(target, ast.Name):
-            self._bind(target.id, LoopTarget(over))
-        else:
-            self._bind_opaque(target, "it is unpacked in a loop")
+        self._bind_parts(Loop(target, over))
+
+    def _bind_parts(self, loop: Loop) -> None:
+        self.scope.loops.append(loop)
+        for node in ast.walk(loop.target):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                self._bind(node.id, LoopTarget(loop, node))
 
     def _bind_target(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):
@@ -208,10 +301,10 @@ class ScopeBuilder(ast.NodeVisitor):
                 self._bind_target(element, its_value)
         elif isinstance(target, ast.Subscript):
             self.visit(target.slice)
-            entry = ast.Dict([target.slice], [value])
+            entry = AddedEntries([target.slice], [value])
             self.scope.mutations.append((target.value, ast.copy_location(entry, target)))
         else:
-            self._bind_opaque(target, "it is unpacked from a value")
+            self._bind_parts(Loop(target, value, is_unpacking=True))
 
     def _record_attribute(self, target: ast.Attribute, receiver: str, value: ast.expr) -> None:
         # In a method, the first parameter is the object, by any name; a function outside of a class may
@@ -221,6 +314,23 @@ class ScopeBuilder(ast.NodeVisitor):
             self.scope.owner.attributes.setdefault(target.attr, []).append((Assignment(value), self.scope))
         else:
             self.scope.attribute_assignments.append((target, value))
+
+    def _bind_augmented(self, node: ast.AugAssign, target: ast.Name) -> None:
+        if self.scope.kind == "function":
+            before = ast.copy_location(ast.Name(target.id, ast.Load()), target)
+            self.visit(before)
+            self.scope.augmented.append(before)
+            node.value = ast.copy_location(ast.BinOp(before, node.op, node.value), node)
+            self._bind(target.id, Assignment(node.value))
+            return
+        bindings = self.scope.bindings.get(target.id, ())
+        is_unconditional = isinstance(self.scope.node, ast.Module) and node in self.scope.node.body
+        if is_unconditional and len(bindings) == 1 and isinstance(binding := bindings[0][0], Assignment):
+            # What functions read is the value at the end of the module.
+            value = ast.copy_location(ast.BinOp(binding.expr, node.op, node.value), node)
+            self.scope.bindings[target.id] = [(Assignment(value), self.scope)]
+        else:
+            self._bind_opaque(target, "it is changed in place")
 
     def _bind_opaque(self, target: ast.expr, why: str) -> None:
         for node in ast.walk(target):
@@ -232,17 +342,28 @@ class ScopeBuilder(ast.NodeVisitor):
         scope.bindings.setdefault(name, []).append((binding, self.scope))
 
 
+def _get_spans(body: Sequence[ast.stmt]) -> list[Span]:
+    if not body:
+        return []
+    first, last = body[0], body[-1]
+    end = (last.end_lineno or last.lineno, last.end_col_offset or last.col_offset)
+    return [((first.lineno, first.col_offset), end)]
+
+
 def _get_added(method: str, call: ast.Call) -> ast.expr | None:
     """Return what a call adds to a list, set or mapping, as a collection; ``None`` if it adds nothing."""
+    if method == "update" and call.keywords:
+        keys = [None if one.arg is None else ast.Constant(one.arg) for one in call.keywords]
+        return AddedEntries([*(None for _ in call.args), *keys], [*call.args, *(one.value for one in call.keywords)])
     match method, call.args:
         case (("append" | "appendleft" | "add"), [item]):
             return ast.List([item], ast.Load())
         case "insert", [_, item]:
             return ast.List([item], ast.Load())
         case (("extend" | "update"), [items]):
-            return items
+            return AddedEntries([None], [items]) if isinstance(items, ast.Dict) else items
         case "setdefault", [key, value]:
-            return ast.Dict([key], [value])
+            return AddedEntries([key], [value])
         case _:
             return None
 

@@ -27,10 +27,26 @@ class Assignment:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class LoopTarget:
-    """A name is one of the elements of an expression: the target of a loop."""
+class Loop:
+    """A loop or comprehension: its target, a name or a tuple of names, takes each item of *iterable* in turn.
 
-    expr: ast.expr
+    Attributes:
+        target: The target.
+        iterable: What it goes over.
+        is_unpacking: Whether it is an assignment to a tuple of names: *iterable* itself is what the target takes.
+    """
+
+    target: ast.expr
+    iterable: ast.expr
+    is_unpacking: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LoopTarget:
+    """A name is the target of a loop, or in its target: one of the items, or a part of one."""
+
+    loop: Loop
+    name: ast.Name
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,6 +88,38 @@ class OpaqueBinding:
     why: str
 
 
+Span: TypeAlias = tuple[tuple[int, int], tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """An ``if``: what does not run where its condition is true or false, as positions in the file."""
+
+    test: ast.expr
+    dead_if_true: list[Span]
+    dead_if_false: list[Span]
+
+
+class OpaqueExpression(ast.expr):
+    """Stands in a syntax tree for a value that the survey does not follow; *why* goes into the message."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__()
+        self.why = why
+
+
+class AddedEntries(ast.Dict):
+    """Stands in a syntax tree for the entries that one statement adds to a mapping."""
+
+
+class LoopItem(ast.expr):
+    """Stands in a syntax tree for what a name holds in a round of its loop."""
+
+    def __init__(self, target: LoopTarget) -> None:
+        super().__init__()
+        self.target = target
+
+
 Binding: TypeAlias = Assignment | LoopTarget | Import | Definition | Parameter | OpaqueBinding
 
 
@@ -95,6 +143,12 @@ class Scope:
         loads: The names and attributes that are read.
         returns: What it returns or yields.
         overwritten: Names and attributes that are read after they were set, each with the only possible value.
+        is_generator: Whether it yields.
+        shrunk: The names of mappings from which entries are removed.
+        augmented: Names that are read by ``name += value``.
+        loops: The loops and comprehensions.
+        branches: The statements ``if``.
+        conditions: The conditions that decide what a value is, one for each such value.
         outer_names: The names declared ``global`` or ``nonlocal``, with the scope that they are bound in.
     """
 
@@ -113,6 +167,12 @@ class Scope:
         self.calls: list[ast.Call] = []
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
+        self.is_generator = False
+        self.shrunk: set[str] = set()
+        self.augmented: list[ast.Name] = []
+        self.loops: list[Loop] = []
+        self.branches: list[Branch] = []
+        self.conditions: list[ast.expr] = []
         self.outer_names: dict[str, Scope] = {}
         self.overwritten: dict[ast.expr, ast.expr] = {}
         if parent is not None:

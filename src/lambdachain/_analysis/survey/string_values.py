@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from .evaluator import Evaluator
 from .scopes import Scope
-from .values import UNRESOLVED, Constant, MappingValue, Unresolved, Values, union, unresolved_reasons
+from .values import UNRESOLVED, CollectionValue, Constant, MappingValue, Unresolved, Values, union, unresolved_reasons
 
 # Four names of a dozen values each make 20,736 strings, which nobody grants one by one; more would fill the memory.
 _MAX_STRINGS: Final = 10_000
@@ -64,6 +64,8 @@ def evaluate_string_method(evaluator: Evaluator, receiver: Constant, node: ast.C
             return _format(receiver, arguments, keywords)
         case "join" if len(node.args) == 1:
             return _join(evaluator, receiver, node.args[0], scope)
+        case "split" | "rsplit" if not keywords:
+            return _split(receiver, name, arguments)
         case _ if name in _METHODS and not keywords:
             return combine([(receiver,), *arguments], _METHODS[name])
         case _:
@@ -100,6 +102,18 @@ def _format(receiver: Constant, arguments: Sequence[Values], keywords: Mapping[s
         return str(template.format(*chosen[: len(arguments)], **named))
 
     return combine([(receiver,), *arguments, *keywords.values()], make)
+
+
+def _split(receiver: Constant, method: str, arguments: Sequence[Values]) -> Values:
+    """Return the list that a string is split into."""
+    known = [one[0].value for one in arguments if len(one) == 1 and isinstance(one[0], Constant)]
+    if len(known) != len(arguments):
+        return UNRESOLVED
+    try:
+        parts = [Constant(part) for part in getattr(str(receiver.value), method)(*known)]
+    except (TypeError, ValueError):
+        return UNRESOLVED
+    return (CollectionValue(tuple(dict.fromkeys(parts)), tuple((part,) for part in parts)),)
 
 
 def _join(evaluator: Evaluator, separator: Constant, items: ast.expr, scope: Scope) -> Values:

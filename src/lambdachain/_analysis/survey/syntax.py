@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from .evaluator import Evaluator
 from .scopes import Scope, last_name
-from .values import MappingValue, Unresolved, Values
+from .values import Constant, MappingValue, Unresolved, Values, union
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
 DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
@@ -32,11 +32,28 @@ def evaluate_keywords(
         if keyword.arg is not None:
             entries[keyword.arg] = evaluator.evaluate(keyword.value, scope)
             continue
-        for value in evaluator.evaluate(keyword.value, scope):
-            entries |= (
-                dict(value.entries) if isinstance(value, MappingValue) else _hide(entries, keyword, may_be_hidden)
-            )
+        values = evaluator.evaluate(keyword.value, scope)
+        for value in values:
+            if not isinstance(value, MappingValue):
+                entries |= _hide(entries, keyword, may_be_hidden)
+        entries |= _join_mappings([value for value in values if isinstance(value, MappingValue)])
     return MappingValue(tuple(entries.items()))
+
+
+def _join_mappings(mappings: Sequence[MappingValue]) -> dict[str, Values]:
+    """Return the entries of mappings that are alternatives, and of the steps in which one is filled.
+
+    An entry that one of several alternatives does not have counts as ``None`` there, unless a step adds it.
+    """
+    missing: Values = (Constant(None),)
+    found: dict[str, Values] = {}
+    for name in dict.fromkeys(name for one in mappings for name, _ in one.entries):
+        having = [one for one in mappings if one.get(name) is not None]
+        is_missing = not any(one.is_step for one in having) and any(
+            one not in having and not one.is_step for one in mappings
+        )
+        found[name] = union([*(one.get(name) or () for one in having), missing if is_missing else ()])
+    return found
 
 
 def _hide(entries: Mapping[str, Values], keyword: ast.keyword, may_be_hidden: Mapping[str, str]) -> dict[str, Values]:

@@ -37,9 +37,15 @@ class CollectionValue:
 
 @dataclass(frozen=True, slots=True)
 class MappingValue:
-    """A mapping whose keys are known strings; several values for a key are alternatives."""
+    """A mapping whose keys are known strings; several values for a key are alternatives.
+
+    Attributes:
+        entries: The entries.
+        is_step: Whether these are only the entries that one statement adds to a mapping.
+    """
 
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
+    is_step: bool = False
 
     def get(self, key: str) -> tuple[Value, ...] | None:
         """Return the values at *key*, or ``None``."""
@@ -234,6 +240,8 @@ Value: TypeAlias = (
 )
 Values: TypeAlias = tuple[Value, ...]
 
+# No text of a program begins with this, so a key that is not a string is mistaken for none.
+_NOT_A_STRING: Final = "\0"
 UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
 
@@ -291,6 +299,23 @@ def unresolved_reasons(values: Iterable[Value]) -> tuple[str, ...]:
     return tuple(value.why for value in values if isinstance(value, Unresolved))
 
 
+def get_key(values: Values) -> str | None:
+    """Return the key of an entry, if it can be only one: a string, or what stands for a member of an enum.
+
+    >>> get_key((Constant("orders"),))
+    'orders'
+    """
+    match values:
+        case (Constant(str(text)),):
+            return text
+        case (Constant(int(number)),):
+            return f"{_NOT_A_STRING}{number}"
+        case (EnumMemberValue(name, (Constant(value), *_)),):
+            return f"{_NOT_A_STRING}{name}={value}"
+        case _:
+            return None
+
+
 def get_elements(values: Iterable[Value]) -> Values:
     """Return what a loop over *values* may assign to its target."""
 
@@ -299,7 +324,8 @@ def get_elements(values: Iterable[Value]) -> Values:
             case CollectionValue(items):
                 yield from items
             case MappingValue(entries):
-                yield from (Constant(key) for key, _ in entries)
+                keys = [key for key, _ in entries]
+                yield from (UNRESOLVED[0] if key.startswith(_NOT_A_STRING) else Constant(key) for key in keys)
             case _:
                 yield from UNRESOLVED
 

@@ -1,0 +1,230 @@
+"""Names and modes that belong together: of one branch, one round of a loop, one way to fill a mapping."""
+
+from __future__ import annotations
+
+import pytest
+
+# ruff: noqa: ISC004 - each case is a pair of the code and its calls
+
+HEAD = "import boto3, os\nlam = boto3.client('lambda')\n"
+SEND = "def send(name, kind='RequestResponse'): lam.invoke(FunctionName=name, InvocationType=kind)\n"
+BY_FLAG = "def send(n, late): lam.invoke(FunctionName=n, InvocationType='Event' if late else 'RequestResponse')\n"
+BY_IF = """
+def send(n, wait=True):
+    if wait:
+        return lam.invoke(FunctionName=n, InvocationType="RequestResponse")
+    return lam.invoke(FunctionName=n, InvocationType="Event")
+"""
+BY_ENUM = """
+import enum
+class Kind(enum.Enum):
+    NOW, LATE = 1, 2
+class How(enum.Enum):
+    NOW = "RequestResponse"
+    LATE = "Event"
+def send(n, how):
+    if how is How.LATE:
+        lam.invoke(FunctionName=n, InvocationType="Event")
+    else:
+        lam.invoke(FunctionName=n)
+"""
+BY_OBJECT = """
+class Caller:
+    def __init__(self, late=False): self.late = late
+    def send(self, n):
+        kind = "RequestResponse"
+        if self.late:
+            kind = "Event"
+        lam.invoke(FunctionName=n, InvocationType=kind)
+"""
+BY_MATCH = """
+def send(n, mode):
+    match mode:
+        case "async" | "late": k = "Event"
+        case None: k = "DryRun"
+        case _: k = "RequestResponse"
+    lam.invoke(FunctionName=n, InvocationType=k)
+"""
+CALLABLE = """
+class Caller:
+    def __init__(self, name, kind="RequestResponse"):
+        self.name, self.kind = name, kind
+    def __call__(self, payload=None): lam.invoke(FunctionName=self.name, InvocationType=self.kind)
+"""
+BY_CLASS = """
+class Base:
+    name = None
+    kind = "RequestResponse"
+    def __call__(self): lam.invoke(FunctionName=self.name, InvocationType=self.kind)
+class A(Base):
+    name = "a"
+class B(Base):
+    name = "b"
+    kind = "Event"
+"""
+FILLED = """
+def send(name, late=None, qualifier=None):
+    params = {"FunctionName": name}
+    if late:
+        params["InvocationType"] = "Event"
+    if qualifier is not None:
+        params.update(Qualifier=qualifier)
+    lam.invoke(**params)
+"""
+PLAN = """
+class Plan:
+    def __init__(self, name, kind):
+        self.name = name
+        self.kind = kind
+PLANS = [Plan("a", "Event"), Plan("b", "RequestResponse")]
+"""
+
+
+def get_sites(found) -> list[str]:
+    """Return the mode, name and qualifier of each call."""
+    return sorted(
+        f"{call.mode} {call.function}{':' if call.qualifier else ''}{call.qualifier or ''}" for call in found.calls
+    )
+
+
+@pytest.mark.parametrize(
+    ("code", "sites"),
+    [
+        (f"{BY_FLAG}def f(): send('a', True); send('b', False)", ["call b", "fire a"]),
+        (f"{BY_FLAG}def f(event): send('a', event['late'])", ["call a", "fire a"]),
+        (f"{BY_IF}def f(): send('a'); send('b', wait=False)", ["call a", "fire b"]),
+        (f"{BY_IF}def f(event): send('a', wait=event['wait'])", ["call a", "fire a"]),
+        (f"{BY_IF}def g(n, wait): send(n, wait=not wait)\ndef f(): g('a', True)", ["call a", "fire a"]),
+        (f"{BY_ENUM}def f(): send('a', How.LATE); send('b', How.NOW)", ["call b", "fire a"]),
+        (f"{BY_OBJECT}def f(): Caller(late=True).send('a'); Caller().send('b')", ["call b", "fire a"]),
+        (f"{FILLED}def f(): send('a'); send('b', True); send('c', qualifier='live')",
+         ["call a", "call c:live", "fire b"]),
+        (f"{BY_MATCH}def f(): send('a', 'async'); send('b', 'sync'); send('c', None)",
+         ["call b", "can_invoke c", "fire a"]),
+        (f"{BY_MATCH}def f(event): send('a', event['mode'])", ["call a", "can_invoke a", "fire a"]),
+        (f"{CALLABLE}ask = Caller('a')\ntell = Caller('b', 'Event')\ndef f(): ask(1); tell(2)", ["call a", "fire b"]),
+        (f"{CALLABLE}BY = {{'x': Caller('a'), 'y': Caller('b', 'Event')}}\ndef f(event): BY[event['x']]()",
+         ["call a", "fire b"]),
+        (f"{BY_CLASS}def f(): A()(); B()()", ["call a", "fire b"]),
+        ("def f(wait):\n  more = {} if wait else {'InvocationType': 'Event'}\n  lam.invoke(FunctionName='a', **more)",
+         ["call a", "fire a"]),
+        ("def send(kind=None): lam.invoke(FunctionName='a', InvocationType=kind or 'Event')\ndef f(): send()",
+         ["fire a"]),
+        ("def send(**more): lam.invoke(FunctionName='a', InvocationType=more.get('kind', 'Event'))\ndef f(): send()",
+         ["fire a"]),
+        (f"{FILLED}def f(event): send('a', event['late'])", ["call a", "fire a"]),
+        ("def f(late):\n  n, k = ('a', 'Event') if late else ('b', 'RequestResponse')\n"
+         "  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
+        (f"{SEND}def pick(late):\n  if late: return 'a', 'Event'\n  return 'b', 'RequestResponse'\n"
+         "def f(event):\n  n, k = pick(event['late'])\n  send(n, k)", ["call b", "fire a"]),
+        (f"{SEND}def pick(late):\n  if late: return 'a', 'Event'\n  return 'b', 'RequestResponse'\n"
+         "def f():\n  n, k = pick(True)\n  send(n, k)", ["fire a"]),
+        ("def f(late):\n  n = 'a' if late else 'b'\n  k = 'Event' if late else 'RequestResponse'\n"
+         "  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
+        ("def f(late):\n  if late:\n    n = 'a'\n    k = 'Event'\n  else:\n    n = 'b'\n    k = 'RequestResponse'\n"
+         "  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
+        (f"{SEND}def f(late):\n  n = 'a'\n  k = 'RequestResponse'\n  if late:\n    n = 'b'\n    k = 'Event'\n"
+         "  send(n, k)", ["call a", "fire b"]),
+    ],
+)  # fmt: skip
+def test_a_branch_is_followed_as_far_as_its_condition_is_known(survey_code, code: str, sites: list[str]):
+    """Each caller reaches the branch that its own arguments choose; an unknown condition leaves both."""
+    found = survey_code(HEAD + code)
+
+    assert (get_sites(found), found.unresolved) == (sites, ())
+
+
+@pytest.mark.parametrize(
+    ("code", "sites"),
+    [
+        ("for n, k in [('a', 'Event'), ('b', 'RequestResponse')]: lam.invoke(FunctionName=n, InvocationType=k)",
+         ["call b", "fire a"]),
+        (f"{SEND}JOBS = (('a', 'Event'), ['b', 'RequestResponse'])\ndef f():\n  for n, k in JOBS: send(n, k)",
+         ["call b", "fire a"]),
+        (f"{SEND}def f():\n  for n, k in {{'a': 'Event', 'b': 'RequestResponse'}}.items(): send(n, kind=k)",
+         ["call b", "fire a"]),
+        (f"{SEND}def f():\n  for i, (n, k) in enumerate([('a', 'Event'), ('b', 'RequestResponse')]): send(n, k)",
+         ["call b", "fire a"]),
+        (f"{SEND}def f(): [send(n, k) for n, k in zip(['a', 'b'], ['Event', 'RequestResponse'])]",
+         ["call b", "fire a"]),
+        (f"{SEND}KINDS = {{'a': 'Event', 'b': 'RequestResponse'}}\ndef f():\n  for n in KINDS: send(n, KINDS[n])",
+         ["call b", "fire a"]),
+        (f"{SEND}def f(pool):\n  for n, k in [('a', 'Event'), ('b', 'DryRun')]: pool.submit(send, n, k)",
+         ["can_invoke b", "fire a"]),
+        ("def jobs():\n  yield 'a', 'Event'\n  yield 'b', 'RequestResponse'\n"
+         "for n, k in jobs(): lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
+        (f"{PLAN}def f():\n  for p in PLANS: lam.invoke(FunctionName=p.name, InvocationType=p.kind)",
+         ["call b", "fire a"]),
+        (f"{PLAN}{SEND}def run(plan): send(plan.name, plan.kind)\ndef f():\n  for p in PLANS: run(p)",
+         ["call b", "fire a"]),
+        ("def f():\n  for n in ['a']: lam.invoke(FunctionName=n)\n  for n, k in [('b', 'Event')]:\n"
+         "    lam.invoke(FunctionName=n, InvocationType=k)", ["call a", "fire b"]),
+        ("def f():\n  for d in [{'FunctionName': 'a', 'InvocationType': 'Event'}, {'FunctionName': 'b'}]:\n"
+         "    lam.invoke(**d)",
+         ["call b", "fire a"]),
+    ],
+)  # fmt: skip
+def test_the_names_of_a_loop_are_those_of_one_round(survey_code, code: str, sites: list[str]):
+    """A table of names and modes is called row by row."""
+    found = survey_code(HEAD + code)
+
+    assert (get_sites(found), found.unresolved) == (sites, ())
+
+
+def test_a_table_with_too_many_rows_is_reported(survey_code):
+    """Each row by itself would take long, and all names with all modes would be calls that do not happen."""
+    rows = [(f"n{number}", "Event") for number in range(200)]
+    found = survey_code(f"{HEAD}for n, k in {rows}: lam.invoke(FunctionName=n, InvocationType=k)")
+
+    assert get_sites(found) == []
+    assert len(found.unresolved) == 1
+
+
+@pytest.mark.parametrize(
+    ("code", "sites"),
+    [
+        ("def f():\n  n = 'svc'\n  n += '-a'\n  lam.invoke(FunctionName=n)", ["call svc-a"]),
+        ("def f(late):\n  n = 'svc'\n  if late: n += '-a'\n  lam.invoke(FunctionName=n)", ["call svc", "call svc-a"]),
+        ("N = 'svc'\nN += '-a'\ndef f(): lam.invoke(FunctionName=N)", ["call svc-a"]),
+        ("def f():\n  p = dict(FunctionName='a')\n  p['InvocationType'] = 'RequestResponse'\n"
+         "  p['InvocationType'] = 'Event'\n  lam.invoke(**p)", ["fire a"]),
+        ("def f():\n  p = {'FunctionName': 'a'}\n  p |= {'InvocationType': 'Event'}\n  lam.invoke(**p)", ["fire a"]),
+        ("def f():\n  p = {'FunctionName': 'a'}\n  p.update({'InvocationType': 'Event'}, Qualifier='1')\n"
+         "  lam.invoke(**p)", ["fire a:1"]),
+        ("P = {'InvocationType': 'Event'}\ndef f(): lam.invoke(**{**P, 'FunctionName': 'a'})", ["fire a"]),
+        ("P = {'InvocationType': 'Event'}\ndef f(): lam.invoke(**(P | {'FunctionName': 'a'}))", ["fire a"]),
+        ("def f(late):\n  p = {}\n  if late:\n    p['FunctionName'] = 'a'\n    p['InvocationType'] = 'Event'\n  else:\n"
+         "    p['FunctionName'] = 'b'\n  lam.invoke(**p)", ["call b", "fire a"]),
+        ("P = {'FunctionName': 'a'}\nP['InvocationType'] = 'Event'\ndef f(): lam.invoke(**P)", ["fire a"]),
+        ("def fill(p): p['InvocationType'] = 'Event'\ndef f():\n  p = {'FunctionName': 'a'}\n  fill(p)\n"
+         "  lam.invoke(**p)", ["fire a"]),
+        ("P = {'FunctionName': 'a'}\ndef f():\n  p = P.copy()\n  p['InvocationType'] = 'Event'\n  lam.invoke(**p)",
+         ["fire a"]),
+        ("P = {'FunctionName': 'a'}\ndef f(): lam.invoke(**dict(P, InvocationType='Event'))", ["fire a"]),
+        ("def f(late):\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  if not late:\n"
+         "    p.pop('InvocationType')\n  lam.invoke(**p)", ["call a", "fire a"]),
+        ("def f():\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  del p['InvocationType']\n"
+         "  lam.invoke(**p)", ["call a"]),
+        ("def f(late):\n  p = {'FunctionName': 'a'}\n  if late: return\n  p['InvocationType'] = 'Event'\n"
+         "  lam.invoke(**p)", ["fire a"]),
+    ],
+)  # fmt: skip
+def test_what_is_changed_in_place_is_what_it_was_changed_to(survey_code, code: str, sites: list[str]):
+    """A name that is extended, and a mapping that is filled step by step."""
+    found = survey_code(HEAD + code)
+
+    assert (get_sites(found), found.unresolved) == (sites, ())
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(names):\n  n = 'svc'\n  for one in names: n += one\n  lam.invoke(FunctionName=n)",
+        "class C:\n  n = 'svc'\n  n += x\n  def f(self): lam.invoke(FunctionName=self.n)",
+        "def f(event):\n  for n, k in event['jobs']: lam.invoke(FunctionName=n, InvocationType=k)",
+        "def f():\n  for n, *rest in [('a', 'b'), ('c', 'd')]: lam.invoke(FunctionName=rest)",
+    ],
+)
+def test_what_changes_without_end_is_reported(survey_code, code: str):
+    """Its value depends on how often the code runs."""
+    assert len(survey_code(HEAD + code).unresolved) == 1
