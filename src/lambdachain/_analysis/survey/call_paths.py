@@ -11,7 +11,7 @@ unresolved there, unless the function that it is passed to is known to pass argu
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
 from . import classes
@@ -19,7 +19,7 @@ from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_eac
 from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
-from .reachability import Mention, find_mentions
+from .reachability import Mention, find_decorators, find_mentions
 from .results import CallSite, CodeUnit, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
@@ -66,34 +66,28 @@ class CallPaths:
     Args:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
-        uses: Which units each unit may run, whatever is passed to it.
-        relevant: The units from which a call can be reached, if they are known already.
+        relevant: The units from which a call of a Lambda function can be reached.
     """
 
-    def __init__(
-        self,
-        evaluator: Evaluator,
-        finder: CallFinder,
-        uses: Mapping[CodeUnit, frozenset[CodeUnit]],
-        relevant: frozenset[CodeUnit] | None = None,
-    ) -> None:
+    def __init__(self, evaluator: Evaluator, finder: CallFinder, relevant: frozenset[CodeUnit]) -> None:
         self._evaluator = evaluator
         self._finder = finder
-        self._scopes: dict[CodeUnit, list[Scope]] = {}
-        for scope in evaluator.project.scopes():
-            self._scopes.setdefault(scope.unit, []).append(scope)
-        self.relevant = self._find_relevant(uses) if relevant is None else relevant
+        self._scopes = evaluator.project.scopes_by_unit
+        self._relevant = relevant
         self._found: dict[PathStep, tuple[Found, ...]] = {}
         self._next: dict[PathStep, tuple[PathStep, ...]] = {}
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
-        steps = self.walk([PathStep(scope, None) for scope in self._get_bodies(start)])
+        bodies = self._get_bodies(start)
+        if bodies and self._relevant.isdisjoint((start, bodies[0].module.unit)):
+            return ()
+        steps = self.walk([PathStep(scope, None) for scope in bodies])
         return tuple(dict.fromkeys(found for step in steps for found in self._find_in_step(step)))
 
     def find_roots(self) -> list[CodeUnit]:
         """Return the units at which code starts that no other code in sight calls; together they reach every call."""
-        units = [unit for unit in self._scopes if unit in self.relevant]
+        units = [unit for unit in self._scopes if unit in self._relevant]
         # What has no caller comes first, so that a helper is reached with what its callers pass.
         units.sort(key=lambda unit: bool(unit.name) and self._may_be_called(unit))
         roots: list[CodeUnit] = []
@@ -145,27 +139,6 @@ class CallPaths:
             for scope in self._get_bodies(unit)
         )
 
-    def _find_relevant(self, uses: Mapping[CodeUnit, frozenset[CodeUnit]]) -> frozenset[CodeUnit]:
-        """Return the units from which a call of a Lambda function can be reached."""
-        users: dict[CodeUnit, set[CodeUnit]] = {}
-        for unit, used in uses.items():
-            for one in used:
-                users.setdefault(one, set()).add(unit)
-        for unit, scopes in self._scopes.items():
-            for scope in scopes:
-                # A nested function runs when its parent's result is called; a decorated one runs its decorators.
-                if scope.kind == "function" and scope.parent is not None:
-                    users.setdefault(unit, set()).add(scope.parent.unit)
-                for decorator in self._find_decorators(scope):
-                    users.setdefault(decorator.scope.unit, set()).add(unit)
-        found = {scope.unit for scopes in self._scopes.values() for scope in scopes if self._finder.has_calls(scope)}
-        pending = list(found)
-        while pending:
-            new = users.get(pending.pop(), set()) - found
-            found |= new
-            pending += new
-        return frozenset(found)
-
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
         if step not in self._found:
             with self._evaluator.in_frame(step.frame):
@@ -180,7 +153,7 @@ class CallPaths:
                 steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope)]
                 if step.frame is None:
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
-            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
+            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self._relevant)
         return self._next[step]
 
     def _get_own_scopes(self, scope: Scope) -> Iterator[Scope]:
@@ -214,7 +187,11 @@ class CallPaths:
         # A function that returns a function of its own runs it only when the result is called.
         followed |= {id(expr) for expr in scope.returns if scope.kind == "function" and self._is_closure(expr, scope)}
         for mention in find_mentions(self._evaluator, scope, followed):
-            yield self._enter_mentioned(mention)
+            if mention.scope.unit in self._relevant:
+                yield self._enter_mentioned(mention)
+            elif mention.scope.module.unit in self._relevant and not mention.is_by_name:
+                # Of what runs there, only the module matters, which is imported before.
+                yield PathStep(mention.scope.module, None)
 
     def _follow_call(self, call: ast.Call, scope: Scope, followed: set[int]) -> Iterator[PathStep]:
         """Yield what a call runs: a function, or the constructor of a class."""
@@ -223,14 +200,14 @@ class CallPaths:
                 case FunctionValue():
                     followed.add(id(call.func))
                     function = bind_receiver(self._evaluator, value, call, scope)
-                    if function.scope.unit in self.relevant:
+                    if function.scope.unit in self._relevant:
                         yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case ClassValue(created):
                     yield from self._follow_creation(created, call, scope)
                 case Unresolved() if isinstance(call.func, ast.Attribute):
                     followed.add(id(call.func))
                     for method in classes.find_methods_by_name(self._evaluator, call.func, scope):
-                        if method.unit in self.relevant and _fits(call, method):
+                        if method.unit in self._relevant and _fits(call, method):
                             function = bind_receiver(self._evaluator, FunctionValue(method), call, scope)
                             for step in self._enter(function, evaluate_arguments(self._evaluator, call, scope)):
                                 yield step._replace(is_by_name=True)
@@ -307,7 +284,7 @@ class CallPaths:
 
     def _enter_decorators(self, function: FunctionValue, arguments: Arguments | None) -> Iterator[PathStep]:
         """Yield the functions that decorators in the code put in place of a function; they call it."""
-        for decorator in self._find_decorators(function.scope):
+        for decorator in find_decorators(self._evaluator, function.scope):
             given = bind_arguments(self._evaluator, decorator, Arguments(((function,),)))
             for value in self._evaluator.evaluate_call(decorator, given):
                 if isinstance(value, FunctionValue) and value.scope is not function.scope:
@@ -323,12 +300,6 @@ class CallPaths:
                         )
                         bound = bind_arguments(self._evaluator, value, passed)
                         yield PathStep(value.scope, self._evaluator.create_frame(value, bound))
-
-    def _find_decorators(self, scope: Scope) -> Iterator[FunctionValue]:
-        for expr in scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else ():
-            for value in self._evaluator.evaluate(expr, scope.parent or scope):
-                if isinstance(value, FunctionValue) and value.contract is None:
-                    yield value
 
     def _enter_mentioned(self, mention: Mention) -> PathStep:
         if mention.function is None:

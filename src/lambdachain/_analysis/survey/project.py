@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from lambdachain._json.gc_paused import gc_paused
 
@@ -50,6 +51,10 @@ class Project:
         self._imported: dict[Scope, frozenset[Scope]] = {}
         self._imports_of: dict[Scope, list[Scope]] = {}
         self._subclasses: dict[Scope, list[Scope]] | None = None
+        self._importers: dict[Scope, dict[CodeUnit, None]] | None = None
+        self._importing: dict[Scope, list[Scope]] | None = None
+        self._all_importers: dict[Scope, int] = {}
+        self._numbers: dict[Scope, int] = {}
         self._is_indexing = False
         for scope in self.scopes():
             self._index(scope)
@@ -83,6 +88,14 @@ class Project:
         """Yield every scope of every file."""
         for module in self.modules.values():
             yield from module.walk()
+
+    @cached_property
+    def scopes_by_unit(self) -> Mapping[CodeUnit, list[Scope]]:
+        """The scopes of each unit: a class body runs with its module, a lambda with its function."""
+        found: dict[CodeUnit, list[Scope]] = {}
+        for scope in self.scopes():
+            found.setdefault(scope.unit, []).append(scope)
+        return found
 
     def mentions(self, word: str) -> bool:
         """Check whether a word is in the text of any file: if not, nothing in the code can mean it."""
@@ -128,8 +141,12 @@ class Project:
         """Return the calls of anything with this last name or an alias that it is imported under."""
         names = [name]
         for one in names:
-            names += [other for other in sorted(self._imported_as.get(one, ())) if other not in names]
+            names += [other for other in self.find_aliases(one) if other not in names]
         return [call for one in names for call in self._calls.get(one, ())]
+
+    def find_aliases(self, name: str) -> list[str]:
+        """Return the other names that something of this name is imported under."""
+        return sorted(self._imported_as.get(name, ()))
 
     def is_passed_as_value(self, name: str) -> bool:
         """Check whether something of this name is read without being called: stored, registered or passed on."""
@@ -147,15 +164,38 @@ class Project:
             self._imported[start] = frozenset(found)
         return self._imported[start]
 
+    def find_importers(self, module: Scope) -> list[CodeUnit]:
+        """Return the units that import a module by its own name."""
+        if self._importers is None:
+            self._importers = {}
+            for scope in self.scopes():
+                for name in {one.module for one in _get_imports(scope)}:
+                    found = self.find_module(name, scope.source)
+                    if found is not None:
+                        self._importers.setdefault(found, {})[scope.unit] = None
+        return list(self._importers.get(module, ()))
+
+    def share_importer(self, one: Scope, other: Scope) -> bool:
+        """Check whether there is a module that imports both of two modules, or is one of them, and imports the other."""
+        return self._find_all_importers(one) & self._find_all_importers(other) != 0
+
+    def _find_all_importers(self, module: Scope) -> int:
+        """Return the modules that import a module, directly or through others, as the bits of a number."""
+        if self._importing is None:
+            self._importing = {}
+            for index, each in enumerate(self.modules.values()):
+                self._numbers[each] = index
+                for imported in self._get_imports(each):
+                    self._importing.setdefault(imported, []).append(each)
+        if module not in self._all_importers:
+            found = {module: None}
+            _close(found, lambda each: self._importing.get(each, []) if self._importing is not None else [])
+            self._all_importers[module] = sum(1 << self._numbers[each] for each in found if each in self._numbers)
+        return self._all_importers[module]
+
     def _get_imports(self, module: Scope) -> list[Scope]:
         if module not in self._imports_of:
-            names = {
-                (binding.module, binding.name)
-                for scope in module.walk()
-                for bindings in scope.bindings.values()
-                for binding, _ in bindings
-                if isinstance(binding, Import)
-            }
+            names = {(binding.module, binding.name) for scope in module.walk() for binding in _get_imports(scope)}
             qualified = {one for name, member in names for one in (name, f"{name}.{member}" if member else name)}
             found = (self.find_module(one, module.source) for one in sorted(qualified))
             self._imports_of[module] = [one for one in found if one is not None]
@@ -249,7 +289,8 @@ class Project:
             for binding, _ in bindings:
                 if isinstance(binding, Import) and binding.name not in (None, name):
                     self._imported_as.setdefault(str(binding.name), set()).add(name)
-                if isinstance(binding, Import):
+                # A relative import begins with a dot: what it means is in the code, not in a package.
+                if isinstance(binding, Import) and not binding.module.startswith("."):
                     self._imported_packages.add(binding.module.partition(".")[0])
         if scope.kind == "class":
             self._classes.append(scope)
@@ -265,6 +306,11 @@ def _release_statements(module: Scope) -> None:
     for scope in module.walk():
         if isinstance(scope.node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.If):
             scope.node.body = []
+
+
+def _get_imports(scope: Scope) -> Iterator[Import]:
+    for bindings in scope.bindings.values():
+        yield from (binding for binding, _ in bindings if isinstance(binding, Import))
 
 
 def _close(found: dict[Scope, None], neighbors: Callable[[Scope], Iterable[Scope]]) -> None:

@@ -9,8 +9,10 @@ from .call_paths import CallPaths
 from .call_sites import create_call_finder, evaluate_callee
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
+from .name_flow import NameFlow
 from .project import Project
 from .reachability import find_uses
+from .relevance import find_relevant_units
 from .results import CallSite, CodeUnit, DeclaredContract, DeclaredHandler, Survey, UnresolvedCall, merge_by_site
 from .scopes import Scope
 from .source_text import format_expression
@@ -33,7 +35,9 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     evaluator = ExpressionEvaluator(project, environment)
     scopes = list(project.scopes())
     uses = find_uses(evaluator)
-    paths = CallPaths(evaluator, create_call_finder(evaluator, scopes), uses)
+    finder = create_call_finder(evaluator, scopes)
+    relevant = find_relevant_units(evaluator, finder, NameFlow(project))
+    paths = CallPaths(evaluator, finder, relevant)
     # Functions with equal variables, which is most often all of a template's, share what is evaluated.
     by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
 
@@ -41,7 +45,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         key = frozenset(other.items())
         if key not in by_environment:
             inner = ExpressionEvaluator(project, other)
-            by_environment[key] = CallPaths(inner, create_call_finder(inner, scopes), uses, paths.relevant)
+            by_environment[key] = CallPaths(inner, create_call_finder(inner, scopes), relevant)
         return by_environment[key].find_calls
 
     roots = paths.find_roots()
