@@ -11,7 +11,7 @@ unresolved there, unless the function that it is passed to is known to pass argu
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from . import classes
@@ -20,6 +20,7 @@ from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
 from .reachability import Mention, find_decorators, find_mentions
+from .relevance import Relevance
 from .results import CallSite, CodeUnit, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
@@ -66,10 +67,10 @@ class CallPaths:
     Args:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
-        relevant: The units from which a call of a Lambda function can be reached.
+        relevant: The units from which a call can be reached.
     """
 
-    def __init__(self, evaluator: Evaluator, finder: CallFinder, relevant: frozenset[CodeUnit]) -> None:
+    def __init__(self, evaluator: Evaluator, finder: CallFinder, relevant: Relevance) -> None:
         self._evaluator = evaluator
         self._finder = finder
         self._scopes = evaluator.project.scopes_by_unit
@@ -80,47 +81,37 @@ class CallPaths:
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
         bodies = self._get_bodies(start)
-        if bodies and self._relevant.isdisjoint((start, bodies[0].module.unit)):
+        if not bodies or self._relevant.find_for(bodies[0].module).isdisjoint((start, bodies[0].module.unit)):
             return ()
-        steps = self.walk([PathStep(scope, None) for scope in bodies])
+        steps = self.walk(bodies)
         return tuple(dict.fromkeys(found for step in steps for found in self._find_in_step(step)))
 
     def find_roots(self) -> list[CodeUnit]:
         """Return the units at which code starts that no other code in sight calls; together they reach every call."""
-        units = [unit for unit in self._scopes if unit in self._relevant]
+        units = [unit for unit, scopes in self._scopes.items() if unit in self._relevant.find_for(scopes[0].module)]
         # What has no caller comes first, so that a helper is reached with what its callers pass.
         units.sort(key=lambda unit: bool(unit.name) and self._may_be_called(unit))
         roots: list[CodeUnit] = []
-        reached: set[PathStep] = set()
-        units_reached: set[CodeUnit] = set()
+        reached: set[CodeUnit] = set()
         for unit in units:
-            if unit not in units_reached:
+            if unit not in reached:
                 roots.append(unit)
-                self._walk_into([PathStep(scope, None) for scope in self._get_bodies(unit)], reached)
-                units_reached = {step.scope.unit for step in reached}
+                reached |= {step.scope.unit for step in self.walk(self._get_bodies(unit))}
         return roots
 
-    def walk(self, starts: Iterable[PathStep]) -> list[PathStep]:
-        """Return the steps that may run after *starts*, including these."""
+    def walk(self, starts: Sequence[Scope]) -> list[PathStep]:
+        """Return the steps that may run when code of one module starts, including the starts."""
         reached: dict[PathStep, None] = {}
-        self._walk_into(starts, reached)
-        return list(reached)
-
-    def _walk_into(self, starts: Iterable[PathStep], reached: dict[PathStep, None] | set[PathStep]) -> None:
-        pending = [start for start in starts if start not in reached]
+        pending = [PathStep(scope, None) for scope in starts]
         # An object comes from code that imports its class, so others do not have the method that is called by name.
-        imported = frozenset(
-            module for start in pending for module in self._evaluator.project.find_imported(start.scope.module)
-        )
+        imported = self._evaluator.project.find_imported(starts[0].module)
+        relevant = self._relevant.find_for(starts[0].module)
         while pending:
             step = pending.pop()
-            if step in reached or (step.is_by_name and step.scope.module not in imported):
-                continue
-            if isinstance(reached, dict):
+            if step not in reached and not (step.is_by_name and step.scope.module not in imported):
                 reached[step] = None
-            else:
-                reached.add(step)
-            pending += self._find_next(step)
+                pending += [one for one in self._find_next(step) if one.scope.unit in relevant]
+        return list(reached)
 
     def _get_bodies(self, unit: CodeUnit) -> list[Scope]:
         """Return the scopes that a unit starts with: not the lambdas and class bodies inside, which belong to it."""

@@ -175,8 +175,10 @@ class NameFlow:
             self._index_class(scope)
         unit = scope.unit
         for load in scope.loads:
-            place = _find_variable(load.id, scope) if isinstance(load, ast.Name) else load.attr
-            self._readers.setdefault(place, {})[unit] = None
+            self._add_reader(_find_variable(load.id, scope) if isinstance(load, ast.Name) else load.attr, unit)
+        for call in scope.calls:
+            for place in self._find_results(call.func, scope):
+                self._add_reader(place, unit)
 
     def _index_binding(self, binding: Binding, home: Scope, place: Place) -> None:
         match binding:
@@ -207,7 +209,7 @@ class NameFlow:
                 self._add_flow(keyword.value, scope, _Argument(name, keyword.arg))
         if self._is_getattr(call):
             read = call.args[1].value if isinstance(call.args[1], ast.Constant) else DYNAMIC
-            self._readers.setdefault(read if isinstance(read, str) else DYNAMIC, {})[scope.unit] = None
+            self._add_reader(read if isinstance(read, str) else DYNAMIC, scope.unit)
 
     def _index_function(self, scope: Scope) -> None:
         for expr in scope.returns:
@@ -220,7 +222,7 @@ class NameFlow:
         for expr in scope.node.decorator_list:
             self._add_flow(expr, scope.parent, scope)
             for source in (*self.find_sources(expr, scope.parent), *self._find_results(expr, scope.parent)):
-                self._readers.setdefault(source, {})[scope.unit] = None
+                self._add_reader(source, scope.unit)
         if scope.node.decorator_list:
             # A property is read without being called.
             self._add_flows([_get_result(scope)], scope)
@@ -292,6 +294,9 @@ class NameFlow:
                     self._add_flows([name], place)
                 case _:
                     continue
+
+    def _add_reader(self, place: Place, unit: CodeUnit) -> None:
+        self._readers.setdefault(place, {})[unit] = None
 
     def _add_flows(self, sources: Iterable[Place], place: Place) -> None:
         for source in sources:

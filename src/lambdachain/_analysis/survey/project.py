@@ -52,9 +52,8 @@ class Project:
         self._imports_of: dict[Scope, list[Scope]] = {}
         self._subclasses: dict[Scope, list[Scope]] | None = None
         self._importers: dict[Scope, dict[CodeUnit, None]] | None = None
-        self._importing: dict[Scope, list[Scope]] | None = None
         self._all_importers: dict[Scope, int] = {}
-        self._numbers: dict[Scope, int] = {}
+        self._bits: dict[Scope, int] = {}
         self._is_indexing = False
         for scope in self.scopes():
             self._index(scope)
@@ -175,23 +174,27 @@ class Project:
                         self._importers.setdefault(found, {})[scope.unit] = None
         return list(self._importers.get(module, ()))
 
-    def share_importer(self, one: Scope, other: Scope) -> bool:
-        """Check whether there is a module that imports both of two modules, or is one of them, and imports the other."""
-        return self._find_all_importers(one) & self._find_all_importers(other) != 0
+    def get_bit(self, module: Scope) -> int:
+        """Return the number that stands for a module in sets of modules; 0 for one of an installed package."""
+        if not self._bits:
+            self._bits = {each: 1 << index for index, each in enumerate(self.modules.values())}
+        return self._bits.get(module, 0)
 
-    def _find_all_importers(self, module: Scope) -> int:
-        """Return the modules that import a module, directly or through others, as the bits of a number."""
-        if self._importing is None:
-            self._importing = {}
-            for index, each in enumerate(self.modules.values()):
-                self._numbers[each] = index
-                for imported in self._get_imports(each):
-                    self._importing.setdefault(imported, []).append(each)
+    def find_all_importers(self, module: Scope) -> int:
+        """Return the modules that import a module, directly or through others, and itself, as the bits of a number."""
         if module not in self._all_importers:
             found = {module: None}
-            _close(found, lambda each: self._importing.get(each, []) if self._importing is not None else [])
-            self._all_importers[module] = sum(1 << self._numbers[each] for each in found if each in self._numbers)
+            _close(found, lambda each: self._importing.get(each, []))
+            self._all_importers[module] = sum(map(self.get_bit, found))
         return self._all_importers[module]
+
+    @cached_property
+    def _importing(self) -> Mapping[Scope, list[Scope]]:
+        importing: dict[Scope, list[Scope]] = {}
+        for module in self.modules.values():
+            for imported in self._get_imports(module):
+                importing.setdefault(imported, []).append(module)
+        return importing
 
     def _get_imports(self, module: Scope) -> list[Scope]:
         if module not in self._imports_of:

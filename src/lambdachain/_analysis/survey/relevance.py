@@ -6,24 +6,48 @@ those are evaluated. So code that calls nothing costs no more than reading it, h
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 
 from . import boto3_calls, classes
 from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .name_flow import DYNAMIC, INSTALLED, NameFlow, Place
+from .project import Project
 from .reachability import find_decorators, find_mentions
 from .results import MODE_BY_METHOD, CodeUnit
 from .scopes import Scope
 
 
-def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow) -> frozenset[CodeUnit]:
-    """Return the units from which a call of a Lambda function can be reached.
+class Relevance:
+    """The units from which a call of a Lambda function can be reached.
 
     Every function uses its module, which is imported before the function runs. That alone does not make a function
     relevant: modules are followed from where code starts.
+
+    Args:
+        project: The files.
+        starts: By unit, the modules in which code may start that reaches a call through the unit.
     """
-    return frozenset(_Search(evaluator, flow).run(finder))
+
+    def __init__(self, project: Project, starts: Mapping[CodeUnit, int]) -> None:
+        self._project = project
+        self._starts = starts
+        self._by_start: dict[int, frozenset[CodeUnit]] = {}
+
+    def __contains__(self, unit: CodeUnit) -> bool:
+        return unit in self._starts
+
+    def find_for(self, module: Scope) -> frozenset[CodeUnit]:
+        """Return the units that are relevant when code of a module starts."""
+        bit = self._project.get_bit(module)
+        if bit not in self._by_start:
+            self._by_start[bit] = frozenset(unit for unit, bits in self._starts.items() if bits & bit)
+        return self._by_start[bit]
+
+
+def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow) -> Relevance:
+    """Return the units from which a call of a Lambda function can be reached."""
+    return Relevance(evaluator.project, _Search(evaluator, flow).run(finder))
 
 
 class _Search:
@@ -32,31 +56,50 @@ class _Search:
         self._project = evaluator.project
         self._flow = flow
         self._scopes = self._project.scopes_by_unit
-        self._relevant: dict[CodeUnit, None] = {}
+        self._modules = {unit: scopes[0].module for unit, scopes in self._scopes.items()}
+        self._starts: dict[CodeUnit, int] = {}
         self._places: set[Place] = set()
-        # The units that have been evaluated, and by each unit those that use it.
+        # The units that have been evaluated, and by each unit those that use it: whether no more than by a name.
         self._evaluated: set[CodeUnit] = set()
-        self._users: dict[CodeUnit, dict[CodeUnit, None]] = {}
+        self._users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
         self._subclasses: dict[Scope, list[Scope]] = {}
 
-    def run(self, finder: CallFinder) -> Iterable[CodeUnit]:
-        pending = [unit for unit in self._find_possible_callers() if any(map(finder.has_calls, self._scopes[unit]))]
+    def run(self, finder: CallFinder) -> Mapping[CodeUnit, int]:
+        """Return, for each relevant unit, the modules in which code may start, as the bits of a number."""
+        callers = [unit for unit in self._find_possible_callers() if any(map(finder.has_calls, self._scopes[unit]))]
+        everywhere = (1 << len(self._project.modules)) - 1
+        pending = [(unit, everywhere) for unit in callers]
         while pending:
-            unit = pending.pop()
-            if unit in self._relevant:
+            unit, starts = pending.pop()
+            known = self._starts.get(unit, 0)
+            if known | starts == known:
                 continue
-            self._relevant[unit] = None
-            pending += self._find_certain_users(unit)
-            for candidate in self._find_possible_users(unit):
-                if candidate not in self._evaluated:
-                    self._evaluated.add(candidate)
-                    used = set(self._find_used(candidate))
-                    for one in used:
-                        self._users.setdefault(one, {})[candidate] = None
-                    if not used.isdisjoint(self._relevant):
-                        pending.append(candidate)
-            pending += self._users.get(unit, ())
-        return self._relevant
+            self._starts[unit] = known | starts
+            if not known:
+                self._evaluate_users(unit)
+            pending += [(user, self._pass_on(unit, user)) for user in self._users.get(unit, ())]
+        return self._starts
+
+    def _evaluate_users(self, unit: CodeUnit) -> None:
+        """Add the users of a unit that has become relevant."""
+        for user in self._find_certain_users(unit):
+            self._users.setdefault(unit, {})[user] = False
+        for candidate in self._find_possible_users(unit):
+            if candidate not in self._evaluated:
+                self._evaluated.add(candidate)
+                self._evaluate(candidate)
+
+    def _pass_on(self, unit: CodeUnit, user: CodeUnit) -> int:
+        """Return where code may start that reaches a unit through its user.
+
+        Of a method of an unresolved object no more is known than that code which starts in a module has its objects
+        from the modules that it imports, directly or through others.
+        """
+        starts = self._starts[unit]
+        if not self._users[unit][user]:
+            return starts
+        modules = self._modules[unit], self._modules[user]
+        return starts & self._project.find_all_importers(modules[0]) & self._project.find_all_importers(modules[1])
 
     def _find_possible_callers(self) -> dict[CodeUnit, None]:
         """Return the units that read a method of a client, or what may be one."""
@@ -98,13 +141,12 @@ class _Search:
             self._subclasses[scope] = [one for one in places if isinstance(one, Scope) and one.kind == "class"]
         return self._subclasses[scope]
 
-    def _find_used(self, unit: CodeUnit) -> Iterator[CodeUnit]:
-        """Yield the units that a unit uses, in ways that a path from some start may follow."""
+    def _evaluate(self, unit: CodeUnit) -> None:
+        """Add what a unit uses."""
         for scope in self._scopes[unit]:
-            yield from (decorator.scope.unit for decorator in find_decorators(self._evaluator, scope))
+            for decorator in find_decorators(self._evaluator, scope):
+                self._users.setdefault(decorator.scope.unit, {})[unit] = False
             for mention in find_mentions(self._evaluator, scope):
-                is_own_module = mention.function is None and mention.scope is scope.module
-                if not is_own_module and (
-                    not mention.is_by_name or self._project.share_importer(scope.module, mention.scope.module)
-                ):
-                    yield mention.scope.unit
+                users = self._users.setdefault(mention.scope.unit, {})
+                if mention.function is not None or mention.scope is not scope.module:
+                    users[unit] = users.get(unit, True) and mention.is_by_name
