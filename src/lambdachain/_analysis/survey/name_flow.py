@@ -12,30 +12,28 @@ argument of a call. Values flow from place to place; ``NameFlow.add`` follows th
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections.abc import Hashable, Iterable, Iterator
 from typing import Final, NamedTuple, TypeAlias
 
+from .evaluator import Evaluator
+from .objects import has_parameters
 from .project import Project
 from .results import CodeUnit
 from .scopes import Assignment, Binding, Definition, Import, LoopTarget, Parameter, Scope, get_parameters, last_name
 from .syntax import DEFINITIONS
+from .values import string_constants
 
 # A variable is known by the id of its list of bindings, an attribute by its name, a function or class by its scope.
 Place: TypeAlias = int | str | Scope | tuple[Hashable, ...]
 
-# What ``getattr(module, name)`` returns: anything that has a name.
+# What units with ``getattr(module, name)`` read: anything that has a name.
 DYNAMIC: Final = ("getattr",)
 # What comes from an installed package, whose text is read only when it is evaluated.
 INSTALLED: Final = ("installed",)
 _WORD: Final = re.compile(r"\w+")
-# More fields than the bases of a data class have.
-_MAX_INHERITED: Final = 20
-
-
-def _get_result(place: Place) -> Place:
-    """Return the place of what calling something returns."""
-    return ("result", place)
+_BUILTINS: Final = frozenset(dir(builtins))
 
 
 class _Argument(NamedTuple):
@@ -58,12 +56,28 @@ class NameFlow:
         self._readers: dict[Place, dict[CodeUnit, None]] = {}
         # By a name, the names of what may be the same or a subclass of it.
         self._other_names: dict[str, dict[str, None]] = {}
+        # The classes with fields, by the names that creating an object of one may have.
+        self._with_fields: dict[str, list[Scope]] = {}
+        # The names that calls of functions with parameters may have.
+        self._functions: set[str] = set()
+        self._dynamic: list[tuple[ast.Call, Scope]] = []
+        self._interned: dict[Place, Place] = {}
         scopes = list(project.scopes())
         self._lambdas = {id(scope.node): scope for scope in scopes if scope.kind == "lambda"}
         for scope in scopes:
             self._index_names(scope)
+        for name, classes in list(self._with_fields.items()):
+            for other in self._find_names(name)[1:]:
+                self._with_fields.setdefault(other, []).extend(classes)
+        for scope in scopes:
+            if scope.kind == "function" and has_parameters(scope):
+                self._functions.update(self._find_call_names(scope))
         for scope in scopes:
             self._index(scope)
+
+    def get_readers(self, place: Place) -> Iterable[CodeUnit]:
+        """Return the units that read a place itself."""
+        return self._readers.get(place, ())
 
     def find_readers(self, starts: Iterable[Place]) -> tuple[set[Place], dict[CodeUnit, None]]:
         """Return the places that values of *starts* may reach, and the units that read one of them."""
@@ -86,7 +100,8 @@ class NameFlow:
         """Yield the places whose values may be the value of an expression, or in it."""
         match expr:
             case ast.Name(id=name):
-                yield _find_variable(name, scope)
+                if (place := _find_variable(name, scope)) is not None:
+                    yield place
             case ast.Attribute(value=value, attr=name):
                 yield name
                 # An object that is created with a value has it in some attribute.
@@ -106,9 +121,10 @@ class NameFlow:
         """Yield the places whose values may be what calling the value of an expression returns."""
         match expr:
             case ast.Name(id=name):
-                yield _get_result(_find_variable(name, scope))
+                if (place := _find_variable(name, scope)) is not None:
+                    yield self._get_result(place)
             case ast.Attribute(value=value, attr=name):
-                yield _get_result(name)
+                yield self._get_result(name)
                 # ``handlers.get(kind)`` and ``operator.attrgetter``-like methods return what is in the object.
                 yield from self.find_sources(value, scope)
             case ast.Call():
@@ -131,11 +147,22 @@ class NameFlow:
         for argument in _get_arguments(call):
             yield from self.find_sources(argument, scope)
         if self._is_getattr(call):
-            match call.args[1]:
-                case ast.Constant(value=str(name)):
-                    yield from (name, _get_result(name))
-                case _:
-                    yield DYNAMIC
+            place = self._find_named(call)
+            yield from (place, self._get_result(place))
+
+    def _find_named(self, call: ast.Call) -> Place:
+        """Return the place of what ``getattr`` returns."""
+        match call.args[1]:
+            case ast.Constant(value=str(name)):
+                return name
+            case _:
+                return (*DYNAMIC, id(call))
+
+    def link_dynamic(self, evaluator: Evaluator) -> None:
+        """Evaluate the names in ``getattr(module, name)``, and add what these refer to."""
+        for call, scope in self._dynamic:
+            for name in string_constants(evaluator.evaluate(call.args[1], scope)):
+                self._link(name, self._find_named(call))
 
     def _is_getattr(self, call: ast.Call) -> bool:
         return len(call.args) > 1 and self._project.may_mean("getattr", call.func)
@@ -143,6 +170,8 @@ class NameFlow:
     # Flows
 
     def _index_names(self, scope: Scope) -> None:
+        if scope.fields:
+            self._with_fields.setdefault(scope.short_name, []).append(scope)
         for base in scope.node.bases if isinstance(scope.node, ast.ClassDef) else ():
             expr = base.value if isinstance(base, ast.Subscript) else base
             # A base that is computed may be any class: its name is the empty one.
@@ -175,7 +204,9 @@ class NameFlow:
             self._index_class(scope)
         unit = scope.unit
         for load in scope.loads:
-            self._add_reader(_find_variable(load.id, scope) if isinstance(load, ast.Name) else load.attr, unit)
+            place = _find_variable(load.id, scope) if isinstance(load, ast.Name) else load.attr
+            if place is not None:
+                self._add_reader(place, unit)
         for call in scope.calls:
             for place in self._find_results(call.func, scope):
                 self._add_reader(place, unit)
@@ -187,45 +218,58 @@ class NameFlow:
             case Definition(inner):
                 self._add_flows([inner], place)
                 # An object of a class counts as the class.
-                self._add_flows([inner if inner.kind == "class" else _get_result(inner)], _get_result(place))
+                self._add_flows([inner if inner.kind == "class" else self._get_result(inner)], self._get_result(place))
             case Import(module, name):
                 self._link(name or module.rpartition(".")[2], place)
                 found = self._project.find_module(module, home.source) if self._project.may_use_lambdachain() else None
                 if found is not None and found.source.file not in self._project.modules:
                     self._add_flows([INSTALLED], place)
-                    self._add_flows([INSTALLED], _get_result(place))
+                    self._add_flows([INSTALLED], self._get_result(place))
             case Parameter(annotation=ast.expr() as annotation):
                 self._add_annotation(annotation, home, place)
             case _:
                 return
 
     def _index_call(self, call: ast.Call, scope: Scope) -> None:
-        if not (name := last_name(call.func)):
-            return
-        for position, argument in enumerate(call.args):
-            self._add_flow(argument, scope, _Argument(name, position))
+        name = last_name(call.func)
+        passed: list[tuple[int | str, ast.expr]] = [*enumerate(call.args)]
+        passed += [(keyword.arg, keyword.value) for keyword in call.keywords if keyword.arg is not None]
+        for position, argument in passed if name in self._functions else ():
+            self._add_flow(argument, scope, self._intern(_Argument(name, position)))
+        if name in self._with_fields:
+            self._index_creation(call, scope, self._with_fields[name])
+        if self._is_getattr(call):
+            place = self._find_named(call)
+            self._add_reader(place if isinstance(place, str) else DYNAMIC, scope.unit)
+            if not isinstance(place, str):
+                self._dynamic.append((call, scope))
+
+    def _index_creation(self, call: ast.Call, scope: Scope, classes: Iterable[Scope]) -> None:
+        """Add what a call may set fields to; which field a position means depends on the bases, too."""
         for keyword in call.keywords:
             if keyword.arg is not None:
-                self._add_flow(keyword.value, scope, _Argument(name, keyword.arg))
-        if self._is_getattr(call):
-            read = call.args[1].value if isinstance(call.args[1], ast.Constant) else DYNAMIC
-            self._add_reader(read if isinstance(read, str) else DYNAMIC, scope.unit)
+                self._add_flow(keyword.value, scope, keyword.arg)
+        if call.args:
+            fields = dict.fromkeys(name for one in classes for name in one.fields)
+            for argument in call.args:
+                for field in fields:
+                    self._add_flow(argument, scope, field)
 
     def _index_function(self, scope: Scope) -> None:
         for expr in scope.returns:
-            self._add_flow(expr, scope, _get_result(scope))
-            self._add_flows(self._find_results(expr, scope), _get_result(scope))
+            self._add_flow(expr, scope, self._get_result(scope))
+            self._add_flows(self._find_results(expr, scope), self._get_result(scope))
         if not isinstance(scope.node, DEFINITIONS) or scope.parent is None:
             return
         if scope.node.returns is not None:
-            self._add_annotation(scope.node.returns, scope.parent, _get_result(scope))
+            self._add_annotation(scope.node.returns, scope.parent, self._get_result(scope))
         for expr in scope.node.decorator_list:
             self._add_flow(expr, scope.parent, scope)
             for source in (*self.find_sources(expr, scope.parent), *self._find_results(expr, scope.parent)):
                 self._add_reader(source, scope.unit)
         if scope.node.decorator_list:
             # A property is read without being called.
-            self._add_flows([_get_result(scope)], scope)
+            self._add_flows([self._get_result(scope)], scope)
         self._index_parameters(scope)
 
     def _index_parameters(self, scope: Scope) -> None:
@@ -239,11 +283,11 @@ class NameFlow:
                 self._add_flow(expr, scope.parent or scope, id(scope.bindings[name]))
         for function in self._find_call_names(scope):
             for position, name in enumerate(positional):
-                self._link(_Argument(function, position), id(scope.bindings[name]))
+                self._link(self._intern(_Argument(function, position)), id(scope.bindings[name]))
                 if scope.owner is not None and position:
-                    self._link(_Argument(function, position - 1), id(scope.bindings[name]))
+                    self._link(self._intern(_Argument(function, position - 1)), id(scope.bindings[name]))
             for name in (*positional, *named):
-                self._link(_Argument(function, name), id(scope.bindings[name]))
+                self._link(self._intern(_Argument(function, name)), id(scope.bindings[name]))
         if scope.owner is not None and positional:
             # The object that a method runs on, or its class.
             self._add_flows([scope.owner], id(scope.bindings[positional[0]]))
@@ -251,14 +295,6 @@ class NameFlow:
     def _index_class(self, scope: Scope) -> None:
         for base in scope.node.bases if isinstance(scope.node, ast.ClassDef) else ():
             self._add_flow(base, scope.parent or scope, scope)
-        fields = list(scope.fields)
-        for name in self._find_names(scope.short_name) if fields else ():
-            for field in fields:
-                self._link(_Argument(name, field), field)
-            # A base may have fields of its own, which come first.
-            for position in range(len(fields) + _MAX_INHERITED):
-                for field in fields[max(0, position - _MAX_INHERITED) : position + 1]:
-                    self._link(_Argument(name, position), field)
 
     def _find_call_names(self, scope: Scope) -> list[str]:
         """Return the names that calls of a function may have; of ``__init__``, those of the class and subclasses."""
@@ -280,7 +316,7 @@ class NameFlow:
 
     def _add_flow(self, expr: ast.expr, scope: Scope, place: Place) -> None:
         self._add_flows(self.find_sources(expr, scope), place)
-        self._add_flows(self._find_results(expr, scope), _get_result(place))
+        self._add_flows(self._find_results(expr, scope), self._get_result(place))
 
     def _add_annotation(self, annotation: ast.expr, scope: Scope, place: Place) -> None:
         """Add that a value may be an object of a class that its annotation names."""
@@ -288,12 +324,19 @@ class NameFlow:
             match node:
                 case ast.Constant(value=str(text)):
                     self._add_flows(_WORD.findall(text), place)
-                case ast.Name(id=name):
-                    self._add_flows([_find_variable(name, scope)], place)
+                case ast.Name():
+                    self._add_flows(self.find_sources(node, scope), place)
                 case ast.Attribute(attr=name):
                     self._add_flows([name], place)
                 case _:
                     continue
+
+    def _get_result(self, place: Place) -> Place:
+        """Return the place of what calling something returns."""
+        return self._intern(("result", place))
+
+    def _intern(self, place: Place) -> Place:
+        return self._interned.setdefault(place, place)
 
     def _add_reader(self, place: Place, unit: CodeUnit) -> None:
         self._readers.setdefault(place, {})[unit] = None
@@ -304,13 +347,15 @@ class NameFlow:
 
     def _link(self, source: Place, place: Place) -> None:
         self._add_flows([source], place)
-        self._add_flows([_get_result(source)], _get_result(place))
+        self._add_flows([self._get_result(source)], self._get_result(place))
 
 
-def _find_variable(name: str, scope: Scope) -> Place:
-    """Return the place of a name; that of an attribute for one that may come from ``from module import *``."""
-    bindings = scope.lookup(name)
-    return id(bindings) if bindings else name
+def _find_variable(name: str, scope: Scope) -> Place | None:
+    """Return the place of a name; ``None`` for one of Python's own, which holds nothing of the code."""
+    if bindings := scope.lookup(name):
+        return id(bindings)
+    # It may come from ``from module import *``: then it is known by its name, as an attribute is.
+    return None if name in _BUILTINS and not scope.lookup("*") else name
 
 
 def _is_receiver(expr: ast.expr, scope: Scope) -> bool:

@@ -61,6 +61,11 @@ class Project:
         for scope in self.scopes():
             for target, added in scope.mutations:
                 self._add_mutation(target, added, scope)
+        if not self.may_use_lambdachain():
+            # The fields of models are read from the body of their class, and only contracts have models.
+            for scope in self.scopes():
+                if isinstance(scope.node, ast.ClassDef):
+                    scope.node.body = []
 
     def _parse_all(self, sources: Iterable[Source]) -> None:
         for source in sources:

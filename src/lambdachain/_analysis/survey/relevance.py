@@ -15,7 +15,7 @@ from .name_flow import DYNAMIC, INSTALLED, NameFlow, Place
 from .project import Project
 from .reachability import find_decorators, find_mentions
 from .results import MODE_BY_METHOD, CodeUnit
-from .scopes import Scope
+from .scopes import Scope, last_name
 
 
 class Relevance:
@@ -47,6 +47,7 @@ class Relevance:
 
 def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow) -> Relevance:
     """Return the units from which a call of a Lambda function can be reached."""
+    flow.link_dynamic(evaluator)
     return Relevance(evaluator.project, _Search(evaluator, flow).run(finder))
 
 
@@ -103,8 +104,24 @@ class _Search:
 
     def _find_possible_callers(self) -> dict[CodeUnit, None]:
         """Return the units that read a method of a client, or what may be one."""
-        methods = (*boto3_calls.METHODS, *(MODE_BY_METHOD if self._project.may_use_lambdachain() else ()))
-        return self._flow.find_readers([*methods, DYNAMIC, INSTALLED])[1]
+        found = dict.fromkeys(unit for method in boto3_calls.METHODS for unit in self._flow.get_readers(method))
+        is_kept = any(self._keeps_method(scope) for unit in found for scope in self._scopes[unit])
+        if self._project.may_use_lambdachain():
+            # Its methods are calls wherever they are read; boto3's are where they are called, whatever their name is.
+            found |= dict.fromkeys(unit for method in MODE_BY_METHOD for unit in self._flow.get_readers(method))
+        kept = [*boto3_calls.METHODS] if is_kept else []
+        return found | self._flow.find_readers([*kept, DYNAMIC, INSTALLED])[1]
+
+    def _keeps_method(self, scope: Scope) -> bool:
+        """Check whether a scope has a method of boto3's client as a value: ``send = client.invoke``."""
+        called = {id(call.func) for call in scope.calls}
+        kept = [load for load in scope.loads if last_name(load) in boto3_calls.METHODS and id(load) not in called]
+        kept_by_name = [call for call in scope.calls if self._project.may_mean("getattr", call.func)]
+        return any(
+            boto3_calls.is_method(value)
+            for expr in (*kept, *kept_by_name)
+            for value in self._evaluator.evaluate(expr, scope)
+        )
 
     def _find_certain_users(self, unit: CodeUnit) -> Iterator[CodeUnit]:
         """Yield the modules that import a module, and what a nested function is in: it runs what that returns."""
@@ -119,7 +136,7 @@ class _Search:
             # A decorator may register the function, so that what encloses it makes it run.
             if scope.kind == "function" and scope.parent is not None and getattr(scope.node, "decorator_list", None):
                 yield scope.parent.unit
-        yield from self._flow.add([*self._find_starts(unit), DYNAMIC, INSTALLED], self._places)
+        yield from self._flow.add([*self._find_starts(unit), DYNAMIC], self._places)
 
     def _find_starts(self, unit: CodeUnit) -> Iterator[Place]:
         for scope in self._scopes[unit]:
