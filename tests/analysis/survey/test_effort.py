@@ -11,7 +11,7 @@ from typing import Any
 from lambdachain._analysis.survey import evaluation
 from lambdachain._analysis.survey.installed import InstalledPackages
 from lambdachain._analysis.survey.project import Project
-from lambdachain._analysis.survey.results import CodeUnit, Survey
+from lambdachain._analysis.survey.results import CallSite, CodeUnit, Survey
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 
@@ -94,7 +94,7 @@ def test_effort_grows_in_proportion_to_the_modules_that_call():
 
 
 def test_a_function_in_the_module_of_a_caller_is_not_followed():
-    """A module runs when one of its functions does, but its functions do not run because one of them calls something."""
+    """A module runs when one of its functions does, but its functions do not run because one of them calls."""
     files = {"app.py": f"{CALL}\n{OTHER.format('')}"}
     alone, _ = count_evaluations({"app.py": CALL})
     together, found = count_evaluations(files)
@@ -125,7 +125,9 @@ def test_a_namesake_in_a_module_that_is_not_imported_together_is_not_followed():
     files = {"backend.py": dedent(backend), "other.py": dedent(other), "main.py": dedent(main)}
     _, found = count_evaluations(files)
 
-    assert [call.function for call in found.find_calls(CodeUnit("main.py", "handler"))] == ["builder"]
+    [call] = found.find_calls(CodeUnit("main.py", "handler"))
+    assert isinstance(call, CallSite)
+    assert call.function == "builder"
     assert found.find_calls(CodeUnit("other.py", "release")) == ()
 
 

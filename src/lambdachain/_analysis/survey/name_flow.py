@@ -65,7 +65,7 @@ class NameFlow:
         scopes = list(project.scopes())
         self._lambdas = {id(scope.node): scope for scope in scopes if scope.kind == "lambda"}
         for scope in scopes:
-            self._index_names(scope)
+            self._index_other_names(scope)
         for name, classes in list(self._with_fields.items()):
             for other in self._find_names(name)[1:]:
                 self._with_fields.setdefault(other, []).extend(classes)
@@ -169,7 +169,7 @@ class NameFlow:
 
     # Flows
 
-    def _index_names(self, scope: Scope) -> None:
+    def _index_other_names(self, scope: Scope) -> None:
         if scope.fields:
             self._with_fields.setdefault(scope.short_name, []).append(scope)
         for base in scope.node.bases if isinstance(scope.node, ast.ClassDef) else ():
@@ -183,12 +183,21 @@ class NameFlow:
                         self._other_names.setdefault(last_name(alternative), {})[name] = None
 
     def _index(self, scope: Scope) -> None:
+        self._index_bindings(scope)
+        for call in scope.calls:
+            self._index_call(call, scope)
+        if scope.kind in ("function", "lambda"):
+            self._index_function(scope)
+        for base in scope.node.bases if isinstance(scope.node, ast.ClassDef) else ():
+            self._add_flow(base, scope.parent or scope, scope)
+        self._index_readers(scope)
+
+    def _index_bindings(self, scope: Scope) -> None:
         for name, bindings in scope.bindings.items():
-            variable = id(bindings)
             if scope.kind in ("module", "class", "main"):
-                self._link(variable, name)
+                self._link(id(bindings), name)
             for binding, home in bindings:
-                self._index_binding(binding, home, variable)
+                self._index_binding(binding, home, id(bindings))
         for name, bindings in scope.attributes.items():
             for binding, home in bindings:
                 self._index_binding(binding, home, name)
@@ -196,12 +205,8 @@ class NameFlow:
             self._add_annotation(annotation, scope, name)
         for target, value in scope.attribute_assignments:
             self._add_flow(value, scope, target.attr)
-        for call in scope.calls:
-            self._index_call(call, scope)
-        if scope.kind in ("function", "lambda"):
-            self._index_function(scope)
-        if scope.kind == "class":
-            self._index_class(scope)
+
+    def _index_readers(self, scope: Scope) -> None:
         unit = scope.unit
         for load in scope.loads:
             place = _find_variable(load.id, scope) if isinstance(load, ast.Name) else load.attr
@@ -278,9 +283,9 @@ class NameFlow:
         named = [one.arg for one in parameters.kwonlyargs]
         for expr, name in zip(reversed(parameters.defaults), reversed(positional), strict=False):
             self._add_flow(expr, scope.parent or scope, id(scope.bindings[name]))
-        for expr, name in zip(parameters.kw_defaults, named, strict=True):
-            if expr is not None:
-                self._add_flow(expr, scope.parent or scope, id(scope.bindings[name]))
+        for default, name in zip(parameters.kw_defaults, named, strict=True):
+            if default is not None:
+                self._add_flow(default, scope.parent or scope, id(scope.bindings[name]))
         for function in self._find_call_names(scope):
             for position, name in enumerate(positional):
                 self._link(self._intern(_Argument(function, position)), id(scope.bindings[name]))
@@ -291,10 +296,6 @@ class NameFlow:
         if scope.owner is not None and positional:
             # The object that a method runs on, or its class.
             self._add_flows([scope.owner], id(scope.bindings[positional[0]]))
-
-    def _index_class(self, scope: Scope) -> None:
-        for base in scope.node.bases if isinstance(scope.node, ast.ClassDef) else ():
-            self._add_flow(base, scope.parent or scope, scope)
 
     def _find_call_names(self, scope: Scope) -> list[str]:
         """Return the names that calls of a function may have; of ``__init__``, those of the class and subclasses."""
