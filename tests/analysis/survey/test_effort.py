@@ -8,6 +8,8 @@ from textwrap import dedent
 from types import FrameType
 from typing import Any
 
+import pytest
+
 from lambdachain._analysis.survey import evaluation
 from lambdachain._analysis.survey.installed import InstalledPackages
 from lambdachain._analysis.survey.project import Project
@@ -64,6 +66,31 @@ def test_code_that_calls_nothing_is_not_evaluated():
     assert [call.function for call in found.calls] == ["billing"]
     # All code is known nevertheless: it may be named as the code of a function.
     assert CodeUnit("m7.py", "Box7.first") in found.units
+
+
+@pytest.mark.parametrize("client", ["client.call(charge, 1)", "charge.call(1)"])
+def test_code_that_declares_nothing_is_not_evaluated(client: str) -> None:
+    """Code that uses lambdachain is searched for contracts and handlers; what has neither costs nothing."""
+    code = """
+    from lambdachain import Contract, LambdaClient, remote
+    client = LambdaClient()
+    mail = Contract("mail", request=int, response=int)
+
+    @remote("charge")
+    def charge(event: int) -> int:
+        return client.call(mail, 1)
+
+    def handler(event, context):
+        return {}
+    """
+    files = {"app.py": dedent(code).format(client)}
+    alone, _ = count_evaluations(files)
+    among_others, found = count_evaluations({**files, **{f"m{n}.py": OTHER.format(n) for n in range(50)}})
+
+    assert among_others == alone
+    assert {contract.function for contract in found.contracts} == {"charge", "mail"}
+    assert [handler.handler_setting for handler in found.handlers] == ["app.charge"]
+    assert "mail" in {call.function for call in found.calls}
 
 
 def count_for_callers(callers: int) -> int:

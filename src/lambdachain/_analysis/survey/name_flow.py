@@ -84,6 +84,11 @@ class NameFlow:
         places: set[Place] = set()
         return places, dict.fromkeys(self.add(starts, places))
 
+    def find_uses(self, names: Iterable[str]) -> tuple[set[Place], dict[CodeUnit, None]]:
+        """Return the places of what libraries have by some names, and of what calling that returns, and who reads them."""
+        listed = list(names)
+        return self.find_readers([*listed, *map(self._get_result, listed), INSTALLED])
+
     def add(self, starts: Iterable[Place], places: set[Place]) -> Iterator[CodeUnit]:
         """Add *starts* to *places*, with all that their values may reach; yield the units that read a new one."""
         pending = list(starts)

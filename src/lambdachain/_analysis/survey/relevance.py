@@ -47,7 +47,6 @@ class Relevance:
 
 def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow) -> Relevance:
     """Return the units from which a call of a Lambda function can be reached."""
-    flow.link_dynamic(evaluator)
     return Relevance(evaluator.project, _Search(evaluator, flow).run(finder))
 
 
