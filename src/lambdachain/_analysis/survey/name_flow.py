@@ -85,7 +85,7 @@ class NameFlow:
         return places, dict.fromkeys(self.add(starts, places))
 
     def find_uses(self, names: Iterable[str]) -> tuple[set[Place], dict[CodeUnit, None]]:
-        """Return the places of what libraries have by some names, and of what calling that returns, and who reads them."""
+        """Return the places of what libraries have by some names, and of what calling it returns; and their readers."""
         listed = list(names)
         return self.find_readers([*listed, *map(self._get_result, listed), INSTALLED])
 
