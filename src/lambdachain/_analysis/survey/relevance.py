@@ -76,18 +76,20 @@ class _Search:
                 continue
             self._starts[unit] = known | starts
             if not known:
-                self._evaluate_users(unit)
+                found = list(self._evaluate_users(unit))
+                pending += [(user, self._pass_on(used, user)) for used, user in found if used in self._starts]
             pending += [(user, self._pass_on(unit, user)) for user in self._users.get(unit, ())]
         return self._starts
 
-    def _evaluate_users(self, unit: CodeUnit) -> None:
-        """Add the users of a unit that has become relevant."""
+    def _evaluate_users(self, unit: CodeUnit) -> Iterator[tuple[CodeUnit, CodeUnit]]:
+        """Evaluate what may use a unit that has become relevant; yield what it uses, with itself."""
         for user in self._find_certain_users(unit):
             self._users.setdefault(unit, {})[user] = False
         for candidate in self._find_possible_users(unit):
             if candidate not in self._evaluated:
                 self._evaluated.add(candidate)
-                self._evaluate(candidate)
+                for used in self._evaluate(candidate):
+                    yield used, candidate
 
     def _pass_on(self, unit: CodeUnit, user: CodeUnit) -> int:
         """Return where code may start that reaches a unit through its user.
@@ -104,7 +106,8 @@ class _Search:
     def _find_possible_callers(self) -> dict[CodeUnit, None]:
         """Return the units that read a method of a client, or what may be one."""
         found = dict.fromkeys(unit for method in boto3_calls.METHODS for unit in self._flow.get_readers(method))
-        is_kept = any(self._keeps_method(scope) for unit in found for scope in self._scopes[unit])
+        may_keep = (*found, *self._flow.get_readers(DYNAMIC))
+        is_kept = any(self._keeps_method(scope) for unit in may_keep for scope in self._scopes[unit])
         if self._project.may_use_lambdachain():
             # Its methods are calls wherever they are read; boto3's are where they are called, whatever their name is.
             found |= dict.fromkeys(unit for method in MODE_BY_METHOD for unit in self._flow.get_readers(method))
@@ -157,12 +160,16 @@ class _Search:
             self._subclasses[scope] = [one for one in places if isinstance(one, Scope) and one.kind == "class"]
         return self._subclasses[scope]
 
-    def _evaluate(self, unit: CodeUnit) -> None:
-        """Add what a unit uses."""
+    def _evaluate(self, unit: CodeUnit) -> set[CodeUnit]:
+        """Add a unit to the users of all that it uses, and return that."""
+        used: dict[CodeUnit, bool] = {}
         for scope in self._scopes[unit]:
             for decorator in find_decorators(self._evaluator, scope):
-                self._users.setdefault(decorator.scope.unit, {})[unit] = False
+                used[decorator.scope.unit] = False
             for mention in find_mentions(self._evaluator, scope):
-                users = self._users.setdefault(mention.scope.unit, {})
                 if mention.function is not None or mention.scope is not scope.module:
-                    users[unit] = users.get(unit, True) and mention.is_by_name
+                    used[mention.scope.unit] = used.get(mention.scope.unit, True) and mention.is_by_name
+        for one, is_by_name in used.items():
+            users = self._users.setdefault(one, {})
+            users[unit] = users.get(unit, True) and is_by_name
+        return set(used)
