@@ -158,6 +158,21 @@ def test_a_namesake_in_a_module_that_is_not_imported_together_is_not_followed():
     assert found.find_calls(CodeUnit("other.py", "release")) == ()
 
 
+def test_a_method_that_is_read_by_a_computed_name_is_followed() -> None:
+    """Where such a method is called, nothing else says so."""
+    code = """
+    import boto3
+    OPERATION = "invoke"
+    send = getattr(boto3.client("lambda"), OPERATION)
+
+    def handler(event, context):
+        send(FunctionName="billing")
+    """
+    _, found = count_evaluations({"app.py": dedent(code)})
+
+    assert [call.function for call in found.calls] == ["billing"]
+
+
 def test_what_a_relative_import_means_is_not_looked_for_in_packages(tmp_path: Path):
     """Packages that mention lambdachain make the whole code be searched for its calls; a relative import names none."""
     (tmp_path / "installed").mkdir()
