@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from textwrap import dedent
 from types import FrameType
 from typing import Any
 
+import pytest
+
 from lambdachain._analysis.survey import evaluation
-from lambdachain._analysis.survey.results import CodeUnit, Survey
+from lambdachain._analysis.survey.installed import InstalledPackages
+from lambdachain._analysis.survey.project import Project
+from lambdachain._analysis.survey.results import CallSite, CodeUnit, Survey
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 
@@ -49,6 +55,138 @@ def count_evaluations(files: dict[str, str]) -> tuple[int, Survey]:
     finally:
         sys.setprofile(before)
     return asked, found
+
+
+def test_code_that_calls_nothing_is_not_evaluated():
+    """A hundred other files add nothing to what finding the call takes."""
+    alone, _ = count_evaluations({"app.py": CALL})
+    among_others, found = count_evaluations({"app.py": CALL, **{f"m{n}.py": OTHER.format(n) for n in range(100)}})
+
+    assert among_others == alone
+    assert [call.function for call in found.calls] == ["billing"]
+    # All code is known nevertheless: it may be named as the code of a function.
+    assert CodeUnit("m7.py", "Box7.first") in found.units
+
+
+@pytest.mark.parametrize("client", ["client.call(charge, 1)", "charge.call(1)"])
+def test_code_that_declares_nothing_is_not_evaluated(client: str) -> None:
+    """Code that uses lambdachain is searched for contracts and handlers; what has neither costs nothing."""
+    code = """
+    from lambdachain import Contract, LambdaClient, remote
+    client = LambdaClient()
+    mail = Contract("mail", request=int, response=int)
+
+    @remote("charge")
+    def charge(event: int) -> int:
+        return client.call(mail, 1)
+
+    def handler(event, context):
+        return {}
+    """
+    files = {"app.py": dedent(code).format(client)}
+    alone, _ = count_evaluations(files)
+    among_others, found = count_evaluations({**files, **{f"m{n}.py": OTHER.format(n) for n in range(50)}})
+
+    assert among_others == alone
+    assert {contract.function for contract in found.contracts} == {"charge", "mail"}
+    assert [handler.handler_setting for handler in found.handlers] == ["app.charge"]
+    assert "mail" in {call.function for call in found.calls}
+
+
+def count_for_callers(callers: int) -> int:
+    """Return how many expressions are evaluated for some modules that call a function, each in its own way."""
+    module = """
+    import boto3
+    from shared import send
+
+    def handler{0}(event, context):
+        boto3.client("lambda").invoke(FunctionName="own-{0}")
+        return send("shared-{0}")
+    """
+    shared = """
+    import boto3
+
+    def send(name):
+        return boto3.client("lambda").invoke(FunctionName=name)
+    """
+    files = {"shared.py": dedent(shared), **{f"m{n}.py": dedent(module).format(n) for n in range(callers)}}
+    asked, found = count_evaluations(files)
+    assert len(found.calls) == 2 * callers
+    return asked
+
+
+def test_effort_grows_in_proportion_to_the_modules_that_call():
+    """Twice as many modules take at most a little more than twice the effort."""
+    assert count_for_callers(80) < 2.2 * count_for_callers(40)
+
+
+def test_a_function_in_the_module_of_a_caller_is_not_followed():
+    """A module runs when one of its functions does, but its functions do not run because one of them calls."""
+    files = {"app.py": f"{CALL}\n{OTHER.format('')}"}
+    alone, _ = count_evaluations({"app.py": CALL})
+    together, found = count_evaluations(files)
+
+    assert together == alone
+    assert found.find_calls(CodeUnit("app.py", "make")) == ()
+
+
+def test_a_namesake_in_a_module_that_is_not_imported_together_is_not_followed():
+    """An object of unknown type comes from a module that the code imports; ``deploy`` of any other is not meant."""
+    backend = """
+    import boto3
+
+    class Backend:
+        def deploy(self, name):
+            boto3.client("lambda").invoke(FunctionName="builder")
+    """
+    other = """
+    def release(target):
+        target.deploy("app")
+    """
+    main = """
+    import backend
+
+    def handler(event, context):
+        event["backend"].deploy("app")
+    """
+    files = {"backend.py": dedent(backend), "other.py": dedent(other), "main.py": dedent(main)}
+    _, found = count_evaluations(files)
+
+    [call] = found.find_calls(CodeUnit("main.py", "handler"))
+    assert isinstance(call, CallSite)
+    assert call.function == "builder"
+    assert found.find_calls(CodeUnit("other.py", "release")) == ()
+
+
+def test_a_method_that_is_read_by_a_computed_name_is_followed() -> None:
+    """Where such a method is called, nothing else says so."""
+    code = """
+    import boto3
+    OPERATION = "invoke"
+    send = getattr(boto3.client("lambda"), OPERATION)
+
+    def handler(event, context):
+        send(FunctionName="billing")
+    """
+    _, found = count_evaluations({"app.py": dedent(code)})
+
+    assert [call.function for call in found.calls] == ["billing"]
+
+
+def test_what_a_relative_import_means_is_not_looked_for_in_packages(tmp_path: Path):
+    """Packages that mention lambdachain make the whole code be searched for its calls; a relative import names none."""
+    (tmp_path / "installed").mkdir()
+    (tmp_path / "installed" / "shop.py").write_text("import lambdachain\n")
+    sources = [
+        Source("code", "app/__init__.py", ("app",), ""),
+        Source("code", "app/main.py", ("app", "main"), "from . import other\nfrom .other import name\n"),
+        Source("code", "app/other.py", ("app", "other"), "name = 1\n"),
+    ]
+    packages = InstalledPackages([tmp_path / "installed"])
+
+    assert not Project(sources, packages).may_use_lambdachain()
+    importing = Source("code", "app/shopping.py", ("app", "shopping"), "import shop\n")
+    assert Project([*sources, importing], packages).may_use_lambdachain()
 
 
 def test_what_a_unit_uses_is_evaluated_when_it_is_asked_for():

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
 from . import classes
@@ -21,7 +21,8 @@ from .branches import find_alternatives, find_dead_code, passes_several
 from .call_sites import CallFinder
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
-from .reachability import Mention, find_handler_mentions, find_mentions
+from .reachability import Mention, find_decorators, find_handler_mentions, find_mentions
+from .relevance import Relevance
 from .results import CallSite, CodeUnit, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
@@ -68,68 +69,59 @@ class CallPaths:
     Args:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
-        uses: Which units each unit may run, whatever is passed to it.
-        relevant: The units from which a call can be reached, if they are known already.
+        relevant: The units from which a call can be reached.
     """
 
-    def __init__(
-        self,
-        evaluator: Evaluator,
-        finder: CallFinder,
-        uses: Mapping[CodeUnit, frozenset[CodeUnit]],
-        relevant: frozenset[CodeUnit] | None = None,
-    ) -> None:
+    def __init__(self, evaluator: Evaluator, finder: CallFinder, relevant: Relevance) -> None:
         self._evaluator = evaluator
         self._finder = finder
-        self._scopes: dict[CodeUnit, list[Scope]] = {}
-        for scope in evaluator.project.scopes():
-            self._scopes.setdefault(scope.unit, []).append(scope)
-        self.relevant = self._find_relevant(uses) if relevant is None else relevant
+        self._scopes = evaluator.project.scopes_by_unit
+        self._relevant = relevant
         self._found: dict[PathStep, tuple[Found, ...]] = {}
         self._next: dict[PathStep, tuple[PathStep, ...]] = {}
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
-        starts = [PathStep(scope, None) for scope in self._get_bodies(start)]
-        steps = self.walk(starts or map(self._enter_handler, find_handler_mentions(self._evaluator, start)))
+        bodies = self._get_bodies(start)
+        module = bodies[0].module if bodies else self._evaluator.project.modules.get(start.file)
+        if module is None:
+            return ()
+        starts = [PathStep(scope, None) for scope in bodies] or [
+            self._enter_handler(mention) for mention in find_handler_mentions(self._evaluator, start)
+        ]
+        if self._relevant.find_for(module).isdisjoint({start, module.unit, *(step.scope.unit for step in starts)}):
+            return ()
+        steps = self.walk(starts, module)
         return tuple(dict.fromkeys(found for step in steps for found in self._find_in_step(step)))
 
     def find_roots(self) -> list[CodeUnit]:
         """Return the units at which code starts that no other code in sight calls; together they reach every call."""
-        units = [unit for unit in self._scopes if unit in self.relevant]
+        units = [unit for unit, scopes in self._scopes.items() if unit in self._relevant.find_for(scopes[0].module)]
         # What has no caller comes first, so that a helper is reached with what its callers pass.
         units.sort(key=lambda unit: bool(unit.name) and self._may_be_called(unit))
         roots: list[CodeUnit] = []
-        reached: set[PathStep] = set()
-        units_reached: set[CodeUnit] = set()
+        reached: set[CodeUnit] = set()
         for unit in units:
-            if unit not in units_reached:
+            if unit not in reached:
                 roots.append(unit)
-                self._walk_into([PathStep(scope, None) for scope in self._get_bodies(unit)], reached)
-                units_reached = {step.scope.unit for step in reached}
+                bodies = self._get_bodies(unit)
+                steps = self.walk([PathStep(scope, None) for scope in bodies], bodies[0].module)
+                reached |= {step.scope.unit for step in steps}
         return roots
 
-    def walk(self, starts: Iterable[PathStep]) -> list[PathStep]:
-        """Return the steps that may run after *starts*, including these."""
+    def walk(self, starts: Sequence[PathStep], module: Scope) -> list[PathStep]:
+        """Return the steps that may run when code of a module starts, including the starts."""
         reached: dict[PathStep, None] = {}
-        self._walk_into(starts, reached)
-        return list(reached)
-
-    def _walk_into(self, starts: Iterable[PathStep], reached: dict[PathStep, None] | set[PathStep]) -> None:
-        pending = [start for start in starts if start not in reached]
+        pending = [*starts]
         # An object comes from code that imports its class, so others do not have the method that is called by name.
-        imported = frozenset(
-            module for start in pending for module in self._evaluator.project.find_imported(start.scope.module)
-        )
+        imported = self._evaluator.project.find_imported(module)
+        relevant = self._relevant.find_for(module)
         while pending:
             step = pending.pop()
-            if step in reached or (step.is_by_name and step.scope.module not in imported):
-                continue
-            if isinstance(reached, dict):
+            if step not in reached and not (step.is_by_name and step.scope.module not in imported):
                 reached[step] = None
-            else:
-                reached.add(step)
-            pending += self._find_next(step)
+                pending += [one for one in self._find_next(step) if one.scope.unit in relevant]
+        return list(reached)
 
     def _get_bodies(self, unit: CodeUnit) -> list[Scope]:
         """Return the scopes that a unit starts with: not the lambdas and class bodies inside, which belong to it."""
@@ -148,27 +140,6 @@ class CallPaths:
             )
             for scope in self._get_bodies(unit)
         )
-
-    def _find_relevant(self, uses: Mapping[CodeUnit, frozenset[CodeUnit]]) -> frozenset[CodeUnit]:
-        """Return the units from which a call of a Lambda function can be reached."""
-        users: dict[CodeUnit, set[CodeUnit]] = {}
-        for unit, used in uses.items():
-            for one in used:
-                users.setdefault(one, set()).add(unit)
-        for unit, scopes in self._scopes.items():
-            for scope in scopes:
-                # A nested function runs when its parent's result is called; a decorated one runs its decorators.
-                if scope.kind == "function" and scope.parent is not None:
-                    users.setdefault(unit, set()).add(scope.parent.unit)
-                for decorator in self._find_decorators(scope):
-                    users.setdefault(decorator.scope.unit, set()).add(unit)
-        found = {scope.unit for scopes in self._scopes.values() for scope in scopes if self._finder.has_calls(scope)}
-        pending = list(found)
-        while pending:
-            new = users.get(pending.pop(), set()) - found
-            found |= new
-            pending += new
-        return frozenset(found)
 
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
         if step not in self._found:
@@ -192,7 +163,7 @@ class CallPaths:
                 steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]
                 if step.frame is None:
                     steps += self._enter_decorators(FunctionValue(step.scope), None)
-            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self.relevant)
+            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self._relevant)
         return self._next[step]
 
     def _get_own_calls(self, scope: Scope) -> Iterator[ast.Call]:
@@ -227,14 +198,18 @@ class CallPaths:
         calls = [call for call in scope.calls if not is_dead(call)]
         for call in calls:
             steps = [*self._follow_call(call, scope, followed), *self._follow_passed(call, scope, followed)]
-            if any(one.scope.unit in self.relevant and passes_several(one.frame) for one in steps):
+            if any(one.scope.unit in self._relevant and passes_several(one.frame) for one in steps):
                 frames = find_alternatives(self._evaluator, start.scope, start.frame, [call])
                 steps = [one for frame in frames for one in self._follow_in_frame(call, scope, frame)]
             yield from steps
         # A function that returns a function of its own runs it only when the result is called.
         followed |= {id(expr) for expr in scope.returns if scope.kind == "function" and self._is_closure(expr, scope)}
         for mention in find_mentions(self._evaluator, scope, followed):
-            yield self._enter_mentioned(mention)
+            if mention.scope.unit in self._relevant:
+                yield self._enter_mentioned(mention)
+            elif mention.scope.module.unit in self._relevant and not mention.is_by_name:
+                # Of what runs there, only the module matters, which is imported before.
+                yield PathStep(mention.scope.module, None)
 
     def _follow_in_frame(self, call: ast.Call, scope: Scope, frame: Frame | None) -> list[PathStep]:
         with self._evaluator.in_frame(frame):
@@ -249,7 +224,7 @@ class CallPaths:
                 case FunctionValue():
                     followed.add(id(call.func))
                     function = bind_receiver(self._evaluator, value, call, scope)
-                    if function.scope.unit in self.relevant:
+                    if function.scope.unit in self._relevant:
                         yield from self._enter(function, evaluate_arguments(self._evaluator, call, scope))
                 case ClassValue(created):
                     yield from self._follow_creation(created, call, scope)
@@ -260,7 +235,7 @@ class CallPaths:
                 case Unresolved() if isinstance(call.func, ast.Attribute):
                     followed.add(id(call.func))
                     for method in classes.find_methods_by_name(self._evaluator, call.func, scope):
-                        if method.unit in self.relevant and _fits(call, method):
+                        if method.unit in self._relevant and _fits(call, method):
                             function = bind_receiver(self._evaluator, FunctionValue(method), call, scope)
                             for step in self._enter(function, evaluate_arguments(self._evaluator, call, scope)):
                                 yield step._replace(is_by_name=True)
@@ -272,7 +247,7 @@ class CallPaths:
         for home in classes.get_lineage(self._evaluator, instance.scope):
             values = bind_methods(instance, self._evaluator.evaluate_class_name(home, "__call__"))
             if found := [one for one in values if isinstance(one, FunctionValue)]:
-                return [one for one in found if one.scope.unit in self.relevant]
+                return [one for one in found if one.scope.unit in self._relevant]
         return []
 
     def _follow_creation(self, created: Scope, call: ast.Call, scope: Scope) -> Iterator[PathStep]:
@@ -345,7 +320,7 @@ class CallPaths:
 
     def _enter_decorators(self, function: FunctionValue, arguments: Arguments | None) -> Iterator[PathStep]:
         """Yield the functions that decorators in the code put in place of a function; they call it."""
-        for decorator in self._find_decorators(function.scope):
+        for decorator in find_decorators(self._evaluator, function.scope):
             given = bind_arguments(self._evaluator, decorator, Arguments(((function,),)))
             for value in self._evaluator.evaluate_call(decorator, given):
                 if isinstance(value, FunctionValue) and value.scope is not function.scope:
@@ -361,12 +336,6 @@ class CallPaths:
                         )
                         bound = bind_arguments(self._evaluator, value, passed)
                         yield PathStep(value.scope, self._evaluator.create_frame(value, bound))
-
-    def _find_decorators(self, scope: Scope) -> Iterator[FunctionValue]:
-        for expr in scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else ():
-            for value in self._evaluator.evaluate(expr, scope.parent or scope):
-                if isinstance(value, FunctionValue) and value.contract is None:
-                    yield value
 
     def _enter_handler(self, mention: Mention) -> PathStep:
         # A plain function is what it is in its own file; a method or a closure runs with its object or frame.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from lambdachain._json.gc_paused import gc_paused
 
@@ -50,6 +51,9 @@ class Project:
         self._imported: dict[Scope, frozenset[Scope]] = {}
         self._imports_of: dict[Scope, list[Scope]] = {}
         self._subclasses: dict[Scope, list[Scope]] | None = None
+        self._importers: dict[Scope, dict[CodeUnit, None]] | None = None
+        self._all_importers: dict[Scope, int] = {}
+        self._bits: dict[Scope, int] = {}
         self._is_indexing = False
         for scope in self.scopes():
             self._index(scope)
@@ -57,6 +61,11 @@ class Project:
         for scope in self.scopes():
             for target, added in scope.mutations:
                 self._add_mutation(target, added, scope)
+        if not self.may_use_lambdachain():
+            # The fields of models are read from the body of their class, and only contracts have models.
+            for scope in self.scopes():
+                if isinstance(scope.node, ast.ClassDef):
+                    scope.node.body = []
 
     def _parse_all(self, sources: Iterable[Source]) -> None:
         for source in sources:
@@ -83,6 +92,14 @@ class Project:
         """Yield every scope of every file."""
         for module in self.modules.values():
             yield from module.walk()
+
+    @cached_property
+    def scopes_by_unit(self) -> Mapping[CodeUnit, list[Scope]]:
+        """The scopes of each unit: a class body runs with its module, a lambda with its function."""
+        found: dict[CodeUnit, list[Scope]] = {}
+        for scope in self.scopes():
+            found.setdefault(scope.unit, []).append(scope)
+        return found
 
     def mentions(self, word: str) -> bool:
         """Check whether a word is in the text of any file: if not, nothing in the code can mean it."""
@@ -128,8 +145,12 @@ class Project:
         """Return the calls of anything with this last name or an alias that it is imported under."""
         names = [name]
         for one in names:
-            names += [other for other in sorted(self._imported_as.get(one, ())) if other not in names]
+            names += [other for other in self.find_aliases(one) if other not in names]
         return [call for one in names for call in self._calls.get(one, ())]
+
+    def find_aliases(self, name: str) -> list[str]:
+        """Return the other names that something of this name is imported under."""
+        return sorted(self._imported_as.get(name, ()))
 
     def is_passed_as_value(self, name: str) -> bool:
         """Check whether something of this name is read without being called: stored, registered or passed on."""
@@ -147,15 +168,42 @@ class Project:
             self._imported[start] = frozenset(found)
         return self._imported[start]
 
+    def find_importers(self, module: Scope) -> list[CodeUnit]:
+        """Return the units that import a module by its own name."""
+        if self._importers is None:
+            self._importers = {}
+            for scope in self.scopes():
+                for name in {one.module for one in _get_imports(scope)}:
+                    found = self.find_module(name, scope.source)
+                    if found is not None:
+                        self._importers.setdefault(found, {})[scope.unit] = None
+        return list(self._importers.get(module, ()))
+
+    def get_bit(self, module: Scope) -> int:
+        """Return the number that stands for a module in sets of modules; 0 for one of an installed package."""
+        if not self._bits:
+            self._bits = {each: 1 << index for index, each in enumerate(self.modules.values())}
+        return self._bits.get(module, 0)
+
+    def find_all_importers(self, module: Scope) -> int:
+        """Return the modules that import a module, directly or through others, and itself, as the bits of a number."""
+        if module not in self._all_importers:
+            found = {module: None}
+            _close(found, lambda each: self._importing.get(each, []))
+            self._all_importers[module] = sum(map(self.get_bit, found))
+        return self._all_importers[module]
+
+    @cached_property
+    def _importing(self) -> Mapping[Scope, list[Scope]]:
+        importing: dict[Scope, list[Scope]] = {}
+        for module in self.modules.values():
+            for imported in self._get_imports(module):
+                importing.setdefault(imported, []).append(module)
+        return importing
+
     def _get_imports(self, module: Scope) -> list[Scope]:
         if module not in self._imports_of:
-            names = {
-                (binding.module, binding.name)
-                for scope in module.walk()
-                for bindings in scope.bindings.values()
-                for binding, _ in bindings
-                if isinstance(binding, Import)
-            }
+            names = {(binding.module, binding.name) for scope in module.walk() for binding in _get_imports(scope)}
             qualified = {one for name, member in names for one in (name, f"{name}.{member}" if member else name)}
             found = (self.find_module(one, module.source) for one in sorted(qualified))
             self._imports_of[module] = [one for one in found if one is not None]
@@ -262,7 +310,8 @@ class Project:
             for binding, _ in bindings:
                 if isinstance(binding, Import) and binding.name not in (None, name):
                     self._imported_as.setdefault(str(binding.name), set()).add(name)
-                if isinstance(binding, Import):
+                # A relative import begins with a dot: what it means is in the code, not in a package.
+                if isinstance(binding, Import) and not binding.module.startswith("."):
                     self._imported_packages.add(binding.module.partition(".")[0])
         if scope.kind == "class":
             self._classes.append(scope)
@@ -278,6 +327,11 @@ def _release_statements(module: Scope) -> None:
     for scope in module.walk():
         if isinstance(scope.node, ast.Module | ast.FunctionDef | ast.AsyncFunctionDef | ast.If):
             scope.node.body = []
+
+
+def _get_imports(scope: Scope) -> Iterator[Import]:
+    for bindings in scope.bindings.values():
+        yield from (binding for binding, _ in bindings if isinstance(binding, Import))
 
 
 def _close(found: dict[Scope, None], neighbors: Callable[[Scope], Iterable[Scope]]) -> None:

@@ -16,6 +16,7 @@ from .evaluator import Evaluator
 from .objects import bind_methods
 from .results import MODE_BY_METHOD, CodeUnit
 from .scopes import Assignment, Import, Scope, last_name
+from .syntax import DEFINITIONS
 from .values import (
     ClassValue,
     CollectionValue,
@@ -58,10 +59,7 @@ class _Uses(Mapping[CodeUnit, frozenset[CodeUnit]]):
     def __init__(self, evaluator: Evaluator) -> None:
         self._evaluator = evaluator
         self._found: dict[CodeUnit, frozenset[CodeUnit]] = {}
-        # Several scopes are one unit: a class body runs with its module, a lambda with its function.
-        self._scopes: dict[CodeUnit, list[Scope]] = {}
-        for scope in evaluator.project.scopes():
-            self._scopes.setdefault(scope.unit, []).append(scope)
+        self._scopes = evaluator.project.scopes_by_unit
 
     def __getitem__(self, unit: CodeUnit) -> frozenset[CodeUnit]:
         if unit not in self._found:
@@ -133,7 +131,7 @@ def find_mentions(  # noqa: C901 - a list of what runs
             for node in (call.func, *call.args)
             if not _is_library_call(evaluator, call, scope)
         ]
-        yield from _find_imported(evaluator, scope)
+    yield from _find_imported(evaluator, scope)
     if scope.kind == "function":
         # Lambda imports the module before it runs a function of it.
         yield Mention(scope.module)
@@ -183,6 +181,14 @@ def _get_contained_calls(expr: ast.expr | None) -> Iterator[ast.Call]:
             yield from (*_get_contained_calls(body), *_get_contained_calls(orelse))
         case _:
             return
+
+
+def find_decorators(evaluator: Evaluator, scope: Scope) -> Iterator[FunctionValue]:
+    """Yield the decorators of a function that are in the code: they run, and what they return may."""
+    for expr in scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else ():
+        for value in evaluator.evaluate(expr, scope.parent or scope):
+            if isinstance(value, FunctionValue) and value.contract is None:
+                yield value
 
 
 def _find_by_getattr(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+from typing import Final
 
 from .call_paths import CallPaths
 from .call_sites import create_call_finder, evaluate_callee
 from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
+from .name_flow import NameFlow, Place
 from .project import Project
 from .reachability import find_handler_mentions, find_uses
+from .relevance import find_relevant_units
 from .results import (
     CallSite,
     CodeUnit,
@@ -26,6 +29,9 @@ from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
 from .values import ContractValue, ExternalName, FunctionValue, unresolved_reasons
+
+# The names of lambdachain whose calls declare something: contracts, handlers, and how clients resolve names.
+_DECLARING: Final = ("Contract", "remote", "LambdaClient", "AsyncLambdaClient")
 
 
 def survey(sources: Iterable[Source], environment: Mapping[str, str] = MappingProxyType({})) -> Survey:
@@ -43,7 +49,15 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     evaluator = ExpressionEvaluator(project, environment)
     scopes = list(project.scopes())
     uses = find_uses(evaluator)
-    paths = CallPaths(evaluator, create_call_finder(evaluator, scopes), uses)
+    flow = NameFlow(project)
+    flow.link_dynamic(evaluator)
+    # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
+    # functions with boto3 alone, none is.
+    places, declaring_units = flow.find_uses(_DECLARING) if project.may_use_lambdachain() else (set(), {})
+    declaring = [scope for scope in scopes if scope.unit in declaring_units]
+    finder = create_call_finder(evaluator, declaring)
+    relevant = find_relevant_units(evaluator, finder, flow)
+    paths = CallPaths(evaluator, finder, relevant)
     # Functions with equal variables, which is most often all of a template's, share what is evaluated.
     by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
     # Most code does not read the name of its function, which is the one variable that always differs.
@@ -54,7 +68,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         key = frozenset(known.items())
         if key not in by_environment:
             inner = ExpressionEvaluator(project, known)
-            by_environment[key] = CallPaths(inner, create_call_finder(inner, scopes), uses, paths.relevant)
+            by_environment[key] = CallPaths(inner, create_call_finder(inner, declaring), relevant)
         return by_environment[key].find_calls
 
     units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
@@ -67,16 +81,13 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
 
     roots = paths.find_roots()
     calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
-    # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
-    # functions with boto3 alone, none is.
-    scopes_with_contracts = scopes if project.may_use_lambdachain() else []
-    handlers = list(_find_handlers(evaluator, scopes_with_contracts))
-    contracts = {*_find_contracts(evaluator, scopes_with_contracts), *(handler.contract for handler in handlers)}
+    handlers = list(_find_handlers(evaluator, places))
+    contracts = {*_find_contracts(evaluator, declaring), *(handler.contract for handler in handlers)}
     unresolved = merge_by_site(
         [
             *project.unreadable,
             *(call for call in calls if isinstance(call, UnresolvedCall)),
-            *_find_unresolved_handlers(evaluator, scopes_with_contracts),
+            *_find_unresolved_handlers(evaluator, declaring),
         ]
     )
     return Survey(
@@ -103,10 +114,15 @@ def _find_contracts(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[D
                         yield value.contract
 
 
-def _find_handlers(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[DeclaredHandler]:
-    """Yield the handlers at the top level of a module: Lambda cannot find others."""
-    for module in (scope for scope in scopes if scope.kind == "module"):
-        for name in module.bindings:
+def _find_handlers(evaluator: Evaluator, places: Container[Place]) -> Iterator[DeclaredHandler]:
+    """Yield the handlers at the top level of a module: Lambda cannot find others.
+
+    Args:
+        evaluator: Evaluates what may be one.
+        places: What may be made by ``remote``.
+    """
+    for module in evaluator.project.modules.values():
+        for name in [name for name, bindings in module.bindings.items() if id(bindings) in places]:
             for value in evaluator.evaluate_name(name, module):
                 # A handler that is imported from another module is found there.
                 if isinstance(value, FunctionValue) and value.contract is not None and value.scope.module is module:

@@ -1,0 +1,175 @@
+"""Find the code from which a call of a Lambda function can be reached, without evaluating any other.
+
+The search goes backwards, from the calls to what uses them. ``NameFlow`` lists the units that may use one, and only
+those are evaluated. So code that calls nothing costs no more than reading it, however much there is of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from . import boto3_calls, classes
+from .call_sites import CallFinder
+from .evaluator import Evaluator
+from .name_flow import DYNAMIC, INSTALLED, NameFlow, Place
+from .project import Project
+from .reachability import find_decorators, find_mentions
+from .results import MODE_BY_METHOD, CodeUnit
+from .scopes import Scope, last_name
+
+
+class Relevance:
+    """The units from which a call of a Lambda function can be reached.
+
+    Every function uses its module, which is imported before the function runs. That alone does not make a function
+    relevant: modules are followed from where code starts.
+
+    Args:
+        project: The files.
+        starts: By unit, the modules in which code may start that reaches a call through the unit.
+    """
+
+    def __init__(self, project: Project, starts: Mapping[CodeUnit, int]) -> None:
+        self._project = project
+        self._starts = starts
+        self._by_start: dict[int, frozenset[CodeUnit]] = {}
+
+    def __contains__(self, unit: CodeUnit) -> bool:
+        return unit in self._starts
+
+    def find_for(self, module: Scope) -> frozenset[CodeUnit]:
+        """Return the units that are relevant when code of a module starts."""
+        bit = self._project.get_bit(module)
+        if bit not in self._by_start:
+            self._by_start[bit] = frozenset(unit for unit, bits in self._starts.items() if bits & bit)
+        return self._by_start[bit]
+
+
+def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow) -> Relevance:
+    """Return the units from which a call of a Lambda function can be reached."""
+    return Relevance(evaluator.project, _Search(evaluator, flow).run(finder))
+
+
+class _Search:
+    def __init__(self, evaluator: Evaluator, flow: NameFlow) -> None:
+        self._evaluator = evaluator
+        self._project = evaluator.project
+        self._flow = flow
+        self._scopes = self._project.scopes_by_unit
+        self._modules = {unit: scopes[0].module for unit, scopes in self._scopes.items()}
+        self._starts: dict[CodeUnit, int] = {}
+        self._places: set[Place] = set()
+        # The units that have been evaluated, and by each unit those that use it: whether no more than by a name.
+        self._evaluated: set[CodeUnit] = set()
+        self._users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
+        self._subclasses: dict[Scope, list[Scope]] = {}
+
+    def run(self, finder: CallFinder) -> Mapping[CodeUnit, int]:
+        """Return, for each relevant unit, the modules in which code may start, as the bits of a number."""
+        callers = [unit for unit in self._find_possible_callers() if any(map(finder.has_calls, self._scopes[unit]))]
+        everywhere = (1 << len(self._project.modules)) - 1
+        pending = [(unit, everywhere) for unit in callers]
+        while pending:
+            unit, starts = pending.pop()
+            known = self._starts.get(unit, 0)
+            if known | starts == known:
+                continue
+            self._starts[unit] = known | starts
+            if not known:
+                found = list(self._evaluate_users(unit))
+                pending += [(user, self._pass_on(used, user)) for used, user in found if used in self._starts]
+            pending += [(user, self._pass_on(unit, user)) for user in self._users.get(unit, ())]
+        return self._starts
+
+    def _evaluate_users(self, unit: CodeUnit) -> Iterator[tuple[CodeUnit, CodeUnit]]:
+        """Evaluate what may use a unit that has become relevant; yield what it uses, with itself."""
+        for user in self._find_certain_users(unit):
+            self._users.setdefault(unit, {})[user] = False
+        for candidate in self._find_possible_users(unit):
+            if candidate not in self._evaluated:
+                self._evaluated.add(candidate)
+                for used in self._evaluate(candidate):
+                    yield used, candidate
+
+    def _pass_on(self, unit: CodeUnit, user: CodeUnit) -> int:
+        """Return where code may start that reaches a unit through its user.
+
+        Of a method of an unresolved object no more is known than that code which starts in a module has its objects
+        from the modules that it imports, directly or through others.
+        """
+        starts = self._starts[unit]
+        if not self._users[unit][user]:
+            return starts
+        modules = self._modules[unit], self._modules[user]
+        return starts & self._project.find_all_importers(modules[0]) & self._project.find_all_importers(modules[1])
+
+    def _find_possible_callers(self) -> dict[CodeUnit, None]:
+        """Return the units that read a method of a client, or what may be one."""
+        found = dict.fromkeys(unit for method in boto3_calls.METHODS for unit in self._flow.get_readers(method))
+        may_keep = (*found, *self._flow.get_readers(DYNAMIC))
+        is_kept = any(self._keeps_method(scope) for unit in may_keep for scope in self._scopes[unit])
+        if self._project.may_use_lambdachain():
+            # Its methods are calls wherever they are read; boto3's are where they are called, whatever their name is.
+            found |= dict.fromkeys(unit for method in MODE_BY_METHOD for unit in self._flow.get_readers(method))
+        kept = [*boto3_calls.METHODS] if is_kept else []
+        return found | self._flow.find_readers([*kept, DYNAMIC, INSTALLED])[1]
+
+    def _keeps_method(self, scope: Scope) -> bool:
+        """Check whether a scope has a method of boto3's client as a value: ``send = client.invoke``."""
+        called = {id(call.func) for call in scope.calls}
+        kept = [load for load in scope.loads if last_name(load) in boto3_calls.METHODS and id(load) not in called]
+        kept_by_name = [call for call in scope.calls if self._project.may_mean("getattr", call.func)]
+        return any(
+            boto3_calls.is_method(value)
+            for expr in (*kept, *kept_by_name)
+            for value in self._evaluator.evaluate(expr, scope)
+        )
+
+    def _find_certain_users(self, unit: CodeUnit) -> Iterator[CodeUnit]:
+        """Yield the modules that import a module, and what a nested function is in: it runs what that returns."""
+        for scope in self._scopes[unit]:
+            if scope.kind == "module":
+                yield from self._project.find_importers(scope)
+            elif scope.kind == "function" and scope.parent is not None and scope.parent.unit.name:
+                yield scope.parent.unit
+
+    def _find_possible_users(self, unit: CodeUnit) -> Iterator[CodeUnit]:
+        for scope in self._scopes[unit]:
+            # A decorator may register the function, so that what encloses it makes it run.
+            if scope.kind == "function" and scope.parent is not None and getattr(scope.node, "decorator_list", None):
+                yield scope.parent.unit
+        yield from self._flow.add([*self._find_starts(unit), DYNAMIC], self._places)
+
+    def _find_starts(self, unit: CodeUnit) -> Iterator[Place]:
+        for scope in self._scopes[unit]:
+            if scope.kind == "module":
+                yield from scope.source.parts[-1:]
+            elif scope.kind in ("function", "lambda"):
+                yield scope
+            if scope.owner is not None and scope.kind == "function":
+                if scope.name.endswith("__"):
+                    yield scope.owner
+                else:
+                    # A library that is the base of a class may call any method of its objects.
+                    subclasses = self._find_subclasses(scope.owner)
+                    yield from (one for one in subclasses if classes.may_call_any_method(self._evaluator, one))
+
+    def _find_subclasses(self, scope: Scope) -> list[Scope]:
+        if scope not in self._subclasses:
+            places, _ = self._flow.find_readers([scope])
+            self._subclasses[scope] = [one for one in places if isinstance(one, Scope) and one.kind == "class"]
+        return self._subclasses[scope]
+
+    def _evaluate(self, unit: CodeUnit) -> set[CodeUnit]:
+        """Add a unit to the users of all that it uses, and return that."""
+        used: dict[CodeUnit, bool] = {}
+        for scope in self._scopes[unit]:
+            for decorator in find_decorators(self._evaluator, scope):
+                used[decorator.scope.unit] = False
+            for mention in find_mentions(self._evaluator, scope):
+                if mention.function is not None or mention.scope is not scope.module:
+                    used[mention.scope.unit] = used.get(mention.scope.unit, True) and mention.is_by_name
+        for one, is_by_name in used.items():
+            users = self._users.setdefault(one, {})
+            users[unit] = users.get(unit, True) and is_by_name
+        return set(used)
