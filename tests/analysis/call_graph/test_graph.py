@@ -32,7 +32,7 @@ charge = Contract("charge", request=int, response=int, errors=[Declined], idempo
 
 @remote("place")
 def place(n: int) -> int:
-    client.fire("mail<&>".split("<&>")[0], n)
+    client.fire(max("mail<&>", "a"), n)
     client.fire("audit", n)
     list(client.stream(charge, n))
     return client.call(charge, n)

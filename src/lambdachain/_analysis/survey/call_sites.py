@@ -58,7 +58,7 @@ _OWN_METHODS: Final = frozenset({"call", "fire", "fire_map", "can_invoke"})
 
 
 # Functions of lambdachain.agents that make calls possible: the positions of the client and of the contracts.
-_TOOL_FUNCTIONS: Final = {"run_bedrock_tool_use": (1, 2), "to_mcp_tool": (0, 1), "to_pydantic_ai_tool": (0, 1)}
+TOOL_FUNCTIONS: Final = {"run_bedrock_tool_use": (1, 2), "to_mcp_tool": (0, 1), "to_pydantic_ai_tool": (0, 1)}
 
 
 def _iter_items(values: Values) -> Iterator[Value]:
@@ -144,11 +144,11 @@ class CallFinder:
     def _find_tool_calls(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what a model may call: the contracts that a function of ``lambdachain.agents`` makes tools of."""
         name = getattr(call.func, "attr", getattr(call.func, "id", ""))
-        if name not in _TOOL_FUNCTIONS or not self._methods:
+        if name not in TOOL_FUNCTIONS or not self._methods:
             return
         if ExternalName(f"lambdachain.agents.{name}") not in evaluate_callee(self._evaluator, call, scope):
             return
-        at_client, at_contracts = _TOOL_FUNCTIONS[name]
+        at_client, at_contracts = TOOL_FUNCTIONS[name]
         receivers, passed = (
             self._evaluator.evaluate(call.args[at], scope) if len(call.args) > at else ()
             for at in (at_client, at_contracts)

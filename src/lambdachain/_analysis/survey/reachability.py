@@ -139,6 +139,7 @@ def find_mentions(  # noqa: C901 - a list of what runs
         if child.kind == "function" and _is_registered(evaluator, child):
             yield Mention(child, FunctionValue(child))
     yield from _find_by_getattr(evaluator, scope)
+    yield from _find_called_objects(evaluator, scope, skipped)
     # By identity: equal nodes at other places may be ordinary uses of the handler.
     targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
     kept = {id(call.func) for call in _find_kept_objects(scope)}
@@ -153,6 +154,16 @@ def find_mentions(  # noqa: C901 - a list of what runs
                 for one in _get_mentioned(evaluator, value, load, scope):
                     if not (is_kept and one.scope.short_name == "__call__"):
                         yield one
+
+
+def _find_called_objects(evaluator: Evaluator, scope: Scope, skipped: Container[int]) -> Iterator[Mention]:
+    """Yield the ``__call__`` of each object that a scope calls."""
+    for call in scope.calls:
+        for value in evaluator.evaluate(call.func, scope) if id(call.func) not in skipped else ():
+            if isinstance(value, InstanceValue):
+                functions = (child for home in classes.get_lineage(evaluator, value.scope) for child in home.children)
+                called = next((one for one in functions if one.short_name == "__call__"), None)
+                yield from () if called is None else (_bind(value, called),)
 
 
 def _find_kept_objects(scope: Scope) -> Iterator[ast.Call]:

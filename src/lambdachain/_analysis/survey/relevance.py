@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from . import boto3_calls, classes
-from .call_sites import CallFinder
+from .call_sites import TOOL_FUNCTIONS, CallFinder
 from .evaluator import Evaluator
 from .name_flow import DYNAMIC, INSTALLED, NameFlow, Place
 from .project import Project
@@ -112,7 +112,8 @@ class _Search:
             # Its methods are calls wherever they are read; boto3's are where they are called, whatever their name is.
             found |= dict.fromkeys(unit for method in MODE_BY_METHOD for unit in self._flow.get_readers(method))
         kept = [*boto3_calls.METHODS] if is_kept else []
-        return found | self._flow.find_readers([*kept, DYNAMIC, INSTALLED])[1]
+        tools = TOOL_FUNCTIONS if self._project.may_use_lambdachain() else ()
+        return found | self._flow.find_readers([*kept, *tools, DYNAMIC, INSTALLED])[1]
 
     def _keeps_method(self, scope: Scope) -> bool:
         """Check whether a scope has a method of boto3's client as a value: ``send = client.invoke``."""
