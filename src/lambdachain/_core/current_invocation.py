@@ -119,7 +119,9 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
     """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
-    context = _to_lambda_context(context)
+    # Asked first: a mock of Lambda's context has every other attribute, too.
+    if not hasattr(context, "get_remaining_time_in_millis"):
+        context = _find_lambda_context(context)
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
     metadata = drop_invalid(metadata, epoch) if metadata else None
@@ -130,7 +132,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         for seconds in (_function_remaining(context), *_caller_remaining(metadata, epoch))
         if seconds is not None
     ]
-    return CurrentInvocation(
+    invocation = CurrentInvocation(
         request_id=request_id,
         correlation_id=(metadata.correlation_id if metadata else "") or request_id or new_id(),
         depth=metadata.depth if metadata else 0,
@@ -140,8 +142,8 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         trace=_w3c(context) or (metadata.trace if metadata else drop_invalid_trace(read_trace(custom))),
         deadline=monotonic + min(left) if left else None,
         offload=metadata.offload if metadata else False,
-        extra=metadata.extra if metadata else {},
     )
+    return invocation._replace(extra=metadata.extra) if metadata and metadata.extra else invocation
 
 
 def earlier_deadline(one: float | None, other: float | None) -> float | None:
@@ -151,11 +153,8 @@ def earlier_deadline(one: float | None, other: float | None) -> float | None:
     return min(one, other)
 
 
-def _to_lambda_context(context: Any) -> Any:
+def _find_lambda_context(context: Any) -> Any:
     """Return Lambda's own context, which a durable function's context has, and an ASGI scope under ``aws.context``."""
-    # Asked first: a mock of Lambda's context has every other attribute, too.
-    if context is None or hasattr(context, "get_remaining_time_in_millis"):
-        return context
     if is_mapping(context):
         return context.get("aws.context")
     return getattr(context, "lambda_context", None) or context

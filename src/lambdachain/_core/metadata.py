@@ -147,7 +147,7 @@ def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
     """Read a caller's metadata; ``None`` if there is none. A malformed part counts as absent."""
     if not isinstance(texts.get("lc-v"), str):
         return None
-    return Metadata(
+    metadata = Metadata(
         correlation_id=_string(texts, "lc-id") or "",
         depth=_number(texts, "lc-depth") or 0,
         attempt=_number(texts, "lc-attempt") or 1,
@@ -156,8 +156,8 @@ def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
         deadline_ms=_number(texts, "lc-deadline-ms"),
         trace=read_trace(texts),
         offload=texts.get("lc-offload") == "s3",
-        extra=_read_extra(texts["lc-metadata"]) if "lc-metadata" in texts else {},
     )
+    return metadata._replace(extra=_read_extra(texts["lc-metadata"])) if "lc-metadata" in texts else metadata
 
 
 def read_trace(texts: Mapping[str, Any]) -> dict[str, str]:

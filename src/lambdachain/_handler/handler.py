@@ -252,9 +252,9 @@ class RemoteHandler(HasContract[Req, Resp]):
         return RemoteFunction(default_invoker(), self.contract, function, options)
 
     def _run(self, request: Req, context: Any) -> Resp:
-        if self._signature.is_async:
-            return cast("Resp", _run_coroutine(self._call_function, request, context))
-        return cast("Resp", self._call_function(request, context))
+        call = self._call_function
+        result: Resp = _run_coroutine(call, request, context) if self._signature.is_async else call(request, context)
+        return result
 
     def _run_intercepted(self, payload: Any, context: Any) -> JsonValue:
         from lambdachain._calling.interceptors import StartedInvocation, intercept_handler
