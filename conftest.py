@@ -25,6 +25,7 @@ EXAMPLE = ROOT / "examples" / "parent_child"
 INTEGRATIONS: Final = (
     ("docs/how-to/as-agent-tools.md", ("mcp", "pydantic_ai")),
     ("docs/how-to/call-http-apps.md", ("fastapi", "httpx", "mangum")),
+    ("docs/how-to/observe.md", ("aws_xray_sdk", "ddtrace", "sentry_sdk")),
     ("docs/how-to/with-other-libraries.md", ("fastapi", "vcr")),
     ("src/lambdachain/agents/_mcp.py", ("mcp",)),
     ("src/lambdachain/agents/_pydantic_ai.py", ("pydantic_ai",)),

@@ -18,6 +18,7 @@ from itertools import product
 from math import prod
 from typing import Final, TypeAlias
 
+from .conditions import decide_comparison, get_truth
 from .evaluator import Evaluator
 from .scopes import Assignment, Binding, Loop, LoopItem, LoopTarget, Scope
 from .values import (
@@ -150,7 +151,7 @@ def find_dead_code(evaluator: Evaluator, scope: Scope) -> Callable[[ast.AST], bo
     """Return what checks whether a node in *scope* cannot run in the current frame."""
     while scope.kind not in _SCOPES and scope.parent is not None:
         scope = scope.parent
-    if not scope.branches or evaluator.find_frame(scope) is None:
+    if not scope.branches:
         return lambda _: False
     spans = [
         span
@@ -168,30 +169,33 @@ def find_dead_code(evaluator: Evaluator, scope: Scope) -> Callable[[ast.AST], bo
 
 
 def decide(evaluator: Evaluator, test: ast.expr, scope: Scope) -> bool | None:
-    """Return whether a condition is true in the call that is followed; ``None`` if that is unknown, or none is."""
+    """Return whether a condition is true in the call that is followed; ``None`` if that is unknown.
+
+    Outside of a call, only what depends on variables of the environment and of modules is known.
+    """
     frame = evaluator.find_frame(scope)
-    if frame is None:
-        return None
-    if (assumed := frame.arguments.get(_assumption(test)) if scope.conditions else None) is not None:
-        return assumed == _TRUE
-    truth: bool | None = None
+    if frame is None and not _reads_globals_only(test, scope):
+        return None  # a parameter is what any call passes
+    assumed = frame.arguments.get(_assumption(test)) if frame is not None and scope.conditions else None
+    return assumed == _TRUE if assumed is not None else _decide_by_values(evaluator, test, scope)
+
+
+def _decide_by_values(evaluator: Evaluator, test: ast.expr, scope: Scope) -> bool | None:
     match test:
         case ast.UnaryOp(op=ast.Not(), operand=operand):
             inner = decide(evaluator, operand, scope)
-            truth = None if inner is None else not inner
+            return None if inner is None else not inner
         case ast.BoolOp(op=op, values=values):
-            found = [decide(evaluator, one, scope) for one in values]
-            is_or = isinstance(op, ast.Or)
-            truth = is_or if is_or in found else None if None in found else not is_or
+            deciding = isinstance(op, ast.Or)  # the operand that decides, whatever the others are
+            found = {decide(evaluator, one, scope) for one in values}
+            return deciding if deciding in found else None if None in found else not deciding
+        case ast.NamedExpr(value=value):
+            return decide(evaluator, value, scope)
         case ast.Compare(left=left, ops=[op], comparators=[right]):
-            truth = _compare(op, evaluator.evaluate(left, scope), evaluator.evaluate(right, scope))
-        case ast.Constant() | ast.Name() | ast.Attribute() | ast.Subscript() | ast.Call(func=ast.Attribute(attr="get")):
-            known = _get_constants(evaluator.evaluate(test, scope))
-            truths = {not isinstance(one, Constant) or bool(one.value) for one in known}
-            truth = truths.pop() if len(truths) == 1 else None
+            operands = evaluator.evaluate_certainly(left, scope), evaluator.evaluate_certainly(right, scope)
+            return decide_comparison(op, *operands)
         case _:
-            pass
-    return truth
+            return get_truth(evaluator.evaluate_certainly(test, scope))
 
 
 def evaluate_conditional(evaluator: Evaluator, node: ast.IfExp, scope: Scope) -> Values:
@@ -223,22 +227,10 @@ def _is_text(value: Value) -> bool:
     return isinstance(value, Constant) and isinstance(value.value, str) and bool(value.value)
 
 
-def _compare(op: ast.cmpop, left: Values, right: Values) -> bool | None:
-    known, others = _get_constants(left), _get_constants(right)
-    if len(known) != 1 or len(others) != 1:
-        return None
-    match op:
-        case ast.Eq() | ast.Is():
-            return known == others
-        case ast.NotEq() | ast.IsNot():
-            return known != others
-        case _:
-            return None
-
-
-def _get_constants(values: Values) -> Values:
-    """Return *values* if all of them are known exactly, else none."""
-    return values if all(isinstance(one, Constant | EnumMemberValue) for one in values) else ()
+def _reads_globals_only(expr: ast.expr, scope: Scope) -> bool:
+    """Check whether an expression reads no name of a function or class."""
+    names = {node.id for node in ast.walk(expr) if isinstance(node, ast.Name)}
+    return all(home.kind == "module" for name in names for _, home in scope.lookup(name))
 
 
 @lru_cache(maxsize=1000)

@@ -8,7 +8,7 @@ or stored (``send = client.call``). Methods of the same names on other objects (
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -121,13 +121,21 @@ class CallFinder:
 
     def find_in_scope(self, scope: Scope) -> Found:
         """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
-        is_dead = find_dead_code(self._evaluator, scope)
-        direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]
-        yield from dict.fromkeys([*self.find_boto3_calls(scope), *direct, *self.find_stored_methods(scope)])
+        yield from self._find(scope, find_dead_code(self._evaluator, scope))
+
+    def find_under_any_condition(self, scope: Scope) -> Found:
+        """Yield also the calls that the current frame does not run."""
+        yield from self._find(scope, lambda _node: False)
 
     def has_calls(self, scope: Scope) -> bool:
         """Check whether a scope may call a Lambda function."""
-        return next(iter(self.find_in_scope(scope)), None) is not None
+        return next(iter(self.find_under_any_condition(scope)), None) is not None
+
+    def _find(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
+        direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]
+        yield from dict.fromkeys(
+            [*self._find_boto3_calls(scope, is_dead), *direct, *self._find_stored_methods(scope, is_dead)]
+        )
 
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""
@@ -159,17 +167,19 @@ class CallFinder:
         for client in clients:
             yield from self._find_by_receiver(site, client, tuple(_iter_items(passed)), options)
 
-    def find_stored_methods(self, scope: Scope) -> Found:
+    def _find_stored_methods(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
         """Yield the methods kept as values: in a name, an attribute, a list, a keyword argument, by ``getattr``."""
         if not self._methods:
             return
         in_calls = {id(expr) for call in scope.calls for expr in (call.func, *call.args)}
         for load in scope.loads:
-            if isinstance(load, ast.Attribute) and load.attr in MODE_BY_METHOD and id(load) not in in_calls:
+            if not isinstance(load, ast.Attribute) or load.attr not in MODE_BY_METHOD or id(load) in in_calls:
+                continue
+            if not is_dead(load):
                 yield from self._find_stored_method(load, load.attr, load.value, scope)
         for call, name in self._evaluator.find_getattr_calls(scope):
             method = name or "call"  # with an unknown name it may be any of them
-            if method in MODE_BY_METHOD:
+            if method in MODE_BY_METHOD and not is_dead(call):
                 yield from self._find_stored_method(call, method, call.args[0], scope)
 
     def _find_stored_method(self, node: ast.expr, method: str, receiver: ast.expr, scope: Scope) -> Found:
@@ -260,9 +270,8 @@ class CallFinder:
             return Unresolved(f"{name} is imported from {module}, which is not read")
         return Unresolved(f"{name} is imported from {module}, {explain_missing_module(module)}")
 
-    def find_boto3_calls(self, scope: Scope) -> Found:
+    def _find_boto3_calls(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
         """Yield what the calls of boto3's client in a scope call: each target in each mode."""
-        is_dead = find_dead_code(self._evaluator, scope)
         for call in boto3_calls.find_invoke_calls(self._evaluator, scope):
             if is_dead(call.node):
                 continue

@@ -41,6 +41,7 @@ from .scopes import (
     OpaqueBinding,
     OpaqueExpression,
     Parameter,
+    PassedArgument,
     Scope,
     get_parameters,
 )
@@ -112,6 +113,7 @@ class ExpressionEvaluator:
             ast.Tuple: self._evaluate_collection,
             ast.UnaryOp: self._evaluate_negative,
             LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
+            PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
 
@@ -122,6 +124,10 @@ class ExpressionEvaluator:
         compute = self._by_node_type.get(type(expr))
         # The key is the node, not its id: the memo keeps the node alive, so that no other node gets the same id.
         return UNRESOLVED if compute is None else self._compute_in_scope(expr, scope, lambda: compute(expr, scope))
+
+    def evaluate_certainly(self, expr: ast.expr, scope: Scope) -> Values:
+        """Return what *expr* may evaluate to; nothing while it depends on a value that is being computed."""
+        return self._memo.compute_certain(lambda: self.evaluate(expr, scope)) or ()
 
     def _compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
         """Compute something once for each frame that it may depend on."""

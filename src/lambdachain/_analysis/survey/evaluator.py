@@ -33,6 +33,10 @@ class Evaluator(Protocol):
         """Return what *expr*, written in *scope*, may evaluate to."""
         ...
 
+    def evaluate_certainly(self, expr: ast.expr, scope: Scope) -> Values:
+        """Return what *expr* may evaluate to; nothing while it depends on a value that is being computed."""
+        ...
+
     def evaluate_string(self, expr: ast.expr, scope: Scope) -> str | None:
         """Return the only string that an expression may evaluate to, or ``None``."""
         ...

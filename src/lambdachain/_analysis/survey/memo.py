@@ -8,6 +8,7 @@ from math import inf
 from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 # Each level takes several Python frames, and the default recursion limit is 1000.
 _MAX_DEPTH: Final = 40
@@ -62,6 +63,13 @@ class RecursiveMemo(Generic[T]):
             self._lowest = 0
             return self._unknown
         return self._compute(key, compute)
+
+    def compute_certain(self, compute: Callable[[], R]) -> R | None:
+        """Return the result of *compute*, which asks for other results; ``None`` if one of them may be incomplete."""
+        outer, self._lowest = self._lowest, inf
+        result = compute()
+        inner, self._lowest = self._lowest, min(outer, self._lowest)
+        return result if inner == inf else None
 
     def _compute(self, key: Hashable, compute: Callable[[], T]) -> T:
         depth = self._running[key] = len(self._running)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from .scopes import Assignment, LoopItem, LoopTarget, OpaqueExpression, Parameter, Scope
+from .scopes import Assignment, LoopItem, LoopTarget, OpaqueExpression, Parameter, PassedArgument, Scope
 
 T = TypeVar("T")
 _Entries: TypeAlias = dict[str, ast.expr]
@@ -138,7 +138,9 @@ def _find_value(
         apply=lambda one, _: _get_set_value(one, text, scope),
         join=lambda test, one, other: _choose(scope, test, one, other),
     )
-    return rules.follow(body, node, None)
+    bindings = [binding for binding, _ in scope.bindings.get(text, ())] if isinstance(node, ast.Name) else []
+    parameter = next((one for one in bindings if isinstance(one, Parameter)), None)
+    return rules.follow(body, node, None if parameter is None else PassedArgument(parameter))
 
 
 def _get_set_value(statement: ast.stmt, text: str, scope: Scope) -> ast.expr | None:
@@ -274,7 +276,11 @@ def to_conditions(subject: ast.expr, cases: Sequence[ast.match_case]) -> ast.If:
     case, *others = cases
     test = _to_condition(subject, case)
     orelse: list[ast.stmt] = [to_conditions(subject, others)] if others else []
-    return ast.copy_location(ast.If(test, case.body, orelse), case.pattern)
+    statement = ast.copy_location(ast.If(test, case.body, orelse), case.pattern)
+    # It ends where its last case does, not where the pattern ends.
+    last = (orelse or case.body)[-1]
+    statement.end_lineno, statement.end_col_offset = last.end_lineno, last.end_col_offset
+    return statement
 
 
 def _to_condition(subject: ast.expr, case: ast.match_case) -> ast.expr:

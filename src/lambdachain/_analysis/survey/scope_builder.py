@@ -100,6 +100,14 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_IfExp(self, node: ast.IfExp) -> None:
         self.scope.conditions.append(node.test)
+        self.scope.branches.append(Branch(node.test, _get_spans([node.orelse]), _get_spans([node.body])))
+        self.generic_visit(node)
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> None:
+        for position, value in enumerate(node.values[:-1], 1):
+            rest = _get_spans(node.values[position:])
+            is_or = isinstance(node.op, ast.Or)
+            self.scope.branches.append(Branch(value, rest if is_or else [], [] if is_or else rest))
         self.generic_visit(node)
 
     def visit_With(self, node: ast.With) -> None:
@@ -342,7 +350,7 @@ class ScopeBuilder(ast.NodeVisitor):
         scope.bindings.setdefault(name, []).append((binding, self.scope))
 
 
-def _get_spans(body: Sequence[ast.stmt]) -> list[Span]:
+def _get_spans(body: Sequence[ast.stmt | ast.expr]) -> list[Span]:
     if not body:
         return []
     first, last = body[0], body[-1]

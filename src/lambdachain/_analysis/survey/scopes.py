@@ -120,6 +120,14 @@ class LoopItem(ast.expr):
         self.target = target
 
 
+class PassedArgument(ast.expr):
+    """Stands in a syntax tree for what a parameter holds before any statement of the function has run."""
+
+    def __init__(self, parameter: Parameter) -> None:
+        super().__init__()
+        self.parameter = parameter
+
+
 Binding: TypeAlias = Assignment | LoopTarget | Import | Definition | Parameter | OpaqueBinding
 
 

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Final
 
 from .call_paths import CallPaths
-from .call_sites import create_call_finder, evaluate_callee
+from .call_sites import CallFinder, create_call_finder, evaluate_callee
 from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
@@ -81,6 +81,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
 
     roots = paths.find_roots()
     calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
+    calls += _find_never_run(finder, [scope for scope in scopes if scope.unit in relevant], calls)
     handlers = list(_find_handlers(evaluator, places))
     contracts = {*_find_contracts(evaluator, declaring), *(handler.contract for handler in handlers)}
     unresolved = merge_by_site(
@@ -102,6 +103,19 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         find_calls_with,
         locate_handler,
     )
+
+
+def _find_never_run(
+    finder: CallFinder, scopes: Sequence[Scope], calls: Iterable[CallSite | UnresolvedCall]
+) -> Iterator[UnresolvedCall]:
+    """Yield the calls whose condition is false for every call in the code: code that is not in sight may fulfill it."""
+    found = {call.location for call in calls}
+    for scope in scopes:
+        for call in finder.find_under_any_condition(scope):
+            if call.location not in found:
+                callee = call.function if isinstance(call, CallSite) else call.callee
+                why = f"the call of {callee} runs only under a condition that no call in this code fulfills"
+                yield UnresolvedCall(call.location, call.unit, why, callee, call.mode)
 
 
 def _find_contracts(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[DeclaredContract]:
