@@ -60,8 +60,10 @@ class ConstructorSignature:
         import inspect
         from typing import get_type_hints
 
+        from .interceptors import Interceptor  # a name that the clients import for type checkers only
+
         constructor = vars(own)["__init__"]
-        hints = get_type_hints(constructor)
+        hints = get_type_hints(constructor, localns={"Interceptor": Interceptor})
         _, *parameters = inspect.signature(constructor).parameters.values()
         annotated = [
             one.replace(annotation=Annotated[hints[one.name], fastapi.Depends(partial(_get, one.default))])
