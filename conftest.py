@@ -98,6 +98,7 @@ pages = Sybil(
         "docs/how-to/keep-contracts-compatible.md",
         "docs/how-to/ask-the-doctor.md",
         "docs/how-to/grant-least-privilege.md",
+        "docs/how-to/inventory-a-boto3-code-base.md",
         "docs/how-to/map-a-file.md",
         "docs/how-to/see-who-calls-whom.md",
         "docs/how-to/run-a-system-locally.md",

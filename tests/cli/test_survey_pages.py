@@ -16,7 +16,7 @@ from tests.support.dry_run_server import serve_dry_runs
 
 ROOT: Final = Path(__file__).parents[2]
 HOW_TO: Final = ROOT / "docs" / "how-to"
-PAGES: Final = ["grant-least-privilege", "see-who-calls-whom", "ask-the-doctor"]
+PAGES: Final = ["inventory-a-boto3-code-base", "grant-least-privilege", "see-who-calls-whom", "ask-the-doctor"]
 ADDRESS: Final = "http://127.0.0.1:9001"
 
 _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)

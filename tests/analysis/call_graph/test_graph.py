@@ -292,3 +292,25 @@ def handler(event: Elsewhere) -> int: ...
             "(bill/app.py:3)"
         )
     ]
+
+
+def test_an_edge_shows_where_the_caller_calls_the_helper():
+    """And where the helper has the call: a shared helper alone would not say which function to look at."""
+    text = """
+import boto3
+aws_lambda = boto3.client("lambda")
+def send(name):
+    aws_lambda.invoke(FunctionName=name)
+def notify(name):
+    send(name)
+def lambda_handler(event, context):
+    notify("mail")
+    aws_lambda.invoke(FunctionName="audit")
+"""
+    found = make_graph(text, {"orders": CodeUnit("shop/app.py", "lambda_handler")})
+
+    assert [line for line in as_text(found).splitlines() if "calls" in line] == [
+        "  calls audit  shop/app.py:10",
+        "  calls mail  shop/app.py:9 (through shop/app.py:5)",
+    ]
+    assert [edge.location.line for edge in found.edges] == [10, 9]

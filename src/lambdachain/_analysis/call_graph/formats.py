@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
-from lambdachain._analysis.survey.results import CallMode
+from lambdachain._analysis.survey.results import CallMode, describe_location
 from lambdachain._core.escaping import printable
 
 from .graph import Edge, Graph, Node
@@ -33,7 +33,7 @@ def _format_node(node: Node, graph: Graph) -> Iterator[str]:
     yield f"{printable(node.name)}{_format_details(node)}"
     for edge in graph.edges:
         if edge.caller == node.name:
-            yield f"  {VERBS[edge.mode]} {printable(edge.callee)}  {edge.location}"
+            yield f"  {VERBS[edge.mode]} {printable(edge.callee)}  {describe_location(edge.calls[0])}"
 
 
 def _format_details(node: Node) -> str:
@@ -109,5 +109,5 @@ def as_object(graph: Graph, warnings: Sequence[GraphWarning]) -> dict[str, Any]:
 
 
 def _edge_to_object(edge: Edge) -> dict[str, Any]:
-    places: Iterable[str] = dict.fromkeys(str(call.location) for call in edge.calls)
+    places: Iterable[str] = dict.fromkeys(describe_location(call) for call in edge.calls)
     return {"caller": edge.caller, "callee": edge.callee, "mode": str(edge.mode), "places": list(places)}

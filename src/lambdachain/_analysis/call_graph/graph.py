@@ -62,8 +62,8 @@ class Edge:
 
     @property
     def location(self) -> SourceLocation:
-        """The location of the first call."""
-        return self.calls[0].location
+        """Where the caller has the first call, or calls the helper that has it."""
+        return self.calls[0].reached_from or self.calls[0].location
 
     @property
     def keeps_running(self) -> bool:
@@ -162,7 +162,12 @@ class _EdgeBuilder:
                     self._add(name, call, environment.labels)
         self._add_outside(inside)
         for (caller, callee, mode), calls in self._found.items():
-            yield Edge(caller, callee, mode, tuple(sorted(calls, key=lambda call: call.location)))
+            yield Edge(
+                caller,
+                callee,
+                mode,
+                tuple(sorted(calls, key=lambda call: (call.reached_from or call.location, call.location))),
+            )
 
     def _add_outside(self, inside: set[CodeUnit]) -> None:
         """Add the calls of scripts, tests, and functions whose handler is not known."""

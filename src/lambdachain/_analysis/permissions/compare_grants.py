@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from lambdachain._analysis.survey.results import describe_location
+
 from .required_permissions import ACTION, RequiredPermission, Stack
 
 _WILDCARDS: Final = ("*", "?")
@@ -121,7 +123,7 @@ def _check_permission(
 ) -> Iterator[tuple[IssueKind, str, str]]:
     known = (grant for grant in grants if not grant.is_unknown)
     matching = [grant for grant in known if matches(grant.resource, arn)]
-    where = permission.calls[0].location if permission.calls else "?"
+    where = describe_location(permission.calls[0]) if permission.calls else "?"
     called = f"{permission.target.address} is called at {where}"
     # An explicit Deny overrides every Allow.
     if denied := next((grant for grant in matching if not grant.allows), None):

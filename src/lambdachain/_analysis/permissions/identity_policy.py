@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from lambdachain._analysis.survey.results import CallSite
+from lambdachain._analysis.survey.results import CallSite, describe_location
 from lambdachain._core.arn import partition_for
 from lambdachain._core.escaping import printable
 
@@ -167,7 +167,7 @@ def _format_calls(calls: Sequence[CallSite]) -> str:
     first: dict[str, CallSite] = {}
     for call in calls:
         first.setdefault(call.method, call)
-    return ", ".join(f"{method} at {call.location}" for method, call in first.items())
+    return ", ".join(f"{method} at {describe_location(call)}" for method, call in first.items())
 
 
 def _terraform_identifier(name: str) -> str:

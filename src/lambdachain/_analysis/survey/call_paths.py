@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
 from . import classes
@@ -23,7 +24,7 @@ from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
 from .reachability import Mention, find_decorators, find_handler_mentions, find_mentions
 from .relevance import Relevance
-from .results import CallSite, CodeUnit, UnresolvedCall
+from .results import CallSite, CodeUnit, SourceLocation, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
 from .values import (
@@ -78,7 +79,8 @@ class CallPaths:
         self._scopes = evaluator.project.scopes_by_unit
         self._relevant = relevant
         self._found: dict[PathStep, tuple[Found, ...]] = {}
-        self._next: dict[PathStep, tuple[PathStep, ...]] = {}
+        # The next steps of each, with the place of the call that leads there.
+        self._next: dict[PathStep, Mapping[PathStep, SourceLocation | None]] = {}
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
@@ -92,7 +94,13 @@ class CallPaths:
         if self._relevant.find_for(module).isdisjoint({start, module.unit, *(step.scope.unit for step in starts)}):
             return ()
         steps = self.walk(starts, module)
-        return tuple(dict.fromkeys(found for step in steps for found in self._find_in_step(step)))
+        return tuple(
+            dict.fromkeys(
+                replace(found, reached_from=place) if place is not None and place != found.location else found
+                for step, place in steps.items()
+                for found in self._find_in_step(step)
+            )
+        )
 
     def find_roots(self) -> list[CodeUnit]:
         """Return the units at which code starts that no other code in sight calls; together they reach every call."""
@@ -109,19 +117,23 @@ class CallPaths:
                 reached |= {step.scope.unit for step in steps}
         return roots
 
-    def walk(self, starts: Sequence[PathStep], module: Scope) -> list[PathStep]:
-        """Return the steps that may run when code of a module starts, including the starts."""
-        reached: dict[PathStep, None] = {}
-        pending = [*starts]
+    def walk(self, starts: Sequence[PathStep], module: Scope) -> Mapping[PathStep, SourceLocation | None]:
+        """Return the steps that may run when code of a module starts, each with the place of the call that leads there.
+
+        The place is in the code that starts. The starts are included, without a place.
+        """
+        reached: dict[PathStep, SourceLocation | None] = {}
+        pending: list[tuple[PathStep, SourceLocation | None]] = [(start, None) for start in starts]
         # An object comes from code that imports its class, so others do not have the method that is called by name.
         imported = self._evaluator.project.find_imported(module)
         relevant = self._relevant.find_for(module)
         while pending:
-            step = pending.pop()
+            step, place = pending.pop()
             if step not in reached and not (step.is_by_name and step.scope.module not in imported):
-                reached[step] = None
-                pending += [one for one in self._find_next(step) if one.scope.unit in relevant]
-        return list(reached)
+                reached[step] = place
+                following = self._find_next(step).items()
+                pending += [(one, place or called) for one, called in following if one.scope.unit in relevant]
+        return reached
 
     def _get_bodies(self, unit: CodeUnit) -> list[Scope]:
         """Return the scopes that a unit starts with: not the lambdas and class bodies inside, which belong to it."""
@@ -157,13 +169,14 @@ class CallPaths:
         with self._evaluator.in_frame(frame):
             return [found for one in self._get_own_scopes(scope) for found in self._finder.find_in_scope(one)]
 
-    def _find_next(self, step: PathStep) -> tuple[PathStep, ...]:
+    def _find_next(self, step: PathStep) -> Mapping[PathStep, SourceLocation | None]:
         if step not in self._next:
             with self._evaluator.in_frame(step.frame):
                 steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]
                 if step.frame is None:
-                    steps += self._enter_decorators(FunctionValue(step.scope), None)
-            self._next[step] = tuple(one for one in dict.fromkeys(steps) if one.scope.unit in self._relevant)
+                    steps += [(one, None) for one in self._enter_decorators(FunctionValue(step.scope), None)]
+            # Of several places that lead to a step, the first one is enough to find it.
+            self._next[step] = {one: place for one, place in reversed(steps) if one.scope.unit in self._relevant}
         return self._next[step]
 
     def _get_own_calls(self, scope: Scope) -> Iterator[ast.Call]:
@@ -192,7 +205,7 @@ class CallPaths:
                 ):
                     yield id(expr)
 
-    def _find_next_in(self, scope: Scope, start: PathStep) -> Iterator[PathStep]:
+    def _find_next_in(self, scope: Scope, start: PathStep) -> Iterator[tuple[PathStep, SourceLocation | None]]:
         is_dead = find_dead_code(self._evaluator, scope)
         followed = {id(load) for load in scope.loads if is_dead(load)}
         calls = [call for call in scope.calls if not is_dead(call)]
@@ -201,15 +214,15 @@ class CallPaths:
             if any(one.scope.unit in self._relevant and passes_several(one.frame) for one in steps):
                 frames = find_alternatives(self._evaluator, start.scope, start.frame, [call])
                 steps = [one for frame in frames for one in self._follow_in_frame(call, scope, frame)]
-            yield from steps
+            yield from ((one, scope.locate(call)) for one in steps)
         # A function that returns a function of its own runs it only when the result is called.
         followed |= {id(expr) for expr in scope.returns if scope.kind == "function" and self._is_closure(expr, scope)}
         for mention in find_mentions(self._evaluator, scope, followed):
             if mention.scope.unit in self._relevant:
-                yield self._enter_mentioned(mention)
+                yield self._enter_mentioned(mention), None
             elif mention.scope.module.unit in self._relevant and not mention.is_by_name:
                 # Of what runs there, only the module matters, which is imported before.
-                yield PathStep(mention.scope.module, None)
+                yield PathStep(mention.scope.module, None), None
 
     def _follow_in_frame(self, call: ast.Call, scope: Scope, frame: Frame | None) -> list[PathStep]:
         with self._evaluator.in_frame(frame):

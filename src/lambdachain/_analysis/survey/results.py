@@ -163,6 +163,7 @@ class CallSite:
         contract: The contract, if there is one.
         timeout: The ``timeout=`` of the call in seconds, if it is a constant.
         why_undecided: Why *mode* is ``UNDECIDED``, as a message for the user; empty for any other mode.
+        reached_from: Where the code that starts calls the helper that has the call; ``None`` if it has the call itself.
     """
 
     location: SourceLocation
@@ -176,6 +177,7 @@ class CallSite:
     contract: DeclaredContract | None
     timeout: float | None = None
     why_undecided: str = ""
+    reached_from: SourceLocation | None = field(default=None, compare=False)
 
     @property
     def suspends(self) -> bool:
@@ -194,6 +196,7 @@ class UnresolvedCall:
         callee: Of a call, what is known of the function: its name if something else is unresolved, ``$NAME`` if the
             environment variable *NAME* holds it, otherwise ``?``. Empty for a handler or a file.
         mode: How a call asks Lambda to run the function.
+        reached_from: As of a ``CallSite``.
     """
 
     location: SourceLocation
@@ -201,9 +204,15 @@ class UnresolvedCall:
     why: str
     callee: str = ""
     mode: CallMode | None = None
+    reached_from: SourceLocation | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         return f"{self.location}: {self.why}"
+
+
+def describe_location(call: CallSite | UnresolvedCall) -> str:
+    """Return where a caller has a call: its own line, and that of the helper which has the call."""
+    return f"{call.reached_from} (through {call.location})" if call.reached_from else str(call.location)
 
 
 def explain_undecided(call: CallSite) -> UnresolvedCall:
