@@ -7,6 +7,7 @@ BENCH := .venv-bench
 BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
 INTEGRATIONS := .venv-integrations
+NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
 
 .PHONY: demo test check unit coverage oldest aio integrations examples javascript node-ric soak soak-local \
   soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
@@ -33,7 +34,7 @@ unit: $(VENV)/.test
 
 # With the libraries that lambdachain works with: OpenTelemetry, Powertools, httpx, MCP and the others.
 integrations: $(INTEGRATIONS)/.test
-	$(INTEGRATIONS)/bin/python -m pytest -p no:ddtrace tests/integrations $(INTEGRATED)
+	$(INTEGRATIONS)/bin/python -m pytest -p no:ddtrace tests/integrations
 
 unit-%: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(PART_$*)
@@ -77,13 +78,13 @@ example-%: $(VENV)/.test
 	$(VENV)/bin/python examples/$*/$*_demo.py
 
 example-node_to_python: examples/node_to_python/node_modules
-examples/node_to_python/node_modules: examples/node_to_python/package.json
+$(NODE_MODULES): %/node_modules: %/package.json
 	npm install --prefix $(@D) --no-save --no-package-lock --no-audit --no-fund --fetch-retries=1
 	touch $@
 
-# The AWS SDK for JavaScript, for the tests that call through it; without npm or a registry, they are skipped.
+# The AWS SDK and OpenTelemetry for JavaScript, for the tests that use them; without npm or a registry, they are skipped.
 javascript:
-	-if command -v npm >/dev/null; then $(MAKE) --no-print-directory examples/node_to_python/node_modules; fi
+	-if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE_MODULES); fi
 
 # AWS's Node.js runtime client, for the tests that compare ours with it. Building takes two minutes and needs npm, a C++
 # compiler, cmake, autoconf, automake and libtool. Without it, those tests are skipped.
