@@ -113,6 +113,12 @@ def get_sites(found) -> list[str]:
         ("def send(**more): lam.invoke(FunctionName='a', InvocationType=more.get('kind', 'Event'))\ndef f(): send()",
          ["fire a"]),
         (f"{FILLED}def f(event): send('a', event['late'])", ["call a", "fire a"]),
+        ("def f(late, rows):\n  p = dict(FunctionName='a')\n  if late: p['InvocationType'] = 'Event'\n"
+         "  for row in rows:\n    p['Payload'] = row\n    lam.invoke(**p)", ["call a", "fire a"]),
+        ("def f(late, rows):\n  p = dict(FunctionName='a')\n  if late: p['InvocationType'] = 'Event'\n"
+         "  for row in rows: p['Payload'] = row\n  lam.invoke(**p)", ["call a", "fire a"]),
+        ("def f(rows):\n  p = {'FunctionName': 'a', 'InvocationType': 'DryRun'}\n  for row in rows:\n"
+         "    p['InvocationType'] = 'Event'\n    lam.invoke(**p)", ["fire a"]),
         ("def f(late):\n  n, k = ('a', 'Event') if late else ('b', 'RequestResponse')\n"
          "  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
         (f"{SEND}def pick(late):\n  if late: return 'a', 'Event'\n  return 'b', 'RequestResponse'\n"

@@ -33,11 +33,13 @@ class _Rules(Generic[T]):
         changes: Whether a statement, without those inside, changes the state.
         apply: The state after such a statement.
         join: The state after an ``if``, of its condition and the states after either branch.
+        repeat: The state in or after a loop, of the statements in it that change the state, and the state before.
     """
 
     changes: Callable[[ast.stmt], bool]
     apply: Callable[[ast.stmt, T | None], T | None]
     join: Callable[[ast.expr, T, T], T]
+    repeat: Callable[[Sequence[ast.stmt], T | None], T | None] = lambda _changing, _state: None
 
     def follow(self, body: Iterable[ast.stmt], node: ast.expr, state: T | None) -> T | None:
         """Return the state where *node* is read, which is somewhere in *body*."""
@@ -50,7 +52,7 @@ class _Rules(Generic[T]):
                 is_target = (
                     isinstance(statement, _FOR) and self.changes(statement) and _contains_any(statement.body, node)
                 )
-                state = self.apply(statement, None) if is_target else None
+                state = self.apply(statement, None) if is_target else self._repeat(statement, state)
             for block in _get_blocks(statement):
                 if _contains_any(block, node):
                     return self.follow(block, node, self._enter(statement, block, state))
@@ -73,9 +75,15 @@ class _Rules(Generic[T]):
                 return self._apply_all(body, state)
             case _ if self.changes(statement) and not isinstance(statement, _LOOPS):
                 return self.apply(statement, state), False
+            case ast.For() | ast.AsyncFor() | ast.While():
+                return self._repeat(statement, state), False
             case _:
                 is_changed = any(map(self.changes, _walk_own([statement])))
                 return None if is_changed else state, isinstance(statement, _LEAVING)
+
+    def _repeat(self, statement: ast.stmt, state: T | None) -> T | None:
+        changing = [one for one in _walk_own([statement]) if self.changes(one)]
+        return self.repeat(changing, state) if changing else state
 
     def _apply_if(self, statement: ast.If, state: T | None) -> tuple[T | None, bool]:
         one, leaves = self._apply_all(statement.body, state)
@@ -166,6 +174,7 @@ def _find_mapping(node: ast.Name, scope: Scope, body: list[ast.stmt], statements
         changes=lambda one: id(one) in setting | filling | removing,
         apply=lambda one, entries: _fill(one, name, entries),
         join=lambda test, one, other: _join_entries(scope, test, one, other),
+        repeat=lambda changing, entries: _fill_in_rounds(changing, name, entries),
     )
     entries = rules.follow(body, node, None)
     if entries is None:
@@ -182,6 +191,16 @@ def _fill(statement: ast.stmt, name: str, entries: _Entries | None) -> _Entries 
         return None if entries is None else {key: value for key, value in entries.items() if key != removed}
     added = _get_filled(statement, name)
     return None if entries is None or not added else {**entries, **added}
+
+
+def _fill_in_rounds(filling: Iterable[ast.stmt], name: str, entries: _Entries | None) -> _Entries | None:
+    """Return the entries of a mapping in or after a loop that adds entries; ``None`` if it does anything else."""
+    added = [_get_filled(statement, name) for statement in filling]
+    if entries is None or not all(added):
+        return None
+    # A round adds what the rounds after it have as well; the other entries stay what they were before the loop.
+    unknown = OpaqueExpression("it is set in a loop")
+    return {**entries, **{key: unknown for one in added for key in one or ()}}
 
 
 def _read_entries(expr: ast.expr | None) -> _Entries | None:
