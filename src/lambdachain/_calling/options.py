@@ -60,7 +60,7 @@ class ConstructorSignature:
         import inspect
         from typing import get_type_hints
 
-        from .interceptors import Interceptor  # a name that the clients import for type checkers only
+        from lambdachain import Interceptor  # the clients import it for type checkers only
 
         constructor = vars(own)["__init__"]
         hints = get_type_hints(constructor, localns={"Interceptor": Interceptor})

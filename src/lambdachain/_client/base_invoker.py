@@ -119,7 +119,8 @@ class BaseInvoker(Generic[T, H]):
         """Store a large payload in S3, or in the memory of a test's transport; not for a call that a test blocks."""
         from lambdachain._contracts.s3_offload import put_payload
 
-        transport = self.transport_for(target)
+        # This runs in a thread without an event loop for an asynchronous client, whose own method asks for one.
+        transport = BaseInvoker.transport_for(self, target)
         # Before the upload: a call that a test blocks must not leave an object in a bucket on AWS.
         if network_guard.closed:
             address = parse_target(target.function)
