@@ -117,11 +117,34 @@ class Contract(HasContract[Req, Resp]):
         envelope: bool = False,
         offload: S3Offload | None = None,
     ) -> None:
+        check_json_type(_check_type("request", request), "request")
+        self._set_fields(
+            function,
+            request=request,
+            response=response,
+            errors=errors,
+            idempotent=idempotent,
+            qualifier=qualifier,
+            envelope=envelope,
+            offload=offload,
+        )
+
+    def _set_fields(
+        self,
+        function: Address,
+        /,
+        *,
+        request: Any,
+        response: Any,
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+        envelope: bool = False,
+        offload: S3Offload | None = None,
+    ) -> None:
         _check_arguments(idempotent, envelope, offload)
         name, qualifier = split_qualifier(function, qualifier, ContractError)
-        for role, annotation in (("request", request), ("response", response)):
-            _check_type(role, annotation)
-            check_json_type(annotation, role)
+        check_json_type(_check_type("response", response), "response")
         values = (name, request, response, _to_error_classes(errors), idempotent, qualifier, envelope, offload)
         # A generated __init__ could not have the overloads from which type checkers infer Req and Resp.
         for field, value in zip(self.__dataclass_fields__, values, strict=True):
@@ -153,6 +176,21 @@ class Contract(HasContract[Req, Resp]):
     def __repr__(self) -> str:
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
+
+
+def make_readable_contract(function: Address, /, *, request: Any, response: Any, **options: Any) -> Contract[Any, Any]:
+    """Make the contract of a handler, which reads requests: only a caller needs to serialize one.
+
+    The models of events that AWS sends can be read, but not always written. A call through the contract raises the
+    ``ContractError`` that a declaration would.
+
+    Raises:
+        ContractError: As ``Contract``, except that the request may have no JSON form.
+    """
+    contract = Contract[Any, Any].__new__(Contract)
+    check_json_type(_check_type("request", request), "request", is_read_only=True)
+    contract._set_fields(function, request=request, response=response, **options)  # noqa: SLF001 - in place of __init__
+    return contract
 
 
 class PlainContract(Contract[Any, Any]):
@@ -191,8 +229,8 @@ def _check_arguments(idempotent: Any, envelope: Any, offload: Any) -> None:
 _VALUE_TYPES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, FunctionType, MethodType)
 
 
-def _check_type(role: str, annotation: Any) -> None:
-    """Check that an argument is a type, and not a value such as an instance of a model."""
+def _check_type(role: str, annotation: Any) -> Any:
+    """Return an argument that is a type, and not a value such as an instance of a model."""
     kind = cast("Any", type(annotation))
     is_handler = isinstance(annotation, HasContract) and not isinstance(annotation, Contract)
     if is_handler or kind in _VALUE_TYPES:
@@ -202,6 +240,7 @@ def _check_type(role: str, annotation: Any) -> None:
     ):
         name = kind.__name__
         raise ContractError(f"{role} must be a type, not an instance of {name}: {role}={name}")
+    return annotation
 
 
 def _class_name(value: object) -> str:

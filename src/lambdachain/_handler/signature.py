@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lambdachain._contracts.annotations import evaluate_annotations, own_annotations
-from lambdachain._contracts.contract import Contract
+from lambdachain._contracts.contract import Contract, make_readable_contract
 from lambdachain._core.errors import ContractError
 from lambdachain._json.codec import type_name
 
@@ -57,7 +57,7 @@ def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any])
 
 
 def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, Any]) -> Contract[Any, Any]:
-    """Make the contract that a handler's annotations declare.
+    """Make the contract that a handler's annotations declare. Its request may be one that can only be read.
 
     Raises:
         ContractError: An annotation is missing or cannot be evaluated.
@@ -67,7 +67,7 @@ def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, 
             raise ContractError(
                 f"{signature.name}: annotate {part} with a type that can be resolved here, or pass a Contract to remote"
             )
-    return Contract[Any, Any](name, request=signature.request, response=signature.response, **options)
+    return make_readable_contract(name, request=signature.request, response=signature.response, **options)
 
 
 def check_against_contract(signature: HandlerSignature, contract: Contract[Any, Any]) -> None:
