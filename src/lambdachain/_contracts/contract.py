@@ -14,7 +14,7 @@ from lambdachain._core.errors import ContractError
 from lambdachain._json.codec import check_json_type, type_name
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm
+    from typing_extensions import TypeForm, TypeIs
 
     from .contract_schema import ContractSchema
     from .remote_error import RemoteError
@@ -178,6 +178,13 @@ class Contract(HasContract[Req, Resp]):
         return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
 
 
+def has_contract(value: object) -> TypeIs[HasContract[Any, Any]]:
+    """Check whether a value can be called by its contract; a handler of ``remote`` can also under other decorators."""
+    if isinstance(value, HasContract):
+        return True
+    return isinstance(value, FunctionType) and isinstance(vars(value).get("contract"), Contract)
+
+
 def make_readable_contract(function: Address, /, *, request: Any, response: Any, **options: Any) -> Contract[Any, Any]:
     """Make the contract of a handler, which reads requests: only a caller needs to serialize one.
 
@@ -232,7 +239,7 @@ _VALUE_TYPES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, Func
 def _check_type(role: str, annotation: Any) -> Any:
     """Return an argument that is a type, and not a value such as an instance of a model."""
     kind = cast("Any", type(annotation))
-    is_handler = isinstance(annotation, HasContract) and not isinstance(annotation, Contract)
+    is_handler = has_contract(annotation) and not isinstance(annotation, Contract)
     if is_handler or kind in _VALUE_TYPES:
         raise ContractError(f"{role} must be a type, such as a pydantic model, not {kind.__name__}")
     if hasattr(kind, "__pydantic_validator__") or (
