@@ -9,7 +9,16 @@ from typing import Any, Final, NamedTuple, cast
 from lambdachain._core.type_guards import is_mapping
 
 from . import clock
-from .metadata import Metadata, drop_invalid, drop_invalid_trace, is_plain_text, new_id, read_metadata, read_trace
+from .metadata import (
+    MAX_ID_CHARACTERS,
+    Metadata,
+    drop_invalid,
+    drop_invalid_trace,
+    is_plain_text,
+    new_id,
+    read_metadata,
+    read_trace,
+)
 
 # What a function keeps of its own time, to respond, log and clean up after its last call.
 MARGIN: Final = 0.2
@@ -119,7 +128,10 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
     """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
-    context = _to_lambda_context(context)
+    lambda_context = _to_lambda_context(context)
+    if lambda_context is not context and not is_mapping(context):
+        return _read_durable(context, lambda_context, metadata, monotonic=monotonic, epoch=epoch)
+    context = lambda_context
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
     metadata = drop_invalid(metadata, epoch) if metadata else None
@@ -142,6 +154,30 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
         offload=metadata.offload if metadata else False,
         extra=metadata.extra if metadata else {},
     )
+
+
+def _read_durable(
+    context: Any, lambda_context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float
+) -> CurrentInvocation:
+    """Read the invocation of a durable function, which Lambda invokes again for each part of one execution.
+
+    What is the same in all of them counts: the caller's metadata if they came with the event, and the execution's own
+    name. A ClientContext comes with one invocation, and the execution outlives the caller's deadline.
+    """
+    # Empty metadata, so that the ClientContext is not read.
+    sent = (metadata or Metadata("", 0))._replace(budget_ms=None, deadline_ms=None)
+    invocation = read_invocation(lambda_context, sent, monotonic=monotonic, epoch=epoch)
+    if invocation.correlation_id == sent.correlation_id:
+        return invocation
+    return invocation._replace(correlation_id=_execution_name(context) or invocation.correlation_id)
+
+
+def _execution_name(context: Any) -> str | None:
+    """Return the end of a durable execution's ARN, its name and id; ``None`` if there is none."""
+    arn = getattr(getattr(context, "execution_context", None), "durable_execution_arn", None)
+    # arn:aws:lambda:<region>:<account>:function:<name>:<version>/durable-execution/<execution name>/<id>
+    name = arn.rpartition("/durable-execution/")[2] if isinstance(arn, str) else ""
+    return name[-MAX_ID_CHARACTERS:] if name and is_plain_text(name[-MAX_ID_CHARACTERS:]) else None
 
 
 def earlier_deadline(one: float | None, other: float | None) -> float | None:
