@@ -159,7 +159,7 @@ class _RequestSerDes(SerDes[Any]):
             )
         return prepared.payload.decode()
 
-    def deserialize(self, data: str, _: SerDesContext) -> Any:
+    def deserialize(self, data: str, serdes_context: SerDesContext) -> Any:  # noqa: ARG002 - the SDK's name
         return json.loads(data)
 
 
@@ -169,10 +169,10 @@ class _ResponseSerDes(SerDes[Any]):
     def __init__(self, annotation: Any) -> None:
         self._codec = codec_for(annotation)
 
-    def serialize(self, value: Any, _: SerDesContext) -> str:
+    def serialize(self, value: Any, serdes_context: SerDesContext) -> str:  # noqa: ARG002 - the SDK's name
         return self._codec.encode(value).decode()
 
-    def deserialize(self, data: str, _: SerDesContext) -> Any:
+    def deserialize(self, data: str, serdes_context: SerDesContext) -> Any:  # noqa: ARG002 - the SDK's name
         return self._codec.decode(data.encode())
 
 

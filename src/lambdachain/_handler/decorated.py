@@ -13,4 +13,5 @@ def keep_under_decorators(handler: Any) -> None:
     Decorators of Lambda handlers, such as those of Powertools, return a plain function and copy the ``__dict__`` of
     what they decorate into it.
     """
-    vars(handler).update({name: getattr(handler, name) for name in _PUBLIC})
+    attributes: dict[str, Any] = vars(handler)
+    attributes.update({name: getattr(handler, name) for name in _PUBLIC})

@@ -6,7 +6,8 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
-from aws_lambda_powertools.utilities.circuit_breaker import CircuitBreakerConfig, circuit_breaker
+from aws_lambda_powertools.utilities import circuit_breaker as powertools_breaker
+from aws_lambda_powertools.utilities.circuit_breaker import CircuitBreakerConfig
 from aws_lambda_powertools.utilities.circuit_breaker.exceptions import CircuitBreakerOpenError
 
 from lambdachain import Interceptor, NotInvokedError, OutgoingCall, is_callee_down
@@ -35,7 +36,7 @@ class CircuitOpenError(NotInvokedError, CircuitBreakerOpenError):
 class CircuitBreakerInterceptor(Interceptor):
     """Keeps a circuit for each function that is called, and raises ``CircuitOpenError`` while it is open.
 
-    A call counts once, when it has ended: a throttle that a retry or a map has overcome is no failure. Only what
+    A call counts once, when it has ended: a throttle that a retry or a map has overcome is not counted. Only what
     ``is_callee_down`` is true for counts; the rest changes nothing, and a response is a success. Events (``fire``) and
     permission checks pass. Powertools keeps the state in its store, which is read at most every ``local_cache_max_age``
     seconds, in the thread or event loop that calls.
@@ -100,7 +101,8 @@ class CircuitBreakerInterceptor(Interceptor):
             self._run(name, failure)
 
     def _run(self, name: str, failure: Exception | None) -> None:
-        protect = circuit_breaker(
+        untyped: Any = powertools_breaker
+        protect = untyped.circuit_breaker(
             name=name, persistence_store=self._store, on_transition=self._on_transition, config=self._config
         )
         protect(_end_with)(failure)

@@ -52,7 +52,7 @@ def idempotent_by_caller_key(
         ContractError: The handler is a coroutine function, which Powertools does not support, or its annotations do not
             say what it takes and returns.
     """
-    from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig, idempotent_function
+    from aws_lambda_powertools.utilities.idempotency import IdempotencyConfig
 
     keyed_config = _to_config_with_key(config or IdempotencyConfig())
 
@@ -61,32 +61,41 @@ def idempotent_by_caller_key(
         names = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
         signature = read_signature(function, names)
         _check_signature(signature)
-
-        @functools.wraps(function)
-        def handle(request: Any, context: Any = None) -> Any:
-            arguments = (request, context) if signature.takes_context else (request,)
-            once = _Once(functools.partial(function, *arguments), signature)
-            # A copy: the context is of this invocation, and another one may run in another thread.
-            own = copy(keyed_config)
-            if context is not None:
-                # A run that Lambda stopped midway blocks its key no longer than it had.
-                own.register_lambda_context(context)
-            run = functools.wraps(function)(functools.partial(once.run))
-            return once.handle(
-                idempotent_function(
-                    run,
-                    data_keyword_argument="keyed",
-                    config=own,
-                    persistence_store=persistence_store,
-                    key_prefix=key_prefix,
-                ),
-                request,
-            )
-
-        handle.__dict__["__signature__"] = _with_context(inspect.signature(function), signature)
+        handle = _make_idempotent(function, signature, keyed_config, persistence_store, key_prefix)
         return cast("Callable[P, R]", handle)
 
     return decorate
+
+
+def _make_idempotent(
+    function: Callable[..., Any],
+    signature: HandlerSignature,
+    config: IdempotencyConfig,
+    persistence_store: BasePersistenceLayer,
+    key_prefix: str | None,
+) -> Callable[..., Any]:
+    from aws_lambda_powertools.utilities.idempotency import idempotent_function
+
+    @functools.wraps(function)
+    def handle(request: Any, context: Any = None) -> Any:
+        arguments = (request, context) if signature.takes_context else (request,)
+        once = _Once(functools.partial(function, *arguments), signature)
+        # A copy: the context is of this invocation, and another one may run in another thread.
+        own = copy(config)
+        if context is not None:
+            # A run that Lambda stopped midway blocks its key no longer than it had.
+            own.register_lambda_context(context)
+        run_idempotently: Any = idempotent_function(
+            functools.wraps(function)(functools.partial(once.run)),
+            data_keyword_argument="keyed",
+            config=own,
+            persistence_store=persistence_store,
+            key_prefix=key_prefix,
+        )
+        return once.handle(run_idempotently, request)
+
+    handle.__dict__["__signature__"] = _with_context(inspect.signature(function), signature)
+    return handle
 
 
 class _Once:
