@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from sybil import Sybil
@@ -17,6 +19,24 @@ from sybil.parsers.rest import DocTestParser
 
 ROOT = Path(__file__).parent
 EXAMPLE = ROOT / "examples" / "parent_child"
+
+# What needs libraries that only the environment of `make integrations` has: the path, and the modules to be imported.
+# tests/integrations/test_pages.py runs the pages and docstrings there; other runs name what they leave out.
+INTEGRATIONS: Final = (
+    ("docs/how-to/with-durable-functions.md", ("aws_durable_execution_sdk_python_testing",)),
+    ("docs/how-to/with-powertools.md", ("aws_lambda_powertools", "moto")),
+    ("src/lambdachain/durable.py", ("aws_durable_execution_sdk_python",)),
+    ("src/lambdachain/powertools/_circuit_breaker.py", ("aws_lambda_powertools",)),
+    ("src/lambdachain/powertools/_idempotency.py", ("aws_lambda_powertools",)),
+    ("src/lambdachain/powertools/_logger.py", ("aws_lambda_powertools",)),
+    ("tests/integrations", ("aws_durable_execution_sdk_python",)),
+)
+_MISSING: Final = {
+    ROOT / path: missing
+    for path, modules in INTEGRATIONS
+    if (missing := [each for each in modules if not find_spec(each)])
+}
+_left_out: dict[Path, list[str]] = {}
 
 # Each example is a deployment of its own: Lambda imports its modules from the directory that they are in.
 sys.path += sorted(
@@ -50,6 +70,16 @@ def aws_environment(example_functions: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
+@pytest.fixture
+def main_event_loop() -> Iterator[None]:
+    """Set an event loop for the main thread, and close it: Mangum, at import, makes one that nobody closes."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
 def _forget_changes(_namespace: dict[str, Any]) -> None:
     for name in [name for name in os.environ if name.startswith("LAMBDACHAIN_")]:
         del os.environ[name]
@@ -69,7 +99,7 @@ pages = Sybil(
         "docs/how-to/run-a-system-locally.md",
         "docs/how-to/use-the-command-line.md",
     ],
-    fixtures=["aws_environment"],
+    fixtures=["aws_environment", "main_event_loop"],
 )
 docstrings = Sybil(
     parsers=[DocTestParser()],
@@ -79,6 +109,21 @@ docstrings = Sybil(
     teardown=_forget_changes,
 )
 pytest_collect_file = (pages + docstrings).pytest()
+
+
+def pytest_ignore_collect(collection_path: Path) -> bool | None:
+    """Leave out what cannot be imported here; ``pytest_terminal_summary`` reports it."""
+    if collection_path not in _MISSING:
+        return None
+    _left_out[collection_path] = _MISSING[collection_path]
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what this run has left out."""
+    for path, missing in _left_out.items():
+        needs = f"needs {', '.join(missing)}: `make integrations` runs it"
+        terminalreporter.write_line(f"left out: {path.relative_to(ROOT)} {needs}", yellow=True)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

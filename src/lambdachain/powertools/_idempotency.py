@@ -34,14 +34,12 @@ def idempotent_by_caller_key(
     an empty expression takes the whole request. Keys of callers and of requests are never the same. With
     ``payload_validation_jmespath``, a key that comes with another request is refused.
 
-    >>> from aws_lambda_powertools.utilities.idempotency import CachePersistenceLayer
+    >>> from aws_lambda_powertools.utilities.idempotency import DynamoDBPersistenceLayer
     >>> from lambdachain import remote
-    >>> def make_handler(store: CachePersistenceLayer):
-    ...     @remote("orders-count")
-    ...     @idempotent_by_caller_key(persistence_store=store)
-    ...     def handler(order_id: str) -> int:
-    ...         return 1
-    ...     return handler
+    >>> @remote("orders-place")
+    ... @idempotent_by_caller_key(persistence_store=DynamoDBPersistenceLayer(table_name="idempotency"))
+    ... def handler(order_id: str) -> str:
+    ...     return f"placed {order_id}"
 
     Args:
         persistence_store: A persistence layer of Powertools' idempotency, used by this handler only.

@@ -1,0 +1,24 @@
+"""The pages and docstrings of the integrations run where their libraries are installed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from conftest import INTEGRATIONS
+
+ROOT = Path(__file__).parents[2]
+PAGES = [path for path, _ in INTEGRATIONS if not (ROOT / path).is_dir()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_runs(page: str):
+    """Each fence and docstring passes, and there is at least one."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", page]
+    ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "left out" not in ran.stdout
