@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from aws_durable_execution_sdk_python import DurableContext, durable_execution
 from aws_durable_execution_sdk_python.config import Duration, StepConfig
+from aws_durable_execution_sdk_python.exceptions import RetryableSerDesError
 from aws_durable_execution_sdk_python.retries import RetryPresets
 from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 from pydantic import BaseModel, Field
@@ -389,3 +390,30 @@ def test_a_step_starts_a_durable_function_by_its_name(runner: Runner) -> None:
 
     assert runner.run(handler) == "p"
     assert [invocation.durable_name for invocation in transport.sent] == ["order-7"]
+
+
+class InterruptedTransport(RecordingTransport):
+    """Ends the first invocation while its call is in flight, as Lambda does at its timeout."""
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        outcome = super().send(invocation, timeout=timeout)
+        if len(self.sent) == 1:
+            raise RetryableSerDesError("the SDK has Lambda invoke the function again")
+        return outcome
+
+
+@pytest.mark.parametrize(("idempotent", "expected"), [(False, "OutcomeUnknownError"), (True, "p")])
+def test_an_interrupted_step(runner: Runner, idempotent: bool, expected: str) -> None:
+    """Its call may have run: it is sent again only if the contract says that this does no harm."""
+    transport = InterruptedTransport()
+    contract = Contract("orders-place", request=Order, response=Placed, idempotent=idempotent)
+    function = LambdaClient(transport=transport).bind(contract)
+
+    def handler(_: Any, context: DurableContext) -> str:
+        try:
+            return durable.step(context, function, ORDER).placed_id
+        except CallError as exc:
+            return type(exc).__name__
+
+    assert runner.run(handler) == expected
+    assert len(transport.sent) == 1 + idempotent

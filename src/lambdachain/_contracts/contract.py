@@ -194,7 +194,7 @@ def make_readable_contract(function: Address, /, *, request: Any, response: Any,
     Raises:
         ContractError: As ``Contract``, except that the request may have no JSON form.
     """
-    contract: Contract[Any, Any] = Contract.__new__(Contract)
+    contract = cast("Contract[Any, Any]", object.__new__(Contract))
     check_json_type(_check_type("request", request), "request", is_read_only=True)
     contract._set_fields(function, request=request, response=response, **options)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     return contract

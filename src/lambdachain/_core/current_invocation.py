@@ -129,8 +129,9 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
     """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
     lambda_context = _to_lambda_context(context)
-    if lambda_context is not context and not is_mapping(context):
-        return _read_durable(context, lambda_context, metadata, monotonic=monotonic, epoch=epoch)
+    execution = _execution_name(context) if lambda_context is not context else None
+    if execution is not None:
+        return _read_durable(execution, lambda_context, metadata, monotonic=monotonic, epoch=epoch)
     context = lambda_context
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
@@ -157,7 +158,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
 
 
 def _read_durable(
-    context: Any, lambda_context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float
+    execution: str, lambda_context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float
 ) -> CurrentInvocation:
     """Read the invocation of a durable function, which Lambda invokes again for each part of one execution.
 
@@ -167,13 +168,12 @@ def _read_durable(
     # Empty metadata, so that the ClientContext is not read.
     sent = (metadata or Metadata("", 0))._replace(budget_ms=None, deadline_ms=None)
     invocation = read_invocation(lambda_context, sent, monotonic=monotonic, epoch=epoch)
-    if invocation.correlation_id == sent.correlation_id:
-        return invocation
-    return invocation._replace(correlation_id=_execution_name(context) or invocation.correlation_id)
+    has_own = bool(sent.correlation_id) and invocation.correlation_id == sent.correlation_id
+    return invocation if has_own else invocation._replace(correlation_id=execution)
 
 
 def _execution_name(context: Any) -> str | None:
-    """Return the end of a durable execution's ARN, its name and id; ``None`` if there is none."""
+    """Return the end of a durable execution's ARN, its name and id; ``None`` for another context."""
     arn = getattr(getattr(context, "execution_context", None), "durable_execution_arn", None)
     # arn:aws:lambda:<region>:<account>:function:<name>:<version>/durable-execution/<execution name>/<id>
     name = arn.rpartition("/durable-execution/")[2] if isinstance(arn, str) else ""

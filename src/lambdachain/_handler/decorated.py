@@ -13,5 +13,4 @@ def keep_under_decorators(handler: Any) -> None:
     Decorators of Lambda handlers, such as those of Powertools, return a plain function and copy the ``__dict__`` of
     what they decorate into it.
     """
-    attributes: dict[str, Any] = vars(handler)
-    attributes.update({name: getattr(handler, name) for name in _PUBLIC})
+    handler.__dict__.update({name: getattr(handler, name) for name in _PUBLIC})
