@@ -26,8 +26,7 @@ from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import UNEXPECTED_FIELD_RULES, PayloadValidationError
 from lambdachain._transports.transport_override import transport_override
 
-from .decorated import keep_under_decorators
-from .signature import HandlerSignature, check_against_contract, make_contract, read_signature
+from .signature import HandlerSignature, check_against_contract, keep_under_decorators, make_contract, read_signature
 
 if TYPE_CHECKING:
     from typing import Unpack

@@ -13,6 +13,7 @@ from lambdachain._core.errors import ContractError
 from lambdachain._json.codec import type_name
 
 MISSING: Final = object()
+_PUBLIC: Final = ("contract", "local", "call", "invoke", "fire", "map", "can_invoke", "bind")
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -54,6 +55,15 @@ def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any])
         takes_context=len(positional) > 1 or variadic,
         is_async=inspect.iscoroutinefunction(inspect.unwrap(function)),
     )
+
+
+def keep_under_decorators(handler: Any) -> None:
+    """Have a function that ``functools.wraps`` makes of a handler keep what callers use of the handler.
+
+    Decorators of Lambda handlers, such as those of Powertools, return a plain function and copy the ``__dict__`` of
+    what they decorate into it.
+    """
+    handler.__dict__.update({name: getattr(handler, name) for name in _PUBLIC})
 
 
 def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, Any]) -> Contract[Any, Any]:
