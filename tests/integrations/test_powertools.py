@@ -6,6 +6,7 @@ import asyncio
 import io
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -378,6 +379,8 @@ def test_the_circuit_opens_after_failures_of_the_callee() -> None:
     assert caught.value.execution == lambdachain.Execution.NOT_EXECUTED
     assert caught.value.circuit.state == CircuitState.OPEN
     assert not caught.value.retryable
+    copied = pickle.loads(pickle.dumps(caught.value))
+    assert (str(copied), copied.circuit) == (str(caught.value), caught.value.circuit)
 
 
 def test_answers_do_not_open_it() -> None:
