@@ -194,10 +194,10 @@ def make_readable_contract(function: Address, /, *, request: Any, response: Any,
     Raises:
         ContractError: As ``Contract``, except that the request may have no JSON form.
     """
-    made: Any = object.__new__(Contract)
+    # mypy and pyright infer different types.
+    contract = cast("Contract[Any, Any]", object.__new__(Contract))  # type: ignore[redundant-cast]
     check_json_type(_check_type("request", request), "request", is_read_only=True)
-    made._set_fields(function, request=request, response=response, **options)  # noqa: SLF001 - in place of __init__
-    contract: Contract[Any, Any] = made
+    contract._set_fields(function, request=request, response=response, **options)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
     return contract
 
 
