@@ -58,6 +58,7 @@ from lambdachain import (
     TransportWrapper,
     current_invocation,
     invocation_scope,
+    is_callee_down,
     parse_target,
     remote,
     safe_to_retry,
@@ -240,6 +241,7 @@ except CallError as error:
 # Retrying, deadlines
 assert_type(RetryPolicy.never(), RetryPolicy)
 assert_type(safe_to_retry(ThrottledError()), bool)
+assert_type(is_callee_down(ThrottledError()), bool)
 policy = RetryPolicy(
     max_attempts=5,
     initial_delay=0.1,

@@ -43,7 +43,7 @@ _MODULES = {
     "_core.receipts": ("Permission", "PermissionReason", "Receipt"),
     "_client.remote_function": ("RemoteFunction",),
     "_core.results": ("InvokeResult",),
-    "_calling.retry": ("RetryPolicy", "safe_to_retry"),
+    "_calling.retry": ("RetryPolicy", "is_callee_down", "safe_to_retry"),
     "_core.current_invocation": ("CurrentInvocation", "current_invocation", "invocation_scope"),
     "_core.version": ("__version__",),
     "_transports.streaming": (

@@ -10,7 +10,11 @@ from ._calling.interceptors import (
     StreamResult as StreamResult,
 )
 from ._calling.options import CallOptions as CallOptions
-from ._calling.retry import RetryPolicy as RetryPolicy, safe_to_retry as safe_to_retry
+from ._calling.retry import (
+    RetryPolicy as RetryPolicy,
+    is_callee_down as is_callee_down,
+    safe_to_retry as safe_to_retry,
+)
 from ._calling.retry_budget import RetryBudget as RetryBudget
 from ._client.async_client import AsyncLambdaClient as AsyncLambdaClient
 from ._client.async_remote_function import AsyncRemoteFunction as AsyncRemoteFunction

@@ -52,7 +52,7 @@ class DatadogInterceptor(Interceptor):
         call.metadata.update(headers)
         try:
             yield
-        except BaseException as exc:
+        except Exception as exc:
             _record_error(span, exc)
             raise
         finally:
@@ -72,7 +72,7 @@ class DatadogInterceptor(Interceptor):
         span.set_tag("component", "lambdachain")
         try:
             yield
-        except BaseException as exc:
+        except Exception as exc:
             _record_error(span, exc)
             raise
         finally:

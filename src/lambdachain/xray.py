@@ -56,7 +56,7 @@ class XRayInterceptor(Interceptor):
         try:
             with send_trace_header(headers[_HEADER]):
                 yield
-        except BaseException as exc:
+        except Exception as exc:
             _record_error(subsegment, exc)
             raise
         finally:

@@ -7,8 +7,10 @@ import json
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, MutableMapping
+from types import SimpleNamespace
 from typing import Any
 
+from aws_durable_execution_sdk_python.context import ExecutionContext
 from mangum import Mangum
 
 from lambdachain import invocation_scope
@@ -40,6 +42,23 @@ def test_a_durable_context_is_read() -> None:
 
     assert same_id
     assert remaining > 0
+
+
+def test_the_correlation_id_of_a_durable_execution_is_its_name() -> None:
+    """In each of its invocations; a ClientContext, and a deadline in it, come with one of them only."""
+    arn = "arn:aws:lambda:eu-west-1:123456789012:function:orders:$LATEST/durable-execution/order-7/5c3e"
+    execution = ExecutionContext(arn)
+    expired = {"lc-v": "1", "lc-id": "caller", "lc-depth": "1", "lc-budget-ms": "0", "lc-deadline-ms": "1"}
+    seen: list[Any] = []
+    for custom in ({}, expired):
+        lambda_context: Any = LambdaContext(timeout=10.0, client_context={"custom": custom})
+        context = SimpleNamespace(lambda_context=lambda_context, execution_context=execution)
+        with invocation_scope(context) as invocation:
+            seen.append((invocation.correlation_id, invocation.request_id, (invocation.remaining_time() or 0) > 5))
+
+    assert [one[0] for one in seen] == ["order-7/5c3e"] * 2
+    assert seen[0][1] != seen[1][1]
+    assert all(one[2] for one in seen)
 
 
 def test_the_scope_of_an_asgi_request_is_read() -> None:

@@ -30,7 +30,7 @@ LAYERS = [
     ["agents", "doctor", "httpx", "local", "sqs", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
-    ["datadog", "otel", "sentry", "xray"],
+    ["datadog", "durable", "otel", "powertools", "sentry", "xray"],
 ]
 LEVEL = {package: level for level, packages in enumerate(LAYERS) for package in packages}
 MODULES = {

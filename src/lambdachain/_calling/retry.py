@@ -12,8 +12,12 @@ from lambdachain._core.errors import (
     CallError,
     ConnectError,
     Execution,
+    FunctionCrashedError,
     FunctionError,
+    FunctionInitError,
+    FunctionMisconfiguredError,
     FunctionNotReadyError,
+    FunctionTimeoutError,
     OutcomeUnknownError,
     ResponseError,
     ThrottledError,
@@ -31,12 +35,38 @@ if TYPE_CHECKING:
 _SLOW_FACTOR: Final = 20.0
 _DEFAULT_BUDGET: Final = RetryBudget()
 _SLOW: Final = (ThrottledError, FunctionNotReadyError)
+_CALLEE_DOWN: Final = (
+    *_SLOW,
+    FunctionMisconfiguredError,
+    OutcomeUnknownError,
+    FunctionCrashedError,
+    FunctionInitError,
+    FunctionTimeoutError,
+)
 _FAILURES_OF_CALLEE: Final = (*_SLOW, OutcomeUnknownError, FunctionError, ResponseError)
 
 
 def safe_to_retry(error: CallError) -> bool:
     """Retry a call that provably did not run, or that may have run and may run twice: ``error.retryable``."""
     return error.retryable
+
+
+def is_callee_down(error: BaseException) -> bool:
+    """Check whether an error says that the function, or Lambda, is down: what a circuit breaker counts.
+
+    So do throttles, a function that is not ready, crashes or times out, an unknown outcome and a connection that
+    fails. A function that answered is not down: with a declared error, another exception, a request that it rejected.
+    Nor are errors of the caller's own making: credentials, permissions, wrong settings, an invalid request, no time
+    left.
+
+    >>> from lambdachain import RequestRejectedError, ThrottledError, is_callee_down
+    >>> is_callee_down(ThrottledError()), is_callee_down(RequestRejectedError())
+    (True, False)
+    """
+    if isinstance(error, ConnectError):
+        # One that a call raised is retryable, unless a setting of the caller is wrong.
+        return error.retryable or not error.function
+    return isinstance(error, _CALLEE_DOWN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,4 +215,5 @@ def _backoff(policy: RetryPolicy, state: _RetryState) -> float:
 
 
 RetryPolicy.__module__ = "lambdachain"
+is_callee_down.__module__ = "lambdachain"
 safe_to_retry.__module__ = "lambdachain"

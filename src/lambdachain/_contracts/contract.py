@@ -14,7 +14,7 @@ from lambdachain._core.errors import ContractError
 from lambdachain._json.codec import check_json_type, type_name
 
 if TYPE_CHECKING:
-    from typing_extensions import TypeForm
+    from typing_extensions import TypeForm, TypeIs
 
     from .contract_schema import ContractSchema
     from .remote_error import RemoteError
@@ -123,11 +123,36 @@ class Contract(HasContract[Req, Resp]):
         offload: S3Offload | None = None,
         description: str | None = None,
     ) -> None:
+        check_json_type(_check_type("request", request), "request")
+        self._set_fields(
+            function,
+            request=request,
+            response=response,
+            errors=errors,
+            idempotent=idempotent,
+            qualifier=qualifier,
+            envelope=envelope,
+            offload=offload,
+            description=description,
+        )
+
+    def _set_fields(
+        self,
+        function: Address,
+        /,
+        *,
+        request: Any,
+        response: Any,
+        errors: Sequence[type[RemoteError]] = (),
+        idempotent: bool = False,
+        qualifier: str | None = None,
+        envelope: bool = False,
+        offload: S3Offload | None = None,
+        description: str | None = None,
+    ) -> None:
         _check_arguments(idempotent, envelope, offload, description)
         name, qualifier = split_qualifier(function, qualifier, ContractError)
-        for role, annotation in (("request", request), ("response", response)):
-            _check_type(role, annotation)
-            check_json_type(annotation, role)
+        check_json_type(_check_type("response", response), "response")
         options = (idempotent, qualifier, envelope, offload, description)
         values = (name, request, response, _to_error_classes(errors), *options)
         # A generated __init__ could not have the overloads from which type checkers infer Req and Resp.
@@ -161,6 +186,29 @@ class Contract(HasContract[Req, Resp]):
     def __repr__(self) -> str:
         name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         return f"Contract({name!r}, {type_name(self.request)} -> {type_name(self.response)})"
+
+
+def has_contract(value: object) -> TypeIs[HasContract[Any, Any]]:
+    """Check whether a value can be called by its contract; a handler of ``remote`` can also under other decorators."""
+    if isinstance(value, HasContract):
+        return True
+    return isinstance(value, FunctionType) and isinstance(vars(value).get("contract"), Contract)
+
+
+def make_readable_contract(function: Address, /, *, request: Any, response: Any, **options: Any) -> Contract[Any, Any]:
+    """Make the contract of a handler, which reads requests: only a caller needs to serialize one.
+
+    The models of events that AWS sends can be read, but not always written. A call through the contract raises the
+    ``ContractError`` that a declaration would.
+
+    Raises:
+        ContractError: As ``Contract``, except that the request may have no JSON form.
+    """
+    # mypy and pyright infer different types.
+    contract = cast("Contract[Any, Any]", object.__new__(Contract))  # type: ignore[redundant-cast]
+    check_json_type(_check_type("request", request), "request", is_read_only=True)
+    contract._set_fields(function, request=request, response=response, **options)  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
+    return contract
 
 
 class PlainContract(Contract[Any, Any]):
@@ -205,10 +253,10 @@ def _check_arguments(idempotent: Any, envelope: Any, offload: Any, description: 
 _VALUE_TYPES: Final = (dict, list, set, frozenset, tuple, bytes, bytearray, FunctionType, MethodType)
 
 
-def _check_type(role: str, annotation: Any) -> None:
-    """Check that an argument is a type, and not a value such as an instance of a model."""
+def _check_type(role: str, annotation: Any) -> Any:
+    """Return an argument that is a type, and not a value such as an instance of a model."""
     kind = cast("Any", type(annotation))
-    is_handler = isinstance(annotation, HasContract) and not isinstance(annotation, Contract)
+    is_handler = has_contract(annotation) and not isinstance(annotation, Contract)
     if is_handler or kind in _VALUE_TYPES:
         raise ContractError(f"{role} must be a type, such as a pydantic model, not {kind.__name__}")
     if hasattr(kind, "__pydantic_validator__") or (
@@ -216,6 +264,7 @@ def _check_type(role: str, annotation: Any) -> None:
     ):
         name = kind.__name__
         raise ContractError(f"{role} must be a type, not an instance of {name}: {role}={name}")
+    return annotation
 
 
 def _class_name(value: object) -> str:

@@ -9,7 +9,16 @@ from typing import Any, Final, NamedTuple, cast
 from lambdachain._core.type_guards import is_mapping
 
 from . import clock
-from .metadata import Metadata, drop_invalid, drop_invalid_trace, is_plain_text, new_id, read_metadata, read_trace
+from .metadata import (
+    MAX_ID_CHARACTERS,
+    Metadata,
+    drop_invalid,
+    drop_invalid_trace,
+    is_plain_text,
+    new_id,
+    read_metadata,
+    read_trace,
+)
 
 # What a function keeps of its own time, to respond, log and clean up after its last call.
 MARGIN: Final = 0.2
@@ -119,9 +128,11 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
     """Read an invocation from Lambda's context, at a time by both clocks, in seconds."""
-    # Asked first: a mock of Lambda's context has every other attribute, too.
-    if not hasattr(context, "get_remaining_time_in_millis"):
-        context = _find_lambda_context(context)
+    lambda_context = _to_lambda_context(context)
+    execution = _execution_name(context) if lambda_context is not context else None
+    if execution is not None:
+        return _read_durable(execution, lambda_context, metadata, monotonic=monotonic, epoch=epoch)
+    context = lambda_context
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
     metadata = drop_invalid(metadata, epoch) if metadata else None
@@ -146,6 +157,29 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     return invocation._replace(extra=metadata.extra) if metadata and metadata.extra else invocation
 
 
+def _read_durable(
+    execution: str, lambda_context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float
+) -> CurrentInvocation:
+    """Read the invocation of a durable function, which Lambda invokes again for each part of one execution.
+
+    What is the same in all of them counts: the caller's metadata if they came with the event, and the execution's own
+    name. A ClientContext comes with one invocation, and the execution outlives the caller's deadline.
+    """
+    # Empty metadata, so that the ClientContext is not read.
+    sent = (metadata or Metadata("", 0))._replace(budget_ms=None, deadline_ms=None)
+    invocation = read_invocation(lambda_context, sent, monotonic=monotonic, epoch=epoch)
+    has_own = bool(sent.correlation_id) and invocation.correlation_id == sent.correlation_id
+    return invocation if has_own else invocation._replace(correlation_id=execution)
+
+
+def _execution_name(context: Any) -> str | None:
+    """Return the end of a durable execution's ARN, its name and id; ``None`` for another context."""
+    arn = getattr(getattr(context, "execution_context", None), "durable_execution_arn", None)
+    # arn:aws:lambda:<region>:<account>:function:<name>:<version>/durable-execution/<execution name>/<id>
+    name = arn.rpartition("/durable-execution/")[2] if isinstance(arn, str) else ""
+    return name[-MAX_ID_CHARACTERS:] if name and is_plain_text(name[-MAX_ID_CHARACTERS:]) else None
+
+
 def earlier_deadline(one: float | None, other: float | None) -> float | None:
     """Return the earlier of two deadlines; ``None`` means no deadline."""
     if one is None or other is None:
@@ -153,8 +187,11 @@ def earlier_deadline(one: float | None, other: float | None) -> float | None:
     return min(one, other)
 
 
-def _find_lambda_context(context: Any) -> Any:
+def _to_lambda_context(context: Any) -> Any:
     """Return Lambda's own context, which a durable function's context has, and an ASGI scope under ``aws.context``."""
+    # Asked first: a mock of Lambda's context has every other attribute, too.
+    if context is None or hasattr(context, "get_remaining_time_in_millis"):
+        return context
     if is_mapping(context):
         return context.get("aws.context")
     return getattr(context, "lambda_context", None) or context

@@ -26,7 +26,7 @@ from lambdachain._json.codec import codec_for, type_name
 from lambdachain._json.payload_validation import UNEXPECTED_FIELD_RULES, PayloadValidationError
 from lambdachain._transports.transport_override import transport_override
 
-from .signature import HandlerSignature, check_against_contract, make_contract, read_signature
+from .signature import HandlerSignature, check_against_contract, keep_under_decorators, make_contract, read_signature
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -86,6 +86,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         self._contract = contract
         self._signature = signature
         self._interceptors = interceptors
+        keep_under_decorators(self)
 
     @property
     def contract(self) -> Contract[Req, Resp]:

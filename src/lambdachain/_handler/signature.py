@@ -9,11 +9,12 @@ from types import FunctionType, MethodType
 from typing import Any, Final
 
 from lambdachain._contracts.annotations import evaluate_annotations, own_annotations
-from lambdachain._contracts.contract import Contract
+from lambdachain._contracts.contract import Contract, make_readable_contract
 from lambdachain._core.errors import ContractError
 from lambdachain._json.codec import type_name
 
 MISSING: Final = object()
+_PUBLIC: Final = ("contract", "local", "call", "invoke", "fire", "map", "can_invoke", "bind")
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
@@ -59,8 +60,17 @@ def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any])
     )
 
 
+def keep_under_decorators(handler: Any) -> None:
+    """Have a function that ``functools.wraps`` makes of a handler keep what callers use of the handler.
+
+    Decorators of Lambda handlers, such as those of Powertools, return a plain function and copy the ``__dict__`` of
+    what they decorate into it.
+    """
+    handler.__dict__.update({name: getattr(handler, name) for name in _PUBLIC})
+
+
 def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, Any]) -> Contract[Any, Any]:
-    """Make the contract that a handler's annotations declare.
+    """Make the contract that a handler's annotations declare. Its request may be one that can only be read.
 
     Raises:
         ContractError: An annotation is missing or cannot be evaluated.
@@ -72,7 +82,7 @@ def make_contract(name: str, signature: HandlerSignature, options: Mapping[str, 
             )
     # An option wins even if it is None: description=None keeps a docstring that is not for callers out of the contract.
     described: dict[str, Any] = {"description": signature.description, **options}
-    return Contract[Any, Any](name, request=signature.request, response=signature.response, **described)
+    return make_readable_contract(name, request=signature.request, response=signature.response, **described)
 
 
 def check_against_contract(signature: HandlerSignature, contract: Contract[Any, Any]) -> None:

@@ -9,19 +9,21 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, Final, cast
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._core.errors import ContractError, ErrorDetail
 
 from .core_schema import (
     CompiledType,
+    NotYetDefinedError,
     PostEncodeCheck,
     SchemaTraits,
+    find_compiled,
     get_float_keys,
     has_only_declared_floats,
     inspect_schema,
+    is_deferred,
     validates_like_json,
     writes_nan_literals,
 )
@@ -31,7 +33,6 @@ from .payload_validation import PayloadValidationError, UndeclaredFieldsCheck, f
 
 if TYPE_CHECKING:
     from pydantic import JsonValue, ValidationError
-    from pydantic_core import SchemaValidator
 
 _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too deeply")
 # Bytes of JSON from which walking the schema, once a type, is cheaper than scanning the payload for large numbers.
@@ -60,8 +61,8 @@ def type_name(annotation: object) -> str:
     return str(annotation).replace("typing.", "")
 
 
-def check_json_type(annotation: object, role: str) -> None:
-    """Check that a type can be serialized as JSON and survives a round trip.
+def check_json_type(annotation: object, role: str, *, is_read_only: bool = False) -> None:
+    """Check that a type can be serialized as JSON and survives a round trip: if only read, once a value is encoded.
 
     Models and dataclasses that pydantic has built already cost nothing here. Those whose build it has deferred
     (``defer_build``, a name that is defined later) pass, and are built and checked at the first call. Other types are
@@ -74,13 +75,9 @@ def check_json_type(annotation: object, role: str) -> None:
         codec = codec_for(annotation)
         codec.is_declared = True
         if not codec.is_deferred:
-            codec.check_type(f"{role} {type_name(annotation)}")
+            codec.check_type(f"{role} {type_name(annotation)}", is_read_only=is_read_only)
     except NotYetDefinedError:
         return
-
-
-class NotYetDefinedError(ContractError):
-    """A type refers to another that is not defined yet."""
 
 
 class Codec:
@@ -88,24 +85,34 @@ class Codec:
 
     def __init__(self, annotation: object) -> None:
         self._annotation = annotation
-        self.is_deferred = _is_deferred(annotation)
+        self.is_deferred = is_deferred(annotation)
         self.is_declared = False
+        self._unchecked: str | None = None
 
     @cached_property
     def _compiled(self) -> CompiledType:
-        compiled = _find_compiled(self._annotation) or _compile(self._annotation)
+        compiled = find_compiled(self._annotation) or self._compile()
         if self.is_deferred:  # check_json_type() could not check it when the contract was made
             _check_schema(inspect_schema(compiled.schema), compiled.schema, type_name(self._annotation))
         return compiled
+
+    def _compile(self) -> CompiledType:
+        from .type_compiler import compile_type
+
+        return compile_type(self._annotation, type_name(self._annotation))
 
     @property
     def schema(self) -> object:
         """The core schema that pydantic has for the type."""
         return self._compiled.schema
 
-    def check_type(self, label: str) -> None:
+    def check_type(self, label: str, *, is_read_only: bool = False) -> None:
         """Check the type as ``check_json_type`` does; *label* begins the error message."""
-        _check_schema(self._traits, self.schema, label)
+        schema = self.schema
+        if is_read_only:
+            self._unchecked = label
+        else:
+            _check_schema(self._traits, schema, label)
 
     @cached_property
     def _traits(self) -> SchemaTraits:
@@ -114,6 +121,7 @@ class Codec:
     @cached_property
     def _post_encode_checks(self) -> tuple[PostEncodeCheck, ...]:
         """Checks of a value and its JSON, for what the type alone does not show; most types need none."""
+        self._check_deferred()
         traits, checks = self._traits, list[PostEncodeCheck]()
         if traits.may_hold_secrets:
             from .secret_masking import find_masked_secrets
@@ -159,6 +167,7 @@ class Codec:
         Raises:
             PayloadValidationError: The value is not of the type, or has a part that JSON cannot represent (NaN, an
                 open file).
+            ContractError: Values of the type can only be read; see ``check_json_type``.
         """
         try:
             _, validator, serializer = self._compiled
@@ -301,7 +310,12 @@ class Codec:
                 return details
         return []
 
+    def _check_deferred(self) -> None:
+        if self._unchecked is not None:
+            self.check_type(self._unchecked)
+
     def _explain_encoding_error(self, exc: ValueError, value: object) -> list[ErrorDetail]:
+        self._check_deferred()
         from .encoding_errors import explain_encoding_error
 
         return explain_encoding_error(exc, value, self._compiled) or [
@@ -346,48 +360,6 @@ class Codec:
 @lru_cache(maxsize=1024)
 def _get_codec(annotation: object, _order: str) -> Codec:
     return Codec(annotation)
-
-
-def _is_deferred(annotation: object) -> bool:
-    return isinstance(annotation, type) and vars(annotation).get("__pydantic_complete__") is False
-
-
-def _find_compiled(annotation: object) -> CompiledType | None:
-    """Return what pydantic has built for a model or dataclass; ``None`` for other types, or if that is deferred."""
-    # vars(), not getattr(): a plain subclass of a pydantic dataclass would find the parts of its base.
-    members: Mapping[str, Any] = vars(annotation) if isinstance(annotation, type) else {}
-    if members.get("__pydantic_complete__") is not True or "__pydantic_core_schema__" not in members:
-        return None
-    return CompiledType(
-        members["__pydantic_core_schema__"], members["__pydantic_validator__"], members["__pydantic_serializer__"]
-    )
-
-
-def _compile(annotation: object) -> CompiledType:
-    from pydantic import PydanticUndefinedAnnotation, PydanticUserError, TypeAdapter
-    from pydantic_core import SchemaError
-
-    try:
-        compiled = _find_compiled(_rebuild(annotation)) if _is_deferred(annotation) else None
-        if compiled is not None:
-            return compiled
-        adapter = TypeAdapter[Any](cast("Any", annotation))
-        adapter.core_schema.get("type")  # a lookup makes pydantic build what it has deferred
-    except (PydanticUserError, PydanticUndefinedAnnotation, SchemaError, TypeError, ValueError) as exc:
-        is_late = getattr(exc, "code", None) in ("class-not-fully-defined", "undefined-annotation")
-        error = NotYetDefinedError if is_late else ContractError
-        raise error(f"pydantic cannot handle {type_name(annotation)}: {exc}") from exc
-    return CompiledType(adapter.core_schema, cast("SchemaValidator", adapter.validator), adapter.serializer)
-
-
-def _rebuild(annotation: Any) -> object:
-    """Have pydantic build what it has deferred of a model or dataclass; if that fails, the class is unchanged."""
-    from pydantic import BaseModel
-    from pydantic.dataclasses import rebuild_dataclass
-
-    rebuild = annotation.model_rebuild if issubclass(annotation, BaseModel) else partial(rebuild_dataclass, annotation)
-    rebuild(raise_errors=False)
-    return annotation
 
 
 def _check_schema(traits: SchemaTraits, schema: object, label: str) -> None:

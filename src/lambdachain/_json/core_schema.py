@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lambdachain._core.errors import ErrorDetail
+from lambdachain._core.errors import ContractError, ErrorDetail
 from lambdachain._core.type_guards import is_mapping, is_sequence
 
 if TYPE_CHECKING:
@@ -87,6 +87,26 @@ class CompiledType(NamedTuple):
     schema: object
     validator: SchemaValidator
     serializer: SchemaSerializer
+
+
+class NotYetDefinedError(ContractError):
+    """A type refers to another that is not defined yet."""
+
+
+def is_deferred(annotation: object) -> bool:
+    """Check whether pydantic has put off building a model or dataclass."""
+    return isinstance(annotation, type) and vars(annotation).get("__pydantic_complete__") is False
+
+
+def find_compiled(annotation: object) -> CompiledType | None:
+    """Return what pydantic has built for a model or dataclass; ``None`` for other types, or if that is deferred."""
+    # vars(), not getattr(): a plain subclass of a pydantic dataclass would find the parts of its base.
+    members: Mapping[str, Any] = vars(annotation) if isinstance(annotation, type) else {}
+    if members.get("__pydantic_complete__") is not True or "__pydantic_core_schema__" not in members:
+        return None
+    return CompiledType(
+        members["__pydantic_core_schema__"], members["__pydantic_validator__"], members["__pydantic_serializer__"]
+    )
 
 
 def iter_nodes(

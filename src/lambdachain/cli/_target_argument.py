@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from lambdachain._contracts.contract import Contract, HasContract
+from lambdachain._contracts.contract import Contract, HasContract, has_contract
 
 from ._exit_status import InputError, to_one_line
 
@@ -64,11 +64,11 @@ def import_contract(module: str, name: str, *, instead: str = "") -> HasContract
         found: object = attrgetter(name)(imported)
     except AttributeError:
         raise InputError(f"{module} has no {name!r}; {_describe_contracts(imported)}{instead}") from None
-    if not isinstance(found, HasContract):
+    if not has_contract(found):
         raise InputError(
             f"{module}:{name} is not a contract but {type(found).__name__}; {_describe_contracts(imported)}"
         )
-    return found  # pyright: ignore[reportUnknownVariableType]
+    return found
 
 
 def hint_for_missing_function(text: str) -> str:
@@ -117,5 +117,5 @@ def _find_failing_line(exc: BaseException) -> str:
 
 
 def _describe_contracts(module: ModuleType) -> str:
-    names = sorted(name for name, value in vars(module).items() if isinstance(value, HasContract))
+    names = sorted(name for name, value in vars(module).items() if has_contract(value))
     return f"{_CONTRACTS_THERE} {', '.join(names)}" if names else "it has no contracts"

@@ -67,7 +67,7 @@ class TelemetryInterceptor(Interceptor):
             with self._start_client_span(call, attributes) as span:
                 try:
                     yield
-                except BaseException as exc:
+                except Exception as exc:
                     error = exc
                     raise
                 finally:
@@ -109,7 +109,7 @@ class TelemetryInterceptor(Interceptor):
             with self._start_server_span(invocation, {**attributes, "faas.coldstart": cold_start}) as span:
                 try:
                     yield
-                except BaseException as exc:
+                except Exception as exc:
                     error = exc
                     _set_error(span, exc)
                     raise

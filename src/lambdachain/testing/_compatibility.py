@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 from lambdachain._analysis.compatibility.advice import get_deployment_order
 from lambdachain._analysis.compatibility.contract_changes import Breakage, Change, changes_between
 from lambdachain._analysis.compatibility.payload_schemas import Who
-from lambdachain._contracts.contract import HasContract
+from lambdachain._contracts.contract import HasContract, has_contract
 from lambdachain._contracts.contract_schema import ContractSchema, parse_contract_schema
 from lambdachain._transports.transport_override import StubError
 
@@ -96,7 +96,7 @@ def compatibility(old: Versioned, new: Versioned, /) -> tuple[Change, ...]:
 
 
 def _schema(version: Versioned) -> ContractSchema:
-    return version.contract.schema() if isinstance(version, HasContract) else parse_contract_schema(version)
+    return version.contract.schema() if has_contract(version) else parse_contract_schema(version)
 
 
 def _restrict_to(change: Change, who: Collection[Who]) -> Change:
