@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
 
 from tests.support.trace_collector import TraceCollector
+
+
+@pytest.fixture(autouse=True)
+def main_event_loop() -> Iterator[None]:
+    """Set an event loop for the main thread, and close it: Mangum, at import, makes one that nobody closes."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
 
 
 @pytest.fixture(scope="session")

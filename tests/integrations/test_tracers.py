@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import sentry_sdk
+from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import AWSXRayRecorder
 from ddtrace.trace import TraceFilter, tracer
 from pydantic import BaseModel
@@ -95,6 +96,7 @@ def recorder() -> AWSXRayRecorder:
 
 
 def _make_recorder(**options: Any) -> AWSXRayRecorder:
+    global_sdk_config.set_sdk_enabled(True)  # Powertools' Tracer disables it outside Lambda, for the whole process
     recorder = AWSXRayRecorder()
     recorder.emitter._socket.close()  # of the emitter that is replaced
     recorder.configure(sampling=False, emitter=Segments(), **options)
