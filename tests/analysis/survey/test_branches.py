@@ -110,6 +110,10 @@ def get_sites(found) -> list[str]:
          ["call a", "fire a"]),
         ("def send(kind=None): lam.invoke(FunctionName='a', InvocationType=kind or 'Event')\ndef f(): send()",
          ["fire a"]),
+        ("def kind(wait): return 'RequestResponse' if wait else 'Event'\n"
+         "def f(): lam.invoke(FunctionName='a', InvocationType=kind(False))", ["fire a"]),
+        ("def pick(late): return 'a' if late else 'b', 'Event'\n"
+         "def f():\n  n, k = pick(False)\n  lam.invoke(FunctionName=n, InvocationType=k)", ["fire b"]),
         ("def send(**more): lam.invoke(FunctionName='a', InvocationType=more.get('kind', 'Event'))\ndef f(): send()",
          ["fire a"]),
         (f"{FILLED}def f(event): send('a', event['late'])", ["call a", "fire a"]),
