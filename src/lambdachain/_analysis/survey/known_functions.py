@@ -22,6 +22,7 @@ from .boto3_calls import evaluate_service, is_lambda_service, is_method
 from .classes import AUTO, is_enum
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
+from .dynamic_imports import evaluate_import_module
 from .environment import read_variables
 from .evaluator import Evaluator
 from .installed import explain_missing_module
@@ -387,6 +388,7 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "builtins.super": _evaluate_super,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
     "builtins.getattr": _evaluate_getattr,
+    **dict.fromkeys(("importlib.import_module", "builtins.__import__"), evaluate_import_module),
     "functools.partial": _evaluate_partial,
     "boto3.client": _evaluate_boto3_client,
     # They prefer the environment to a file with defaults, as Lambda's configuration is preferred here.
