@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -78,7 +78,7 @@ def copy_instance(evaluator: Evaluator, value: Value, changed: Arguments) -> Val
     """Return what ``dataclasses.replace(value, **changed)`` is: an object with some other fields."""
     if not isinstance(value, InstanceValue) or (value.frame is not None and value.frame.created is not None):
         return UNRESOLVED[0]
-    kept = {} if value.frame is None else value.frame.arguments
+    kept: Mapping[str, Values] = {} if value.frame is None else value.frame.arguments
     hidden = _list_fields(evaluator, value) if changed.has_unknown_keywords else ()
     fields = {**kept, **dict.fromkeys(hidden, UNRESOLVED), **dict(changed.keywords)}
     return InstanceValue(value.scope, evaluator.create_frame(FunctionValue(value.scope), fields))
