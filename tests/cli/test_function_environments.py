@@ -99,6 +99,17 @@ def test_what_is_looked_up_during_a_deployment_is_named_by_its_key(run: Run, wri
     assert [called[f"s-dev-{one}"] for one in "abc"] == ["ssm /shop/a", "ssm /shop/b", "cf mail.Arn"]
 
 
+def test_the_graph_names_functions_whose_code_it_has_not_read(run: Run, write: Write):
+    """An empty picture would say that they call nothing."""
+    properties = "{FunctionName: inline, Handler: index.handler, Runtime: python3.13, InlineCode: 'import boto3'}"
+    resource = f"{{Type: AWS::Serverless::Function, Properties: {properties}}}"
+    write({"app.py": "", "t.yaml": f"Transform: AWS::Serverless-2016-10-31\nResources:\n  F: {resource}\n"})
+    ran = run("graph", "--template", "t.yaml")
+
+    told = "note: t.yaml:3: Resources.F: its calls are unknown: the code of inline is not among the files read"
+    assert ran.stderr.splitlines() == [told]
+
+
 def test_every_format_has_the_unresolved_names(run: Run, write: Write):
     """With the mode of the call, and told apart from functions."""
     write({"app.py": CODE})
