@@ -17,15 +17,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .context import TemplateContext
 from .diagnostics import TemplateError, UnresolvedValue
 from .document import Document, Path
-from .properties import (
-    FUNCTION_TYPES,
-    SAM_FUNCTION,
-    is_intrinsic,
-    is_ssm_parameter,
-    logical_ids,
-    property_path,
-    resource_type,
-)
+from .properties import FUNCTION_TYPES, SAM_FUNCTION, is_intrinsic, logical_ids, property_path, resource_type
 from .resource_types import RESOURCE_TYPES, get_attribute, get_pseudo_parameters, get_reference
 from .sam_resources import generated_alias
 from .scalars import to_text
@@ -285,7 +277,7 @@ class IntrinsicResolver:
         if name.startswith("AWS::"):
             return self._pseudo_parameter(name, path)
         if (parameter := self.document.get("Parameters", name)) is not None:
-            if is_ssm_parameter(self.document, name):
+            if str(parameter.get("Type")).startswith("AWS::SSM::Parameter::Value<"):
                 # Its default is the name of an SSM parameter, which the function must not take for the value.
                 text = f"only AWS knows the SSM parameter {parameter.get('Default')!r}: pass --parameter {name}=VALUE"
                 raise self._error(path, text)
