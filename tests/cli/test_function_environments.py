@@ -76,6 +76,40 @@ def test_the_graph_names_what_each_function_calls(run: Run, write: Write):
     assert {one["file"] for one in drawn["undecided"]} == {"third/app.py", "fourth/app.py", "fifth/app.py"}
 
 
+def test_what_is_looked_up_during_a_deployment_is_named_by_its_key(run: Run, write: Write):
+    """By `Ref` of a parameter, whose default is the key, and by a variable of the Serverless Framework."""
+    template = TEMPLATE.replace('"{{resolve:ssm:/shop/mail:1}}"', "!Ref Mail").replace(
+        "!ImportValue shared-mail", "!Ref Required"
+    )
+    ssm = "Type: AWS::SSM::Parameter::Value<String>"
+    parameters = f"Parameters:\n  Mail: {{{ssm}, Default: /shop/mail}}\n  Required: {{{ssm}}}\n"
+    service = "service: s\nprovider: {name: aws, runtime: python3.13}\nfunctions:\n" + "".join(
+        f"  {name}: {{handler: first/app.handler, environment: {{TARGET: '{value}'}}}}\n"
+        for name, value in {"a": "${ssm:/shop/a}", "b": "${ssm(eu-west-1):/shop/b}", "c": "${cf:mail.Arn}"}.items()
+    )
+    write({**FILES, "template.yaml": parameters + template, "serverless.yml": service})
+    called = {
+        one["caller"]: one["callee"]
+        for each in ("template.yaml", "serverless.yml")
+        for one in json.loads(run("graph", "--template", each, "--json").stdout)["calls"]
+    }
+
+    assert called["svc-fourth"] == "ssm /shop/mail"
+    assert called["Third"] == "ssm Required"
+    assert [called[f"s-dev-{one}"] for one in "abc"] == ["ssm /shop/a", "ssm /shop/b", "cf mail.Arn"]
+
+
+def test_the_graph_names_functions_whose_code_it_has_not_read(run: Run, write: Write):
+    """An empty picture would say that they call nothing."""
+    properties = "{FunctionName: inline, Handler: index.handler, Runtime: python3.13, InlineCode: 'import boto3'}"
+    resource = f"{{Type: AWS::Serverless::Function, Properties: {properties}}}"
+    write({"app.py": "", "t.yaml": f"Transform: AWS::Serverless-2016-10-31\nResources:\n  F: {resource}\n"})
+    ran = run("graph", "--template", "t.yaml")
+
+    told = "note: t.yaml:3: Resources.F: its calls are unknown: the code of inline is not among the files read"
+    assert ran.stderr.splitlines() == [told]
+
+
 def test_every_format_has_the_unresolved_names(run: Run, write: Write):
     """With the mode of the call, and told apart from functions."""
     write({"app.py": CODE})

@@ -384,6 +384,7 @@ def test_known_findings_and_unresolved_calls_do_not_fail_a_check(run: Run, write
     ran = run(*CHECK)
     assert (ran.returncode, ran.stdout) == (0, "")
     assert "note: known.json: 2 findings known" in ran.stderr
+    assert "checked: no new findings" in ran.stderr
 
     (directory / "app.py").write_text(f"{code}    client.invoke(FunctionName='mail')\n")
     ran = run(*CHECK)

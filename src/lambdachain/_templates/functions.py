@@ -24,6 +24,7 @@ from .properties import (
     LAYER_CONTENT,
     SAM_FUNCTION,
     find_referenced_id,
+    is_ssm_parameter,
     logical_ids,
     property_path,
     resource_type,
@@ -43,6 +44,8 @@ _LEFT_OUT: Final = "; the variable is left out"
 _NO_LAYER: Final = "; the layer is left out"
 # {{resolve:ssm:/shop/name:3}}: the service and the key, without the version.
 _DYNAMIC_REFERENCE: Final = re.compile(r"\{\{resolve:([a-z-]+):([^:}]+)")
+# ${ssm(eu-west-1):/shop/name} and ${cf:stack.Output} of a serverless.yml, in the error about them.
+_AWS_VARIABLE: Final = re.compile(r"\$\{(ssm|cf|s3)(?:\([^)]*\))?:([^,}]+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,6 +255,10 @@ class _FunctionReader:
         match tree:
             case {"Fn::ImportValue": exported}:
                 return f"import {self._describe(exported, (*path, 'Fn::ImportValue'))}"
+            case {"Ref": str(name)} if is_ssm_parameter(self._document, name):
+                return f"ssm {self._document.get('Parameters', name, 'Default') or name}"
+            case UnresolvedValue(text=text) if variable := _AWS_VARIABLE.match(text):
+                return f"{variable[1]} {variable[2]}"
             case _:
                 reference = _DYNAMIC_REFERENCE.search(self._describe(tree, path))
                 return f"{reference[1]} {reference[2]}" if reference else ""

@@ -23,6 +23,11 @@ NESTED_TYPES: Final[Mapping[str, str]] = {
 }
 
 
+def is_ssm_parameter(document: Document, name: str) -> bool:
+    """Check whether a template parameter holds the name of an SSM parameter, and `Ref` is that one's value."""
+    return str(document.get("Parameters", name, "Type")).startswith("AWS::SSM::Parameter::Value<")
+
+
 def resource_type(document: Document, logical_id: str) -> str:
     """Return the type of a resource, or an empty string if the template does not define it."""
     kind = document.get("Resources", logical_id, "Type")

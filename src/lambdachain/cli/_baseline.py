@@ -51,6 +51,9 @@ class Baseline:
         path: The file.
         is_written: Whether the findings of this run are written to it: then all of them are known.
 
+    Attributes:
+        known: How many findings of this run are known.
+
     Raises:
         InputError: The file does not exist, cannot be read, or is not a baseline.
     """
@@ -62,7 +65,7 @@ class Baseline:
         self._is_written = is_written
         self._unused = Counter[str]() if path is None or is_written else Counter(_read_lines(path))
         self._written: list[str] = []
-        self._known = 0
+        self.known = 0
 
     def select_new(self, findings: Iterable[T], to_line: Callable[[T], str]) -> list[T]:
         """Return the findings that are not known; a line in the file stands for one finding."""
@@ -73,7 +76,7 @@ class Baseline:
         if not self._is_written and not self._unused[line]:
             return False
         self._unused[line] -= 1
-        self._known += 1
+        self.known += 1
         return True
 
     def save(self) -> str:
@@ -92,7 +95,7 @@ class Baseline:
                 raise InputError(f"{self._path}: cannot be written: {exc.strerror}") from None
             return f"{self._path}: {_count(len(self._written))} written"
         gone = sum(count for count in self._unused.values() if count > 0)
-        note = f"{self._path}: {_count(self._known)} known"
+        note = f"{self._path}: {_count(self.known)} known"
         return f"{note}, {gone} of the file fixed: remove them with --write-baseline" if gone else note
 
 

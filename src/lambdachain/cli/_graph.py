@@ -140,6 +140,11 @@ def _analyze(
         environments,
         {own: name for own, (name, _) in names.items()},
     )
+    shown = {node.name for node in graph.nodes}
+    for one in functions:
+        if names[one.name][0] not in shown:
+            reason = f"its calls are unknown: the code of {one.name} is not among the files read"
+            echo(f"note: {one.location}: {reason}", file=sys.stderr)
     timeouts = dict(_find_timeouts(functions, names))
     mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
     warnings = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))

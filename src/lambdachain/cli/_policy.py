@@ -308,7 +308,8 @@ def _check_template(
     if note := request.baseline.save():
         echo(f"note: {note}", file=sys.stderr)
     checked = sum(function.name in needs for function in chosen)
-    _print_findings(found, undecided, deployment.source, checked, as_json=request.as_json)
+    known = request.baseline.known
+    _print_findings(found, undecided, deployment.source, checked, known, as_json=request.as_json)
     # A check in CI must not pass because nothing was checked.
     return ExitStatus.NO if found or undecided or not checked else ExitStatus.DONE
 
@@ -357,7 +358,7 @@ def _compare(
 
 
 def _print_findings(
-    found: Sequence[PolicyIssue], undecided: Sequence[Any], source: str, checked: int, *, as_json: bool
+    found: Sequence[PolicyIssue], undecided: Sequence[Any], source: str, checked: int, known: int, *, as_json: bool
 ) -> None:
     if as_json:
         findings = [
@@ -369,12 +370,14 @@ def _print_findings(
         echo(f"{one.location}: {click.style(str(one.kind), fg='red', bold=True)}: {one.caller}: {one.text}")
     print_unresolved(undecided)
     functions = f"{checked} function{'' if checked == 1 else 's'} checked"
-    echo(f"{source}: {functions}: {_summarize(found, undecided, checked)}", file=sys.stderr)
+    echo(f"{source}: {functions}: {_summarize(found, undecided, checked, known)}", file=sys.stderr)
 
 
-def _summarize(found: Sequence[PolicyIssue], undecided: Sequence[Any], checked: int) -> str:
+def _summarize(found: Sequence[PolicyIssue], undecided: Sequence[Any], checked: int, known: int) -> str:
     if found:
         return f"{len(found)} finding{'' if len(found) == 1 else 's'}"
     if not checked:
         return "pass the directories of their code"
-    return "no findings, but not every call could be resolved" if undecided else "grants match the calls"
+    if undecided:
+        return "no findings, but not every call could be resolved"
+    return "no new findings" if known else "grants match the calls"

@@ -110,6 +110,10 @@ def get_sites(found) -> list[str]:
          ["call a", "fire a"]),
         ("def send(kind=None): lam.invoke(FunctionName='a', InvocationType=kind or 'Event')\ndef f(): send()",
          ["fire a"]),
+        ("def kind(wait): return 'RequestResponse' if wait else 'Event'\n"
+         "def f(): lam.invoke(FunctionName='a', InvocationType=kind(False))", ["fire a"]),
+        ("def pick(late): return 'a' if late else 'b', 'Event'\n"
+         "def f():\n  n, k = pick(False)\n  lam.invoke(FunctionName=n, InvocationType=k)", ["fire b"]),
         ("def send(**more): lam.invoke(FunctionName='a', InvocationType=more.get('kind', 'Event'))\ndef f(): send()",
          ["fire a"]),
         (f"{FILLED}def f(event): send('a', event['late'])", ["call a", "fire a"]),
@@ -138,6 +142,47 @@ def test_a_branch_is_followed_as_far_as_its_condition_is_known(survey_code, code
     found = survey_code(HEAD + code)
 
     assert (get_sites(found), found.unresolved) == (sites, ())
+
+
+RECORDS = """
+import copy, dataclasses
+from pydantic import BaseModel
+from typing import NamedTuple, Optional
+@dataclasses.dataclass
+class Job:
+    name: str
+    late: bool = False
+    def send(self):
+        lam.invoke(FunctionName=self.name, InvocationType="Event" if self.late else "RequestResponse")
+class Pair(NamedTuple):
+    name: str
+    kind: str = "Event"
+    def send(self): lam.invoke(FunctionName=self.name, InvocationType=self.kind)
+class Call(BaseModel):
+    FunctionName: str
+    InvocationType: str = "Event"
+    Qualifier: Optional[str] = None
+"""
+
+
+@pytest.mark.parametrize(
+    ("statement", "site"),
+    [
+        ("dataclasses.replace(Job('a'), late=True).send()", "fire a"),
+        ("dataclasses.replace(Job('a', True), name='b').send()", "fire b"),
+        ("Pair('a')._replace(kind='RequestResponse').send()", "call a"),
+        ("copy.copy(Job('a', True)).send()", "fire a"),
+        ("lam.invoke(**Call(FunctionName='a').model_dump(exclude_none=True))", "fire a"),
+        ("lam.invoke(**Call(FunctionName='a').model_copy(update={'FunctionName': 'b'}).model_dump())", "fire b"),
+        ("lam.invoke(FunctionName=dataclasses.asdict(Job('a'))['name'])", "call a"),
+    ],
+)
+def test_a_changed_copy_has_the_other_fields_of_its_original(survey_code, statement: str, site: str):
+    """No field is that of any other object of the class."""
+    found = survey_code(f"{HEAD}{RECORDS}def f():\n  {statement}\ndef g(): Job('other').send(), Pair('other').send()\n")
+
+    assert [one for one in get_sites(found) if "other" not in one] == [site]
+    assert found.unresolved == ()
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,28 @@ def test_a_method_of_an_unresolved_object_runs_where_its_class_is_imported(surve
     assert get_called(found, "handler") != []
 
 
+@pytest.mark.parametrize(
+    ("code", "names"),
+    [
+        ("import_module('jobs.one').run()", ["one"]),
+        ("import_module('.two', package='jobs').run()", ["two"]),
+        ("import_module({'a': 'jobs.one', 'b': 'jobs.two'}[event['job']]).run()", ["one", "two"]),
+        ("getattr(import_module(f'jobs.{event[0]}'), 'run')()", ["one", "two"]),
+        ("name = 'jobs.t' + event[0]\n  job = import_module(name)\n  job.run()", ["two"]),
+        ("__import__('alone').run()", ["alone"]),
+        ("import_module('elsewhere').run()", []),
+    ],
+)
+def test_a_module_imported_by_its_name_runs(survey_code, code: str, names: list[str]):
+    """What a table or the beginning of a computed name allows."""
+    head = "from importlib import import_module\ndef handler(event, context):\n  "
+    run = "from invoker import call\ndef run(): call({!r})\n"
+    jobs = {f"{path}.py": run.format(path.rpartition("/")[2]) for path in ("jobs/one", "jobs/two", "alone")}
+    found = survey_code({"invoker.py": INVOKER, "jobs/__init__.py": "", **jobs, "app.py": head + code})
+
+    assert get_called(found, "handler") == [("call", name) for name in names]
+
+
 HIERARCHY = """
 import library
 from invoker import call

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from lambdachain._analysis.permissions.required_permissions import find_required_permissions
-from lambdachain._analysis.survey.results import Survey
+from lambdachain._analysis.survey.results import CodeUnit, Survey
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
 
@@ -359,6 +359,31 @@ def handler(n: str) -> int: return Steps().run(n)
     expected = [("call", CHARGE, "live"), *([] if name.startswith("'") else [("fire", "mail-send", None)])]
 
     assert get_calls(found.reachable_from([handler.unit])) == expected
+
+
+def test_a_tool_runs_where_an_agent_is_given_it(survey_code):
+    """Not wherever its module is imported, unlike a route; by keyword, in a list, or under a name."""
+    tools = """
+    import boto3
+    from langchain_core.tools import tool as chained
+    from strands import tool
+    lam = boto3.client("lambda")
+    @tool
+    def weather(city): lam.invoke(FunctionName="weather")
+    @chained("news")
+    def news(topic): lam.invoke(FunctionName="news")
+    def stock(name): lam.invoke(FunctionName="stock")
+    """
+    handler = "def handler(event, context): {}\n"
+    first = "agent = Agent(tools=[weather])\n" + handler.format("agent(event)")
+    second = "TOOLS = [news]\n" + handler.format("Agent(tools=TOOLS)(event)")
+    third = "AGENTS = {'stock': Agent({'name': Tool.of(func=stock)})}\n" + handler.format("AGENTS['stock'](event)")
+    head = "from strands import Agent, Tool\nfrom tools import *\n"
+    files = {name: head + text for name, text in {"a.py": first, "b.py": second, "c.py": third}.items()}
+    found = survey_code({"tools.py": tools, **files})
+    called = {name: [one.function for one in found.find_calls(CodeUnit(name, "handler"))] for name in files}
+
+    assert called == {"a.py": ["weather"], "b.py": ["news"], "c.py": ["stock"]}
 
 
 def test_a_function_that_is_registered_runs_with_its_module(survey_code):

@@ -162,8 +162,10 @@ def find_dead_code(evaluator: Evaluator, scope: Scope) -> Callable[[ast.AST], bo
     ]
 
     def is_dead(node: ast.AST) -> bool:
-        position = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
-        return any(start <= position < end for start, end in spans)
+        first = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+        # ``a if test else b`` begins where ``a`` begins, so that only the end tells which of them is dead.
+        last = (getattr(node, "end_lineno", None) or first[0], getattr(node, "end_col_offset", None) or first[1])
+        return any(start <= first and last <= end for start, end in spans)
 
     return is_dead
 

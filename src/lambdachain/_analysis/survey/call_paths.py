@@ -43,7 +43,7 @@ Found: TypeAlias = CallSite | UnresolvedCall
 # Functions that pass the arguments after a function on to it, and those that call it for each item of iterables.
 _PASS_ON: Final = frozenset({
     "submit", "to_thread", "run_in_executor", "run_sync", "start_soon", "call_soon", "call_soon_threadsafe",
-    "call_later", "call_at", "add_callback", "apply",
+    "call_later", "call_at", "add_callback", "apply", "add_task", "run", "spawn",
 })  # fmt: skip
 _MAP: Final = frozenset({"map", "imap", "imap_unordered"})
 _START: Final = frozenset({"Thread", "Process", "Timer"})

@@ -117,7 +117,7 @@ def evaluate_field(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     passed = union(_find_arguments(evaluator, home, name))
     found = passed or _evaluate_default(evaluator, home, name)
     # Objects of data classes are also created by others, from JSON for example: the default is one value of many.
-    if not passed and _is_data_class(evaluator, home):
+    if not passed and is_data_class(evaluator, home):
         found = (*found, Unresolved(f"it is the field {name!r} of {home.name}, which is not created in this code"))
     return annotated if annotated and any(isinstance(value, Unresolved) for value in found) else found
 
@@ -125,7 +125,7 @@ def evaluate_field(evaluator: Evaluator, scope: Scope, name: str) -> Values:
 def evaluate_passed_fields(evaluator: Evaluator, scope: Scope, call: ast.Call, caller: Scope) -> dict[str, Values]:
     """Return what the call that creates an object of a data class passes for its fields."""
     found: dict[str, Values] = {}
-    for home in get_lineage(evaluator, scope) if _is_data_class(evaluator, scope) else ():
+    for home in get_lineage(evaluator, scope) if is_data_class(evaluator, scope) else ():
         for name in home.fields:
             if name not in found:
                 passed = _evaluate_argument(evaluator, call, caller, scope, name)
@@ -135,7 +135,7 @@ def evaluate_passed_fields(evaluator: Evaluator, scope: Scope, call: ast.Call, c
     return found
 
 
-def _is_data_class(evaluator: Evaluator, scope: Scope) -> bool:
+def is_data_class(evaluator: Evaluator, scope: Scope) -> bool:
     """Check whether a class is a dataclass, attrs class, pydantic model or named tuple."""
     return not _DATA_CLASSES.isdisjoint(_get_decorator_names(scope)) or any(
         name.rpartition(".")[2] in _DATA_CLASSES for name in _find_external_bases(evaluator, scope)

@@ -22,17 +22,19 @@ from .boto3_calls import evaluate_service, is_lambda_service, is_method
 from .classes import AUTO, is_enum
 from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
+from .dynamic_imports import evaluate_import_module
 from .environment import read_variables
 from .evaluator import Evaluator
 from .installed import explain_missing_module
 from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefix
-from .objects import bind_receiver, create_instance, has_parameters
+from .objects import bind_receiver, copy_instance, create_instance, has_parameters, to_fields
 from .results import DeclaredContract
 from .scopes import Scope, get_keyword
 from .string_values import evaluate_string_method
 from .syntax import CLIENTS, evaluate_keywords
 from .values import (
     UNRESOLVED,
+    Arguments,
     BoundFunctionValue,
     ClassValue,
     ClientValue,
@@ -161,6 +163,10 @@ def _evaluate_method(evaluator: Evaluator, receiver: Value, node: ast.Call, scop
             return (receiver,)
         case MappingValue(), "get" if node.args:
             return _evaluate_get(evaluator, receiver, node, scope)
+        case InstanceValue(), ("_replace" | "model_copy"):
+            return (copy_instance(evaluator, receiver, _get_changed(evaluator, node, scope)),)
+        case InstanceValue(), ("_asdict" | "model_dump"):
+            return (_evaluate_dump(evaluator, receiver, node),)
         case Constant(str()), _:
             return evaluate_string_method(evaluator, receiver, node, scope)
         case _:
@@ -359,6 +365,31 @@ def _evaluate_field_default(evaluator: Evaluator, node: ast.Call, scope: Scope) 
     return union(_evaluate_function(evaluator, function, node, scope) for function in functions)
 
 
+def _get_changed(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Arguments:
+    """Return the fields that a copy of an object gets: pydantic's are in one mapping."""
+    if (update := get_keyword(node, "update")) is None:
+        return evaluate_arguments(evaluator, node, scope, 1)
+    call = ast.Call(node.func, [], [ast.keyword(None, update)])
+    return evaluate_arguments(evaluator, call, scope)
+
+
+def _evaluate_replace(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    changed = _get_changed(evaluator, node, scope)
+    return tuple(copy_instance(evaluator, one, changed) for one in _evaluate_first_argument(evaluator, node, scope))
+
+
+def _evaluate_asdict(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    return tuple(_evaluate_dump(evaluator, one, node) for one in _evaluate_first_argument(evaluator, node, scope))
+
+
+def _evaluate_dump(evaluator: Evaluator, value: Value, node: ast.Call) -> Value:
+    """Return the fields of an object; options that leave out or rename fields are not followed."""
+    options = {keyword.arg for keyword in node.keywords}
+    if not options <= {"mode", "exclude_none"}:
+        return UNRESOLVED[0]
+    return to_fields(evaluator, value, without_none="exclude_none" in options)
+
+
 def _evaluate_first_argument(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     return evaluator.evaluate(node.args[0], scope) if node.args else UNRESOLVED
 
@@ -387,7 +418,10 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "builtins.super": _evaluate_super,
     **dict.fromkeys(("dataclasses.field", "pydantic.Field"), _evaluate_field_default),
     "builtins.getattr": _evaluate_getattr,
+    **dict.fromkeys(("importlib.import_module", "builtins.__import__"), evaluate_import_module),
     "functools.partial": _evaluate_partial,
+    **dict.fromkeys(("dataclasses.replace", "copy.replace", "attr.evolve", "attrs.evolve"), _evaluate_replace),
+    **dict.fromkeys(("dataclasses.asdict", "attr.asdict", "attrs.asdict", "builtins.vars"), _evaluate_asdict),
     "boto3.client": _evaluate_boto3_client,
     # They prefer the environment to a file with defaults, as Lambda's configuration is preferred here.
     **dict.fromkeys(("os.getenv", "decouple.config", "environs.Env()", "environ.Env()"), _evaluate_getenv),
@@ -395,9 +429,12 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "environs.Env": lambda _evaluator, _node, _scope: (ExternalName("environs.Env()"),),
     "environ.Env": lambda _evaluator, _node, _scope: (ExternalName("environ.Env()"),),
     "os.environ.get": _evaluate_getenv,
-    # For the survey these return their argument: a list of the same items, or the same client.
+    # For the survey these return their argument: a list of the same items, an equal object, or the same client.
     **dict.fromkeys(
-        ("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted", "contextlib.closing"),
+        (
+            *("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted", "contextlib.closing"),
+            *("copy.copy", "copy.deepcopy"),
+        ),
         _evaluate_first_argument,
     ),
 }

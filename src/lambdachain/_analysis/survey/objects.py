@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -11,7 +11,19 @@ from . import classes
 from .arguments import bind_arguments, evaluate_arguments
 from .evaluator import Evaluator
 from .scopes import Binding, Scope, get_parameters
-from .values import ClassValue, Frame, FunctionValue, InstanceValue, Value, Values, union
+from .values import (
+    UNRESOLVED,
+    Arguments,
+    ClassValue,
+    Constant,
+    Frame,
+    FunctionValue,
+    InstanceValue,
+    MappingValue,
+    Value,
+    Values,
+    union,
+)
 
 # How many calls deep a constructor hands its arguments to constructors of bases and to methods of its own.
 _MAX_NESTED: Final = 4
@@ -60,6 +72,30 @@ def create_instance(evaluator: Evaluator, created: Scope, call: ast.Call, scope:
     # Without fields, too: the frame tells an object of exactly this class from one that may be of a subclass.
     fields = classes.evaluate_passed_fields(evaluator, created, call, scope)
     return InstanceValue(created, evaluator.create_frame(FunctionValue(created), fields))
+
+
+def copy_instance(evaluator: Evaluator, value: Value, changed: Arguments) -> Value:
+    """Return what ``dataclasses.replace(value, **changed)`` is: an object with some other fields."""
+    if not isinstance(value, InstanceValue) or (value.frame is not None and value.frame.created is not None):
+        return UNRESOLVED[0]
+    kept: Mapping[str, Values] = {} if value.frame is None else value.frame.arguments
+    hidden = _list_fields(evaluator, value) if changed.has_unknown_keywords else ()
+    fields = {**kept, **dict.fromkeys(hidden, UNRESOLVED), **dict(changed.keywords)}
+    return InstanceValue(value.scope, evaluator.create_frame(FunctionValue(value.scope), fields))
+
+
+def to_fields(evaluator: Evaluator, value: Value, *, without_none: bool = False) -> Value:
+    """Return what ``dataclasses.asdict(value)`` is: the fields of an object of a data class by name."""
+    if not isinstance(value, InstanceValue) or not classes.is_data_class(evaluator, value.scope):
+        return UNRESOLVED[0]
+    found = {name: evaluator.evaluate_attribute(value, name) for name in _list_fields(evaluator, value)}
+    is_left_out = (Constant(None),) if without_none else None
+    return MappingValue(tuple((name, values) for name, values in found.items() if values != is_left_out))
+
+
+def _list_fields(evaluator: Evaluator, value: InstanceValue) -> list[str]:
+    homes = reversed(classes.get_lineage(evaluator, value.scope))
+    return list(dict.fromkeys(name for home in homes for name in home.fields))
 
 
 def get_created_field(frame: Frame, name: str) -> Values:

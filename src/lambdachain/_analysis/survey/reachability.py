@@ -7,6 +7,7 @@ This errs on the side of too many uses, because a call that is missed would be a
 from __future__ import annotations
 
 import ast
+import sys
 from collections.abc import Container, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
@@ -34,6 +35,9 @@ from .values import (
 _PASSIVE_DECORATORS: Final = (
     *("builtins.property", "builtins.staticmethod", "builtins.classmethod", "abc.", "contextlib.", "dataclasses."),
     *("functools.", "typing.", "lambdachain.", "tenacity.", "backoff.", "stamina.", "retrying.", "cachetools."),
+    # Tools of agents, which only the agents have that are given them.
+    *("strands.tool", "langchain.tools.", "langchain_core.tools.", "agents.function_tool", "smolagents.tool"),
+    *("crewai.tools.", "llama_index.core.tools.", "agent_framework.tool"),
 )
 
 
@@ -42,6 +46,9 @@ _PASSIVE_METHODS: Final = frozenset({
     "inject_lambda_context", "capture_lambda_handler", "capture_method", "log_metrics", "event_source", "idempotent",
     "idempotent_function", "validator", "event_parser", "lambda_handler_decorator", "data_class",
 })  # fmt: skip
+
+
+_STANDARD_LIBRARY: Final = frozenset({*sys.stdlib_module_names, "builtins"})
 
 
 def find_uses(evaluator: Evaluator) -> Mapping[CodeUnit, frozenset[CodeUnit]]:
@@ -128,7 +135,7 @@ def find_mentions(  # noqa: C901 - a list of what runs
         loads = [
             node
             for call in scope.calls
-            for node in (call.func, *call.args)
+            for node in (call.func, *call.args, *_find_given(evaluator, call, scope))
             if not _is_library_call(evaluator, call, scope)
         ]
     yield from _find_imported(evaluator, scope)
@@ -235,6 +242,29 @@ def _is_library_call(evaluator: Evaluator, call: ast.Call, scope: Scope) -> bool
         isinstance(value, DecoratorValue) or (isinstance(value, ExternalName) and value.name.startswith("lambdachain."))
         for value in found
     )
+
+
+def _find_given(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[ast.expr]:
+    """Yield what a call gives to a package by keyword or in a collection: ``Agent(tools=[weather])`` may call it.
+
+    What is given to functions in the code is followed there, and Python's own classes only keep it.
+    """
+    values = evaluator.evaluate(call.func, scope) if call.keywords or call.args else ()
+    if not any(_is_from_package(evaluator, value) for value in values):
+        return
+    for expr in (*call.args, *(keyword.value for keyword in call.keywords)):
+        if not isinstance(expr, ast.Call | ast.Lambda):
+            yield from (node for node in ast.walk(expr) if isinstance(node, ast.Name | ast.Attribute))
+
+
+def _is_from_package(evaluator: Evaluator, function: Value) -> bool:
+    match function:
+        case ExternalName(name):
+            return name.partition(".")[0] not in _STANDARD_LIBRARY
+        case ClassValue(scope) | FunctionValue(scope):
+            return not evaluator.project.get_bit(scope.module)  # read, but not of the code
+        case _:
+            return isinstance(function, Unresolved)
 
 
 def _find_imported(evaluator: Evaluator, scope: Scope) -> Iterator[Mention]:

@@ -1,0 +1,74 @@
+"""Which modules ``importlib.import_module`` may import: by a name that is known, or by the beginning of one."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from typing import Final
+
+from .evaluator import Evaluator
+from .imports import resolve_import
+from .scopes import Assignment, Scope, get_keyword
+from .values import UNRESOLVED, Constant, ExternalName, ModuleValue, Unresolved, Value, Values, union
+
+# Names and operators between a call and the beginning of the name that it imports; names may form a cycle.
+_MAX_DEPTH: Final = 8
+
+
+def evaluate_import_module(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
+    """Return the modules that ``import_module(name, package)`` may return.
+
+    Of ``import_module(f"jobs.{name}")`` these are all the modules of that package: any of them may be imported.
+    """
+    if not node.args:
+        return UNRESOLVED
+    package = node.args[1] if len(node.args) > 1 else get_keyword(node, "package")
+    base = None if package is None else evaluator.evaluate_string(package, scope)
+    found = [_find_by_name(evaluator, one, base, scope) for one in evaluator.evaluate(node.args[0], scope)]
+    if any(isinstance(one, Unresolved) for values in found for one in values):
+        found.append(tuple(_find_by_prefix(evaluator, node.args[0], base, scope)))
+    return union(found) or UNRESOLVED
+
+
+def _find_by_name(evaluator: Evaluator, name: Value, package: str | None, scope: Scope) -> Values:
+    if not isinstance(name, Constant) or not isinstance(name.value, str):
+        return (name,) if isinstance(name, Unresolved) else UNRESOLVED
+    qualified = _to_absolute(name.value, package, scope)
+    module = evaluator.project.find_module(qualified, scope.source)
+    return (ExternalName(qualified),) if module is None else (ModuleValue(module),)
+
+
+def _to_absolute(name: str, package: str | None, scope: Scope) -> str:
+    level = len(name) - len(name.lstrip("."))
+    if level and package is not None:
+        kept = package.split(".")
+        return ".".join([*kept[: len(kept) - level + 1], name[level:]])
+    return resolve_import(name[level:], level, scope.source)  # ``package=__package__``
+
+
+def _find_by_prefix(evaluator: Evaluator, name: ast.expr, package: str | None, scope: Scope) -> Iterator[Value]:
+    prefix = _to_absolute(_read_beginning(evaluator, name, scope), package, scope).lstrip(".")
+    *parents, beginning = prefix.split(".")
+    for module in evaluator.project.modules.values() if parents else ():
+        *around, last = module.source.parts or ("",)
+        if around[-len(parents) :] == parents and last.startswith(beginning):
+            yield ModuleValue(module)
+
+
+def _read_beginning(evaluator: Evaluator, expr: ast.expr, scope: Scope, depth: int = _MAX_DEPTH) -> str:
+    """Return the text with which a computed name begins; an empty string if it is unknown."""
+    if (text := evaluator.evaluate_string(expr, scope)) is not None or depth == 0:
+        return text or ""
+    match expr:
+        case ast.JoinedStr(values=[first, *_]) | ast.BinOp(left=first, op=ast.Add()) | ast.FormattedValue(value=first):
+            return _read_beginning(evaluator, first, scope, depth - 1)
+        case ast.Name() if expr in scope.overwritten:
+            return _read_beginning(evaluator, scope.overwritten[expr], scope, depth - 1)
+        case ast.Name(id=name):
+            match scope.lookup(name):
+                case [(Assignment(assigned), home)]:
+                    return _read_beginning(evaluator, assigned, home, depth - 1)
+                case _:
+                    return ""
+        case _:
+            return ""
