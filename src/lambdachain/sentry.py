@@ -45,29 +45,48 @@ class SentryInterceptor(Interceptor):
     def calling(self, call: OutgoingCall, /) -> Generator[None]:
         """Make the span of a call, and pass its context on."""
         name = f"{call.operation} {get_function_name(call.function)}"
-        with sentry_sdk.start_span(op=_OPERATION, name=name, origin="auto.function.lambdachain") as span:
-            call.metadata.update(sentry_sdk.get_current_scope().iter_trace_propagation_headers(span=span))
+        answer: RemoteError | None = None
+        # A scope of its own, for a span that concurrent calls of one event loop do not take for their parent.
+        with (
+            sentry_sdk.new_scope() as scope,
+            sentry_sdk.start_span(op=_OPERATION, name=name, origin="auto.function.lambdachain") as span,
+        ):
+            call.metadata.update(scope.iter_trace_propagation_headers(span=span))
             try:
                 yield
+            except RemoteError as exc:
+                answer = exc
+                span.set_data("lambdachain.declared_error", type(exc).__name__)
             except CallError as exc:
                 span.set_data("lambdachain.error", type(exc).__name__)
                 span.set_data("lambdachain.execution", exc.execution.value)
                 raise
             finally:
                 span.set_data("lambdachain.attempts", len(call.attempts))
+        _raise_answer(answer)
 
     @contextmanager
     def handling(self, invocation: HandledInvocation, /) -> Generator[None]:
         """Make the transaction of a handled invocation, in its caller's trace."""
         name = getattr(invocation.context, "function_name", None) or get_function_name(invocation.contract.function)
         continued = sentry_sdk.continue_trace(dict(invocation.metadata), op=_OPERATION, name=name, source="component")
-        with sentry_sdk.start_transaction(continued):
+        answer: RemoteError | None = None
+        with sentry_sdk.start_transaction(continued) as transaction:
             try:
                 yield
             except RemoteError as exc:
-                if isinstance(exc, tuple(invocation.contract.errors)):
-                    setattr(exc, _MARK, True)
-                raise
+                if not isinstance(exc, tuple(invocation.contract.errors)):
+                    raise
+                answer = exc
+                setattr(exc, _MARK, True)
+                transaction.set_data("lambdachain.declared_error", type(exc).__name__)
+        _raise_answer(answer)
+
+
+def _raise_answer(answer: RemoteError | None) -> None:
+    """Raise a declared error after its span has ended, which would otherwise count as failed."""
+    if answer is not None:
+        raise answer
 
 
 def _drop_answers(event: Any, hint: Any) -> Any:
