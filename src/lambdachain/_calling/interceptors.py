@@ -276,22 +276,35 @@ def _nest(seen: object, interceptors: Sequence[Interceptor], method: str) -> Gen
         yield
         return
     first, *others = interceptors
-    raised: BaseException | None = None
-    # True of it means that it has swallowed the exception.
-    manager: AbstractContextManager[object, bool] = getattr(first, method)(seen)
-    with manager:
-        try:
-            with _nest(seen, others, method):
-                yield
-        except BaseException as exc:
-            raised = exc
-            raise
-        return
     name = f"{type(first).__name__}.{method}"
+    raised: BaseException | None = None
+    try:
+        with _check_manager(getattr(first, method)(seen), name):
+            try:
+                with _nest(seen, others, method):
+                    yield
+            except BaseException as exc:
+                raised = exc
+                raise
+            return
+    except RuntimeError as exc:
+        # contextlib's, which does not say whose generator it is.
+        if exc is raised or not str(exc).startswith("generator didn't "):
+            raise
+        raise RuntimeError(f"{name} must yield exactly once: {exc}") from exc
     raise RuntimeError(
         f"{name} swallowed {type(raised).__name__}: a call that failed has no result to return, so raise the exception "
         "again, or another one"
     ) from raised
+
+
+def _check_manager(manager: Any, name: str) -> AbstractContextManager[object, bool]:
+    if not (hasattr(type(manager), "__enter__") and hasattr(type(manager), "__exit__")):
+        kind = describe_kind(manager)
+        raise ContractError(f"{name} must return a context manager, not {kind}: decorate it with @contextmanager")
+    # True of its exit means that it has swallowed the exception.
+    checked: AbstractContextManager[object, bool] = manager
+    return checked
 
 
 def select(interceptors: Sequence[Interceptor], method: Literal["calling", "handling"]) -> tuple[Interceptor, ...]:
