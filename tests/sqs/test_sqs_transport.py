@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
+import pickle
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -541,3 +543,29 @@ def test_a_url_names_its_region_and_endpoint(url: str, region: str | None, endpo
     route = QueueRoute(PLAIN, url)
 
     assert (route.region, route.endpoint_url) == (region, endpoint)
+
+
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
+def test_copies_create_clients_of_their_own(sqs: Any, make_copy: Any):
+    """A worker sends to the same queue, before and after the original has."""
+    url = make_queue(sqs, "orders")
+    original = SqsTransport(QueueRoute(PLACE, url), transport=lambdachain.HttpTransport())
+    for _ in range(2):
+        copied = make_copy(LambdaClient(original))
+        copied.fire(PLACE, ORDER)
+        assert repr(copied) == repr(LambdaClient(original))
+        LambdaClient(original).fire(PLACE, ORDER)
+
+    assert (
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["ApproximateNumberOfMessages"]
+        == "4"
+    )
+
+
+def test_a_pickle_has_no_secret():
+    """A session may hold credentials, and the URL a password."""
+    route = QueueRoute(PLACE, URL)
+    with pytest.raises(ContractError, match="session"):
+        pickle.dumps(SqsTransport(route, session=boto3.Session()))
+    with pytest.raises(ContractError, match="AWS_ENDPOINT_URL_SQS"):
+        pickle.dumps(SqsTransport(route, endpoint_url="http://user:hunter2@localhost:4566"))
