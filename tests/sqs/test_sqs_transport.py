@@ -511,6 +511,7 @@ def test_a_forked_process_has_connections_of_its_own(faulty: Any):
         (lambda: QueueRoute("orders", URL), "needs a Contract"),
         (lambda: QueueRoute(PLAIN, "orders"), "queue_url must be the queue's URL"),
         (lambda: QueueRoute(PLAIN, "arn:aws:sqs:eu-west-1:123456789012:orders"), "queue_url must be"),
+        (lambda: QueueRoute(PLAIN, "https://user:hunter2@localhost/1/orders"), "queue_url must be"),
         (lambda: QueueRoute(PLAIN, URL, group_by="customer"), "group_by must be a function"),
         (lambda: SqsTransport(PLAIN), "takes QueueRoutes"),
         (lambda: SqsTransport(QueueRoute(PLAIN, URL), QueueRoute(PLAIN, URL + "2")), "two routes"),
