@@ -300,6 +300,7 @@ def test_nothing_secret_is_shown():
 
     def show(seen: Any) -> None:
         shown.extend([repr(seen), str(seen), repr(seen.metadata), repr(getattr(seen, "attempts", ""))])
+        shown.append(repr(getattr(seen, "options", "")))
 
     def begin(seen: Any) -> None:
         if isinstance(seen, OutgoingCall):

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
 
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.metadata import MAX_ID_CHARACTERS, is_extra_text, is_plain_text
-from lambdachain._core.redacted_texts import RedactedTexts
+from lambdachain._core.redacted_texts import RedactedOptions, RedactedTexts
 from lambdachain._transports.argument_checks import (
     CO_ASYNC_GENERATOR,
     CO_COROUTINE,
@@ -84,7 +83,7 @@ class CallMetadata(RedactedTexts, MutableMapping[str, str]):
     def seal(self) -> Mapping[str, str]:
         """Return the texts for the call that is prepared; later changes raise, since they would not be sent."""
         self._is_sent = True
-        return self._texts
+        return self._values
 
     def __setitem__(self, name: str, text: str) -> None:
         self._check_unsent()
@@ -95,11 +94,11 @@ class CallMetadata(RedactedTexts, MutableMapping[str, str]):
             kind = describe_kind(text)
             what = "text without control characters" if kind == "str" else f"text, not {kind}"
             raise ContractError(f"call.metadata[{name!r}] must be {what}")
-        self._texts[name] = text
+        self._values[name] = text
 
     def __delitem__(self, name: str) -> None:
         self._check_unsent()
-        del self._texts[name]
+        del self._values[name]
 
     def _check_unsent(self) -> None:
         if self._is_sent:
@@ -135,7 +134,7 @@ class OutgoingCall:
         self.function: str = target.address
         self.operation: Operation = operation
         self.request: Any = request
-        self.options: Mapping[str, Any] = MappingProxyType(dict(options))
+        self.options: Mapping[str, Any] = RedactedOptions(options)
         self._metadata = CallMetadata()
         self._recorder = AttemptRecorder()
         self._result: Any = _UNSET
