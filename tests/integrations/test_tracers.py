@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -30,6 +30,7 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
+from lambdachain._core.metadata import Metadata
 from lambdachain.datadog import DatadogInterceptor
 from lambdachain.sentry import SentryInterceptor
 from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
@@ -115,6 +116,11 @@ def _make_recorder(**options: Any) -> AWSXRayRecorder:
     recorder.emitter._socket.close()  # of the emitter that is replaced
     recorder.configure(sampling=False, emitter=Segments(), **options)
     return recorder
+
+
+def to_client_context(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return a ClientContext with the metadata of a caller's interceptors."""
+    return {"custom": Metadata("correlation", depth=1, extra=texts).texts()}
 
 
 def _end(recorder: AWSXRayRecorder) -> list[Any]:
@@ -388,9 +394,25 @@ def test_sentry_declared_error_is_not_a_failure(envelopes: Envelopes):
     handled = [one for one in envelopes.transactions if one["transaction"] == "billing-charge"]
     called = [span for one in envelopes.transactions for span in one["spans"]]
 
-    assert [one["contexts"]["trace"].get("status") for one in handled] == [None, "internal_error"]
+    assert [one["contexts"]["trace"].get("status") for one in handled] == ["ok", "internal_error"]
     assert [span.get("status") for span in called] == [None, "internal_error"]
     assert "limit" not in str(envelopes.kept)
+
+
+@pytest.mark.parametrize("order_id", ["o-1", "declined", "broken"])
+def test_sentry_beside_its_integration_for_lambda(order_id: str, envelopes: Envelopes):
+    """One transaction for an invocation, in the caller's trace, as are its calls and a reported error."""
+    caller = {"sentry-trace": f"{'a' * 32}-{'b' * 16}-1"}
+    context = LambdaContext("billing-charge", client_context=to_client_context(caller))
+    with InProcessTransport({ledger: handle_ledger}), suppress(Declined, KeyError):
+        _wrap_handler(handle_charge)({"id": order_id}, context)
+    sentry_sdk.flush()
+    handled = [one for one in envelopes.transactions if one["transaction"] == "billing-charge"]
+    traces = [event["contexts"]["trace"] for event in envelopes.kept]
+
+    assert [one["contexts"]["trace"]["parent_span_id"] for one in handled] == ["b" * 16]
+    assert {trace["trace_id"] for trace in traces} == {"a" * 32}
+    assert handled[0]["contexts"]["trace"].get("status") == {"broken": "internal_error", "declined": "ok"}.get(order_id)
 
 
 def test_sentry_concurrent_calls(envelopes: Envelopes):

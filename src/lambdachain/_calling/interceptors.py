@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.metadata import MAX_ID_CHARACTERS, is_extra_text, is_plain_text
@@ -297,13 +297,12 @@ def _nest(seen: object, interceptors: Sequence[Interceptor], method: str) -> Gen
     ) from raised
 
 
-def _check_manager(manager: Any, name: str) -> AbstractContextManager[object, bool]:
+def _check_manager(manager: object, name: str) -> AbstractContextManager[object, bool]:
     if not (hasattr(type(manager), "__enter__") and hasattr(type(manager), "__exit__")):
         kind = describe_kind(manager)
         raise ContractError(f"{name} must return a context manager, not {kind}: decorate it with @contextmanager")
     # True of its exit means that it has swallowed the exception.
-    checked: AbstractContextManager[object, bool] = manager
-    return checked
+    return cast("AbstractContextManager[object, bool]", manager)
 
 
 def select(interceptors: Sequence[Interceptor], method: Literal["calling", "handling"]) -> tuple[Interceptor, ...]:
