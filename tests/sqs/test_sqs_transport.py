@@ -9,7 +9,7 @@ import os
 import pickle
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -546,8 +546,13 @@ def test_a_url_names_its_region_and_endpoint(url: str, region: str | None, endpo
     assert (route.region, route.endpoint_url) == (region, endpoint)
 
 
-@pytest.mark.parametrize("make_copy", [copy.deepcopy, lambda value: pickle.loads(pickle.dumps(value))])
-def test_copies_create_clients_of_their_own(sqs: Any, make_copy: Any):
+def copy_by_pickle(value: Any) -> Any:
+    """Return what another process would get."""
+    return pickle.loads(pickle.dumps(value))
+
+
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, copy_by_pickle], ids=["deepcopy", "pickle"])
+def test_copies_create_clients_of_their_own(sqs: Any, make_copy: Callable[[LambdaClient], LambdaClient]):
     """A worker sends to the same queue, before and after the original has."""
     url = make_queue(sqs, "orders")
     original = SqsTransport(QueueRoute(PLACE, url), transport=lambdachain.HttpTransport())
