@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
@@ -413,6 +414,11 @@ def test_spans_and_metrics_are_sent_before_the_freeze(
         HandlerMetrics(recorded.meters.get_meter("test")),
         lambda: (traces, meters),
     )
+    # Celery, of another test, sets up logging for itself.
+    logger = logging.getLogger("lambdachain.otel")
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "scalar")
     monkeypatch.setenv("OTEL_INSTRUMENTATION_AWS_LAMBDA_FLUSH_TIMEOUT", "1500")
     with lambdachain.use(interceptor):

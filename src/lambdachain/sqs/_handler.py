@@ -9,8 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from traceback import extract_tb
-from typing import TYPE_CHECKING, Any, Final, Generic
+from typing import Any, Final, Generic
 
+import lambdachain
 from lambdachain._client.base_invoker import find_interceptors
 from lambdachain._contracts.contract import Contract, Req
 from lambdachain._core.current_invocation import CurrentInvocation, invocation_scope
@@ -31,9 +32,6 @@ from ._batch import (
     to_event,
 )
 
-if TYPE_CHECKING:
-    from lambdachain._calling.interceptors import Interceptor
-
 _LOGGER: Final = logging.getLogger("lambdachain.sqs")
 
 
@@ -48,7 +46,7 @@ class QueueHandler(Generic[Req]):
         *,
         wrapped_by: Wrapper | None,
         time_per_record: float,
-        interceptors: Sequence[Interceptor] = (),
+        interceptors: Sequence[lambdachain.Interceptor] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -135,7 +133,7 @@ class QueueDecorator(Generic[Req]):
         contract: Contract[Req, Any],
         wrapped_by: Wrapper | None,
         time_per_record: float,
-        interceptors: Sequence[Interceptor],
+        interceptors: Sequence[lambdachain.Interceptor],
     ) -> None:
         self._interceptors = interceptors
         self._contract = contract
@@ -165,7 +163,7 @@ def queue(
     *,
     wrapped_by: Wrapper | None = None,
     time_per_record: float | timedelta = 0.0,
-    interceptors: Sequence[Interceptor] = (),
+    interceptors: Sequence[lambdachain.Interceptor] = (),
 ) -> QueueDecorator[Req]:
     """Make a function the handler of an SQS queue whose messages are requests of a contract.
 
