@@ -53,7 +53,7 @@ class DatadogInterceptor(Interceptor):
         try:
             yield
         except Exception as exc:
-            _record_error(span, exc)
+            _record_error(span, exc, is_declared=isinstance(exc, RemoteError))
             raise
         finally:
             span.set_metric("lambdachain.attempts", len(call.attempts))
@@ -73,7 +73,8 @@ class DatadogInterceptor(Interceptor):
         try:
             yield
         except Exception as exc:
-            _record_error(span, exc)
+            # Of a call that the function makes, an error may be declared there and not here.
+            _record_error(span, exc, is_declared=isinstance(exc, tuple(invocation.contract.errors)))
             raise
         finally:
             span.finish()
@@ -82,8 +83,8 @@ class DatadogInterceptor(Interceptor):
                 self._tracer.context_provider.activate(None)
 
 
-def _record_error(span: Any, error: BaseException) -> None:
-    if isinstance(error, RemoteError):
+def _record_error(span: Any, error: BaseException, *, is_declared: bool) -> None:
+    if is_declared:
         span.set_tag("lambdachain.declared_error", type(error).__name__)
         return
     span.error = 1

@@ -263,6 +263,8 @@ class _WebApp:
         options: CallOptions = {}
         timeout = request.extensions.get("timeout", {}).get("read")
         if timeout is not None:
+            if timeout <= 0:  # no setting of a LambdaClient, but httpx accepts it: every request times out
+                raise DeadlineExceededError("httpx's read timeout leaves no time for the call", function=self.function)
             options["timeout"] = timeout
         key = request.headers.get("idempotency-key")
         if key is not None:

@@ -11,7 +11,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
 import sentry_sdk
@@ -24,6 +24,9 @@ __all__ = ["SentryInterceptor"]
 
 _OPERATION: Final = "function.aws"
 _MARK: Final = "__lambdachain_is_answer__"
+_DECLARED: Final = "lambdachain.declared_error"
+# Of the transactions that Sentry's own integration for Lambda starts.
+_INTEGRATION: Final = "auto.function.aws_lambda"
 
 
 class SentryInterceptor(Interceptor):
@@ -45,32 +48,69 @@ class SentryInterceptor(Interceptor):
     def calling(self, call: OutgoingCall, /) -> Generator[None]:
         """Make the span of a call, and pass its context on."""
         name = f"{call.operation} {get_function_name(call.function)}"
-        with sentry_sdk.start_span(op=_OPERATION, name=name, origin="auto.function.lambdachain") as span:
-            call.metadata.update(sentry_sdk.get_current_scope().iter_trace_propagation_headers(span=span))
+        answer: RemoteError | None = None
+        # A scope of its own, for a span that concurrent calls of one event loop do not take for their parent.
+        with (
+            sentry_sdk.new_scope() as scope,
+            sentry_sdk.start_span(op=_OPERATION, name=name, origin="auto.function.lambdachain") as span,
+        ):
+            call.metadata.update(scope.iter_trace_propagation_headers(span=span))
             try:
                 yield
+            except RemoteError as exc:
+                answer = exc
+                span.set_data(_DECLARED, type(exc).__name__)
             except CallError as exc:
                 span.set_data("lambdachain.error", type(exc).__name__)
                 span.set_data("lambdachain.execution", exc.execution.value)
                 raise
             finally:
                 span.set_data("lambdachain.attempts", len(call.attempts))
+        _raise_answer(answer)
 
     @contextmanager
     def handling(self, invocation: HandledInvocation, /) -> Generator[None]:
         """Make the transaction of a handled invocation, in its caller's trace."""
         name = getattr(invocation.context, "function_name", None) or get_function_name(invocation.contract.function)
         continued = sentry_sdk.continue_trace(dict(invocation.metadata), op=_OPERATION, name=name, source="component")
-        with sentry_sdk.start_transaction(continued):
+        answer: RemoteError | None = None
+        with _enter_transaction(continued, is_joined="sentry-trace" in invocation.metadata) as transaction:
             try:
                 yield
             except RemoteError as exc:
-                if isinstance(exc, tuple(invocation.contract.errors)):
-                    setattr(exc, _MARK, True)
-                raise
+                if not isinstance(exc, tuple(invocation.contract.errors)):
+                    raise
+                answer = exc
+                setattr(exc, _MARK, True)
+                transaction.set_data(_DECLARED, type(exc).__name__)
+        _raise_answer(answer)
+
+
+def _raise_answer(answer: RemoteError | None) -> None:
+    """Raise a declared error after its span has ended, which would otherwise count as failed."""
+    if answer is not None:
+        raise answer
+
+
+def _enter_transaction(continued: Any, *, is_joined: bool) -> AbstractContextManager[Any]:
+    """Return the transaction of an invocation, which has started if Sentry's integration for Lambda is on.
+
+    That integration reads headers of HTTP only, so its transaction is moved to the caller's trace here.
+    """
+    started: Any = sentry_sdk.get_current_scope().transaction
+    if started is None or getattr(started, "origin", None) != _INTEGRATION:
+        return sentry_sdk.start_transaction(continued)
+    if is_joined:
+        started.trace_id, started.parent_span_id = continued.trace_id, continued.parent_span_id
+    return nullcontext(started)
 
 
 def _drop_answers(event: Any, hint: Any) -> Any:
     """Drop the event of a declared error that a handler has raised; keep every other."""
+    trace = event.get("contexts", {}).get("trace", {})
+    if event.get("type") == "transaction" and _DECLARED in (trace.get("data") or {}):
+        # The integration for Lambda has seen an exception.
+        trace["status"] = "ok"
+        event.get("tags", {}).pop("status", None)
     _, error, _ = hint.get("exc_info") or (None, None, None)
     return None if getattr(error, _MARK, False) else event

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from aws_xray_sdk.core import xray_recorder
+from aws_xray_sdk.core.models.subsegment import Subsegment
 from aws_xray_sdk.ext import util
 
 from lambdachain import CallError, Interceptor, NotInvokedError, OutgoingCall, RemoteError, ThrottledError
@@ -47,10 +48,15 @@ class XRayInterceptor(Interceptor):
     @contextmanager
     def calling(self, call: OutgoingCall, /) -> Generator[None]:
         """Record a call."""
-        subsegment = self._recorder.begin_subsegment("Lambda", namespace="aws")
-        if subsegment is None:  # there is no segment: the SDK has done what AWS_XRAY_CONTEXT_MISSING says
+        parent = self._recorder.get_trace_entity()
+        if not _is_traced(parent):
             yield
             return
+        segment = parent.parent_segment if isinstance(parent, Subsegment) else parent
+        # Not begin_subsegment(): it keeps the current subsegment per thread, where calls of one event loop, open
+        # streams and throttled payloads of a map would end each other's.
+        subsegment: Any = Subsegment("Lambda", "aws", segment)
+        parent.add_subsegment(subsegment)
         headers: dict[str, str] = {}
         _util.inject_trace_header(headers, subsegment)
         try:
@@ -61,7 +67,28 @@ class XRayInterceptor(Interceptor):
             raise
         finally:
             _record_call(subsegment, call)
-            self._recorder.end_subsegment()
+            subsegment.close()
+            self._send(segment)
+
+    def _send(self, segment: Any) -> None:
+        """Send what is complete, as the recorder does at the end of a subsegment of its own."""
+        if segment.ready_to_send():
+            self._send_entity(segment)
+        elif self._recorder.streaming.is_eligible(segment):
+            self._recorder.streaming.stream(segment, self._send_entity)
+
+    def _send_entity(self, entity: Any) -> None:
+        if entity.sampled:
+            self._recorder.emitter.send_entity(entity)
+
+
+def _is_traced(parent: Any) -> bool:
+    """Check whether calls are recorded: there is a segment, it has not ended, and the trace is sampled.
+
+    Without a segment, the SDK has done what ``AWS_XRAY_CONTEXT_MISSING`` says; without sampling, Lambda's own header
+    says so.
+    """
+    return parent is not None and parent.sampled and parent.in_progress and not getattr(parent, "initializing", False)
 
 
 def _record_call(subsegment: Any, call: OutgoingCall) -> None:

@@ -21,6 +21,7 @@ from lambdachain import (
     AsyncLambdaClient,
     CallError,
     ContractError,
+    DeadlineExceededError,
     Execution,
     HttpTransport,
     InProcessTransport,
@@ -400,6 +401,17 @@ def test_the_read_timeout_is_the_timeout_of_the_call():
     app.get("/", timeout=None)
 
     assert [round(timeout or 0) for timeout in transport.timeouts] == [5, 7, 9, 100]
+
+
+@pytest.mark.parametrize("timeout", [0, -1])
+def test_a_read_timeout_without_time_is_an_error_of_httpx(timeout: float):
+    """Httpx accepts it, where a client of lambdachain would raise a ContractError; nothing is sent."""
+    transport = Failing()
+    with pytest.raises(httpx.ConnectTimeout) as raised:
+        app_for(None, client=LambdaClient(transport)).get("/", timeout=timeout)
+
+    assert isinstance(raised.value, DeadlineExceededError)
+    assert transport.sent == []
 
 
 def test_a_request_ends_with_the_invocation_that_sends_it():

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import boto3
 import pytest
-from opentelemetry import baggage, context, trace
+from opentelemetry import baggage, context, propagate, trace
 from opentelemetry.instrumentation.botocore import BotocoreInstrumentor
+from opentelemetry.propagators.textmap import TextMapPropagator, default_setter
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
@@ -19,6 +22,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode, format_span_id, format_trace_id
 
+import lambdachain
 from lambdachain import (
     AsyncHttpTransport,
     AsyncLambdaClient,
@@ -27,14 +31,18 @@ from lambdachain import (
     Contract,
     FunctionError,
     HttpTransport,
+    Interceptor,
     InvalidRequestError,
     LambdaClient,
+    OutgoingCall,
     RetryPolicy,
     remote,
 )
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.otel import LambdaChainInstrumentor
-from lambdachain.testing import InProcessTransport, StubTransport
+from lambdachain.otel._interceptor import TelemetryInterceptor
+from lambdachain.otel._metrics import ClientMetrics, HandlerMetrics
+from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
 from tests.support.trace_collector import CollectedSpan, TraceCollector
 from tests.support.trace_picture import Bar, draw_trace
 
@@ -380,6 +388,125 @@ def test_uninstrumented_process_has_no_spans(recorded: Recorded):
 
     assert recorded.spans() == []
     assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+class Unreliable(TracerProvider, MeterProvider):
+    """A provider whose exporter is down, and which counts what is asked of it."""
+
+    def __init__(self) -> None:
+        self.flushed: list[int] = []
+
+    def force_flush(self, timeout_millis: float = 30_000) -> bool:
+        """Fail."""
+        self.flushed.append(int(timeout_millis))
+        raise ConnectionError("the collector is down")
+
+
+def test_spans_and_metrics_are_sent_before_the_freeze(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """A collector that is down costs the function at most the time-out, and never its result."""
+    traces, meters = Unreliable(), Unreliable()
+    recorded = Recorded()
+    interceptor = TelemetryInterceptor(
+        recorded.tracer,
+        ClientMetrics(recorded.meters.get_meter("test")),
+        HandlerMetrics(recorded.meters.get_meter("test")),
+        lambda: (traces, meters),
+    )
+    # Celery, of another test, sets up logging for itself.
+    logger = logging.getLogger("lambdachain.otel")
+    monkeypatch.setattr(logger, "disabled", False)
+    monkeypatch.setattr(logger, "propagate", False)
+    monkeypatch.setattr(logger, "handlers", [caplog.handler])
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "scalar")
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_AWS_LAMBDA_FLUSH_TIMEOUT", "1500")
+    with lambdachain.use(interceptor):
+        assert handle_scalar(21, LambdaContext("scalar")) == 42
+
+    assert len(traces.flushed) == len(meters.flushed) == 1
+    assert 0 < meters.flushed[0] <= traces.flushed[0] <= 1500
+    assert [record.name for record in caplog.records] == ["lambdachain.otel"] * 2
+
+
+@pytest.mark.parametrize(
+    ("invoked", "resource"),
+    [("scalar", "scalar"), ("scalar:live", "scalar:7"), ("scalar:7", "scalar:7")],
+)
+def test_resource_id_has_no_alias(invoked: str, resource: str, recorded: Recorded):
+    """One process may be invoked by many aliases; the conventions want the version."""
+    prefix = "arn:aws:lambda:eu-west-1:123456789012:function:"
+    context = LambdaContext("scalar", version="7", arn=prefix + invoked)
+    handle_scalar(21, context)
+    [span] = recorded.spans(SpanKind.SERVER)
+
+    assert span.attributes["cloud.resource_id"] == prefix + resource
+    assert span.attributes["aws.lambda.invoked_arn"] == prefix + invoked
+    assert span.attributes["cloud.account.id"] == "123456789012"
+
+
+class Careless(TextMapPropagator):
+    """Writes a text that metadata cannot hold, and one that it can."""
+
+    def inject(self, carrier: Any, context: Any = None, setter: Any = default_setter) -> None:
+        """Write them."""
+        setter.set(carrier, "x-broken", "two\nlines")
+        setter.set(carrier, "x-sound", "one line")
+
+    def extract(self, carrier: Any, context: Any = None, getter: Any = None) -> Any:
+        """Read nothing."""
+        return context
+
+    @property
+    def fields(self) -> set[str]:
+        """The names."""
+        return {"x-broken", "x-sound"}
+
+
+@pytest.fixture
+def careless() -> Iterator[None]:
+    """Use a propagator that writes what cannot be sent."""
+    before = propagate.get_global_textmap()
+    propagate.set_global_textmap(Careless())
+    yield
+    propagate.set_global_textmap(before)
+
+
+@pytest.mark.usefixtures("careless")
+def test_careless_propagator_does_not_fail_the_call(recorded: Recorded):
+    """What can be sent is sent."""
+    read: list[dict[str, str]] = []
+
+    class Reader(Interceptor):
+        def calling(self, call: OutgoingCall) -> Any:
+            read.append(dict(call.metadata))
+            return super().calling(call)
+
+    client = LambdaClient(InProcessTransport({scalar: handle_scalar}), interceptors=[Reader()])
+
+    assert client.call(scalar, 21) == 42
+    assert read == [{"x-sound": "one line"}]
+    assert len(recorded.spans()) == 1
+
+
+def test_call_inside_a_call(recorded: Recorded):
+    """A call that an interceptor makes, for a token, is a child of the call that it is made for."""
+    inner = LambdaClient(InProcessTransport({scalar: handle_scalar}))
+
+    class Token(Interceptor):
+        @contextmanager
+        def calling(self, call: OutgoingCall) -> Generator[None]:
+            inner.call(scalar, 1)
+            yield
+
+    LambdaClient(InProcessTransport({scalar: handle_scalar}), interceptors=[Token()]).call(scalar, 21)
+    token, outer = recorded.spans()
+
+    assert token.parent.span_id == outer.context.span_id
+    assert {span.parent.span_id for span in recorded.spans(SpanKind.SERVER)} == {
+        token.context.span_id,
+        outer.context.span_id,
+    }
 
 
 def test_each_payload_of_a_map_is_a_span(recorded: Recorded):

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -17,9 +19,11 @@ from sentry_sdk.transport import Transport
 
 import lambdachain
 from lambdachain import (
+    AsyncLambdaClient,
     BotoTransport,
     Contract,
     HttpTransport,
+    Interceptor,
     LambdaClient,
     RemoteError,
     RetryPolicy,
@@ -27,12 +31,17 @@ from lambdachain import (
     invocation_scope,
     remote,
 )
+from lambdachain._core.metadata import Metadata
 from lambdachain.datadog import DatadogInterceptor
 from lambdachain.sentry import SentryInterceptor
 from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
 from lambdachain.xray import XRayInterceptor
 from tests.support import faults
 from tests.support.laboratory import Laboratory
+
+TRACE_HEADER = (
+    "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:1|68fd508a:5"
+)
 
 
 class Order(BaseModel):
@@ -41,6 +50,12 @@ class Order(BaseModel):
 
 class Declined(RemoteError):
     reason: str
+
+
+class Closed(RemoteError):
+    """An error that the contract below does not declare."""
+
+    day: str
 
 
 charge = Contract("billing-charge", request=Order, response=str, errors=[Declined])
@@ -60,6 +75,8 @@ def handle_charge(order: Order) -> str:
         raise Declined(reason="limit")
     if order.id == "broken":
         raise KeyError(order.id)
+    if order.id == "passed on":
+        raise Closed(day="Sunday")
     return client.call(ledger, order.id)
 
 
@@ -103,6 +120,11 @@ def _make_recorder(**options: Any) -> AWSXRayRecorder:
     return recorder
 
 
+def to_client_context(texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return a ClientContext with the metadata of a caller's interceptors."""
+    return {"custom": Metadata("correlation", depth=1, extra=texts).texts()}
+
+
 def _end(recorder: AWSXRayRecorder) -> list[Any]:
     [*subsegments] = recorder.current_segment().subsegments
     recorder.end_segment()
@@ -135,7 +157,7 @@ def test_xray_keeps_the_lineage(
     transport: Any, laboratory: Laboratory, recorder: AWSXRayRecorder, monkeypatch: pytest.MonkeyPatch
 ):
     """Only the parent of Lambda's trace header changes: to the subsegment."""
-    origin = "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1;Lineage=a87bd80c:1|68fd508a:5"
+    origin = TRACE_HEADER
     monkeypatch.setenv("_X_AMZN_TRACE_ID", origin)
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
     monkeypatch.setenv("LAMBDA_TASK_ROOT", "/var/task")
@@ -174,6 +196,73 @@ def test_xray_errors(recorder: AWSXRayRecorder):
     assert (_flags(broken), broken.annotations["lambdachain_execution"]) == ({"fault"}, "EXECUTED")
     assert _flags(throttled) == {"error", "throttle"}
     assert "limit" not in str([one.to_dict() for one in (declined, broken, throttled)])
+
+
+async def _call_together(count: int, *interceptors: Interceptor) -> list[str]:
+    transport = InProcessTransport({charge: handle_charge, ledger: handle_ledger})
+    async with AsyncLambdaClient(transport, interceptors=interceptors) as together:
+        return await asyncio.gather(*(together.call(ledger, f"o-{number}") for number in range(count)))
+
+
+@pytest.mark.parametrize("in_lambda", [False, True])
+def test_xray_concurrent_calls(in_lambda: bool, recorder: AWSXRayRecorder, monkeypatch: pytest.MonkeyPatch):
+    """In one thread, where the SDK has one current subsegment, calls are siblings and none fails for it."""
+    if in_lambda:
+        from aws_xray_sdk.core import lambda_launcher
+
+        monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE_HEADER)
+        recorder = _make_recorder(context=lambda_launcher.LambdaContext(), streaming_threshold=100)
+    results = asyncio.run(_call_together(3, XRayInterceptor(recorder)))
+    subsegments = recorder.current_segment().subsegments
+
+    assert results == ["o-0", "o-1", "o-2"]
+    assert [(one.name, one.in_progress, one.subsegments) for one in subsegments] == [("Lambda", False, [])] * 3
+
+
+def test_xray_open_stream(recorder: AWSXRayRecorder):
+    """The consumer's subsegments and calls are not those of the stream, and do not end it."""
+    traced = LambdaClient(InProcessTransport({ledger: handle_ledger}), interceptors=[XRayInterceptor(recorder)])
+    chunks = traced.stream(ledger, "o-1")
+    next(chunks)
+    with recorder.in_subsegment("consumer"):
+        chunks.close()
+    streamed, consumer = _end(recorder)
+
+    assert (streamed.name, streamed.aws["operation"], streamed.in_progress) == (
+        "Lambda",
+        "InvokeWithResponseStream",
+        False,
+    )
+    assert (consumer.name, consumer.subsegments) == ("consumer", [])
+
+
+def test_xray_sends_complete_subsegments_early():
+    """As the SDK does in Lambda, where nobody ends the segment."""
+    recorder = _make_recorder(service="test", streaming_threshold=0)
+    recorder.begin_segment("orders")
+    LambdaClient(InProcessTransport({ledger: handle_ledger}), interceptors=[XRayInterceptor(recorder)]).call(
+        ledger, "o"
+    )
+
+    assert [one.name for one in recorder.emitter.sent] == ["Lambda"]
+
+
+def test_xray_leaves_the_header_of_an_unsampled_trace(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch):
+    """Nothing is recorded that could be its parent."""
+    from aws_xray_sdk.core import lambda_launcher
+
+    origin = TRACE_HEADER.replace("Sampled=1", "Sampled=0")
+    monkeypatch.setenv("_X_AMZN_TRACE_ID", origin)
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "orders")
+    recorder = _make_recorder(context=lambda_launcher.LambdaContext())
+    laboratory.play(faults.SUCCESS)
+    transport = HttpTransport(endpoint_url=laboratory.url, region="eu-west-1")
+    with LambdaClient(transport, interceptors=[XRayInterceptor(recorder)]) as traced:
+        traced.call("ledger-book", "o-1")
+    [request] = laboratory.requests
+
+    assert {name.lower(): text for name, text in request.headers.items()}["x-amzn-trace-id"] == origin
+    assert recorder.emitter.sent == []
 
 
 class Spans(TraceFilter):
@@ -221,12 +310,13 @@ def test_datadog_joins_two_functions(spans: list[Any]):
 
 def test_datadog_errors(spans: list[Any]):
     """A declared error is not an error of the span; no message is recorded."""
-    for order_id in ("declined", "broken"):
+    for order_id in ("declined", "broken", "passed on"):
         with pytest.raises(lambdachain.FunctionError):
             client.call(charge, Order(id=order_id))
     tracer.flush()
 
-    assert [span.error for span in spans if span.name == "lambdachain.call"] == [0, 1]
+    assert [span.error for span in spans if span.name == "lambdachain.call"] == [0, 1, 1]
+    assert [span.error for span in spans if span.name == "lambdachain.handle"] == [0, 1, 1]
     assert not any("limit" in str(span.get_tags()) for span in spans)
 
 
@@ -289,12 +379,54 @@ def test_sentry_joins_two_functions(envelopes: Envelopes):
 def test_sentry_reports_no_declared_error(envelopes: Envelopes):
     """Its integration for Lambda, around the handler, reports what the contract does not declare."""
     handler = _wrap_handler(handle_charge)
-    for order_id, error in (("declined", Declined), ("broken", KeyError)):
+    for order_id, error in (("declined", Declined), ("broken", KeyError), ("passed on", Closed)):
         with pytest.raises(error):
             handler({"id": order_id}, LambdaContext("billing-charge"))
     sentry_sdk.flush()
 
-    assert envelopes.errors == ["KeyError"]
+    assert envelopes.errors == ["KeyError", "Closed"]
+
+
+def test_sentry_declared_error_is_not_a_failure(envelopes: Envelopes):
+    """Of the call's span, and of the handler's transaction; an error that the contract does not declare is one."""
+    for order_id in ("declined", "passed on"):
+        with sentry_sdk.start_transaction(name=order_id, op="test"), suppress(lambdachain.FunctionError):
+            client.call(charge, Order(id=order_id))
+    sentry_sdk.flush()
+    handled = [one for one in envelopes.transactions if one["transaction"] == "billing-charge"]
+    called = [span for one in envelopes.transactions for span in one["spans"]]
+
+    assert [one["contexts"]["trace"].get("status") for one in handled] == ["ok", "internal_error"]
+    # Older SDKs write the status of a span as a tag only.
+    assert [span.get("tags", {}).get("status") for span in called] == [None, "internal_error"]
+    assert "limit" not in str(envelopes.kept)
+
+
+@pytest.mark.parametrize("order_id", ["o-1", "declined", "broken"])
+def test_sentry_beside_its_integration_for_lambda(order_id: str, envelopes: Envelopes):
+    """One transaction for an invocation, in the caller's trace, as are its calls and a reported error."""
+    caller = {"sentry-trace": f"{'a' * 32}-{'b' * 16}-1"}
+    context = LambdaContext("billing-charge", client_context=to_client_context(caller))
+    with InProcessTransport({ledger: handle_ledger}), suppress(Declined, KeyError):
+        _wrap_handler(handle_charge)({"id": order_id}, context)
+    sentry_sdk.flush()
+    handled = [one for one in envelopes.transactions if one["transaction"] == "billing-charge"]
+    traces = [event["contexts"]["trace"] for event in envelopes.kept]
+
+    assert [one["contexts"]["trace"]["parent_span_id"] for one in handled] == ["b" * 16]
+    assert {trace["trace_id"] for trace in traces} == {"a" * 32}
+    assert handled[0]["contexts"]["trace"].get("status") == {"broken": "internal_error", "declined": "ok"}.get(order_id)
+
+
+def test_sentry_concurrent_calls(envelopes: Envelopes):
+    """Calls of one event loop are siblings, not each other's children."""
+    with sentry_sdk.start_transaction(name="work", op="test") as work:
+        asyncio.run(_call_together(3))
+    sentry_sdk.flush()
+    [transaction] = [one for one in envelopes.transactions if one["transaction"] == "work"]
+    called = [span for span in transaction["spans"] if span["parent_span_id"] == work.span_id]
+
+    assert [span["description"] for span in called] == ["call ledger-book"] * 3
 
 
 def test_interceptors_of_tracers_work_together(envelopes: Envelopes, spans: list[Any]):

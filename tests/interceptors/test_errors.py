@@ -145,6 +145,61 @@ def test_an_error_cannot_be_swallowed(use: str):
     assert outer.errors == [raised.value]
 
 
+def twice(number: int) -> int:
+    """Return the double."""
+    return number * 2
+
+
+class Misused(Interceptor):
+    """Yields as often as it is told to, around calls and handlers, or returns no context manager."""
+
+    def __init__(self, times: int | None) -> None:
+        self.times = times
+
+    @contextmanager
+    def _around(self) -> Generator[None]:
+        for _ in range(self.times or 0):
+            yield
+
+    def calling(self, _call: OutgoingCall) -> Any:
+        return None if self.times is None else self._around()
+
+    def handling(self, _invocation: HandledInvocation) -> Any:
+        return None if self.times is None else self._around()
+
+
+MISUSES = pytest.mark.parametrize(
+    ("times", "message"),
+    [
+        (0, "must yield exactly once: generator didn't yield"),
+        (2, "must yield exactly once: generator didn't stop"),
+        (None, "must return a context manager, not NoneType: decorate it with @contextmanager"),
+    ],
+)
+
+
+@EVERY
+@MISUSES
+def test_misuse_names_the_interceptor(use: str, times: int | None, message: str):
+    """Also where it stands inside others, which see the same error."""
+    outer = Recorder()
+    with stubbed() as stub, pytest.raises((RuntimeError, ContractError)) as raised:
+        USES[use](LambdaClient(stub, interceptors=[outer, Misused(times)]))
+
+    assert str(raised.value) == f"Misused.calling {message}"
+    assert outer.errors == [raised.value]
+
+
+@MISUSES
+def test_misuse_around_a_handler_names_the_interceptor(times: int | None, message: str):
+    """As around a call."""
+    handler = remote(double, interceptors=[Misused(times)])(twice)
+    with pytest.raises((RuntimeError, ContractError)) as raised:
+        handler(21, LambdaContext())
+
+    assert str(raised.value) == f"Misused.handling {message}"
+
+
 def test_a_handler_cannot_swallow_either():
     """Lambda has to see the failure."""
 
@@ -245,6 +300,7 @@ def test_nothing_secret_is_shown():
 
     def show(seen: Any) -> None:
         shown.extend([repr(seen), str(seen), repr(seen.metadata), repr(getattr(seen, "attempts", ""))])
+        shown.append(repr(getattr(seen, "options", "")))
 
     def begin(seen: Any) -> None:
         if isinstance(seen, OutgoingCall):

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import logging
+import pickle
 import subprocess
 import sys
+from collections.abc import Generator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,8 +20,10 @@ from lambdachain import (
     Contract,
     ContractError,
     CurrentInvocation,
+    HandledInvocation,
     HttpTransport,
     InProcessTransport,
+    Interceptor,
     LambdaClient,
     RemoteError,
     RequestRejectedError,
@@ -459,3 +464,46 @@ def test_what_tools_see():
     assert handler.__name__ == "handler"
     assert handler.contract is PLACE
     assert repr(handler).startswith("QueueHandler(make_handler.<locals>.handler, Contract('orders-place'")
+
+
+class Watch(Interceptor):
+    """Keeps the requests and outcomes that it sees."""
+
+    def __init__(self) -> None:
+        self.seen: list[object] = []
+
+    @contextmanager
+    def handling(self, invocation: HandledInvocation) -> Generator[None]:
+        """Keep them."""
+        try:
+            yield
+        except Exception as error:
+            self.seen.append(type(error))
+            raise
+        self.seen.append(invocation.request.number)
+
+
+def test_interceptors_are_around_each_record():
+    """As around a handler of single events."""
+    watch = Watch()
+
+    @queue(PLACE, interceptors=[watch])
+    def handler(order: Order) -> None:
+        if order.number < 0:
+            raise OutOfStock(sku="A5")
+
+    handler(batch(1, -1, 2))
+
+    assert watch.seen == [1, OutOfStock, 2]
+    with pytest.raises(ContractError, match="pass an instance"):
+        queue(PLACE, interceptors=[Watch])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+@queue(PLACE)
+def module_handler(_order: Order) -> None:
+    """Do nothing."""
+
+
+def test_a_handler_is_pickled_by_name():
+    """As a handler of remote() is, and as functions are."""
+    assert pickle.loads(pickle.dumps(module_handler)) is module_handler

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 import json
 import os
+import pickle
 import socket
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -509,6 +511,7 @@ def test_a_forked_process_has_connections_of_its_own(faulty: Any):
         (lambda: QueueRoute("orders", URL), "needs a Contract"),
         (lambda: QueueRoute(PLAIN, "orders"), "queue_url must be the queue's URL"),
         (lambda: QueueRoute(PLAIN, "arn:aws:sqs:eu-west-1:123456789012:orders"), "queue_url must be"),
+        (lambda: QueueRoute(PLAIN, "https://user:hunter2@localhost/1/orders"), "queue_url must be"),
         (lambda: QueueRoute(PLAIN, URL, group_by="customer"), "group_by must be a function"),
         (lambda: SqsTransport(PLAIN), "takes QueueRoutes"),
         (lambda: SqsTransport(QueueRoute(PLAIN, URL), QueueRoute(PLAIN, URL + "2")), "two routes"),
@@ -541,3 +544,34 @@ def test_a_url_names_its_region_and_endpoint(url: str, region: str | None, endpo
     route = QueueRoute(PLAIN, url)
 
     assert (route.region, route.endpoint_url) == (region, endpoint)
+
+
+def copy_by_pickle(value: Any) -> Any:
+    """Return what another process would get."""
+    return pickle.loads(pickle.dumps(value))
+
+
+@pytest.mark.parametrize("make_copy", [copy.deepcopy, copy_by_pickle], ids=["deepcopy", "pickle"])
+def test_copies_create_clients_of_their_own(sqs: Any, make_copy: Callable[[LambdaClient], LambdaClient]):
+    """A worker sends to the same queue, before and after the original has."""
+    url = make_queue(sqs, "orders")
+    original = SqsTransport(QueueRoute(PLACE, url), transport=lambdachain.HttpTransport())
+    for _ in range(2):
+        copied = make_copy(LambdaClient(original))
+        copied.fire(PLACE, ORDER)
+        assert repr(copied) == repr(LambdaClient(original))
+        LambdaClient(original).fire(PLACE, ORDER)
+
+    assert (
+        sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])["Attributes"]["ApproximateNumberOfMessages"]
+        == "4"
+    )
+
+
+def test_a_pickle_has_no_secret():
+    """A session may hold credentials, and the URL a password."""
+    route = QueueRoute(PLACE, URL)
+    with pytest.raises(ContractError, match="session"):
+        pickle.dumps(SqsTransport(route, session=boto3.Session()))
+    with pytest.raises(ContractError, match="AWS_ENDPOINT_URL_SQS"):
+        pickle.dumps(SqsTransport(route, endpoint_url="http://user:hunter2@localhost:4566"))

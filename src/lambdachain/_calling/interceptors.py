@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.metadata import MAX_ID_CHARACTERS, is_extra_text, is_plain_text
-from lambdachain._core.redacted_texts import RedactedTexts
+from lambdachain._core.redacted_texts import RedactedOptions, RedactedTexts
 from lambdachain._transports.argument_checks import (
     CO_ASYNC_GENERATOR,
     CO_COROUTINE,
@@ -84,7 +83,7 @@ class CallMetadata(RedactedTexts, MutableMapping[str, str]):
     def seal(self) -> Mapping[str, str]:
         """Return the texts for the call that is prepared; later changes raise, since they would not be sent."""
         self._is_sent = True
-        return self._texts
+        return self._values
 
     def __setitem__(self, name: str, text: str) -> None:
         self._check_unsent()
@@ -95,11 +94,11 @@ class CallMetadata(RedactedTexts, MutableMapping[str, str]):
             kind = describe_kind(text)
             what = "text without control characters" if kind == "str" else f"text, not {kind}"
             raise ContractError(f"call.metadata[{name!r}] must be {what}")
-        self._texts[name] = text
+        self._values[name] = text
 
     def __delitem__(self, name: str) -> None:
         self._check_unsent()
-        del self._texts[name]
+        del self._values[name]
 
     def _check_unsent(self) -> None:
         if self._is_sent:
@@ -135,7 +134,7 @@ class OutgoingCall:
         self.function: str = target.address
         self.operation: Operation = operation
         self.request: Any = request
-        self.options: Mapping[str, Any] = MappingProxyType(dict(options))
+        self.options: Mapping[str, Any] = RedactedOptions(options)
         self._metadata = CallMetadata()
         self._recorder = AttemptRecorder()
         self._result: Any = _UNSET
@@ -276,22 +275,34 @@ def _nest(seen: object, interceptors: Sequence[Interceptor], method: str) -> Gen
         yield
         return
     first, *others = interceptors
-    raised: BaseException | None = None
-    # True of it means that it has swallowed the exception.
-    manager: AbstractContextManager[object, bool] = getattr(first, method)(seen)
-    with manager:
-        try:
-            with _nest(seen, others, method):
-                yield
-        except BaseException as exc:
-            raised = exc
-            raise
-        return
     name = f"{type(first).__name__}.{method}"
+    raised: BaseException | None = None
+    try:
+        with _check_manager(getattr(first, method)(seen), name):
+            try:
+                with _nest(seen, others, method):
+                    yield
+            except BaseException as exc:
+                raised = exc
+                raise
+            return
+    except RuntimeError as exc:
+        # contextlib's, which does not say whose generator it is.
+        if exc is raised or not str(exc).startswith("generator didn't "):
+            raise
+        raise RuntimeError(f"{name} must yield exactly once: {exc}") from exc
     raise RuntimeError(
         f"{name} swallowed {type(raised).__name__}: a call that failed has no result to return, so raise the exception "
         "again, or another one"
     ) from raised
+
+
+def _check_manager(manager: object, name: str) -> AbstractContextManager[object, bool]:
+    if not (hasattr(type(manager), "__enter__") and hasattr(type(manager), "__exit__")):
+        kind = describe_kind(manager)
+        raise ContractError(f"{name} must return a context manager, not {kind}: decorate it with @contextmanager")
+    # True of its exit means that it has swallowed the exception.
+    return cast("AbstractContextManager[object, bool]", manager)
 
 
 def select(interceptors: Sequence[Interceptor], method: Literal["calling", "handling"]) -> tuple[Interceptor, ...]:

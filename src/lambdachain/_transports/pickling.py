@@ -15,7 +15,12 @@ _OF_THIS_PROCESS: Final = frozenset(
 
 
 def check_picklable(
-    transport: object, *, session: object = None, endpoint_url: str | None = None, config: object = None
+    transport: object,
+    *,
+    session: object = None,
+    endpoint_url: str | None = None,
+    config: object = None,
+    variable: str = "AWS_ENDPOINT_URL_LAMBDA",
 ) -> None:
     """Raise for settings that a pickle must not hold: it may be stored, or sent to other machines.
 
@@ -31,8 +36,8 @@ def check_picklable(
         )
     if endpoint_url != redact_url(endpoint_url):
         raise ContractError(
-            f"cannot pickle {name}(endpoint_url=...): the URL has a password or a query. Set AWS_ENDPOINT_URL_LAMBDA "
-            "where the client is used, or create the client there"
+            f"cannot pickle {name}(endpoint_url=...): the URL has a password or a query. Set {variable} where the "
+            "client is used, or create the client there"
         )
     proxies: object = getattr(config, "proxies", None)
     if is_mapping(proxies) and any(url != redact_url(url) for url in proxies.values()):

@@ -23,6 +23,8 @@ def read_call(call: OutgoingCall) -> Attributes:
     """Return the attributes of a call that are known when it starts, for its span and its metrics."""
     return {
         "rpc.system": "aws-api",
+        # Its name in the conventions of rpc.client.call.duration; those of AWS's API have not renamed it yet.
+        "rpc.system.name": "aws-api",
         "rpc.service": "Lambda",
         "rpc.method": _METHODS.get(call.operation, "Invoke"),
         "faas.invoked_provider": "aws",
@@ -81,20 +83,29 @@ def read_invocation(invocation: HandledInvocation) -> Attributes:
     """Return the attributes of an invocation, from Lambda's context."""
     context = invocation.context
     arn = getattr(context, "invoked_function_arn", None)
+    version = getattr(context, "function_version", None)
+    invoked = _parse_arn(arn)
     found: dict[str, Any] = {
         "faas.invocation_id": getattr(context, "aws_request_id", None),
         "faas.name": getattr(context, "function_name", None) or get_function_name(invocation.contract.function),
-        "faas.version": getattr(context, "function_version", None),
+        "faas.version": version,
         "aws.lambda.invoked_arn": arn,
         "cloud.provider": "aws",
-        "cloud.resource_id": arn,
-        "cloud.account.id": _get_account(arn),
+        "cloud.resource_id": _get_resource_id(invoked, version) if invoked is not None else None,
+        "cloud.account.id": invoked.account_id if invoked is not None else None,
     }
     return {name: value for name, value in found.items() if isinstance(value, str) and value}
 
 
-def _get_account(arn: object) -> str | None:
+def _parse_arn(arn: object) -> FunctionArn | None:
     try:
-        return FunctionArn.parse(arn).account_id if isinstance(arn, str) else None
+        return FunctionArn.parse(arn) if isinstance(arn, str) else None
     except InvalidArnError:
         return None
+
+
+def _get_resource_id(invoked: FunctionArn, version: object) -> str:
+    """Return the ARN with the version in place of an alias, several of which may lead to one process."""
+    if invoked.qualifier is None:
+        return str(invoked)
+    return str(invoked.with_qualifier(version) if isinstance(version, str) else invoked.without_qualifier())

@@ -47,7 +47,13 @@ class LambdaChainInstrumentor(BaseInstrumentor):  # type: ignore[misc]
         meter_provider: MeterProvider | None = kwargs.get("meter_provider")
         meter = metrics.get_meter(_NAME, __version__, meter_provider)
         tracer = trace.get_tracer(_NAME, __version__, tracer_provider)
-        interceptor = TelemetryInterceptor(tracer, ClientMetrics(meter), HandlerMetrics(meter), tracer_provider)
+        interceptor = TelemetryInterceptor(
+            tracer,
+            ClientMetrics(meter),
+            HandlerMetrics(meter),
+            # The global ones may be set later.
+            lambda: (tracer_provider or trace.get_tracer_provider(), meter_provider or metrics.get_meter_provider()),
+        )
         self._remove = lambdachain.use(interceptor)
 
     def _uninstrument(self, **_kwargs: Any) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections.abc import Generator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry import context as otel_context
@@ -16,7 +17,7 @@ from opentelemetry.instrumentation.utils import (
 )
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from lambdachain import HandledInvocation, Interceptor, OutgoingCall
+from lambdachain import ContractError, HandledInvocation, Interceptor, OutgoingCall
 from lambdachain._core.arn import get_function_name
 from lambdachain._core.sent_trace import send_trace_header
 
@@ -32,9 +33,11 @@ from ._attributes import (
 from ._metrics import ClientMetrics, HandlerMetrics
 
 if TYPE_CHECKING:
-    from opentelemetry.trace import Tracer, TracerProvider
+    from opentelemetry.trace import Tracer
 
+_LOGGER: Final = logging.getLogger("lambdachain.otel")
 _NANOSECONDS: Final = 1_000_000_000
+_IN_CALL: Final = otel_context.create_key("lambdachain-in-call")
 # Milliseconds that a function waits for its spans to be sent before Lambda freezes it, and the variable that
 # OpenTelemetry's own instrumentation of Lambda reads for it.
 _FLUSH_VARIABLE: Final = "OTEL_INSTRUMENTATION_AWS_LAMBDA_FLUSH_TIMEOUT"
@@ -45,18 +48,24 @@ class TelemetryInterceptor(Interceptor):
     """One ``CLIENT`` span around each call, one ``SERVER`` span around each handled invocation, and their metrics."""
 
     def __init__(
-        self, tracer: Tracer, client: ClientMetrics, handler: HandlerMetrics, provider: TracerProvider | None
+        self,
+        tracer: Tracer,
+        client: ClientMetrics,
+        handler: HandlerMetrics,
+        get_providers: Callable[[], Sequence[object]],
     ) -> None:
         self._tracer = tracer
         self._client = client
         self._handler = handler
-        self._provider = provider
+        self._get_providers = get_providers
         self._is_cold = True
 
     @contextmanager
     def calling(self, call: OutgoingCall, /) -> Generator[None]:
         """Make the span of a call, and pass its context on."""
-        if not is_instrumentation_enabled():
+        # Inside a call, it is this instrumentation that suppresses the others: a call that a hook or another
+        # interceptor makes has a span, too.
+        if not is_instrumentation_enabled() and not otel_context.get_value(_IN_CALL):
             yield
             return
         attributes = read_call(call)
@@ -86,10 +95,14 @@ class TelemetryInterceptor(Interceptor):
             _send_trace_of_event(span, call),
             # botocore's own instrumentation would make a second span, and write into the payload.
             suppress_instrumentation(),
+            _mark_call(),
         ):
             carrier: dict[str, str] = {}
             propagate.inject(carrier)
-            call.metadata.update(carrier)
+            for name, text in carrier.items():
+                # A custom propagator may write what metadata cannot hold; the call goes out without it.
+                with suppress(ContractError):
+                    call.metadata[name] = text
             yield span
 
     @contextmanager
@@ -140,11 +153,28 @@ class TelemetryInterceptor(Interceptor):
 
     def _flush(self) -> None:
         """Send what has been recorded, in Lambda, before it freezes the process."""
-        provider = self._provider if self._provider is not None else trace.get_tracer_provider()
-        flush = getattr(provider, "force_flush", None)
-        if flush is not None and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-            timeout = os.environ.get(_FLUSH_VARIABLE, "")
-            flush(int(timeout) if timeout.isdecimal() else _FLUSH_TIMEOUT)
+        if "AWS_LAMBDA_FUNCTION_NAME" not in os.environ:
+            return
+        timeout = os.environ.get(_FLUSH_VARIABLE, "")
+        milliseconds = int(timeout) if timeout.isdecimal() else _FLUSH_TIMEOUT
+        ends_at = time.monotonic() + milliseconds / 1000
+        for provider in self._get_providers():
+            flush: Callable[[int], object] | None = getattr(provider, "force_flush", None)
+            if flush is None:
+                continue
+            try:
+                flush(max(1, int((ends_at - time.monotonic()) * 1000)))
+            except Exception as exc:  # noqa: BLE001 - an exporter that is down must not fail the function
+                _LOGGER.warning("%s: not all telemetry was sent (%s)", type(provider).__name__, type(exc).__name__)
+
+
+@contextmanager
+def _mark_call() -> Generator[None]:
+    token = otel_context.attach(otel_context.set_value(_IN_CALL, value=True))
+    try:
+        yield
+    finally:
+        otel_context.detach(token)
 
 
 def find_links(parent: SpanContext, ambient: SpanContext, xray: SpanContext | None) -> list[Link]:

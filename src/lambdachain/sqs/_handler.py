@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from traceback import extract_tb
 from typing import Any, Final, Generic
 
+import lambdachain
+from lambdachain._client.base_invoker import find_interceptors
 from lambdachain._contracts.contract import Contract, Req
 from lambdachain._core.current_invocation import CurrentInvocation, invocation_scope
 from lambdachain._core.errors import CallError, ContractError, RequestRejectedError, describe_details
@@ -41,8 +43,10 @@ class QueueHandler(Generic[Req]):
         function: Callable[..., Any],
         contract: Contract[Req, Any],
         signature: HandlerSignature,
+        *,
         wrapped_by: Wrapper | None,
         time_per_record: float,
+        interceptors: Sequence[lambdachain.Interceptor] = (),
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
@@ -53,7 +57,7 @@ class QueueHandler(Generic[Req]):
         # One record is one event of a handler that remote() could have made: whatever stands around such a handler
         # stands around a record, too.
         self._handler = RemoteHandler[Req, None](
-            _drop_result(function, signature), _to_record_contract(contract), signature
+            _drop_result(function, signature), _to_record_contract(contract), signature, interceptors
         )
 
     @property
@@ -85,6 +89,10 @@ class QueueHandler(Generic[Req]):
     def local(self, request: Req, context: Any = None) -> None:
         """Run the function in this process for one request: no queue, no JSON, and its exceptions are raised."""
         self._handler.local(request, context)
+
+    # Pickled by name, as functions are.
+    def __reduce__(self) -> str:
+        return self.function.__qualname__
 
     def __repr__(self) -> str:
         return f"QueueHandler({self.function.__qualname__}, {self._contract!r})"
@@ -120,7 +128,14 @@ class QueueHandler(Generic[Req]):
 class QueueDecorator(Generic[Req]):
     """The decorator that ``queue`` returns."""
 
-    def __init__(self, contract: Contract[Req, Any], wrapped_by: Wrapper | None, time_per_record: float) -> None:
+    def __init__(
+        self,
+        contract: Contract[Req, Any],
+        wrapped_by: Wrapper | None,
+        time_per_record: float,
+        interceptors: Sequence[lambdachain.Interceptor],
+    ) -> None:
+        self._interceptors = interceptors
         self._contract = contract
         self._wrapped_by: Wrapper | None = wrapped_by
         self._time_per_record = time_per_record
@@ -132,7 +147,14 @@ class QueueDecorator(Generic[Req]):
         signature = read_signature(function, local_names)
         # What it returns is dropped, so every annotation of it fits.
         check_against_contract(replace(signature, response=type(None)), _to_record_contract(self._contract))
-        return QueueHandler(function, self._contract, signature, self._wrapped_by, self._time_per_record)
+        return QueueHandler(
+            function,
+            self._contract,
+            signature,
+            wrapped_by=self._wrapped_by,
+            time_per_record=self._time_per_record,
+            interceptors=self._interceptors,
+        )
 
 
 def queue(
@@ -141,6 +163,7 @@ def queue(
     *,
     wrapped_by: Wrapper | None = None,
     time_per_record: float | timedelta = 0.0,
+    interceptors: Sequence[lambdachain.Interceptor] = (),
 ) -> QueueDecorator[Req]:
     """Make a function the handler of an SQS queue whose messages are requests of a contract.
 
@@ -170,6 +193,7 @@ def queue(
             bus sends them: then the request is in ``Message``, or in ``detail``. Nothing is unwrapped otherwise.
         time_per_record: Seconds, or a ``timedelta``, that a record may take: none is started with less time left, so
             that the function is not stopped in the middle of one, which would fail the whole batch.
+        interceptors: Context managers around each record, the first one outermost; see ``Interceptor``.
 
     Raises:
         ContractError: The function does not take ``(request)`` or ``(request, context)``, or contradicts the contract.
@@ -178,7 +202,8 @@ def queue(
         raise ContractError("queue needs a Contract: @queue(contract)")
     if wrapped_by is not None and wrapped_by not in WRAPPERS:
         raise ContractError(f"wrapped_by must be 'sns', 'eventbridge' or None, not {wrapped_by!r}")
-    return QueueDecorator(contract, wrapped_by, _to_seconds(time_per_record))
+    handling = () if interceptors == () else find_interceptors(interceptors, "handling")
+    return QueueDecorator(contract, wrapped_by, _to_seconds(time_per_record), handling)
 
 
 def _to_seconds(time_per_record: Any) -> float:

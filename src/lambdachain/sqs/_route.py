@@ -52,8 +52,7 @@ class QueueRoute(Generic[Req]):
             raise ContractError(
                 f"a route needs a Contract, not {type(self.contract).__name__}: QueueRoute(contract, url)"
             )
-        url: Any = self.queue_url
-        if not isinstance(url, str) or not urlsplit(url).netloc or urlsplit(url).scheme not in ("http", "https"):
+        if not _is_queue_url(self.queue_url):
             raise ContractError(
                 f"the route of {contract.function}: queue_url must be the queue's URL, such as "
                 "https://sqs.eu-west-1.amazonaws.com/123456789012/orders, not its name or ARN"
@@ -82,6 +81,12 @@ class QueueRoute(Generic[Req]):
         """The endpoint that the URL belongs to, if it is not AWS's public one, which botocore knows itself."""
         split = urlsplit(self.queue_url)
         return None if _AWS_HOST.fullmatch(self.host) else f"{split.scheme}://{split.netloc}"
+
+
+def _is_queue_url(url: Any) -> bool:
+    """Check whether *url* is a URL without a user or password, which a route would show in its repr."""
+    split = urlsplit(url) if isinstance(url, str) else None
+    return split is not None and bool(split.hostname) and "@" not in split.netloc and split.scheme in ("http", "https")
 
 
 class QueueMessage(NamedTuple):

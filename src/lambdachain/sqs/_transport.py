@@ -110,6 +110,17 @@ class SqsTransport(AwsTransport):
         if self._other is not None:
             self._other.close()
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return the settings: a copy creates clients of its own."""
+        from lambdachain._transports.pickling import check_picklable
+
+        check_picklable(self, session=self._session, endpoint_url=self._endpoint_url, variable="AWS_ENDPOINT_URL_SQS")
+        return {name: value for name, value in vars(self).items() if name not in ("_clients", "_lock")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        SqsTransport.__init__(self)
+        self.__dict__.update(state)
+
     def __repr__(self) -> str:
         return f"SqsTransport({', '.join(self._routes)}, transport={self._other!r})"
 
