@@ -234,3 +234,74 @@ def test_values_that_double_with_each_level_are_cut_off():
     text = config + CALL.replace('"billing"', "NAMES['prod']['eu'][0]['billing'][0]")
     _, found = count_evaluations({"app.py": text})
     assert [call.function for call in found.calls] == ["billing-eu"]
+
+
+def test_arguments_are_not_evaluated_because_getattr_is_passed_on():
+    """Where ``getattr`` is a value, only what may hold it may be it: not each call of two arguments."""
+    helper = """
+    def read(obj, name, getter):
+        return getter(obj, name)
+
+    def first(obj):
+        return read(obj, "first", getattr)
+    """
+    files = {"app.py": CALL, "helper.py": dedent(helper)}
+    alone, _ = count_evaluations(files)
+    pairs = "def copy{0}(a, b):\n    return join(make(a), make(b))\n"
+    among_others, found = count_evaluations({**files, **{f"m{n}.py": pairs.format(n) for n in range(50)}})
+
+    assert among_others == alone
+    assert [call.function for call in found.calls] == ["billing"]
+
+
+@pytest.mark.parametrize("read", ["find(client, 'invoke')", "pick(find)(client, 'invoke')", "Box(find).read(client)"])
+def test_a_method_that_getattr_reads_under_another_name_is_found(read: str) -> None:
+    """However ``getattr`` gets to where it is called, what it returns there is followed."""
+    code = """
+    import boto3
+
+    client = boto3.client("lambda")
+    find = getattr
+
+    def pick(reader):
+        return reader
+
+    class Box:
+        def __init__(self, reader):
+            self.reader = reader
+
+        def read(self, obj):
+            return self.reader(obj, "invoke")
+
+    def handler(event, context):
+        send = {0}
+        send(FunctionName="billing")
+    """
+    _, found = count_evaluations({"app.py": dedent(code).replace("{0}", read)})
+
+    assert [call.function for call in found.calls] == ["billing"]
+
+
+def test_what_a_candidate_reads_otherwise_is_not_evaluated():
+    """A function is a candidate because of one name in it; what else it reads costs nothing."""
+    shared = """
+    import boto3
+
+    class Sender:
+        def send(self, name):
+            return boto3.client("lambda").invoke(FunctionName=name)
+    """
+    module = """
+    from other import parse
+
+    def handler(event, context):
+        event["box"].send("note")
+        {0}
+    """
+    # The names of files are in the order in which they are read.
+    files = {"shared.py": dedent(shared), "other.py": "def parse(text):\n    return text.strip()\n"}
+    alone, _ = count_evaluations({**files, "app.py": dedent(module).format("pass")})
+    more, found = count_evaluations({**files, "app.py": dedent(module).format("parse(parse(event['text']))")})
+
+    assert more == alone
+    assert len(found.unresolved) == 1

@@ -311,10 +311,8 @@ class ExpressionEvaluator:
     def find_getattr_calls(self, scope: Scope) -> Iterator[tuple[ast.Call, str | None]]:
         """Yield the calls ``getattr(something, name)``, with the name if it is known."""
         for call in scope.calls:
-            if (
-                len(call.args) > 1
-                and self.project.may_mean("getattr", call.func)
-                and ExternalName("builtins.getattr") in self.evaluate(call.func, scope)
+            if self.project.may_be_getattr(call) and ExternalName("builtins.getattr") in self.evaluate(
+                call.func, scope
             ):
                 yield call, self.evaluate_string(call.args[1], scope)
 

@@ -14,7 +14,7 @@ from .evaluator import Evaluator
 from .name_flow import NameFlow, Place
 from .project import Project
 from .reachability import find_handler_mentions, find_uses
-from .relevance import find_relevant_units
+from .relevance import KeptMethods, find_relevant_units
 from .results import (
     CallSite,
     CodeUnit,
@@ -55,8 +55,9 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     # functions with boto3 alone, none is.
     places, declaring_units = flow.find_uses(_DECLARING) if project.may_use_lambdachain() else (set(), {})
     declaring = [scope for scope in scopes if scope.unit in declaring_units]
-    finder = create_call_finder(evaluator, declaring)
-    relevant = find_relevant_units(evaluator, finder, flow)
+    kept = KeptMethods(evaluator, flow)
+    finder = create_call_finder(evaluator, declaring, kept.may_be_method)
+    relevant = find_relevant_units(evaluator, finder, flow, kept)
     paths = CallPaths(evaluator, finder, relevant)
     # Functions with equal variables, which is most often all of a template's, share what is evaluated.
     by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
@@ -68,7 +69,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         key = frozenset(known.items())
         if key not in by_environment:
             inner = ExpressionEvaluator(project, known)
-            by_environment[key] = CallPaths(inner, create_call_finder(inner, declaring), relevant)
+            by_environment[key] = CallPaths(inner, create_call_finder(inner, declaring, kept.may_be_method), relevant)
         return by_environment[key].find_calls
 
     units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
