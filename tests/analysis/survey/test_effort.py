@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -12,8 +13,10 @@ import pytest
 
 from lambdachain._analysis.survey import evaluation
 from lambdachain._analysis.survey.installed import InstalledPackages
+from lambdachain._analysis.survey.name_patterns import find_name_patterns
 from lambdachain._analysis.survey.project import Project
 from lambdachain._analysis.survey.results import CallSite, CodeUnit, Survey
+from lambdachain._analysis.survey.scope_builder import read_scopes
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 
@@ -305,3 +308,51 @@ def test_what_a_candidate_reads_otherwise_is_not_evaluated():
 
     assert more == alone
     assert len(found.unresolved) == 1
+
+
+@pytest.mark.parametrize("name", ['f"send_{kind}"', '"send_%s" % kind', '"send_{}".format(kind)', '"send_" + kind'])
+def test_every_method_that_a_computed_name_matches_is_followed(name: str) -> None:
+    """The constant part of a name decides, and what the rest is costs nothing."""
+    code = """
+    import boto3
+
+    class Sender:
+        def send_note(self):
+            boto3.client("lambda").invoke(FunctionName="note")
+
+        def dispatch(self, event):
+            kind = event["kind"]
+            {0}
+    """
+    unit = CodeUnit("app.py", "Sender.dispatch")
+    _, plain = count_evaluations({"app.py": dedent(code).replace("{0}", "self.send_note()")})
+    _, found = count_evaluations({"app.py": dedent(code).replace("{0}", f"getattr(self, {name})()")})
+
+    assert [call.function for call in found.calls] == ["note"]
+    assert found.find_calls(unit) == plain.find_calls(unit)
+
+
+@pytest.mark.parametrize(
+    ("name", "matching", "other"),
+    [
+        ('f"visit_{kind}"', "visit_node", "leave_node"),
+        ('"get_{}_client".format(kind)', "get_blob_client", "get_blob"),
+        ('"on_" + kind + "_done"', "on_job_done", "on_job"),
+        ('"revoke_%s" % kind', "revoke_all", "all"),
+    ],
+)
+def test_patterns_have_the_constant_parts_of_names(name: str, matching: str, other: str) -> None:
+    """What is between the constant parts may be anything."""
+    scope = read_scopes(Source("code", "app.py", ("app",), f"name = {name}"))
+    [pattern] = find_name_patterns(ast.Name("name"), scope)
+
+    assert pattern.fullmatch(matching)
+    assert not pattern.fullmatch(other)
+
+
+@pytest.mark.parametrize("name", ["kind", 'f"{kind}"', 'f"_{kind}"', '"%08x_name" % kind', '"{{}}_name".format(kind)'])
+def test_a_name_of_which_nothing_is_known_has_no_pattern(name: str) -> None:
+    """It is evaluated, as almost every name would match."""
+    scope = read_scopes(Source("code", "app.py", ("app",), f"name = {name}"))
+
+    assert not find_name_patterns(ast.Name("name"), scope)

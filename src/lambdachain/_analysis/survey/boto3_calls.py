@@ -142,7 +142,9 @@ def _find_renamed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterato
 
 
 def _evaluate_parameters(evaluator: Evaluator, call: ast.Call, scope: Scope) -> dict[str, Values]:
-    entries = evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries
+    # A payload may be anything, and what it is takes long to evaluate.
+    keywords = [one for one in call.keywords if one.arg is None or one.arg in _MAY_BE_HIDDEN]
+    entries = evaluate_keywords(evaluator, ast.Call(call.func, [], keywords), scope, _MAY_BE_HIDDEN).entries
     # No value at all is what a cycle evaluates to: it must not pass for a call without a target.
     own = {name: values or UNRESOLVED for name, values in entries}
     if "FunctionName" in own:

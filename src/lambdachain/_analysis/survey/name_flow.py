@@ -15,9 +15,12 @@ import ast
 import builtins
 import re
 from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
+from .boto3_calls import METHODS
 from .evaluator import Evaluator
+from .name_patterns import find_name_patterns
 from .objects import has_parameters
 from .project import Project
 from .results import CodeUnit
@@ -32,6 +35,10 @@ Place: TypeAlias = int | str | Scope | tuple[Hashable, ...]
 DYNAMIC: Final = ("getattr",)
 # What comes from an installed package, whose text is read only when it is evaluated.
 INSTALLED: Final = ("installed",)
+# The scopes whose names are not attributes of anything.
+_LOCAL: Final = ("function", "lambda")
+# What the value of another value is read by: the attributes of a member of an enum.
+_VALUES: Final = ("value", "_value_")
 _WORD: Final = re.compile(r"\w+")
 # ``getattr`` is followed, as calls of it may have another name.
 _BUILTINS: Final = frozenset(dir(builtins)) - {"getattr"}
@@ -61,6 +68,8 @@ class NameFlow:
         self._with_fields: dict[str, list[Scope]] = {}
         # The names that calls of functions with parameters may have.
         self._functions: set[str] = set()
+        # The attributes by which the values are read that an object was created with, without a class in the code.
+        self._value_names = {*_VALUES}
         self._dynamic: dict[ast.Call, Scope] = {}
         self._interned: dict[Place, Place] = {}
         scopes = list(project.scopes())
@@ -73,6 +82,8 @@ class NameFlow:
         for scope in scopes:
             if scope.kind == "function" and has_parameters(scope):
                 self._functions.update(self._find_call_names(scope))
+        for call, _ in project.find_calls("SimpleNamespace"):
+            self._value_names.update(keyword.arg for keyword in call.keywords if keyword.arg is not None)
         for scope in scopes:
             self._index(scope)
         if project.is_passed_as_value("getattr"):
@@ -167,10 +178,27 @@ class NameFlow:
                 return (*DYNAMIC, id(call))
 
     def link_dynamic(self, evaluator: Evaluator) -> None:
-        """Evaluate the names in ``getattr(module, name)``, and add what these refer to."""
+        """Add what the names in ``getattr(module, name)`` refer to.
+
+        Names with a constant part are all that match it, as evaluating the others takes long: ``f"visit_{kind}"``.
+        """
         for call, scope in self._dynamic.items():
-            for name in string_constants(evaluator.evaluate(call.args[1], scope)):
+            patterns = find_name_patterns(call.args[1], scope)
+            if patterns:
+                names = [name for name in self._names if any(one.fullmatch(name) for one in patterns)]
+            else:
+                names = [*string_constants(evaluator.evaluate(call.args[1], scope))]
+            for name in names:
                 self._link(name, self._find_named(call))
+
+    @cached_property
+    def _names(self) -> Sequence[str]:
+        """The names of all attributes that something in the code, or a method of boto3's client, may be."""
+        found = dict.fromkeys(METHODS)
+        for scope in self._project.scopes():
+            named = (*scope.attributes, *scope.fields, *(target.attr for target, _ in scope.attribute_assignments))
+            found.update(dict.fromkeys(named if scope.kind in _LOCAL else (*scope.bindings, *named)))
+        return list(found)
 
     def _index_renamed_getattr(self, scopes: Sequence[Scope]) -> None:
         """Index the calls of what ``getattr`` is passed to or stored in; they may return ``getattr`` themselves."""
@@ -208,7 +236,7 @@ class NameFlow:
         self._index_bindings(scope)
         for call in scope.calls:
             self._index_call(call, scope)
-        if scope.kind in ("function", "lambda"):
+        if scope.kind in _LOCAL:
             self._index_function(scope)
         for base in scope.node.bases if isinstance(scope.node, ast.ClassDef) else ():
             self._add_flow(base, scope.parent or scope, scope)
@@ -216,7 +244,7 @@ class NameFlow:
 
     def _index_bindings(self, scope: Scope) -> None:
         for name, bindings in scope.bindings.items():
-            if scope.kind in ("module", "class", "main"):
+            if scope.kind not in _LOCAL:
                 self._link(id(bindings), name)
             for binding, home in bindings:
                 self._index_binding(binding, home, id(bindings))
@@ -231,7 +259,11 @@ class NameFlow:
     def find_read_places(self, scope: Scope) -> Iterator[tuple[Place, ast.expr]]:
         """Yield the places that the values of expressions in a scope may be from, each with the expression."""
         for load in scope.loads:
-            yield from ((place, load) for place in self.find_sources(load, scope))
+            if isinstance(load, ast.Attribute) and load.attr not in self._value_names:
+                # What the object itself holds is read where it is.
+                yield load.attr, load
+            else:
+                yield from ((place, load) for place in self.find_sources(load, scope))
         for call in scope.calls:
             if not isinstance(call.func, ast.Name | ast.Attribute):
                 yield from ((place, call.func) for place in self.find_sources(call.func, scope))
