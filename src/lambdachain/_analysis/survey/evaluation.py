@@ -82,11 +82,14 @@ class ExpressionEvaluator:
     Args:
         project: The files.
         environment: The environment variables that are known.
+        follows_calls: Whether a function returns what it does for the arguments of the call, instead of what it does
+            for those of all calls. That is exact, and takes many times as long.
     """
 
-    def __init__(self, project: Project, environment: Mapping[str, str]) -> None:
+    def __init__(self, project: Project, environment: Mapping[str, str], *, follows_calls: bool = True) -> None:
         self.project = project
         self.environment = environment
+        self.follows_calls = follows_calls
         self._memo = RecursiveMemo[Values]((), UNRESOLVED)
         # The call that is being evaluated. It holds for its function and what is nested in it, and for no other code.
         self._frame: Frame | None = None
