@@ -122,6 +122,8 @@ class ExpressionEvaluator:
 
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr*, written in *scope*, may evaluate to."""
+        if self._frame is None and (known := self._memo.get_complete(expr)) is not None:
+            return known
         compute = self._by_node_type.get(type(expr))
         # The key is the node, not its id: the memo keeps the node alive, so that no other node gets the same id.
         return UNRESOLVED if compute is None else self._compute_in_scope(expr, scope, lambda: compute(expr, scope))
