@@ -389,38 +389,3 @@ def test_what_a_function_returns_for_its_arguments_is_found_by_a_search_without_
     _, found = count_evaluations({"shared.py": dedent(shared), "app.py": dedent(code).replace("{0}", sender)})
 
     assert [call.function for call in found.find_calls(CodeUnit("app.py", "handler"))] == ["billing"]
-
-
-def test_effort_grows_in_proportion_to_the_calls_of_a_helper():
-    """What a helper returns is not evaluated for each of its callers, to search for calls."""
-    helper = """
-    import boto3
-
-    class Sender:
-        def send(self, name):
-            boto3.client("lambda").invoke(FunctionName=name)
-
-    def first(options):
-        return second(options["first"], options)
-
-    def second(one, options):
-        return third(one, options["second"])
-
-    def third(one, two):
-        return [one, two]
-    """
-    reader = """
-    import helper
-
-    def read{0}(event):
-        send = helper.first({{"first": "{0}", "second": event}})
-        send[0].send("{0}")
-    """
-    few, _ = count_evaluations(
-        {"helper.py": dedent(helper), **{f"m{n}.py": dedent(reader).format(n) for n in range(20)}}
-    )
-    many, _ = count_evaluations(
-        {"helper.py": dedent(helper), **{f"m{n}.py": dedent(reader).format(n) for n in range(40)}}
-    )
-
-    assert many < 2.2 * few

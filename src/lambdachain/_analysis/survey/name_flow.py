@@ -166,10 +166,10 @@ class NameFlow:
         for argument in _get_arguments(call):
             yield from self.find_sources(argument, scope)
         if self._project.may_be_getattr(call):
-            place = self._find_named(call)
+            place = self.find_named(call)
             yield from (place, self._get_result(place))
 
-    def _find_named(self, call: ast.Call) -> Place:
+    def find_named(self, call: ast.Call) -> Place:
         """Return the place of what ``getattr`` returns."""
         match call.args[1]:
             case ast.Constant(value=str(name)):
@@ -189,7 +189,7 @@ class NameFlow:
             else:
                 names = [*string_constants(evaluator.evaluate(call.args[1], scope))]
             for name in names:
-                self._link(name, self._find_named(call))
+                self._link(name, self.find_named(call))
 
     @cached_property
     def _names(self) -> Sequence[str]:
@@ -268,7 +268,7 @@ class NameFlow:
             if not isinstance(call.func, ast.Name | ast.Attribute):
                 yield from ((place, call.func) for place in self.find_sources(call.func, scope))
             if self._project.may_be_getattr(call):
-                named = self._find_named(call)
+                named = self.find_named(call)
                 yield (named if isinstance(named, str) else DYNAMIC), call
         if isinstance(scope.node, DEFINITIONS) and scope.parent is not None:
             for expr in scope.node.decorator_list:
@@ -316,7 +316,7 @@ class NameFlow:
             self._add_flow(argument, scope, self._intern(_Argument(name, position)))
         if name in self._with_fields:
             self._index_creation(call, scope, self._with_fields[name])
-        if self._project.may_be_getattr(call) and not isinstance(self._find_named(call), str):
+        if self._project.may_be_getattr(call) and not isinstance(self.find_named(call), str):
             self._dynamic[call] = scope
 
     def _index_creation(self, call: ast.Call, scope: Scope, classes: Iterable[Scope]) -> None:

@@ -59,7 +59,8 @@ class KeptMethods:
         self._flow = flow
         reading = [unit for method in (*boto3_calls.METHODS, DYNAMIC) for unit in flow.get_readers(method)]
         scopes = evaluator.project.scopes_by_unit
-        is_kept = any(self._keeps_method(scope) for unit in dict.fromkeys(reading) for scope in scopes[unit])
+        named, _ = flow.find_readers(boto3_calls.METHODS)
+        is_kept = any(self._keeps_method(scope, named) for unit in dict.fromkeys(reading) for scope in scopes[unit])
         self.starts = [*(boto3_calls.METHODS if is_kept else ()), DYNAMIC, INSTALLED]
         self._places, _ = flow.find_readers(self.starts)
 
@@ -68,10 +69,11 @@ class KeptMethods:
         is_method = isinstance(expr, ast.Attribute) and expr.attr in boto3_calls.METHODS
         return is_method or self._flow.may_hold(expr, scope, self._places)
 
-    def _keeps_method(self, scope: Scope) -> bool:
+    def _keeps_method(self, scope: Scope, named: Container[Place]) -> bool:
         called = {id(call.func) for call in scope.calls}
         kept = [load for load in scope.loads if last_name(load) in boto3_calls.METHODS and id(load) not in called]
-        kept_by_name = [call for call in scope.calls if self._evaluator.project.may_be_getattr(call)]
+        by_name = [call for call in scope.calls if self._evaluator.project.may_be_getattr(call)]
+        kept_by_name = [call for call in by_name if self._flow.find_named(call) in named]
         return any(
             boto3_calls.is_method(value)
             for expr in (*kept, *kept_by_name)
