@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -108,8 +109,13 @@ def survey_code(project: Project, environment: Mapping[str, str]) -> Survey:
     """Survey a project, with the time that it takes shown on a terminal."""
     from lambdachain._analysis.survey.survey import survey_project
 
-    with show_progress(f"Analyzing {len(project.modules):,} files"):
-        return survey_project(project, environment)
+    # The collector would walk the syntax trees, which are most of the memory, again and again.
+    gc.freeze()
+    try:
+        with show_progress(f"Analyzing {len(project.modules):,} files"):
+            return survey_project(project, environment)
+    finally:
+        gc.unfreeze()
 
 
 def _format_paths(paths: Sequence[Path]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import sys
 from pathlib import Path
 from textwrap import dedent
@@ -12,8 +13,10 @@ import pytest
 
 from lambdachain._analysis.survey import evaluation
 from lambdachain._analysis.survey.installed import InstalledPackages
+from lambdachain._analysis.survey.name_patterns import find_name_patterns
 from lambdachain._analysis.survey.project import Project
 from lambdachain._analysis.survey.results import CallSite, CodeUnit, Survey
+from lambdachain._analysis.survey.scope_builder import read_scopes
 from lambdachain._analysis.survey.sources import Source
 from lambdachain._analysis.survey.survey import survey
 
@@ -234,3 +237,157 @@ def test_values_that_double_with_each_level_are_cut_off():
     text = config + CALL.replace('"billing"', "NAMES['prod']['eu'][0]['billing'][0]")
     _, found = count_evaluations({"app.py": text})
     assert [call.function for call in found.calls] == ["billing-eu"]
+
+
+def test_arguments_are_not_evaluated_because_getattr_is_passed_on():
+    """Where ``getattr`` is a value, only what may hold it may be it: not each call of two arguments."""
+    helper = """
+    def read(obj, name, getter):
+        return getter(obj, name)
+
+    def first(obj):
+        return read(obj, "first", getattr)
+    """
+    files = {"app.py": CALL, "helper.py": dedent(helper)}
+    alone, _ = count_evaluations(files)
+    pairs = "def copy{0}(a, b):\n    return join(make(a), make(b))\n"
+    among_others, found = count_evaluations({**files, **{f"m{n}.py": pairs.format(n) for n in range(50)}})
+
+    assert among_others == alone
+    assert [call.function for call in found.calls] == ["billing"]
+
+
+@pytest.mark.parametrize("read", ["find(client, 'invoke')", "pick(find)(client, 'invoke')", "Box(find).read(client)"])
+def test_a_method_that_getattr_reads_under_another_name_is_found(read: str) -> None:
+    """However ``getattr`` gets to where it is called, what it returns there is followed."""
+    code = """
+    import boto3
+
+    client = boto3.client("lambda")
+    find = getattr
+
+    def pick(reader):
+        return reader
+
+    class Box:
+        def __init__(self, reader):
+            self.reader = reader
+
+        def read(self, obj):
+            return self.reader(obj, "invoke")
+
+    def handler(event, context):
+        send = {0}
+        send(FunctionName="billing")
+    """
+    _, found = count_evaluations({"app.py": dedent(code).replace("{0}", read)})
+
+    assert [call.function for call in found.calls] == ["billing"]
+
+
+def test_what_a_candidate_reads_otherwise_is_not_evaluated():
+    """A function is a candidate because of one name in it; what else it reads costs nothing."""
+    shared = """
+    import boto3
+
+    class Sender:
+        def send(self, name):
+            return boto3.client("lambda").invoke(FunctionName=name)
+    """
+    module = """
+    from other import parse
+
+    def handler(event, context):
+        event["box"].send("note")
+        {0}
+    """
+    # The names of files are in the order in which they are read.
+    files = {"shared.py": dedent(shared), "other.py": "def parse(text):\n    return text.strip()\n"}
+    alone, _ = count_evaluations({**files, "app.py": dedent(module).format("pass")})
+    more, found = count_evaluations({**files, "app.py": dedent(module).format("parse(parse(event['text']))")})
+
+    assert more == alone
+    assert len(found.unresolved) == 1
+
+
+@pytest.mark.parametrize("name", ['f"send_{kind}"', '"send_%s" % kind', '"send_{}".format(kind)', '"send_" + kind'])
+def test_every_method_that_a_computed_name_matches_is_followed(name: str) -> None:
+    """The constant part of a name decides, and what the rest is costs nothing."""
+    code = """
+    import boto3
+
+    class Sender:
+        def send_note(self):
+            boto3.client("lambda").invoke(FunctionName="note")
+
+        def dispatch(self, event):
+            kind = event["kind"]
+            {0}
+    """
+    unit = CodeUnit("app.py", "Sender.dispatch")
+    _, plain = count_evaluations({"app.py": dedent(code).replace("{0}", "self.send_note()")})
+    _, found = count_evaluations({"app.py": dedent(code).replace("{0}", f"getattr(self, {name})()")})
+
+    assert [call.function for call in found.calls] == ["note"]
+    assert found.find_calls(unit) == plain.find_calls(unit)
+
+
+@pytest.mark.parametrize(
+    ("name", "matching", "other"),
+    [
+        ('f"visit_{kind}"', "visit_node", "leave_node"),
+        ('"get_{}_client".format(kind)', "get_blob_client", "get_blob"),
+        ('"on_" + kind + "_done"', "on_job_done", "on_job"),
+        ('"revoke_%s" % kind', "revoke_all", "all"),
+    ],
+)
+def test_patterns_have_the_constant_parts_of_names(name: str, matching: str, other: str) -> None:
+    """What is between the constant parts may be anything."""
+    scope = read_scopes(Source("code", "app.py", ("app",), f"name = {name}"))
+    [pattern] = find_name_patterns(ast.Name("name"), scope)
+
+    assert pattern.fullmatch(matching)
+    assert not pattern.fullmatch(other)
+
+
+@pytest.mark.parametrize("name", ["kind", 'f"{kind}"', 'f"_{kind}"', '"%08x_name" % kind', '"{{}}_name".format(kind)'])
+def test_a_name_of_which_nothing_is_known_has_no_pattern(name: str) -> None:
+    """It is evaluated, as almost every name would match."""
+    scope = read_scopes(Source("code", "app.py", ("app",), f"name = {name}"))
+
+    assert not find_name_patterns(ast.Name("name"), scope)
+
+
+@pytest.mark.parametrize(
+    "sender", ["wrap(Sender())", "alias(Sender())", "Box(Sender()).kept", "partial(wrap, Sender())()"]
+)
+def test_what_a_function_returns_for_its_arguments_is_found_by_a_search_without_them(sender: str) -> None:
+    """The search for relevant code takes the arguments of all calls together; a function that it misses is silent."""
+    shared = """
+    import boto3
+
+    class Sender:
+        def send(self, name):
+            boto3.client("lambda").invoke(FunctionName=name)
+
+    class Box:
+        def __init__(self, kept):
+            self.kept = kept
+
+    def wrap(one):
+        return one
+    """
+    code = """
+    from functools import partial
+    from shared import Box, Sender, wrap
+
+    alias = wrap
+
+    def handler(event, context):
+        {0}.send("billing")
+    """
+    _, found = count_evaluations({"shared.py": dedent(shared), "app.py": dedent(code).replace("{0}", sender)})
+
+    [call] = found.find_calls(CodeUnit("app.py", "handler"))
+    assert isinstance(call, CallSite)
+    assert call.function == "billing"

@@ -13,7 +13,8 @@ The path of a file, bottom up::
     model_fields,             types to JSON Schemas
     source_schema
     call_sites, reachability  calls; which code may run when other code runs
-    name_flow, relevance      which code can reach a call: no other is evaluated
+    name_patterns, name_flow, which code can reach a call: no other is evaluated
+    relevance
     call_paths                from where code starts to the calls, with the arguments that are passed on the way
     survey, results           all of it, as plain values with file and line
 

@@ -7,7 +7,7 @@ The method may be called where it is read, kept in a name, passed to something t
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -90,12 +90,24 @@ class InvokeCall:
                 return CallMode.UNDECIDED, f"cannot resolve the InvocationType of {self.text}: it is not a valid one"
 
 
-def find_invoke_calls(evaluator: Evaluator, scope: Scope) -> Iterator[InvokeCall]:
-    """Yield the calls of boto3's client in a scope."""
+def find_invoke_calls(
+    evaluator: Evaluator, scope: Scope, may_be_method: Callable[[ast.expr, Scope], bool]
+) -> Iterator[InvokeCall]:
+    """Yield the calls of boto3's client in a scope.
+
+    Args:
+        evaluator: Evaluates what is called, and with what.
+        scope: The scope.
+        may_be_method: Checks whether an expression may be a method that is kept as a value; no other is evaluated.
+    """
     for call in scope.calls:
-        yield from _find_direct(evaluator, call, scope)
-        yield from _find_passed(evaluator, call, scope)
-    yield from _find_stored(evaluator, scope)
+        if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
+            yield from _find_direct(evaluator, call, call.func, scope)
+        elif may_be_method(call.func, scope):
+            yield from _find_renamed(evaluator, call, scope)
+        if any(may_be_method(argument, scope) for argument in _get_arguments(call)):
+            yield from _find_passed(evaluator, call, scope)
+    yield from _find_stored(evaluator, scope, may_be_method)
 
 
 def is_lambda_service(evaluator: Evaluator, node: ast.Call, scope: Scope) -> bool:
@@ -109,24 +121,35 @@ def evaluate_service(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Valu
     return () if expr is None else evaluator.evaluate(expr, scope)
 
 
-def _find_direct(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
-    """Yield the requests that a call sends itself."""
-    entries = evaluate_keywords(evaluator, call, scope, _MAY_BE_HIDDEN).entries
+def _find_direct(evaluator: Evaluator, call: ast.Call, method: ast.Attribute, scope: Scope) -> Iterator[InvokeCall]:
+    """Yield the request that a call sends itself."""
+    own = _evaluate_parameters(evaluator, call, scope)
+    text = format_call(call.func, call.args, call.keywords)
+    if _is_invoke(evaluator, call, method, own, scope):
+        yield InvokeCall(call, method.attr, text, own)
+    elif _is_durable_context(evaluator, method, scope):
+        name = call.args[0] if call.args else get_keyword(call, "function_name")
+        parameters = {} if name is None else {"FunctionName": evaluator.evaluate(name, scope)}
+        yield InvokeCall(call, DURABLE_INVOKE, text, parameters)
+
+
+def _find_renamed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
+    """Yield the requests of a call of something that holds a method."""
+    if methods := list(_get_methods(evaluator.evaluate(call.func, scope))):
+        own = _evaluate_parameters(evaluator, call, scope)
+        text = format_call(call.func, call.args, call.keywords)
+        yield from (InvokeCall(call, method, text, {**keywords, **own}) for method, keywords in methods)
+
+
+def _evaluate_parameters(evaluator: Evaluator, call: ast.Call, scope: Scope) -> dict[str, Values]:
+    # A payload may be anything, and what it is takes long to evaluate.
+    keywords = [one for one in call.keywords if one.arg is None or one.arg in _MAY_BE_HIDDEN]
+    entries = evaluate_keywords(evaluator, ast.Call(call.func, [], keywords), scope, _MAY_BE_HIDDEN).entries
     # No value at all is what a cycle evaluates to: it must not pass for a call without a target.
     own = {name: values or UNRESOLVED for name, values in entries}
     if "FunctionName" in own:
         own["FunctionName"] = _drop_missing(own["FunctionName"])
-    text = format_call(call.func, call.args, call.keywords)
-    if isinstance(call.func, ast.Attribute) and call.func.attr in METHODS:
-        if _is_invoke(evaluator, call, call.func, own, scope):
-            yield InvokeCall(call, call.func.attr, text, own)
-        elif _is_durable_context(evaluator, call.func, scope):
-            name = call.args[0] if call.args else get_keyword(call, "function_name")
-            parameters = {} if name is None else {"FunctionName": evaluator.evaluate(name, scope)}
-            yield InvokeCall(call, DURABLE_INVOKE, text, parameters)
-        return
-    for method, keywords in _get_methods(evaluator.evaluate(call.func, scope)):
-        yield InvokeCall(call, method, text, {**keywords, **own})
+    return own
 
 
 def _drop_missing(values: Values) -> Values:
@@ -200,7 +223,7 @@ def is_method(value: object) -> bool:
 
 def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
     """Yield the requests of methods that are arguments: of ``to_thread``, ``submit``, ``Thread(target=...)``."""
-    arguments = [*call.args, *(keyword.value for keyword in call.keywords)]
+    arguments = _get_arguments(call)
     methods = [one for argument in arguments for one in _get_methods(evaluator.evaluate(argument, scope))]
     functions = evaluator.evaluate(call.func, scope) if methods else ()
     # What partial and getattr return is found where that is used.
@@ -215,6 +238,10 @@ def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
             yield InvokeCall(call, method, text, {"FunctionName": _PASSED_WITHOUT_NAME, **merged})
 
 
+def _get_arguments(call: ast.Call) -> list[ast.expr]:
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
 def _find_passed_keywords(evaluator: Evaluator, arguments: list[ast.expr], scope: Scope) -> Mapping[str, Values]:
     """Return the keyword arguments in ``kwargs={...}``, by whatever name or position they are passed."""
     for argument in arguments:
@@ -224,11 +251,13 @@ def _find_passed_keywords(evaluator: Evaluator, arguments: list[ast.expr], scope
     return {}
 
 
-def _find_stored(evaluator: Evaluator, scope: Scope) -> Iterator[InvokeCall]:
+def _find_stored(
+    evaluator: Evaluator, scope: Scope, may_be_method: Callable[[ast.expr, Scope], bool]
+) -> Iterator[InvokeCall]:
     """Yield the methods that are kept where the survey does not follow them: in a list, in another object."""
     followed = {id(one) for expr in _get_followed(scope) for one in _get_alternatives(expr)}
     for node in (*scope.loads, *scope.calls):
-        if id(node) not in followed and _may_be_method(node):
+        if id(node) not in followed and _is_value(node) and may_be_method(node, scope):
             for method, keywords in _get_methods(evaluator.evaluate(node, scope)):
                 yield InvokeCall(node, method, format_expression(node), {"FunctionName": _STORED, **keywords})
     for call, name in evaluator.find_getattr_calls(scope):
@@ -236,7 +265,7 @@ def _find_stored(evaluator: Evaluator, scope: Scope) -> Iterator[InvokeCall]:
             yield InvokeCall(call, "invoke", format_expression(call), {"FunctionName": _STORED})
 
 
-def _may_be_method(node: ast.expr) -> bool:
+def _is_value(node: ast.expr) -> bool:
     # Other attributes are only methods of boto3's client if that was assigned to them.
     return not isinstance(node, ast.Call) or bool(node.args)
 

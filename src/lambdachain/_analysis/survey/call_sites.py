@@ -95,12 +95,14 @@ def _find_common_resolution(evaluator: Evaluator, scopes: Sequence[Scope]) -> Re
     return UNCHANGED_NAME if not resolutions else resolutions.pop() if len(resolutions) == 1 else None
 
 
-def create_call_finder(evaluator: Evaluator, scopes: Sequence[Scope]) -> CallFinder:
+def create_call_finder(
+    evaluator: Evaluator, scopes: Sequence[Scope], may_be_method: Callable[[ast.expr, Scope], bool]
+) -> CallFinder:
     """Return what finds the calls in some scopes, which are all of the code."""
     if not evaluator.project.may_use_lambdachain():
         # To evaluate each receiver of a method named call or map takes long, and none is a client or handler.
-        return CallFinder(evaluator, UNCHANGED_NAME, {})
-    return CallFinder(evaluator, _find_common_resolution(evaluator, scopes), MODE_BY_METHOD)
+        return CallFinder(evaluator, UNCHANGED_NAME, {}, may_be_method)
+    return CallFinder(evaluator, _find_common_resolution(evaluator, scopes), MODE_BY_METHOD, may_be_method)
 
 
 class CallFinder:
@@ -110,14 +112,20 @@ class CallFinder:
         evaluator: Evaluates receivers, targets and options.
         common_resolution: The resolver of clients whose creation is not in sight; ``None`` if it is ambiguous.
         methods: The methods of lambdachain's clients; empty if the code does not use lambdachain.
+        may_be_method: Checks whether an expression may be a method of boto3's client that is kept as a value.
     """
 
     def __init__(
-        self, evaluator: Evaluator, common_resolution: Resolution | None, methods: Mapping[str, CallMode]
+        self,
+        evaluator: Evaluator,
+        common_resolution: Resolution | None,
+        methods: Mapping[str, CallMode],
+        may_be_method: Callable[[ast.expr, Scope], bool],
     ) -> None:
         self._evaluator = evaluator
         self._common_resolution = common_resolution
         self._methods = methods
+        self._may_be_method = may_be_method
 
     def find_in_scope(self, scope: Scope) -> Found:
         """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
@@ -272,7 +280,7 @@ class CallFinder:
 
     def _find_boto3_calls(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
         """Yield what the calls of boto3's client in a scope call: each target in each mode."""
-        for call in boto3_calls.find_invoke_calls(self._evaluator, scope):
+        for call in boto3_calls.find_invoke_calls(self._evaluator, scope, self._may_be_method):
             if is_dead(call.node):
                 continue
             qualifiers = call.parameters.get("Qualifier")

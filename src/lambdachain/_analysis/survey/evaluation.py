@@ -83,11 +83,14 @@ class ExpressionEvaluator:
     Args:
         project: The files.
         environment: The environment variables that are known.
+        follows_calls: Whether a function returns what it does for the arguments of the call, instead of what it does
+            for those of all calls. That is exact, and takes many times as long.
     """
 
-    def __init__(self, project: Project, environment: Mapping[str, str]) -> None:
+    def __init__(self, project: Project, environment: Mapping[str, str], *, follows_calls: bool = True) -> None:
         self.project = project
         self.environment = environment
+        self.follows_calls = follows_calls
         self._memo = RecursiveMemo[Values]((), UNRESOLVED)
         # The call that is being evaluated. It holds for its function and what is nested in it, and for no other code.
         self._frame: Frame | None = None
@@ -121,6 +124,8 @@ class ExpressionEvaluator:
 
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr*, written in *scope*, may evaluate to."""
+        if self._frame is None and (known := self._memo.get_complete(expr)) is not None:
+            return known
         compute = self._by_node_type.get(type(expr))
         # The key is the node, not its id: the memo keeps the node alive, so that no other node gets the same id.
         return UNRESOLVED if compute is None else self._compute_in_scope(expr, scope, lambda: compute(expr, scope))
@@ -317,10 +322,8 @@ class ExpressionEvaluator:
     def find_getattr_calls(self, scope: Scope) -> Iterator[tuple[ast.Call, str | None]]:
         """Yield the calls ``getattr(something, name)``, with the name if it is known."""
         for call in scope.calls:
-            if (
-                len(call.args) > 1
-                and self.project.may_mean("getattr", call.func)
-                and ExternalName("builtins.getattr") in self.evaluate(call.func, scope)
+            if self.project.may_be_getattr(call) and ExternalName("builtins.getattr") in self.evaluate(
+                call.func, scope
             ):
                 yield call, self.evaluate_string(call.args[1], scope)
 

@@ -29,6 +29,11 @@ class Evaluator(Protocol):
         """The environment variables that are known."""
         ...
 
+    @property
+    def follows_calls(self) -> bool:
+        """Whether what a call returns depends on its arguments."""
+        ...
+
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr*, written in *scope*, may evaluate to."""
         ...

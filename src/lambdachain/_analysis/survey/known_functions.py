@@ -114,6 +114,8 @@ def _evaluate_function(evaluator: Evaluator, function: Value, node: ast.Call, sc
         case ClassValue(inner):
             created = create_instance(evaluator, inner, node, scope)
             return (created, *evaluate_client_subclass(evaluator, inner, node, scope))
+        case FunctionValue(inner, contract=None) if not evaluator.follows_calls:
+            return evaluator.evaluate_return(inner)
         case FunctionValue(inner, contract=None) if inner.returns and has_parameters(inner):
             called = bind_receiver(evaluator, function, node, scope)
             arguments = evaluate_arguments(evaluator, node, scope)

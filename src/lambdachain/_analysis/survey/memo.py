@@ -47,6 +47,10 @@ class RecursiveMemo(Generic[T]):
         # The outermost running computation that the current one has asked for so far.
         self._lowest: float = inf
 
+    def get_complete(self, key: Hashable) -> T | None:
+        """Return the result for *key* if it is known for good."""
+        return self._complete.get(key)
+
     def get_or_compute(self, key: Hashable, compute: Callable[[], T]) -> T:
         """Return the result for *key*; call *compute* unless it is known or running."""
         if key in self._complete:

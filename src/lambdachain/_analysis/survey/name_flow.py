@@ -14,10 +14,13 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
+from .boto3_calls import METHODS
 from .evaluator import Evaluator
+from .name_patterns import find_name_patterns
 from .objects import has_parameters
 from .project import Project
 from .results import CodeUnit
@@ -32,8 +35,13 @@ Place: TypeAlias = int | str | Scope | tuple[Hashable, ...]
 DYNAMIC: Final = ("getattr",)
 # What comes from an installed package, whose text is read only when it is evaluated.
 INSTALLED: Final = ("installed",)
+# The scopes whose names are not attributes of anything.
+_LOCAL: Final = ("function", "lambda")
+# What the value of another value is read by: the attributes of a member of an enum.
+_VALUES: Final = ("value", "_value_")
 _WORD: Final = re.compile(r"\w+")
-_BUILTINS: Final = frozenset(dir(builtins))
+# ``getattr`` is followed, as calls of it may have another name.
+_BUILTINS: Final = frozenset(dir(builtins)) - {"getattr"}
 
 
 class _Argument(NamedTuple):
@@ -60,7 +68,9 @@ class NameFlow:
         self._with_fields: dict[str, list[Scope]] = {}
         # The names that calls of functions with parameters may have.
         self._functions: set[str] = set()
-        self._dynamic: list[tuple[ast.Call, Scope]] = []
+        # The attributes by which the values are read that an object was created with, without a class in the code.
+        self._value_names = {*_VALUES}
+        self._dynamic: dict[ast.Call, Scope] = {}
         self._interned: dict[Place, Place] = {}
         scopes = list(project.scopes())
         self._lambdas = {id(scope.node): scope for scope in scopes if scope.kind == "lambda"}
@@ -72,8 +82,12 @@ class NameFlow:
         for scope in scopes:
             if scope.kind == "function" and has_parameters(scope):
                 self._functions.update(self._find_call_names(scope))
+        for call, _ in project.find_calls("SimpleNamespace"):
+            self._value_names.update(keyword.arg for keyword in call.keywords if keyword.arg is not None)
         for scope in scopes:
             self._index(scope)
+        if project.is_passed_as_value("getattr"):
+            self._index_renamed_getattr(scopes)
 
     def get_readers(self, place: Place) -> Iterable[CodeUnit]:
         """Return the units that read a place itself."""
@@ -82,21 +96,21 @@ class NameFlow:
     def find_readers(self, starts: Iterable[Place]) -> tuple[set[Place], dict[CodeUnit, None]]:
         """Return the places that values of *starts* may reach, and the units that read one of them."""
         places: set[Place] = set()
-        return places, dict.fromkeys(self.add(starts, places))
+        return places, dict.fromkeys(unit for unit, _ in self.add(starts, places))
 
     def find_uses(self, names: Iterable[str]) -> tuple[set[Place], dict[CodeUnit, None]]:
         """Return the places of what libraries have by some names, and of what calling it returns; and their readers."""
         listed = list(names)
         return self.find_readers([*listed, *map(self._get_result, listed), INSTALLED])
 
-    def add(self, starts: Iterable[Place], places: set[Place]) -> Iterator[CodeUnit]:
-        """Add *starts* to *places*, with all that their values may reach; yield the units that read a new one."""
+    def add(self, starts: Iterable[Place], places: set[Place]) -> Iterator[tuple[CodeUnit, Place]]:
+        """Add *starts* to *places*, with all that their values may reach; yield who reads a new one, with the place."""
         pending = list(starts)
         while pending:
             place = pending.pop()
             if place not in places:
                 places.add(place)
-                yield from self._readers.get(place, ())
+                yield from ((unit, place) for unit in self._readers.get(place, ()))
                 pending += self._flows.get(place, ())
 
     # Expressions
@@ -151,11 +165,11 @@ class NameFlow:
         # What is returned may be an argument, or an object that holds it.
         for argument in _get_arguments(call):
             yield from self.find_sources(argument, scope)
-        if self._is_getattr(call):
-            place = self._find_named(call)
+        if self._project.may_be_getattr(call):
+            place = self.find_named(call)
             yield from (place, self._get_result(place))
 
-    def _find_named(self, call: ast.Call) -> Place:
+    def find_named(self, call: ast.Call) -> Place:
         """Return the place of what ``getattr`` returns."""
         match call.args[1]:
             case ast.Constant(value=str(name)):
@@ -164,13 +178,44 @@ class NameFlow:
                 return (*DYNAMIC, id(call))
 
     def link_dynamic(self, evaluator: Evaluator) -> None:
-        """Evaluate the names in ``getattr(module, name)``, and add what these refer to."""
-        for call, scope in self._dynamic:
-            for name in string_constants(evaluator.evaluate(call.args[1], scope)):
-                self._link(name, self._find_named(call))
+        """Add what the names in ``getattr(module, name)`` refer to.
 
-    def _is_getattr(self, call: ast.Call) -> bool:
-        return len(call.args) > 1 and self._project.may_mean("getattr", call.func)
+        Names with a constant part are all that match it, as evaluating the others takes long: ``f"visit_{kind}"``.
+        """
+        for call, scope in self._dynamic.items():
+            patterns = find_name_patterns(call.args[1], scope)
+            if patterns:
+                names = [name for name in self._names if any(one.fullmatch(name) for one in patterns)]
+            else:
+                names = [*string_constants(evaluator.evaluate(call.args[1], scope))]
+            for name in names:
+                self._link(name, self.find_named(call))
+
+    @cached_property
+    def _names(self) -> Sequence[str]:
+        """The names of all attributes that something in the code, or a method of boto3's client, may be."""
+        found = dict.fromkeys(METHODS)
+        for scope in self._project.scopes():
+            named = (*scope.attributes, *scope.fields, *(target.attr for target, _ in scope.attribute_assignments))
+            found.update(dict.fromkeys(named if scope.kind in _LOCAL else (*scope.bindings, *named)))
+        return list(found)
+
+    def _index_renamed_getattr(self, scopes: Sequence[Scope]) -> None:
+        """Index the calls of what ``getattr`` is passed to or stored in; they may return ``getattr`` themselves."""
+        found = True
+        while found:
+            found = False
+            places, _ = self.find_readers(["getattr"])
+            for scope in scopes:
+                if new := {call for call in scope.calls if self._is_renamed_getattr(call, scope, places)}:
+                    self._project.renamed_getattr_calls |= new
+                    for one in scope.module.walk():
+                        self._index(one)
+                    found = True
+
+    def _is_renamed_getattr(self, call: ast.Call, scope: Scope, places: set[Place]) -> bool:
+        is_known = len(call.args) < 2 or self._project.may_be_getattr(call)
+        return not is_known and self.may_hold(call.func, scope, places)
 
     # Flows
 
@@ -191,7 +236,7 @@ class NameFlow:
         self._index_bindings(scope)
         for call in scope.calls:
             self._index_call(call, scope)
-        if scope.kind in ("function", "lambda"):
+        if scope.kind in _LOCAL:
             self._index_function(scope)
         for base in scope.node.bases if isinstance(scope.node, ast.ClassDef) else ():
             self._add_flow(base, scope.parent or scope, scope)
@@ -199,7 +244,7 @@ class NameFlow:
 
     def _index_bindings(self, scope: Scope) -> None:
         for name, bindings in scope.bindings.items():
-            if scope.kind in ("module", "class", "main"):
+            if scope.kind not in _LOCAL:
                 self._link(id(bindings), name)
             for binding, home in bindings:
                 self._index_binding(binding, home, id(bindings))
@@ -211,15 +256,36 @@ class NameFlow:
         for target, value in scope.attribute_assignments:
             self._add_flow(value, scope, target.attr)
 
-    def _index_readers(self, scope: Scope) -> None:
-        unit = scope.unit
+    def find_read_places(self, scope: Scope) -> Iterator[tuple[Place, ast.expr]]:
+        """Yield the places that the values of expressions in a scope may be from, each with the expression."""
         for load in scope.loads:
-            place = _find_variable(load.id, scope) if isinstance(load, ast.Name) else load.attr
-            if place is not None:
-                self._add_reader(place, unit)
+            if isinstance(load, ast.Attribute) and load.attr not in self._value_names:
+                # What the object itself holds is read where it is.
+                yield load.attr, load
+            else:
+                yield from ((place, load) for place in self.find_sources(load, scope))
         for call in scope.calls:
-            for place in self._find_results(call.func, scope):
-                self._add_reader(place, unit)
+            if not isinstance(call.func, ast.Name | ast.Attribute):
+                yield from ((place, call.func) for place in self.find_sources(call.func, scope))
+            if self._project.may_be_getattr(call):
+                named = self.find_named(call)
+                yield (named if isinstance(named, str) else DYNAMIC), call
+        if isinstance(scope.node, DEFINITIONS) and scope.parent is not None:
+            for expr in scope.node.decorator_list:
+                for place in (*self.find_sources(expr, scope.parent), *self._find_results(expr, scope.parent)):
+                    yield place, expr
+
+    def _index_readers(self, scope: Scope) -> None:
+        """Index what a scope reads by itself, and what may be in that: ``handlers.get(kind)`` is in ``handlers``."""
+        places = [place for place, _ in self.find_read_places(scope)]
+        results = (place for call in scope.calls for place in self._find_results(call.func, scope))
+        unit = scope.unit
+        for place in (*places, *results):
+            self._readers.setdefault(place, {})[unit] = None
+
+    def may_hold(self, expr: ast.expr, scope: Scope, places: Container[Place]) -> bool:
+        """Check whether the value of an expression may be from some places, or in one that is."""
+        return any(place in places for place in self.find_sources(expr, scope))
 
     def _index_binding(self, binding: Binding, home: Scope, place: Place) -> None:
         match binding:
@@ -250,11 +316,8 @@ class NameFlow:
             self._add_flow(argument, scope, self._intern(_Argument(name, position)))
         if name in self._with_fields:
             self._index_creation(call, scope, self._with_fields[name])
-        if self._is_getattr(call):
-            place = self._find_named(call)
-            self._add_reader(place if isinstance(place, str) else DYNAMIC, scope.unit)
-            if not isinstance(place, str):
-                self._dynamic.append((call, scope))
+        if self._project.may_be_getattr(call) and not isinstance(self.find_named(call), str):
+            self._dynamic[call] = scope
 
     def _index_creation(self, call: ast.Call, scope: Scope, classes: Iterable[Scope]) -> None:
         """Add what a call may set fields to; which field a position means depends on the bases, too."""
@@ -277,8 +340,6 @@ class NameFlow:
             self._add_annotation(scope.node.returns, scope.parent, self._get_result(scope))
         for expr in scope.node.decorator_list:
             self._add_flow(expr, scope.parent, scope)
-            for source in (*self.find_sources(expr, scope.parent), *self._find_results(expr, scope.parent)):
-                self._add_reader(source, scope.unit)
         if scope.node.decorator_list:
             # A property is read without being called.
             self._add_flows([self._get_result(scope)], scope)
@@ -345,9 +406,6 @@ class NameFlow:
 
     def _intern(self, place: Place) -> Place:
         return self._interned.setdefault(place, place)
-
-    def _add_reader(self, place: Place, unit: CodeUnit) -> None:
-        self._readers.setdefault(place, {})[unit] = None
 
     def _add_flows(self, sources: Iterable[Place], place: Place) -> None:
         for source in sources:

@@ -64,6 +64,8 @@ def bind_receiver(evaluator: Evaluator, function: FunctionValue, call: ast.Call,
 
 def create_instance(evaluator: Evaluator, created: Scope, call: ast.Call, scope: Scope) -> InstanceValue:
     """Return the object that a call of a class creates, with what it passes to ``__init__`` or to the fields."""
+    if not evaluator.follows_calls:
+        return InstanceValue(created)
     constructor = classes.find_constructor(evaluator, created)
     if constructor is not None:
         function = FunctionValue(constructor, receiver=InstanceValue(created))

@@ -26,6 +26,7 @@ class Project:
     Attributes:
         modules: The scope of each module, by file.
         unreadable: The files that could not be read or parsed.
+        renamed_getattr_calls: The calls that may be of ``getattr`` by another name, which ``NameFlow`` finds.
     """
 
     def __init__(self, sources: Iterable[Source], installed: InstalledPackages = NOT_INSTALLED) -> None:
@@ -37,6 +38,7 @@ class Project:
         self._texts = [source.text for source in listed]
         self._imports = Imports(listed)
         self.unreadable: list[UnresolvedCall] = []
+        self.renamed_getattr_calls: set[ast.Call] = set()
         self.modules: dict[str, Scope] = {}
         # Syntax trees are never garbage here, and the collector would walk all of them again and again.
         gc_paused(sum(len(source.text) for source in listed), self._parse_all, listed)
@@ -209,9 +211,9 @@ class Project:
             self._imports_of[module] = [one for one in found if one is not None]
         return self._imports_of[module]
 
-    def may_mean(self, name: str, expr: ast.expr) -> bool:
-        """Check whether an expression may be what *name* is, by that name or, if the name is passed on, any other."""
-        return last_name(expr) == name or (self.is_passed_as_value(name) and not isinstance(expr, ast.Call))
+    def may_be_getattr(self, call: ast.Call) -> bool:
+        """Check whether a call may be one of ``getattr`` with a name: by its own name, or by another that it has."""
+        return len(call.args) > 1 and (last_name(call.func) == "getattr" or call in self.renamed_getattr_calls)
 
     def find_methods(self, name: str) -> list[Scope]:
         """Return the methods of this name, of all classes."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from typing import Final, NamedTuple
 
 from . import classes
@@ -126,27 +126,40 @@ def find_handler_mentions(evaluator: Evaluator, unit: CodeUnit) -> list[Mention]
 
 
 def find_mentions(  # noqa: C901 - a list of what runs
-    evaluator: Evaluator, scope: Scope, skipped: Container[int] = ()
+    evaluator: Evaluator,
+    scope: Scope,
+    skipped: Container[int] = (),
+    may_matter: Callable[[ast.AST], bool] = lambda _: True,
 ) -> Iterator[Mention]:
-    """Yield what the text of a scope mentions, except the expressions whose ids are in *skipped*."""
-    loads: Iterable[ast.expr] = scope.loads
+    """Yield what the text of a scope mentions.
+
+    Args:
+        evaluator: Evaluates what the text refers to.
+        scope: The scope.
+        skipped: The ids of expressions that are followed otherwise; the properties that they read are not.
+        may_matter: Checks whether the caller needs what an expression mentions, or (of the definition of a function)
+            whether it is registered by decorators; no other is evaluated.
+    """
+    loads: Iterable[ast.expr] = filter(may_matter, scope.loads)
     if scope.kind in ("module", "class"):
         # Importing a module runs its calls, with their arguments, but not the functions that it only names.
-        loads = [
+        loads = (
             node
             for call in scope.calls
             for node in (call.func, *call.args, *_find_given(evaluator, call, scope))
-            if not _is_library_call(evaluator, call, scope)
-        ]
+            if may_matter(node) and not _is_library_call(evaluator, call, scope)
+        )
     yield from _find_imported(evaluator, scope)
     if scope.kind == "function":
         # Lambda imports the module before it runs a function of it.
         yield Mention(scope.module)
     for child in scope.children if scope.kind in ("module", "class") else ():
-        if child.kind == "function" and _is_registered(evaluator, child):
+        if child.kind == "function" and may_matter(child.node) and _is_registered(evaluator, child):
             yield Mention(child, FunctionValue(child))
-    yield from _find_by_getattr(evaluator, scope)
-    yield from _find_called_objects(evaluator, scope, skipped)
+    if any(evaluator.project.may_be_getattr(call) and may_matter(call) for call in scope.calls):
+        yield from _find_by_getattr(evaluator, scope)
+    called = [call for call in scope.calls if id(call.func) not in skipped and may_matter(call.func)]
+    yield from _find_called_objects(evaluator, scope, called)
     # By identity: equal nodes at other places may be ordinary uses of the handler.
     targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
     kept = {id(call.func) for call in _find_kept_objects(scope)}
@@ -163,10 +176,10 @@ def find_mentions(  # noqa: C901 - a list of what runs
                         yield one
 
 
-def _find_called_objects(evaluator: Evaluator, scope: Scope, skipped: Container[int]) -> Iterator[Mention]:
-    """Yield the ``__call__`` of each object that a scope calls."""
-    for call in scope.calls:
-        for value in evaluator.evaluate(call.func, scope) if id(call.func) not in skipped else ():
+def _find_called_objects(evaluator: Evaluator, scope: Scope, calls: Iterable[ast.Call]) -> Iterator[Mention]:
+    """Yield the ``__call__`` of each object that is called."""
+    for call in calls:
+        for value in evaluator.evaluate(call.func, scope):
             if isinstance(value, InstanceValue):
                 functions = (child for home in classes.get_lineage(evaluator, value.scope) for child in home.children)
                 called = next((one for one in functions if one.short_name == "__call__"), None)
@@ -201,10 +214,12 @@ def _get_contained_calls(expr: ast.expr | None) -> Iterator[ast.Call]:
             return
 
 
-def find_decorators(evaluator: Evaluator, scope: Scope) -> Iterator[FunctionValue]:
+def find_decorators(
+    evaluator: Evaluator, scope: Scope, may_matter: Callable[[ast.AST], bool] = lambda _: True
+) -> Iterator[FunctionValue]:
     """Yield the decorators of a function that are in the code: they run, and what they return may."""
     for expr in scope.node.decorator_list if isinstance(scope.node, DEFINITIONS) else ():
-        for value in evaluator.evaluate(expr, scope.parent or scope):
+        for value in evaluator.evaluate(expr, scope.parent or scope) if may_matter(expr) else ():
             if isinstance(value, FunctionValue) and value.contract is None:
                 yield value
 

@@ -6,7 +6,8 @@ those are evaluated. So code that calls nothing costs no more than reading it, h
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import ast
+from collections.abc import Container, Iterable, Iterator, Mapping
 
 from . import boto3_calls, classes
 from .call_sites import TOOL_FUNCTIONS, CallFinder
@@ -45,22 +46,75 @@ class Relevance:
         return self._by_start[bit]
 
 
-def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow) -> Relevance:
+class KeptMethods:
+    """Which code may have a method of boto3's client as a value: ``send = client.invoke``.
+
+    Args:
+        evaluator: Evaluates whether a method is kept anywhere.
+        flow: Follows it from there.
+    """
+
+    def __init__(self, evaluator: Evaluator, flow: NameFlow) -> None:
+        self._evaluator = evaluator
+        self._flow = flow
+        reading = [unit for method in (*boto3_calls.METHODS, DYNAMIC) for unit in flow.get_readers(method)]
+        scopes = evaluator.project.scopes_by_unit
+        named, _ = flow.find_readers(boto3_calls.METHODS)
+        is_kept = any(self._keeps_method(scope, named) for unit in dict.fromkeys(reading) for scope in scopes[unit])
+        self.starts = [*(boto3_calls.METHODS if is_kept else ()), DYNAMIC, INSTALLED]
+        self._places, _ = flow.find_readers(self.starts)
+
+    def may_be_method(self, expr: ast.expr, scope: Scope) -> bool:
+        """Check whether the value of an expression may be a method."""
+        is_method = isinstance(expr, ast.Attribute) and expr.attr in boto3_calls.METHODS
+        return is_method or self._flow.may_hold(expr, scope, self._places)
+
+    def _keeps_method(self, scope: Scope, named: Container[Place]) -> bool:
+        called = {id(call.func) for call in scope.calls}
+        kept = [load for load in scope.loads if last_name(load) in boto3_calls.METHODS and id(load) not in called]
+        by_name = [call for call in scope.calls if self._evaluator.project.may_be_getattr(call)]
+        kept_by_name = [call for call in by_name if self._flow.find_named(call) in named]
+        return any(
+            boto3_calls.is_method(value)
+            for expr in (*kept, *kept_by_name)
+            for value in self._evaluator.evaluate(expr, scope)
+        )
+
+
+def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow, kept: KeptMethods) -> Relevance:
     """Return the units from which a call of a Lambda function can be reached."""
-    return Relevance(evaluator.project, _Search(evaluator, flow).run(finder))
+    return Relevance(evaluator.project, _Search(evaluator, flow, kept).run(finder))
+
+
+class _Reading:
+    """The expressions of a unit by what they read, each to be evaluated once that may be relevant."""
+
+    def __init__(self, flow: NameFlow, scopes: Iterable[Scope]) -> None:
+        self._by_place: dict[Place, list[ast.expr]] = {}
+        self._taken: set[int] = set()
+        for scope in scopes:
+            for place, expr in flow.find_read_places(scope):
+                self._by_place.setdefault(place, []).append(expr)
+
+    def take(self, places: Iterable[Place]) -> set[int]:
+        """Return the ids of the expressions that read one of *places* and were not taken before."""
+        found = {id(expr) for place in places for expr in self._by_place.get(place, ())} - self._taken
+        self._taken |= found
+        return found
 
 
 class _Search:
-    def __init__(self, evaluator: Evaluator, flow: NameFlow) -> None:
+    def __init__(self, evaluator: Evaluator, flow: NameFlow, kept: KeptMethods) -> None:
         self._evaluator = evaluator
         self._project = evaluator.project
         self._flow = flow
+        self._kept = kept
         self._scopes = self._project.scopes_by_unit
         self._modules = {unit: scopes[0].module for unit, scopes in self._scopes.items()}
         self._starts: dict[CodeUnit, int] = {}
         self._places: set[Place] = set()
-        # The units that have been evaluated, and by each unit those that use it: whether no more than by a name.
-        self._evaluated: set[CodeUnit] = set()
+        self._reading: dict[CodeUnit, _Reading] = {}
+        # By each unit, those that use it: whether no more than by a name.
         self._users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
         self._subclasses: dict[Scope, list[Scope]] = {}
 
@@ -85,11 +139,9 @@ class _Search:
         """Evaluate what may use a unit that has become relevant; yield what it uses, with itself."""
         for user in self._find_certain_users(unit):
             self._users.setdefault(unit, {})[user] = False
-        for candidate in self._find_possible_users(unit):
-            if candidate not in self._evaluated:
-                self._evaluated.add(candidate)
-                for used in self._evaluate(candidate):
-                    yield used, candidate
+        for candidate, parts in self._find_possible_users(unit):
+            for used in self._evaluate(candidate, parts):
+                yield used, candidate
 
     def _pass_on(self, unit: CodeUnit, user: CodeUnit) -> int:
         """Return where code may start that reaches a unit through its user.
@@ -106,25 +158,11 @@ class _Search:
     def _find_possible_callers(self) -> dict[CodeUnit, None]:
         """Return the units that read a method of a client, or what may be one."""
         found = dict.fromkeys(unit for method in boto3_calls.METHODS for unit in self._flow.get_readers(method))
-        may_keep = (*found, *self._flow.get_readers(DYNAMIC))
-        is_kept = any(self._keeps_method(scope) for unit in may_keep for scope in self._scopes[unit])
         if self._project.may_use_lambdachain():
             # Its methods are calls wherever they are read; boto3's are where they are called, whatever their name is.
             found |= dict.fromkeys(unit for method in MODE_BY_METHOD for unit in self._flow.get_readers(method))
-        kept = [*boto3_calls.METHODS] if is_kept else []
         tools = TOOL_FUNCTIONS if self._project.may_use_lambdachain() else ()
-        return found | self._flow.find_readers([*kept, *tools, DYNAMIC, INSTALLED])[1]
-
-    def _keeps_method(self, scope: Scope) -> bool:
-        """Check whether a scope has a method of boto3's client as a value: ``send = client.invoke``."""
-        called = {id(call.func) for call in scope.calls}
-        kept = [load for load in scope.loads if last_name(load) in boto3_calls.METHODS and id(load) not in called]
-        kept_by_name = [call for call in scope.calls if self._project.may_mean("getattr", call.func)]
-        return any(
-            boto3_calls.is_method(value)
-            for expr in (*kept, *kept_by_name)
-            for value in self._evaluator.evaluate(expr, scope)
-        )
+        return found | self._flow.find_readers([*self._kept.starts, *tools])[1]
 
     def _find_certain_users(self, unit: CodeUnit) -> Iterator[CodeUnit]:
         """Yield the modules that import a module, and what a nested function is in: it runs what that returns."""
@@ -134,12 +172,21 @@ class _Search:
             elif scope.kind == "function" and scope.parent is not None and scope.parent.unit.name:
                 yield scope.parent.unit
 
-    def _find_possible_users(self, unit: CodeUnit) -> Iterator[CodeUnit]:
+    def _find_possible_users(self, unit: CodeUnit) -> Iterator[tuple[CodeUnit, set[int]]]:
+        """Yield the units that may use a unit, with the ids of the expressions and definitions that make them."""
+        found: dict[CodeUnit, set[int]] = {}
         for scope in self._scopes[unit]:
             # A decorator may register the function, so that what encloses it makes it run.
             if scope.kind == "function" and scope.parent is not None and getattr(scope.node, "decorator_list", None):
-                yield scope.parent.unit
-        yield from self._flow.add([*self._find_starts(unit), DYNAMIC], self._places)
+                found.setdefault(scope.parent.unit, set()).add(id(scope.node))
+        places: dict[CodeUnit, list[Place]] = {}
+        for reader, place in self._flow.add([*self._find_starts(unit), DYNAMIC], self._places):
+            places.setdefault(reader, []).append(place)
+        for reader, read in places.items():
+            if reader not in self._reading:
+                self._reading[reader] = _Reading(self._flow, self._scopes[reader])
+            found.setdefault(reader, set()).update(self._reading[reader].take(read))
+        yield from ((one, parts) for one, parts in found.items() if parts)
 
     def _find_starts(self, unit: CodeUnit) -> Iterator[Place]:
         for scope in self._scopes[unit]:
@@ -161,13 +208,17 @@ class _Search:
             self._subclasses[scope] = [one for one in places if isinstance(one, Scope) and one.kind == "class"]
         return self._subclasses[scope]
 
-    def _evaluate(self, unit: CodeUnit) -> set[CodeUnit]:
-        """Add a unit to the users of all that it uses, and return that."""
+    def _evaluate(self, unit: CodeUnit, parts: Container[int]) -> set[CodeUnit]:
+        """Add a unit to the users of all that some parts of it use, and return that."""
         used: dict[CodeUnit, bool] = {}
+
+        def may_matter(node: ast.AST) -> bool:
+            return id(node) in parts
+
         for scope in self._scopes[unit]:
-            for decorator in find_decorators(self._evaluator, scope):
+            for decorator in find_decorators(self._evaluator, scope, may_matter):
                 used[decorator.scope.unit] = False
-            for mention in find_mentions(self._evaluator, scope):
+            for mention in find_mentions(self._evaluator, scope, may_matter=may_matter):
                 if mention.function is not None or mention.scope is not scope.module:
                     used[mention.scope.unit] = used.get(mention.scope.unit, True) and mention.is_by_name
         for one, is_by_name in used.items():

@@ -14,7 +14,7 @@ from .evaluator import Evaluator
 from .name_flow import NameFlow, Place
 from .project import Project
 from .reachability import find_handler_mentions, find_uses
-from .relevance import find_relevant_units
+from .relevance import KeptMethods, find_relevant_units
 from .results import (
     CallSite,
     CodeUnit,
@@ -50,13 +50,16 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     scopes = list(project.scopes())
     uses = find_uses(evaluator)
     flow = NameFlow(project)
-    flow.link_dynamic(evaluator)
+    # Which code is searched for calls may be too much of it; the arguments that lead to each call are followed there.
+    quick = ExpressionEvaluator(project, environment, follows_calls=False)
+    flow.link_dynamic(quick)
     # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
     # functions with boto3 alone, none is.
     places, declaring_units = flow.find_uses(_DECLARING) if project.may_use_lambdachain() else (set(), {})
     declaring = [scope for scope in scopes if scope.unit in declaring_units]
-    finder = create_call_finder(evaluator, declaring)
-    relevant = find_relevant_units(evaluator, finder, flow)
+    kept = KeptMethods(quick, flow)
+    finder = create_call_finder(evaluator, declaring, kept.may_be_method)
+    relevant = find_relevant_units(quick, finder, flow, kept)
     paths = CallPaths(evaluator, finder, relevant)
     # Functions with equal variables, which is most often all of a template's, share what is evaluated.
     by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
@@ -68,7 +71,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         key = frozenset(known.items())
         if key not in by_environment:
             inner = ExpressionEvaluator(project, known)
-            by_environment[key] = CallPaths(inner, create_call_finder(inner, declaring), relevant)
+            by_environment[key] = CallPaths(inner, create_call_finder(inner, declaring, kept.may_be_method), relevant)
         return by_environment[key].find_calls
 
     units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}

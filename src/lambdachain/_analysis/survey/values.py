@@ -15,6 +15,23 @@ from .results import DeclaredContract, Resolution
 from .scopes import Scope
 
 
+class _HashedOnce:
+    """A value whose hash is kept: it may hold hundreds of others."""
+
+    __slots__ = ("_hash",)
+    __match_args__: tuple[str, ...]
+    _hash: int
+
+    def get_hash(self) -> int:
+        """Return the hash, computed from all fields when it is asked for first."""
+        try:
+            return self._hash
+        except AttributeError:
+            found = hash(tuple(getattr(self, name) for name in self.__match_args__))
+            object.__setattr__(self, "_hash", found)
+            return found
+
+
 @dataclass(frozen=True, slots=True)
 class Constant:
     """A string, a number, a boolean or ``None``."""
@@ -23,7 +40,7 @@ class Constant:
 
 
 @dataclass(frozen=True, slots=True)
-class CollectionValue:
+class CollectionValue(_HashedOnce):
     """The items of a list, tuple or set, or the values of a mapping with unknown keys.
 
     Attributes:
@@ -34,9 +51,11 @@ class CollectionValue:
     items: tuple[Value, ...]
     ordered: tuple[Values, ...] | None = None
 
+    __hash__ = _HashedOnce.get_hash
+
 
 @dataclass(frozen=True, slots=True)
-class MappingValue:
+class MappingValue(_HashedOnce):
     """A mapping whose keys are known strings; several values for a key are alternatives.
 
     Attributes:
@@ -46,6 +65,8 @@ class MappingValue:
 
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
     is_step: bool = False
+
+    __hash__ = _HashedOnce.get_hash
 
     def get(self, key: str) -> tuple[Value, ...] | None:
         """Return the values at *key*, or ``None``."""
@@ -87,7 +108,7 @@ class Frame:
 
 
 @dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(_HashedOnce):
     """What a call passes.
 
     Attributes:
@@ -102,9 +123,11 @@ class Arguments:
     has_unknown_positions: bool = False
     has_unknown_keywords: bool = False
 
+    __hash__ = _HashedOnce.get_hash
+
 
 @dataclass(frozen=True, slots=True)
-class FunctionValue:
+class FunctionValue(_HashedOnce):
     """A function in the code.
 
     Attributes:
@@ -120,6 +143,8 @@ class FunctionValue:
     frame: Frame | None = None
     receiver: InstanceValue | ClassValue | None = None
     partial: Arguments = Arguments()
+
+    __hash__ = _HashedOnce.get_hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -271,7 +296,9 @@ def _is_nested(value: Value, levels: int) -> bool:
 
 def union(several: Iterable[Iterable[Value]]) -> Values:
     """Return all values in *several*, each once, in order."""
-    return tuple(dict.fromkeys(value for values in several for value in values))
+    found = [value for values in several for value in values]
+    # Most often there is one, and to hash it may take long.
+    return tuple(found if len(found) < 2 else dict.fromkeys(found))
 
 
 def merge_mappings(values: Iterable[Value]) -> Values:
