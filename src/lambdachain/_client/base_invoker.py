@@ -119,8 +119,8 @@ class BaseInvoker(Generic[T, H]):
         """Store a large payload in S3, or in the memory of a test's transport; not for a call that a test blocks."""
         from lambdachain._contracts.s3_offload import put_payload
 
-        # This runs in a thread without an event loop for an asynchronous client, whose own method asks for one.
-        transport = BaseInvoker.transport_for(self, target)
+        # Not transport_for(): of an asynchronous client, that asks for an event loop, and this runs in a thread.
+        transport = self._get_transport(target)
         # Before the upload: a call that a test blocks must not leave an object in a bucket on AWS.
         if network_guard.closed:
             address = parse_target(target.function)
@@ -138,6 +138,9 @@ class BaseInvoker(Generic[T, H]):
         Raises:
             ConnectError: The client is closed.
         """
+        return self._get_transport(target)
+
+    def _get_transport(self, target: Target) -> T:
         # Under the lock: two threads that make the first calls must not make two transports.
         with self._lock:
             if self._closed:

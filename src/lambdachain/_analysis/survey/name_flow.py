@@ -194,7 +194,7 @@ class NameFlow:
     @cached_property
     def _names(self) -> Sequence[str]:
         """The names of all attributes that something in the code, or a method of boto3's client, may be."""
-        found = dict.fromkeys(METHODS)
+        found: dict[str, None] = dict.fromkeys(METHODS)
         for scope in self._project.scopes():
             named = (*scope.attributes, *scope.fields, *(target.attr for target, _ in scope.attribute_assignments))
             found.update(dict.fromkeys(named if scope.kind in _LOCAL else (*scope.bindings, *named)))

@@ -55,7 +55,8 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     flow.link_dynamic(quick)
     # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
     # functions with boto3 alone, none is.
-    places, declaring_units = flow.find_uses(_DECLARING) if project.may_use_lambdachain() else (set(), {})
+    nothing: tuple[set[Place], dict[CodeUnit, None]] = (set(), {})
+    places, declaring_units = flow.find_uses(_DECLARING) if project.may_use_lambdachain() else nothing
     declaring = [scope for scope in scopes if scope.unit in declaring_units]
     kept = KeptMethods(quick, flow)
     finder = create_call_finder(evaluator, declaring, kept.may_be_method)
