@@ -7,9 +7,10 @@ BENCH := .venv-bench
 BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
 INTEGRATIONS := .venv-integrations
+INTEGRATIONS_OLDEST := .venv-integrations-oldest
 NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
 
-.PHONY: demo test check unit coverage oldest aio integrations examples javascript node-ric soak soak-local \
+.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest examples javascript node-ric soak soak-local \
   soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
@@ -35,6 +36,10 @@ unit: $(VENV)/.test
 # With the libraries that lambdachain works with: OpenTelemetry, Powertools, httpx, MCP and the others.
 integrations: $(INTEGRATIONS)/.test
 	$(INTEGRATIONS)/bin/python -m pytest -p no:ddtrace tests/integrations
+
+# On the oldest versions that we support of those libraries, with their warnings about newer ones.
+integrations-oldest: $(INTEGRATIONS_OLDEST)/.test
+	$(INTEGRATIONS_OLDEST)/bin/python -m pytest -p no:ddtrace -W default tests/integrations --deselect tests/integrations/test_pages.py
 
 unit-%: $(VENV)/.test
 	$(VENV)/bin/python -m pytest $(PART_$*)
@@ -170,6 +175,12 @@ $(INTEGRATIONS)/.test: pyproject.toml constraints.txt
 	$(INTEGRATIONS)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt -e ".[local]" --group test --group check --group integrations
 	touch $@
 
+$(INTEGRATIONS_OLDEST)/.test: pyproject.toml constraints-integrations-oldest.txt
+	test -x $(INTEGRATIONS_OLDEST)/bin/python || $(PYTHON) -m venv $(INTEGRATIONS_OLDEST)
+	$(INTEGRATIONS_OLDEST)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(INTEGRATIONS_OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-integrations-oldest.txt -e ".[local]" --group test --group integrations
+	touch $@
+
 $(AIO)/.test: pyproject.toml
 	test -x $(AIO)/bin/python || $(PYTHON) -m venv $(AIO)
 	$(AIO)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
@@ -183,4 +194,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` regenerates this file.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(INTEGRATIONS) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
