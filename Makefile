@@ -72,7 +72,8 @@ oldest-%: $(OLDEST)/.test
 # aiobotocore pins its own botocore version, which differs from the one that the other tests use.
 aio: $(AIO)/.test
 	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/client/test_async_client.py \
-	  tests/local/test_local_client_streams.py -k "async and (boto3 or test_async_client)" -p no:cacheprovider
+	  tests/local/test_local_client_streams.py tests/transports/test_aiobotocore_telemetry.py \
+	  -k "aiobotocore or (async and (boto3 or test_async_client))" -p no:cacheprovider
 
 # Every example's demo, then every example's tests; `make example-NAME` is one demo.
 DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))

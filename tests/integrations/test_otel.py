@@ -52,10 +52,10 @@ FUNCTIONS: Final = HERE / "otel_functions"
 PICTURE: Final = HERE.parents[1] / "docs" / "how-to" / "joined-trace.svg"
 sys.path.append(str(FUNCTIONS))
 
-from otel_app import Declined, Order, chained, enveloped, event, handle_scalar, order, scalar  # noqa: E402
+from otel_app import Busy, Declined, Order, chained, enveloped, event, flaky, handle_scalar, order, scalar  # noqa: E402
 
 NAMES: Final = {"otel-order": "order", "otel-scalar": "scalar", "otel-chain": "chain", "otel-event": "event",
-                "otel-enveloped": "enveloped"}  # fmt: skip
+                "otel-enveloped": "enveloped", "otel-flaky": "flaky"}  # fmt: skip
 
 
 class Recorded:
@@ -248,6 +248,30 @@ def test_without_instrumentation_of_lambda(recorded: Recorded, collector: TraceC
         [handled] = collector.wait_for_trace(_ids(span)[0], 1)
 
     assert (handled.scope, handled.parent_id, handled.links) == ("lambdachain", _ids(span)[1], ())
+
+
+def test_retried_function(endpoint: str, recorded: Recorded, collector: TraceCollector):
+    """Both attempts reach a handler: two spans beneath one call."""
+    again = RetryPolicy(initial_delay=0.001, retry_on=lambda error: isinstance(error, Busy))
+    with LambdaClient(_transport("http", endpoint)) as client:
+        assert client.call(flaky, "", retry=again) == 2
+    [span] = recorded.spans()
+    handled = _wait_for_children(collector, _ids(span)[0], 2)
+
+    assert {(one.trace_id, one.parent_id) for one in handled} == {_ids(span)}
+    assert sorted(one.failed for one in handled) == [False, True]
+    assert [one.attributes.get("error.type") for one in span.events] == ["Busy", None]
+
+
+def test_hedged_function(endpoint: str, recorded: Recorded, collector: TraceCollector, tmp_path: Path):
+    """The first attempt waits for the duplicate; whichever response counts, both are in the trace."""
+    with LambdaClient(_transport("http", endpoint)) as client:
+        client.call(flaky, str(tmp_path / "second"), retry=RetryPolicy(hedge_after=0.01, max_attempts=2))
+        [span] = recorded.spans()
+        handled = _wait_for_children(collector, _ids(span)[0], 2)
+
+    assert {(one.trace_id, one.parent_id) for one in handled} == {_ids(span)}
+    assert [one.attributes["lambdachain.attempt.hedge"] for one in span.events] == [False, True]
 
 
 def test_three_functions_deep(endpoint: str, recorded: Recorded, collector: TraceCollector):

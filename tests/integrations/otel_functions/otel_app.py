@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 from opentelemetry import baggage, trace
 from pydantic import BaseModel
 
-from lambdachain import Contract, LambdaClient, RemoteError, remote
+from lambdachain import Contract, LambdaClient, RemoteError, current_invocation, remote
 
 
 class Order(BaseModel):
     id: str
     hops: int = 0
+
+
+class Busy(RemoteError):
+    attempt: int
 
 
 class Declined(RemoteError):
@@ -19,6 +26,7 @@ class Declined(RemoteError):
 
 order = Contract("otel-order", request=Order, response=Order, errors=[Declined])
 scalar = Contract("otel-scalar", request=int, response=int)
+flaky = Contract("otel-flaky", request=str, response=int, errors=[Busy], idempotent=True)
 chained = Contract("otel-chain", request=Order, response=str)
 event = Contract("otel-event", request=Order, response=None)
 enveloped = Contract("otel-enveloped", request=Order, response=None, envelope=True)
@@ -39,6 +47,20 @@ def handle_order(request: Order) -> Order:
 async def handle_scalar(request: int) -> int:
     """Return twice the number."""
     return request * 2
+
+
+@remote(flaky)
+def handle_flaky(request: str) -> int:
+    """Fail at the first attempt; with a path, hold it back instead until the second one has created that file."""
+    invocation = current_invocation()
+    attempt = invocation.attempt if invocation else 1
+    if not request and attempt == 1:
+        raise Busy(attempt=attempt)
+    if request and attempt > 1:
+        Path(request).touch()
+    while request and not Path(request).exists():
+        time.sleep(0.01)
+    return attempt
 
 
 @remote(chained)
