@@ -191,15 +191,18 @@ def test_inherited_deadline(laboratory: Laboratory, client: LambdaClient, way: s
 
 def test_inherited_deadline_bounds_retries(laboratory: Laboratory, client: LambdaClient) -> None:
     """All attempts share the remaining time of the invocation; it may end between two attempts or during one."""
-    laboratory.play(service_error("TooManyRequestsException", 429))
     policy = RetryPolicy(max_attempts=1000, initial_delay=0.005, max_delay=0.1, jitter="none", budget=None)
 
-    with invocation_scope(Context(0.7)):
-        error, took = _failure(lambda: client.call(PLAIN, 1, retry=policy))
+    def check(left: float) -> None:
+        laboratory.play(service_error("TooManyRequestsException", 429))
+        with invocation_scope(Context(left)):
+            error, took = _failure(lambda: client.call(PLAIN, 1, retry=policy))
 
-    assert isinstance(error, DeadlineExceededError | CallTimeoutError)
-    assert took < 0.7 + EPSILON
-    assert 1 < len(error.attempts) < 100
+        assert isinstance(error, DeadlineExceededError | CallTimeoutError)
+        assert took < left + EPSILON
+        assert 1 < len(error.attempts) < 100
+
+    check_with_growing_timeouts(check)
 
 
 def test_no_time_left_at_all(laboratory: Laboratory, client: LambdaClient) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
@@ -62,27 +63,11 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     finder = create_call_finder(evaluator, declaring, kept.may_be_method)
     relevant = find_relevant_units(quick, finder, flow, kept)
     paths = CallPaths(evaluator, finder, relevant)
-    # Functions with equal variables, which is most often all of a template's, share what is evaluated.
-    by_environment: dict[frozenset[tuple[str, str]], CallPaths] = {}
-    # Most code does not read the name of its function, which is the one variable that always differs.
-    ignored = () if may_read_own_name(project) else (OWN_NAME,)
 
-    def find_calls_with(other: Mapping[str, str]) -> Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]:
-        known = {name: value for name, value in other.items() if name not in ignored}
-        key = frozenset(known.items())
-        if key not in by_environment:
-            inner = ExpressionEvaluator(project, known)
-            by_environment[key] = CallPaths(inner, create_call_finder(inner, declaring, kept.may_be_method), relevant)
-        return by_environment[key].find_calls
+    def create_paths(inner: Evaluator) -> CallPaths:
+        return CallPaths(inner, create_call_finder(inner, declaring, kept.may_be_method), relevant)
 
     units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
-
-    def locate_handler(unit: CodeUnit) -> SourceLocation | None:
-        if unit in units:
-            return units[unit]
-        mentions = find_handler_mentions(evaluator, unit)
-        return mentions[-1].scope.locate(mentions[-1].scope.node) if mentions else None
-
     roots = paths.find_roots()
     calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
     calls += _find_never_run(finder, [scope for scope in scopes if scope.unit in relevant], calls)
@@ -104,9 +89,40 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
         units,
         tuple(roots),
         paths.find_calls,
-        find_calls_with,
-        locate_handler,
+        _PathsByEnvironment(project, create_paths).find_calls_with,
+        partial(_locate_handler, evaluator, units),
     )
+
+
+class _PathsByEnvironment:
+    """The call paths of functions, by their environment variables."""
+
+    def __init__(self, project: Project, create: Callable[[Evaluator], CallPaths]) -> None:
+        self._project = project
+        self._create = create
+        # Functions with equal variables, which is most often all of a template's, share what is evaluated.
+        self._paths: dict[frozenset[tuple[str, str]], CallPaths] = {}
+        # Most code does not read the name of its function, which is the one variable that always differs.
+        self._ignored = () if may_read_own_name(project) else (OWN_NAME,)
+
+    def find_calls_with(
+        self, environment: Mapping[str, str]
+    ) -> Callable[[CodeUnit], tuple[CallSite | UnresolvedCall, ...]]:
+        """Return what finds the calls of code that runs with some environment variables."""
+        known = {name: value for name, value in environment.items() if name not in self._ignored}
+        key = frozenset(known.items())
+        if key not in self._paths:
+            self._paths[key] = self._create(ExpressionEvaluator(self._project, known))
+        return self._paths[key].find_calls
+
+
+def _locate_handler(
+    evaluator: Evaluator, units: Mapping[CodeUnit, SourceLocation], unit: CodeUnit
+) -> SourceLocation | None:
+    if unit in units:
+        return units[unit]
+    mentions = find_handler_mentions(evaluator, unit)
+    return mentions[-1].scope.locate(mentions[-1].scope.node) if mentions else None
 
 
 def _find_never_run(
