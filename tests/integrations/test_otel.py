@@ -445,7 +445,7 @@ def test_spans_and_metrics_are_sent_before_the_freeze(
     monkeypatch.setattr(logger, "handlers", [caplog.handler])
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_NAME", "scalar")
     monkeypatch.setenv("OTEL_INSTRUMENTATION_AWS_LAMBDA_FLUSH_TIMEOUT", "1500")
-    with lambdachain.use(interceptor):
+    with caplog.at_level(logging.WARNING, logger.name), lambdachain.use(interceptor):
         assert handle_scalar(21, LambdaContext("scalar")) == 42
 
     assert len(traces.flushed) == len(meters.flushed) == 1
