@@ -71,7 +71,7 @@ oldest-%: $(OLDEST)/.test
 
 # aiobotocore pins its own botocore version, which differs from the one that the other tests use.
 aio: $(AIO)/.test
-	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/client/test_async_client.py \
+	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/interceptors tests/client/test_async_client.py \
 	  tests/local/test_local_client_streams.py tests/transports/test_aiobotocore_telemetry.py \
 	  -k "aiobotocore or (async and (boto3 or test_async_client))" -p no:cacheprovider
 
