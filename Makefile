@@ -28,7 +28,7 @@ check: $(INTEGRATIONS)/.test
 	$(INTEGRATIONS)/bin/ruff format --check .
 	$(INTEGRATIONS)/bin/ruff check .
 	$(INTEGRATIONS)/bin/mypy
-	$(INTEGRATIONS)/bin/pyright --venvpath . --pythonpath $(INTEGRATIONS)/bin/python
+	$(INTEGRATIONS)/bin/pyright
 
 unit: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
