@@ -15,7 +15,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-from ddtrace.propagation.http import HTTPPropagator
+try:
+    from ddtrace.propagation.http import HTTPPropagator
+except ImportError as exc:
+    missing = "lambdachain.datadog needs ddtrace, not installed here"
+    raise ImportError(f"{missing}: pip install 'lambdachain[datadog]'") from exc
+
 from ddtrace.trace import tracer as default_tracer
 
 from lambdachain import CallError, HandledInvocation, Interceptor, OutgoingCall, RemoteError

@@ -14,7 +14,12 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
-import sentry_sdk
+try:
+    import sentry_sdk
+except ImportError as exc:
+    missing = "lambdachain.sentry needs sentry-sdk, not installed here"
+    raise ImportError(f"{missing}: pip install 'lambdachain[sentry]'") from exc
+
 from sentry_sdk.scope import add_global_event_processor
 
 from lambdachain import CallError, HandledInvocation, Interceptor, OutgoingCall, RemoteError

@@ -250,3 +250,16 @@ def test_no_third_party_import_at_the_top_of_a_module():
     }
 
     assert found == set()
+
+
+@pytest.mark.parametrize("module", ["otel", "xray", "datadog", "sentry", "httpx", "powertools", "durable"])
+def test_a_missing_library_is_named_with_its_extra(module: str):
+    """In an environment that has none of them, as after a plain install."""
+    libraries = ("opentelemetry", "aws_xray_sdk", "ddtrace", "sentry_sdk", "httpx", "aws_lambda_powertools")
+    blocked = (*libraries, "aws_durable_execution_sdk_python")
+    script = f"import sys\nfor name in {blocked!r}: sys.modules[name] = None\nimport lambdachain.{module}"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+
+    last = ran.stderr.splitlines()[-1]
+    assert last.startswith(f"ImportError: lambdachain.{module} needs ")
+    assert last.endswith(f": pip install 'lambdachain[{module}]'")

@@ -8,6 +8,14 @@ OpenTelemetry, finds it by itself; elsewhere, switch it on once per process:
 >>> LambdaChainInstrumentor().uninstrument()
 """
 
+from importlib import import_module
+
+try:
+    import_module("opentelemetry.instrumentation")
+except ImportError as exc:
+    missing = "lambdachain.otel needs opentelemetry-instrumentation, not installed here"
+    raise ImportError(f"{missing}: pip install 'lambdachain[otel]'") from exc
+
 from ._instrumentor import LambdaChainInstrumentor
 
 __all__ = ["LambdaChainInstrumentor"]

@@ -3,6 +3,14 @@
 ``pip install "lambdachain[powertools]"`` installs it. Its decorators can stand above and below ``remote``.
 """
 
+from importlib import import_module
+
+try:
+    import_module("aws_lambda_powertools")
+except ImportError as exc:
+    missing = "lambdachain.powertools needs aws-lambda-powertools, not installed here"
+    raise ImportError(f"{missing}: pip install 'lambdachain[powertools]'") from exc
+
 from ._circuit_breaker import CircuitBreakerInterceptor, CircuitOpenError
 from ._idempotency import idempotent_by_caller_key
 from ._logger import LoggerInterceptor
