@@ -15,11 +15,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
+from lambdachain._core.extras import explain_missing
+
 try:
     from ddtrace.propagation.http import HTTPPropagator
 except ImportError as exc:
-    missing = "lambdachain.datadog needs ddtrace, not installed here"
-    raise ImportError(f"{missing}: pip install 'lambdachain[datadog]'") from exc
+    raise ImportError(explain_missing("lambdachain.datadog", "ddtrace", "datadog")) from exc
 
 from ddtrace.trace import tracer as default_tracer
 

@@ -14,11 +14,12 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, Final, TypeVar, cast
 
+from lambdachain._core.extras import explain_missing
+
 try:
     from aws_durable_execution_sdk_python import DurableContext, InvokeError, StepError
 except ImportError as exc:
-    missing = "lambdachain.durable needs aws-durable-execution-sdk-python, not installed here"
-    raise ImportError(f"{missing}: pip install 'lambdachain[durable]'") from exc
+    raise ImportError(explain_missing("lambdachain.durable", "aws-durable-execution-sdk-python", "durable")) from exc
 
 from aws_durable_execution_sdk_python.config import InvokeConfig, StepConfig, StepSemantics
 from aws_durable_execution_sdk_python.exceptions import DurableOperationError, SerDesError, StepInterruptedError

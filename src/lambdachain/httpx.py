@@ -12,10 +12,12 @@ from collections.abc import Collection, Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
+from lambdachain._core.extras import explain_missing
+
 try:
     import httpx
 except ImportError as exc:
-    raise ImportError("lambdachain.httpx needs httpx, not installed here: pip install 'lambdachain[httpx]'") from exc
+    raise ImportError(explain_missing("lambdachain.httpx", "httpx", "httpx")) from exc
 
 from lambdachain._calling.options import CallOptions
 from lambdachain._client.async_client import AsyncLambdaClient

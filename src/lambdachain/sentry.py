@@ -14,11 +14,12 @@ from collections.abc import Generator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Final
 
+from lambdachain._core.extras import explain_missing
+
 try:
     import sentry_sdk
 except ImportError as exc:
-    missing = "lambdachain.sentry needs sentry-sdk, not installed here"
-    raise ImportError(f"{missing}: pip install 'lambdachain[sentry]'") from exc
+    raise ImportError(explain_missing("lambdachain.sentry", "sentry-sdk", "sentry")) from exc
 
 from sentry_sdk.scope import add_global_event_processor
 

@@ -14,11 +14,12 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, Final
 
+from lambdachain._core.extras import explain_missing
+
 try:
     from aws_xray_sdk.core import xray_recorder
 except ImportError as exc:
-    missing = "lambdachain.xray needs aws-xray-sdk, not installed here"
-    raise ImportError(f"{missing}: pip install 'lambdachain[xray]'") from exc
+    raise ImportError(explain_missing("lambdachain.xray", "aws-xray-sdk", "xray")) from exc
 
 from aws_xray_sdk.core.models.subsegment import Subsegment
 from aws_xray_sdk.ext import util

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
+from lambdachain._core.extras import explain_missing
+
 _MISSING = [name for name in ("aiohttp", "awslambdaric") if find_spec(name) is None]
 if _MISSING:
-    raise ImportError(
-        f"lambdachain.local needs {' and '.join(_MISSING)}, not installed here: pip install 'lambdachain[local]'"
-    )
+    raise ImportError(explain_missing("lambdachain.local", " and ".join(_MISSING), "local"))
 
 from ._endpoint import LocalEndpoint  # noqa: E402 - the check above has a better message
 from ._event_config import EventConfig  # noqa: E402

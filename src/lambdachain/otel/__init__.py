@@ -10,11 +10,12 @@ OpenTelemetry, finds it by itself; elsewhere, switch it on once per process:
 
 from importlib import import_module
 
+from lambdachain._core.extras import explain_missing
+
 try:
     import_module("opentelemetry.instrumentation")
 except ImportError as exc:
-    missing = "lambdachain.otel needs opentelemetry-instrumentation, not installed here"
-    raise ImportError(f"{missing}: pip install 'lambdachain[otel]'") from exc
+    raise ImportError(explain_missing("lambdachain.otel", "opentelemetry-instrumentation", "otel")) from exc
 
 from ._instrumentor import LambdaChainInstrumentor
 

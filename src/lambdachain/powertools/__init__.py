@@ -5,11 +5,12 @@
 
 from importlib import import_module
 
+from lambdachain._core.extras import explain_missing
+
 try:
     import_module("aws_lambda_powertools")
 except ImportError as exc:
-    missing = "lambdachain.powertools needs aws-lambda-powertools, not installed here"
-    raise ImportError(f"{missing}: pip install 'lambdachain[powertools]'") from exc
+    raise ImportError(explain_missing("lambdachain.powertools", "aws-lambda-powertools", "powertools")) from exc
 
 from ._circuit_breaker import CircuitBreakerInterceptor, CircuitOpenError
 from ._idempotency import idempotent_by_caller_key

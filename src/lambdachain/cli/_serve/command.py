@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import click
 
+from lambdachain._core.extras import explain_missing
 from lambdachain.cli._help import CommandWithExamples
 from lambdachain.cli._optional_dependencies import missing_packages
 from lambdachain.cli._target_options import parse_pairs
@@ -151,8 +152,7 @@ def command(
 
 def _check_installed() -> None:
     if missing := missing_packages():
-        text = f"lambdachain serve needs {', '.join(missing)}, not installed here: pip install 'lambdachain[local]'"
-        raise click.ClickException(text)
+        raise click.ClickException(explain_missing("lambdachain serve", ", ".join(missing), "local"))
 
 
 def _template_context(account_id: str, region: str, stage: str | None, parameters: Mapping[str, str]) -> Any:
