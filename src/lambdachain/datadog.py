@@ -25,6 +25,7 @@ except ImportError as exc:
 from ddtrace.trace import tracer as default_tracer
 
 from lambdachain import CallError, HandledInvocation, Interceptor, OutgoingCall, RemoteError
+from lambdachain._calling.interceptors import get_handled_function
 from lambdachain._core.arn import get_function_name
 
 __all__ = ["DatadogInterceptor"]
@@ -72,7 +73,7 @@ class DatadogInterceptor(Interceptor):
         if joins:
             caller = HTTPPropagator.extract(dict(invocation.metadata))  # type: ignore[no-untyped-call]
             self._tracer.context_provider.activate(caller)
-        name = getattr(invocation.context, "function_name", None) or get_function_name(invocation.contract.function)
+        name = get_handled_function(invocation)
         span = self._tracer.trace("lambdachain.handle", service=self._service, resource=name, span_type="serverless")
         span.set_tag("span.kind", "server")
         span.set_tag("component", "lambdachain")

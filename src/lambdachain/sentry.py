@@ -24,6 +24,7 @@ except ImportError as exc:
 from sentry_sdk.scope import add_global_event_processor
 
 from lambdachain import CallError, HandledInvocation, Interceptor, OutgoingCall, RemoteError
+from lambdachain._calling.interceptors import get_handled_function
 from lambdachain._core.arn import get_function_name
 
 __all__ = ["SentryInterceptor"]
@@ -77,7 +78,7 @@ class SentryInterceptor(Interceptor):
     @contextmanager
     def handling(self, invocation: HandledInvocation, /) -> Generator[None]:
         """Make the transaction of a handled invocation, in its caller's trace."""
-        name = getattr(invocation.context, "function_name", None) or get_function_name(invocation.contract.function)
+        name = get_handled_function(invocation)
         continued = sentry_sdk.continue_trace(dict(invocation.metadata), op=_OPERATION, name=name, source="component")
         answer: RemoteError | None = None
         with _enter_transaction(continued, is_joined="sentry-trace" in invocation.metadata) as transaction:

@@ -25,6 +25,7 @@ from aws_xray_sdk.core.models.subsegment import Subsegment
 from aws_xray_sdk.ext import util
 
 from lambdachain import CallError, Interceptor, NotInvokedError, OutgoingCall, RemoteError, ThrottledError
+from lambdachain._calling.interceptors import get_api_operation
 from lambdachain._core.arn import get_function_name
 from lambdachain._core.sent_trace import send_trace_header
 
@@ -33,7 +34,6 @@ __all__ = ["XRayInterceptor"]
 # Untyped, in the SDK and in its stubs.
 _util: Any = util
 _HEADER: Final = "X-Amzn-Trace-Id"
-_OPERATIONS: Final = {"stream": "InvokeWithResponseStream"}
 
 
 class XRayInterceptor(Interceptor):
@@ -100,7 +100,7 @@ def _is_traced(parent: Any) -> bool:
 def _record_call(subsegment: Any, call: OutgoingCall) -> None:
     last = call.attempts[-1] if call.attempts else None
     recorded = {
-        "operation": _OPERATIONS.get(call.operation, "Invoke"),
+        "operation": get_api_operation(call),
         "function_name": get_function_name(call.function),
         "request_id": last.request_id if last is not None else None,
         "retries": len(call.attempts) - 1 if call.attempts else None,

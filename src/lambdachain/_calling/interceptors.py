@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequen
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
+from lambdachain._core.arn import get_function_name
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.metadata import MAX_ID_CHARACTERS, is_extra_text, is_plain_text
 from lambdachain._core.redacted_texts import RedactedOptions, RedactedTexts
@@ -240,6 +241,17 @@ class StartedInvocation(HandledInvocation):
     def finish(self, result: object) -> None:
         """Set what interceptors see after their ``yield``."""
         self._result = result
+
+
+def get_api_operation(call: OutgoingCall) -> str:
+    """Return the operation of Lambda's API that sends a call, by AWS's name, as tracers record it."""
+    return "InvokeWithResponseStream" if call.operation == "stream" else "Invoke"
+
+
+def get_handled_function(invocation: HandledInvocation) -> str:
+    """Return the name of the function that handles an invocation: as deployed, or outside Lambda the contract's."""
+    deployed: str | None = getattr(invocation.context, "function_name", None)
+    return deployed or get_function_name(invocation.contract.function)
 
 
 @contextmanager

@@ -6,17 +6,14 @@ written out here, because the package of the conventions calls them unstable and
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final, TypeAlias
+from typing import Any, TypeAlias
 
 from lambdachain import CallAttempt, CallError, FunctionError, HandledInvocation, OutgoingCall, RemoteError
+from lambdachain._calling.interceptors import get_api_operation, get_handled_function
 from lambdachain._core.arn import FunctionArn, get_function_name, parse_target
 from lambdachain._core.errors import InvalidArnError
 
 Attributes: TypeAlias = dict[str, str | int | float | bool]
-
-# The methods of the AWS SDK, which is an RPC system of its own in the conventions.
-_METHODS: Final[Mapping[str, str]] = {"stream": "InvokeWithResponseStream"}
 
 
 def read_call(call: OutgoingCall) -> Attributes:
@@ -26,7 +23,8 @@ def read_call(call: OutgoingCall) -> Attributes:
         # Its name in the conventions of rpc.client.call.duration; those of AWS's API have not renamed it yet.
         "rpc.system.name": "aws-api",
         "rpc.service": "Lambda",
-        "rpc.method": _METHODS.get(call.operation, "Invoke"),
+        # The AWS SDK is an RPC system of its own in the conventions.
+        "rpc.method": get_api_operation(call),
         "faas.invoked_provider": "aws",
         "faas.invoked_name": get_function_name(call.function),
         "lambdachain.operation": call.operation,
@@ -55,12 +53,13 @@ def get_error_type(error: BaseException) -> str:
 
 
 def read_error(error: BaseException) -> Attributes:
-    """Return the attributes of a call that failed."""
-    found: Attributes = {"error.type": get_error_type(error)}
-    if isinstance(error, CallError):
-        found["lambdachain.execution"] = error.execution.value
-        found["lambdachain.error.declared"] = isinstance(error, RemoteError)
-    return found
+    """Return what a failed call says beside the type of its error."""
+    if not isinstance(error, CallError):
+        return {}
+    return {
+        "lambdachain.execution": error.execution.value,
+        "lambdachain.error.declared": isinstance(error, RemoteError),
+    }
 
 
 def read_attempt(attempt: CallAttempt) -> Attributes:
@@ -87,7 +86,7 @@ def read_invocation(invocation: HandledInvocation) -> Attributes:
     invoked = _parse_arn(arn)
     found: dict[str, Any] = {
         "faas.invocation_id": getattr(context, "aws_request_id", None),
-        "faas.name": getattr(context, "function_name", None) or get_function_name(invocation.contract.function),
+        "faas.name": get_handled_function(invocation),
         "faas.version": version,
         "aws.lambda.invoked_arn": arn,
         "cloud.provider": "aws",
