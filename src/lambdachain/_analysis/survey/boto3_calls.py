@@ -15,7 +15,7 @@ from .evaluator import Evaluator
 from .results import DURABLE_INVOKE, CallMode
 from .scopes import Assignment, Import, Scope, get_keyword, last_name
 from .source_text import format_call, format_expression
-from .syntax import evaluate_keywords
+from .syntax import evaluate_keywords, get_alternatives
 from .values import (
     UNRESOLVED,
     Constant,
@@ -255,7 +255,7 @@ def _find_stored(
     evaluator: Evaluator, scope: Scope, may_be_method: Callable[[ast.expr, Scope], bool]
 ) -> Iterator[InvokeCall]:
     """Yield the methods that are kept where the survey does not follow them: in a list, in another object."""
-    followed = {id(one) for expr in _get_followed(scope) for one in _get_alternatives(expr)}
+    followed = {id(one) for expr in _get_followed(scope) for one in get_alternatives(expr)}
     for node in (*scope.loads, *scope.calls):
         if id(node) not in followed and _is_value(node) and may_be_method(node, scope):
             for method, keywords in _get_methods(evaluator.evaluate(node, scope)):
@@ -279,15 +279,3 @@ def _get_followed(scope: Scope) -> Iterator[ast.expr]:
     for home in homes:
         for bindings in (*home.bindings.values(), *home.attributes.values()):
             yield from (binding.expr for binding, _ in bindings if isinstance(binding, Assignment))
-
-
-def _get_alternatives(expr: ast.expr) -> Iterator[ast.expr]:
-    """Yield an expression, and those inside that may be its value."""
-    yield expr
-    match expr:
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from (*_get_alternatives(body), *_get_alternatives(orelse))
-        case ast.BoolOp(values=values):
-            yield from (one for value in values for one in _get_alternatives(value))
-        case _:
-            return

@@ -25,7 +25,7 @@ from .objects import has_parameters
 from .project import Project
 from .results import CodeUnit
 from .scopes import Assignment, Binding, Definition, Import, LoopTarget, Parameter, Scope, get_parameters, last_name
-from .syntax import DEFINITIONS
+from .syntax import DEFINITIONS, get_alternatives
 from .values import string_constants
 
 # A variable is known by the id of its list of bindings, an attribute by its name, a function or class by its scope.
@@ -229,8 +229,9 @@ class NameFlow:
         for name, bindings in scope.bindings.items():
             for binding, _ in bindings:
                 if isinstance(binding, Assignment) and not isinstance(binding.expr, ast.Call | ast.Constant):
-                    for alternative in _get_alternatives(binding.expr):
-                        self._other_names.setdefault(last_name(alternative), {})[name] = None
+                    for alternative in get_alternatives(binding.expr):
+                        if isinstance(alternative, ast.Name | ast.Attribute):
+                            self._other_names.setdefault(last_name(alternative), {})[name] = None
 
     def _index(self, scope: Scope) -> None:
         self._index_bindings(scope)
@@ -436,15 +437,3 @@ def _is_receiver(expr: ast.expr, scope: Scope) -> bool:
 def _get_arguments(call: ast.Call) -> Iterator[ast.expr]:
     yield from call.args
     yield from (keyword.value for keyword in call.keywords)
-
-
-def _get_alternatives(expr: ast.expr) -> Iterator[ast.expr]:
-    match expr:
-        case ast.Name() | ast.Attribute():
-            yield expr
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from (*_get_alternatives(body), *_get_alternatives(orelse))
-        case ast.BoolOp(values=values):
-            yield from (one for value in values for one in _get_alternatives(value))
-        case _:
-            return

@@ -21,7 +21,6 @@ _Entries: TypeAlias = dict[str, ast.expr]
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FOR = (ast.For, ast.AsyncFor)
 _LOOPS = (*_FOR, ast.While)
-_WITHS = (ast.With, ast.AsyncWith)
 _LEAVING = (ast.Return, ast.Raise, ast.Continue, ast.Break)
 
 

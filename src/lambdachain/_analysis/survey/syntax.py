@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from .evaluator import Evaluator
@@ -79,3 +79,15 @@ def unwrap_annotation(expr: ast.expr) -> ast.expr:
             return unwrap_annotation(inner.elts[0] if isinstance(inner, ast.Tuple) else inner)
         case _:
             return expr
+
+
+def get_alternatives(expr: ast.expr) -> Iterator[ast.expr]:
+    """Yield an expression, and those inside that may be its value."""
+    yield expr
+    match expr:
+        case ast.IfExp(body=body, orelse=orelse):
+            yield from (*get_alternatives(body), *get_alternatives(orelse))
+        case ast.BoolOp(values=values):
+            yield from (one for value in values for one in get_alternatives(value))
+        case _:
+            return
