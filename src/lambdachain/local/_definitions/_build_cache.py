@@ -65,19 +65,25 @@ class BuildCache:
     def _build(self, key: str, build: Callable[[Path], None]) -> Path:
         self._directory.mkdir(parents=True, exist_ok=True)
         _remove_abandoned(self._directory)
-        partial = Path(tempfile.mkdtemp(prefix=f"{_PARTIAL}{os.getpid()}-", dir=self._directory))
-        directory = self._directory / key
+        return build_directory(self._directory / key, build, prefix=f"{_PARTIAL}{os.getpid()}-")
+
+
+def build_directory(directory: Path, build: Callable[[Path], None], *, prefix: str) -> Path:
+    """Have a directory built beside its place, under a name with *prefix*, and return it in its place.
+
+    It has its final name only when it is complete, and is there only once if two threads or processes build the same.
+    """
+    partial = Path(tempfile.mkdtemp(prefix=prefix, dir=directory.parent))
+    try:
+        build(partial)
         try:
-            build(partial)
-            # Under its final name only when it is complete, and only once if two processes build the same.
-            try:
-                partial.rename(directory)
-            except OSError:
-                if not directory.is_dir():
-                    raise
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-        return directory
+            partial.rename(directory)
+        except OSError:
+            if not directory.is_dir():
+                raise
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return directory
 
 
 def _remove_abandoned(directory: Path) -> None:

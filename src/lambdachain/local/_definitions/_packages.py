@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import tempfile
 from pathlib import Path
 from typing import Final
 from zipfile import BadZipFile, ZipFile, ZipInfo, is_zipfile
+
+from ._build_cache import build_directory
 
 # Lambda's limit for a function with its layers is 250 MB. A layer for several architectures may have more.
 MAX_UNPACKED_BYTES: Final = 1024 * 1024 * 1024
@@ -35,21 +36,14 @@ def unpack(path: Path, scratch: Path) -> Path:
     directory = scratch / f"{path.stem}-{digest[:16]}"
     if directory.is_dir():
         return directory
-    # Under its final name only when it is complete, and only once if several functions have the same file.
-    partial = Path(tempfile.mkdtemp(prefix=f"{directory.name}.", dir=scratch))
-    try:
+
+    def fill(partial: Path) -> None:
         if is_zipfile(path):
             _extract(path, partial)
         else:
             shutil.copy2(path, partial)
-        try:
-            partial.rename(directory)
-        except OSError:
-            if not directory.is_dir():
-                raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-    return directory
+
+    return build_directory(directory, fill, prefix=f"{directory.name}.")
 
 
 def _extract(path: Path, directory: Path) -> None:
