@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from contextlib import AbstractContextManager
+from collections.abc import Awaitable, Callable, Generator
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context, copy_context
 
 from lambdachain._calling.interceptors import StartedCall
@@ -34,16 +34,9 @@ class InterceptedPayload:
 
     async def run_async(self, work: Callable[[], Awaitable[MapResult]]) -> MapResult:
         """Await *work*, in a task that runs in the context; see ``JobScope.run_async``."""
-        seen = self._enter()
-        try:
+        with self._inside() as seen:
             result = await work()
-        except RequeuedError:
-            raise
-        except BaseException as exc:
-            self._leave(exc)
-            raise
-        seen.finish(result.value)
-        self._leave(None)
+            seen.finish(result.value)
         return result
 
     def fail(self, error: BaseException) -> BaseException:
@@ -55,22 +48,24 @@ class InterceptedPayload:
         return error
 
     def _run(self, work: Callable[[], MapResult]) -> MapResult:
-        seen = self._enter()
-        try:
+        with self._inside() as seen:
             result = work()
+            seen.finish(result.value)
+        return result
+
+    @contextmanager
+    def _inside(self) -> Generator[StartedCall]:
+        """Enter the interceptors, unless an earlier part of the call has; leave them, unless a later part will."""
+        if self._seen is None:
+            self._seen = self._entering.__enter__()
+        try:
+            yield self._seen
         except RequeuedError:
             raise
         except BaseException as exc:
             self._leave(exc)
             raise
-        seen.finish(result.value)
         self._leave(None)
-        return result
-
-    def _enter(self) -> StartedCall:
-        if self._seen is None:
-            self._seen = self._entering.__enter__()
-        return self._seen
 
     def _leave(self, error: BaseException | None) -> None:
         """Leave the interceptors, which may raise another error in place of *error*."""
