@@ -44,10 +44,12 @@ def limit_trace_header(client: Any) -> None:
 
 
 def _set_trace(request: Any, **_: Any) -> None:
-    trace = SENT_TRACE.get() or request.headers.get("X-Amzn-Trace-Id", "")
+    sent = SENT_TRACE.get()
+    if not sent and len(request.headers.get("X-Amzn-Trace-Id", "")) <= MAX_TRACE_HEADER:
+        return
     del request.headers["X-Amzn-Trace-Id"]  # setting it would add a second one
-    if trace and len(trace) <= MAX_TRACE_HEADER:
-        request.headers["X-Amzn-Trace-Id"] = trace
+    if 0 < len(sent) <= MAX_TRACE_HEADER:
+        request.headers["X-Amzn-Trace-Id"] = sent
 
 
 def call_method(method: Callable[..., Any], parameters: Mapping[str, Any]) -> Any:
