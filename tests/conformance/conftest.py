@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-import boto3
 import pytest
 
 from lambdachain import (
@@ -21,11 +20,11 @@ from lambdachain import (
     LambdaClient,
     Transport,
 )
-from lambdachain._transports.async_adapter import to_async_transport
 from lambdachain._transports.transport_override import override_transport
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import LocalFunction
 from tests.conformance import conformance_functions as functions
-from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, client_over
+from tests.support.endpoint_transports import call_from_event_loop, make_awaited, serve_and_connect
 
 
 @dataclass(frozen=True)
@@ -75,29 +74,8 @@ def on_the_endpoint(make: Callable[..., Transport]) -> Iterator[Transport]:
         )
         for deployed in DEPLOYED
     ]
-    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
-    with LocalEndpoint(served) as endpoint:
-        transport = make(session=session, endpoint_url=endpoint.url)
+    with serve_and_connect(served, make) as transport:
         yield transport
-        transport.close()
-
-
-@contextmanager
-def awaited_on_the_endpoint(name: str) -> Iterator[Transport]:
-    """Serve the functions, and call them from an event loop."""
-
-    def make(*, session: boto3.Session, endpoint_url: str) -> Any:
-        return AwaitedTransport(ASYNC_TRANSPORTS[name](region=session.region_name, endpoint_url=endpoint_url))
-
-    with on_the_endpoint(make) as transport:
-        yield transport
-
-
-@contextmanager
-def call_from_event_loop(transport_override: Callable[[], AbstractContextManager[Transport]]) -> Iterator[Transport]:
-    """Call a blocking transport from an event loop."""
-    with transport_override() as transport:
-        yield AwaitedTransport(to_async_transport(transport))
 
 
 @contextmanager
@@ -140,7 +118,7 @@ TRANSPORTS: Final[dict[str, Callable[[], AbstractContextManager[Transport]]]] = 
     "http on the endpoint": partial(on_the_endpoint, HttpTransport),
     "in process": in_process,
     "stub": stub,
-    **{f"{name} on the endpoint": partial(awaited_on_the_endpoint, name) for name in ASYNC_TRANSPORTS},
+    **{f"{name} on the endpoint": partial(on_the_endpoint, partial(make_awaited, name)) for name in ASYNC_TRANSPORTS},
     "async in process": partial(call_from_event_loop, in_process),
     "async stub": partial(call_from_event_loop, stub),
 }

@@ -11,7 +11,6 @@ from jsonschema import Draft202012Validator
 from mcp import Client
 from mcp.server.mcpserver import MCPServer
 from mcp.types import CallToolResult, ListToolsResult, ToolAnnotations
-from pydantic import BaseModel, Field
 
 from lambdachain import (
     AsyncLambdaClient,
@@ -21,40 +20,13 @@ from lambdachain import (
     FunctionError,
     InProcessTransport,
     LambdaClient,
-    RemoteError,
     ThrottledError,
     current_invocation,
     remote,
 )
 from lambdachain.agents import to_mcp_tool
 from lambdachain.testing import StubTransport
-
-SECRET = "secret-canary"
-
-
-class Charge(BaseModel):
-    """What to charge."""
-
-    order_id: str = Field(alias="orderId")
-    cents: int
-
-
-class Charged(BaseModel):
-    """What was charged."""
-
-    charge_id: str = Field(alias="chargeId")
-
-
-class Declined(RemoteError):
-    """The card was declined."""
-
-    reason: str
-
-
-charge = Contract("billing-charge", request=Charge, response=Charged, errors=[Declined], description="Charge a card.")
-refund = Contract("billing-refund", request=Charge, response=Charged, idempotent=True)
-EVENT = {"orderId": "o-1", "cents": 500}
-CHARGED = Charged.model_validate({"chargeId": "c-1"})
+from tests.support.tool_contracts import CHARGED, EVENT, SECRET, Charge, Charged, Declined, charge, refund
 
 
 @pytest.fixture(params=[LambdaClient, AsyncLambdaClient], ids=["blocking", "async"])

@@ -6,7 +6,6 @@ import asyncio
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
 from pydantic_ai import Agent, UnexpectedModelBehavior
 from pydantic_ai.messages import ModelMessage, ModelResponse, RetryPromptPart, TextPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.function import AgentInfo, FunctionModel
@@ -19,40 +18,13 @@ from lambdachain import (
     FunctionError,
     InProcessTransport,
     LambdaClient,
-    RemoteError,
     ThrottledError,
     current_invocation,
     remote,
 )
 from lambdachain.agents import to_pydantic_ai_tool
 from lambdachain.testing import StubTransport
-
-SECRET = "secret-canary"
-
-
-class Charge(BaseModel):
-    """What to charge."""
-
-    order_id: str = Field(alias="orderId")
-    cents: int
-
-
-class Charged(BaseModel):
-    """What was charged."""
-
-    charge_id: str = Field(alias="chargeId")
-
-
-class Declined(RemoteError):
-    """The card was declined."""
-
-    reason: str
-
-
-charge = Contract("billing-charge", request=Charge, response=Charged, errors=[Declined], description="Charge a card.")
-refund = Contract("billing-refund", request=Charge, response=Charged, idempotent=True)
-EVENT = {"orderId": "o-1", "cents": 500}
-CHARGED = Charged.model_validate({"chargeId": "c-1"})
+from tests.support.tool_contracts import CHARGED, EVENT, SECRET, Charge, Charged, Declined, charge, refund
 
 
 @pytest.fixture(params=[LambdaClient, AsyncLambdaClient], ids=["blocking", "async"])

@@ -6,9 +6,8 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-import boto3
 import pytest
 
 from lambdachain import (
@@ -20,11 +19,11 @@ from lambdachain import (
     OutgoingCall,
     Transport,
 )
-from lambdachain._transports.async_adapter import to_async_transport
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import LocalFunction
 from lambdachain.testing import StubTransport
 from tests.interceptors import intercepted_functions as functions
-from tests.support.async_as_sync import ASYNC_TRANSPORTS, AwaitedTransport, client_over
+from tests.support.async_as_sync import ASYNC_TRANSPORTS, client_over
+from tests.support.endpoint_transports import call_from_event_loop, make_awaited, serve_and_connect
 
 HANDLERS: Final = {
     "order": "handle_order",
@@ -66,21 +65,7 @@ def on_the_endpoint(make: Callable[..., Transport]) -> Generator[Transport]:
         LocalFunction(name, f"intercepted_functions.{handler}", directory=here, timeout=20.0)
         for name, handler in HANDLERS.items()
     ]
-    session = boto3.Session(aws_access_key_id="none", aws_secret_access_key="none", region_name="us-east-1")
-    with LocalEndpoint(served) as endpoint:
-        transport = make(session=session, endpoint_url=endpoint.url)
-        yield transport
-        transport.close()
-
-
-@contextmanager
-def awaited_on_the_endpoint(name: str) -> Generator[Transport]:
-    """Serve the functions, and call them from an event loop."""
-
-    def make(*, session: boto3.Session, endpoint_url: str) -> Any:
-        return AwaitedTransport(ASYNC_TRANSPORTS[name](region=session.region_name, endpoint_url=endpoint_url))
-
-    with on_the_endpoint(make) as transport:
+    with serve_and_connect(served, make) as transport:
         yield transport
 
 
@@ -102,21 +87,14 @@ def stub() -> Generator[Transport]:
     yield scripted
 
 
-@contextmanager
-def awaited(make: Callable[[], AbstractContextManager[Transport]]) -> Generator[Transport]:
-    """Call a blocking transport from an event loop."""
-    with make() as transport:
-        yield AwaitedTransport(to_async_transport(transport))
-
-
 TRANSPORTS: Final[dict[str, Callable[[], AbstractContextManager[Transport]]]] = {
     "boto3": partial(on_the_endpoint, BotoTransport),
     "http": partial(on_the_endpoint, HttpTransport),
     "in process": in_process,
     "stub": stub,
-    **{name: partial(awaited_on_the_endpoint, name) for name in ASYNC_TRANSPORTS},
-    "async in process": partial(awaited, in_process),
-    "async stub": partial(awaited, stub),
+    **{name: partial(on_the_endpoint, partial(make_awaited, name)) for name in ASYNC_TRANSPORTS},
+    "async in process": partial(call_from_event_loop, in_process),
+    "async stub": partial(call_from_event_loop, stub),
 }
 
 
