@@ -33,20 +33,32 @@ class RotatingServer(ThrottlingServer):
         self.on_rotation: Callable[[str], None] = lambda _key: None
         self._rotations = list(rotations)
         self._to_come = set[bytes]()
+        self._settled = asyncio.Event()
 
     async def respond(self, head: bytes, body: bytes) -> bytes | None:
-        """Rotate the keys if it is time, and refuse the request if other keys have signed it."""
-        if self._rotations and len(self.seen) >= self._rotations[0] and not self._to_come:
+        """Rotate the keys if it is time, and refuse the request if other keys have signed it.
+
+        A rotation waits for the retries of the requests that the last one refused; new requests wait for the rotation.
+        """
+        while self._is_due() and self._to_come and body not in self._to_come:
+            await self._settled.wait()
+        if self._is_due() and not self._to_come:
             self._rotations.pop(0)
             self.keys += 1
             self.on_rotation(f"AKIA{self.keys}")
         if f"Credential=AKIA{self.keys}/".encode() in head:
             self._to_come.discard(body)
+            if not self._to_come:
+                self._settled.set()
             return await super().respond(head, body)
         self.refused += 1
         self._to_come.add(body)
+        self._settled.clear()
         await asyncio.sleep(0.05)  # those in flight are rejected together
         return _EXPIRED
+
+    def _is_due(self) -> bool:
+        return bool(self._rotations) and len(self.seen) >= self._rotations[0]
 
     def fetch(self) -> dict[str, str]:
         """Return the newest keys, as a credential provider does."""
