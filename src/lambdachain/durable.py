@@ -28,7 +28,9 @@ from aws_durable_execution_sdk_python.serdes import PassThroughSerDes, SerDes, S
 
 from lambdachain import CallError, OutcomeUnknownError, RemoteFunction, RemoteHandler, ResponseError, current_invocation
 from lambdachain._calling.classify import CallSemantics, error_for_outcome
+from lambdachain._calling.compiled_call import compile_call
 from lambdachain._calling.error_table import FUNCTION_ERRORS, SERVICE_ERRORS
+from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import Moment, prepare
 from lambdachain._calling.target import Target, contract_for, locate
 from lambdachain._contracts.contract import Contract, HasContract
@@ -76,7 +78,7 @@ def invoke(
         CallError: As a call by a client does: a declared error as its class, any other failure of the function as a
             ``FunctionError``, a payload or response that does not fit as ``InvalidRequestError`` or ``ResponseError``.
     """
-    target = locate(cast("Contract[Req, Resp]", contract_for(contract)), function, None, None)
+    target = locate(cast("Contract[Req, Resp]", contract_for(contract)), function)
     config = InvokeConfig[Any, Any](_RequestSerDes(target, context), PassThroughSerDes(), tenant_id)
     try:
         recorded = context.invoke(target.address, payload, name, config)
@@ -154,15 +156,12 @@ class _RequestSerDes(SerDes[Any]):
     def serialize(self, value: Any, serdes_context: SerDesContext) -> str:
         key = f"{serdes_context.durable_execution_arn.rpartition('/')[2]}-{serdes_context.operation_id}"
         with _within(self._context) as invocation:
-            prepared = prepare(
-                self._target,
-                value,
-                InvocationType.EVENT,  # the same limit of 1 MiB, and the metadata in an envelope
-                {"idempotency_key": key} if self._target.contract.envelope else {},
-                # The callee may run for longer than this invocation.
-                within=invocation._replace(deadline=None),
-                now=Moment(clock.monotonic(), clock.epoch()),
-            )
+            options: CallOptions = {"idempotency_key": key} if self._target.contract.envelope else {}
+            # As an event: the same limit of 1 MiB, and the metadata in an envelope.
+            compiled = compile_call(self._target, InvocationType.EVENT, options)
+            # The callee may run for longer than this invocation.
+            within, now = invocation._replace(deadline=None), Moment(clock.monotonic(), clock.epoch())
+            prepared = prepare(compiled, value, within=within, now=now)
         return prepared.payload.decode()
 
     def deserialize(self, data: str, serdes_context: SerDesContext) -> Any:  # noqa: ARG002 - the SDK's name

@@ -39,6 +39,7 @@ from lambdachain import (
     Trouble,
 )
 from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState
+from lambdachain._calling.compiled_call import compile_call
 from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
 from lambdachain._calling.response import CallResponse
 from lambdachain._calling.target import locate
@@ -67,10 +68,8 @@ def _prepare(
     *, kind: InvocationType = InvocationType.REQUEST_RESPONSE, idempotent: bool = False, **options: Any
 ) -> PreparedCall:
     contract: Contract[Any, Any] = Contract("f", request=Any, response=int, idempotent=idempotent)
-    target = locate(contract, None, None, None)
-    return prepare(
-        target, CANARY, kind, {"retry": EAGER, **options}, within=None, now=Moment(monotonic=1000.0, epoch=1e9)
-    )
+    compiled = compile_call(locate(contract), kind, {"retry": EAGER, **options})
+    return prepare(compiled, CANARY, within=None, now=Moment(monotonic=1000.0, epoch=1e9))
 
 
 def _process(state: CallState, request: AttemptRequest, reply: Any, now: float) -> CallResponse | float:

@@ -30,6 +30,7 @@ from lambdachain import (
     RetryPolicy,
     invocation_scope,
 )
+from lambdachain._calling.compiled_call import compile_call
 from lambdachain._calling.prepared_call import DEPTH_LIMIT, Moment, PreparedCall, prepare
 from lambdachain._calling.target import locate
 
@@ -46,8 +47,8 @@ def _prepare(
     payload: object = None,
     **options: Any,
 ) -> PreparedCall:
-    target = locate(contract or Contract("orders", request=Any, response=Any), None, None, None)
-    return prepare(target, payload, kind, options, within=within, now=NOW)
+    target = locate(contract or Contract("orders", request=Any, response=Any))
+    return prepare(compile_call(target, kind, options), payload, within=within, now=NOW)
 
 
 def _get_sent_metadata(call: PreparedCall, attempt: int = 1, left: float | None = None) -> dict[str, str]:
@@ -219,7 +220,7 @@ def test_a_key_travels_in_the_envelope_of_an_event():
     contract = Contract("orders", request=Any, response=Any, envelope=True)
     call = _prepare(FIRE, contract=contract, payload=7, idempotency_key="k")
 
-    assert call.repeatable
+    assert call.compiled.repeatable
     assert ("k", 7) == (
         json.loads(call.invocation.payload)["__lambdachain__"]["lc-idem"],
         json.loads(call.invocation.payload)["data"],
@@ -228,7 +229,7 @@ def test_a_key_travels_in_the_envelope_of_an_event():
 
 def test_a_permission_check_takes_no_notice_of_a_key():
     """It runs nothing; a bound function may have one for its calls."""
-    assert not _prepare(CHECK, idempotency_key="k").repeatable
+    assert not _prepare(CHECK, idempotency_key="k").compiled.repeatable
 
 
 def test_an_envelope_counts_for_the_size_of_an_event():
@@ -255,7 +256,7 @@ def test_what_makes_a_call_repeatable(contract: dict[str, Any], options: dict[st
     """By its contract, or by a key or name with which a repetition is recognized."""
     call = _prepare(contract=Contract("orders", request=Any, response=Any, **contract), **options)
 
-    assert (repeatable, repeatable) == (call.repeatable, call.semantics.idempotent)
+    assert (repeatable, repeatable) == (call.compiled.repeatable, call.semantics.idempotent)
 
 
 def test_a_durable_name_is_lambdas_own():
@@ -268,8 +269,8 @@ def test_a_durable_name_is_lambdas_own():
 
 def test_the_policy_of_a_call():
     """Its own, or the default."""
-    assert RetryPolicy() == _prepare().policy == _prepare(retry=None).policy
-    assert RetryPolicy.never() == _prepare(retry=RetryPolicy.never()).policy
+    assert RetryPolicy() == _prepare().compiled.policy == _prepare(retry=None).compiled.policy
+    assert RetryPolicy.never() == _prepare(retry=RetryPolicy.never()).compiled.policy
 
 
 class Recorder:

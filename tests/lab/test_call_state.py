@@ -22,6 +22,7 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain._calling.attempts import AttemptRequest, AttemptRunner, CallState, Reply
+from lambdachain._calling.compiled_call import compile_call
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
 from lambdachain._calling.response import CallResponse
@@ -97,9 +98,8 @@ def _prepare(
     contract = Contract[Any, Any](name, request=Any, response=Any, idempotent=idempotent)
     options: CallOptions = {"retry": policy, "timeout": timeout}
     now = Moment(BEGINNING, 0.0)
-    return prepare(
-        locate(contract, None, None, None), 1, InvocationType.REQUEST_RESPONSE, options, within=None, now=now
-    )
+    compiled = compile_call(locate(contract), InvocationType.REQUEST_RESPONSE, options)
+    return prepare(compiled, 1, within=None, now=now)
 
 
 class Trip(NamedTuple):

@@ -102,6 +102,7 @@ _CORE = {
     "_calling",
     "_calling.response",
     "_calling.attempts",
+    "_calling.compiled_call",
     "_calling.options",
     "_calling.prepared_call",
     "_calling.retry",

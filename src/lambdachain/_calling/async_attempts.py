@@ -30,9 +30,10 @@ async def send_with_retries(
     Raises:
         CallError: The failure that ended the call.
     """
-    state = CallState(call, clock.monotonic(), requeue)
+    now = clock.monotonic()
+    state = CallState(call, now, requeue)
     while True:
-        attempt = AsyncAttemptRunner(transport, state, state.start_attempt(clock.monotonic()))
+        attempt = AsyncAttemptRunner(transport, state, state.start_attempt(now))
         try:
             # One coroutine less for the usual call, which has no hooks.
             outcome = await (attempt.run(hooks) if hooks else attempt.proceed())
@@ -41,6 +42,7 @@ async def send_with_retries(
         else:
             return state.record_success(outcome, attempt, clock.monotonic())
         await pause(transport, state.record_failure(error, attempt, clock.monotonic()))
+        now = clock.monotonic()
 
 
 async def send_hedged(
@@ -61,7 +63,7 @@ async def send_hedged(
             if not in_flight or state.may_hedge(now):
                 attempt = AsyncAttemptRunner(transport, state, state.start_attempt(now))
                 in_flight[asyncio.create_task(attempt.run(hooks))] = attempt
-            for task in await _wait_for_first(in_flight, call.hedge_after if state.may_hedge(now) else None):
+            for task in await _wait_for_first(in_flight, call.compiled.hedge_after if state.may_hedge(now) else None):
                 attempt = in_flight.pop(task)
                 result = process_result(state, attempt, _result_of_task(task), is_last=not in_flight)
                 if isinstance(result, CallResponse):

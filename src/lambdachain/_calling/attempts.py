@@ -65,9 +65,10 @@ def send_with_retries(
     Raises:
         CallError: The failure that ended the call.
     """
-    state = CallState(call, clock.monotonic(), requeue)
+    now = clock.monotonic()
+    state = CallState(call, now, requeue)
     while True:
-        attempt = AttemptRunner(transport, state, state.start_attempt(clock.monotonic()))
+        attempt = AttemptRunner(transport, state, state.start_attempt(now))
         try:
             outcome = attempt.run(hooks)
         except CallError as exc:
@@ -75,6 +76,7 @@ def send_with_retries(
         else:
             return state.record_success(outcome, attempt, clock.monotonic())
         pause(transport, state.record_failure(error, attempt, clock.monotonic()))
+        now = clock.monotonic()
 
 
 def pause(transport: Transport, seconds: float) -> None:
@@ -138,11 +140,11 @@ class CallState:
     """
 
     def __init__(self, call: PreparedCall, now: float, requeue: Requeue | None = None) -> None:
-        policy = call.policy
+        policy = call.compiled.policy
         self._call = call
         self._began = now
         self._started = 0
-        self._bucket = bucket_for(policy.budget, call.target.address) if policy.budget else None
+        self._bucket = bucket_for(policy.budget, call.compiled.address) if policy.budget else None
         self._attempts: tuple[Attempt, ...] = ()
         self._failures: list[CallError] = []
         self._refused_keys: list[int | None] = []
@@ -158,7 +160,7 @@ class CallState:
         # Checked again although record_failure() did: a sleep can overrun, and a frozen environment can wake up late.
         left = self._call.time_left(now)
         if left is not None and left <= 0:
-            late = DeadlineExceededError("no time left to send it", function=self._call.target.address)
+            late = DeadlineExceededError("no time left to send it", function=self._call.compiled.address)
             self._raise(_no_time_to_retry(self._failures[-1]) if self._failures else late, now)
         self._started += 1
         invocation = self._call.invocation_for_attempt(self._started, left)
@@ -170,7 +172,7 @@ class CallState:
 
     def may_hedge(self, now: float) -> bool:
         """Check whether a duplicate may be sent while others are in flight: by number, budget and time."""
-        limit = self._call.policy.max_attempts
+        limit = self._call.compiled.policy.max_attempts
         left = self._call.time_left(now)
         # A tenacity stop_* object decides about a failure. No attempt has failed yet, so it never allows a hedge.
         within = isinstance(limit, int) and self._started < limit
@@ -183,7 +185,7 @@ class CallState:
             CallError: It is a failure.
         """
         call = self._call
-        if isinstance(reply, Outcome) and is_success(call.kind, reply):
+        if isinstance(reply, Outcome) and is_success(call.compiled.kind, reply):
             return reply
         # A call that succeeds never imports the error table.
         from .classify import error_for_no_answer, error_for_outcome
@@ -230,7 +232,7 @@ class CallState:
         self._record(attempt.reply, error, now - attempt.request.started_at)
         self._record_for_interceptors(attempt.reply, error, attempt, now)
         self._failures.append(error)
-        pause = pause_before_next(self._call.policy, error, self._started, now - self._began)
+        pause = pause_before_next(self._call.compiled.policy, error, self._started, now - self._began)
         # Only failures that could be retried cost a token: the budget limits retries, not calls.
         counts = (error.retryable or pause is not None) and counts_against_budget(error)
         allowed = self._bucket is None or not counts or self._bucket.record_failure()

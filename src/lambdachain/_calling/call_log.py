@@ -29,8 +29,8 @@ def log_attempt(call: PreparedCall, number: int, attempt: Attempt, error: CallEr
     _LOGGER.log(
         logging.DEBUG if error is None else logging.INFO,
         "%s %s: attempt %d: %s, status %s, request %s, %.3f s",
-        call.kind,
-        printable(call.target.address),
+        call.compiled.kind,
+        printable(call.compiled.address),
         number,
         attempt.error or "ok",
         attempt.status,
@@ -54,8 +54,8 @@ def log_call(call: PreparedCall, attempts: tuple[Attempt, ...], elapsed: float, 
     _LOGGER.log(
         logging.DEBUG if error is None else logging.INFO,
         "%s %s: %s, attempts %d, %.3f s in all",
-        call.kind,
-        printable(call.target.address),
+        call.compiled.kind,
+        printable(call.compiled.address),
         "ok" if error is None else type(error).__name__,
         len(attempts),
         elapsed,
@@ -74,8 +74,8 @@ def log_retry(call: PreparedCall, number: int, error: CallError, pause: float) -
     """Log that attempt *number* will follow after *pause* seconds."""
     _LOGGER.info(
         "%s %s: attempt %d follows in %.3f s, after %s",
-        call.kind,
-        printable(call.target.address),
+        call.compiled.kind,
+        printable(call.compiled.address),
         number,
         pause,
         type(error).__name__,
@@ -89,8 +89,8 @@ def log_exhausted_budget(call: PreparedCall, error: CallError, tokens: float) ->
     """Log that a call is not retried, because the retry budget of its function is used up."""
     _LOGGER.info(
         "%s %s: not retried after %s: the retry budget is used up",
-        call.kind,
-        printable(call.target.address),
+        call.compiled.kind,
+        printable(call.compiled.address),
         type(error).__name__,
         extra=_to_extra("budget", **_describe_call(call), **_describe_end(call, error), tokens=round(tokens, 3)),
     )
@@ -120,8 +120,8 @@ def log_concurrency(function: str, before: int, after: int, in_flight: int, paus
 def _describe_call(call: PreparedCall) -> dict[str, Any]:
     metadata = call.metadata
     return {
-        "function": printable(call.target.address),
-        "operation": _OPERATIONS[call.kind],
+        "function": printable(call.compiled.address),
+        "operation": _OPERATIONS[call.compiled.kind],
         "correlation_id": metadata and printable(metadata.correlation_id),
     }
 
@@ -129,7 +129,7 @@ def _describe_call(call: PreparedCall) -> dict[str, Any]:
 def _describe_end(call: PreparedCall, error: CallError | None) -> dict[str, Any]:
     if error is None:
         # Of an event, only the queue is known; a dry run runs nothing.
-        ran = call.kind is InvocationType.REQUEST_RESPONSE
+        ran = call.compiled.kind is InvocationType.REQUEST_RESPONSE
         return {"error": None, "execution": str(Execution.EXECUTED) if ran else None}
     return {"error": type(error).__name__, "execution": str(error.execution), "retryable": error.retryable}
 

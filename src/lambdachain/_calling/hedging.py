@@ -44,13 +44,13 @@ def send_hedged(
             _start_thread(AttemptRunner(transport, state, state.start_attempt(now)), hooks, finished)
             in_flight += 1
         # Without another hedge to send there is nothing to do before an attempt ends.
-        done = _wait(finished, call.hedge_after if state.may_hedge(now) else None)
+        done = _wait(finished, call.compiled.hedge_after if state.may_hedge(now) else None)
         while done is not None:
             in_flight -= 1
             response = _process(transport, state, done, is_last=not in_flight)
             if response is not None:
                 return response
-            done = _wait(finished, call.hedge_after) if in_flight else None
+            done = _wait(finished, call.compiled.hedge_after) if in_flight else None
 
 
 def _start_thread(attempt: AttemptRunner, hooks: Sequence[Hook], finished: SimpleQueue[_FinishedAttempt]) -> None:

@@ -15,21 +15,19 @@ from lambdachain._core.errors import (
     RecursiveInvocationError,
     RequestTooLargeError,
 )
-from lambdachain._core.invocation import MAX_EVENT_BYTES, MAX_REQUEST_BYTES, Invocation, InvocationType, JsonText
+from lambdachain._core.invocation import (
+    MAX_EVENT_BYTES,
+    MAX_REQUEST_BYTES,
+    Invocation,
+    InvocationType,
+    JsonText,
+    construct,
+)
 from lambdachain._core.metadata import MAX_DEPTH, MAX_EXTRA_BYTES, TRACE_NAMES, Metadata, encode_extra, new_id
-from lambdachain._json.codec import codec_for, type_name
+from lambdachain._json.codec import type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 
-from .options import (
-    CallOptions,
-    to_seconds,
-    validate_client_context,
-    validate_idempotency_key,
-    validate_name,
-    wants_log_tail,
-)
-from .retry import RetryPolicy
-from .target import Target
+from .compiled_call import CompiledCall
 
 if TYPE_CHECKING:
     from lambdachain._contracts.s3_offload import S3Offload
@@ -40,8 +38,6 @@ if TYPE_CHECKING:
 _TEXTS: Final[Any] = (str, bytes, bytearray, memoryview)
 
 DEPTH_LIMIT: Final = MAX_DEPTH
-_DEFAULT_POLICY: Final = RetryPolicy()
-
 _LIMITS: Final = {InvocationType.REQUEST_RESPONSE: MAX_REQUEST_BYTES, InvocationType.EVENT: MAX_EVENT_BYTES}
 _VERBS: Final = {InvocationType.REQUEST_RESPONSE: "call", InvocationType.EVENT: "fire"}
 
@@ -61,31 +57,17 @@ class PreparedCall(NamedTuple):
     """A call that is validated, encoded and ready to be sent.
 
     Attributes:
-        target: The contract and the address.
-        kind: How the function is invoked.
+        compiled: What it has in common with the other calls of its target.
         payload: The event as JSON.
-        policy: When it may be retried.
         deadline: The end, by the monotonic clock; ``None`` for as long as a function may run.
         metadata: What the ClientContext carries, except what differs between attempts; ``None`` if it is not sent.
-        custom: The user's own texts for the ClientContext.
-        repeatable: Whether the function may run twice: by the contract, or by an option of the call.
-        log_tail: Whether to request the end of the function's log.
-        tenant_id: The tenant, for a function with tenant isolation.
-        durable_name: Lambda's own deduplication, for durable functions.
         recorder: Records the attempts, for the interceptors of the call; ``None`` if it has none.
     """
 
-    target: Target
-    kind: InvocationType
+    compiled: CompiledCall
     payload: bytes
-    policy: RetryPolicy
     deadline: float | None = None
     metadata: Metadata | None = None
-    custom: Mapping[str, str] = {}
-    repeatable: bool = False
-    log_tail: bool = False
-    tenant_id: str | None = None
-    durable_name: str | None = None
     recorder: AttemptRecorder | None = None
 
     @property
@@ -98,13 +80,7 @@ class PreparedCall(NamedTuple):
         """What caller and callee agree on about errors and idempotency."""
         from .classify import CallSemantics
 
-        return CallSemantics(self.target.contract.errors, self.repeatable)
-
-    @property
-    def hedge_after(self) -> float | None:
-        """The seconds without a response after which a duplicate is sent; ``None`` for never."""
-        waits = self.kind is InvocationType.REQUEST_RESPONSE
-        return self.policy.hedge_after if waits and self.repeatable else None
+        return CallSemantics(self.compiled.target.contract.errors, self.compiled.repeatable)
 
     def time_left(self, now: float) -> float | None:
         """Return the seconds that are left at *now*; ``None`` without a deadline."""
@@ -114,68 +90,59 @@ class PreparedCall(NamedTuple):
         """Return the request of attempt *number*, whose metadata has its number and the *left* seconds."""
         if self.metadata is None:
             return self._invocation(None)
-        metadata = self.metadata._replace(attempt=number, budget_ms=None if left is None else int(left * 1000))
-        return self._invocation(encode_client_context(metadata, self.custom, self.target.address))
+        metadata = self.metadata.for_attempt(number, None if left is None else int(left * 1000))
+        return self._invocation(encode_client_context(metadata, self.compiled.custom, self.compiled.address))
 
     def _invocation(self, client_context: str | None) -> Invocation:
-        function, qualifier = self.target.function, self.target.qualifier
-        options = self.log_tail, self.tenant_id, self.durable_name
-        return Invocation(function, self.kind, self.payload, qualifier, client_context, *options)
+        compiled = self.compiled
+        return construct(
+            Invocation,
+            function_name=compiled.target.function,
+            invocation_type=compiled.kind,
+            payload=self.payload,
+            qualifier=compiled.target.qualifier,
+            client_context=client_context,
+            log_tail=compiled.log_tail,
+            tenant_id=compiled.tenant_id,
+            durable_name=compiled.durable_name,
+        )
 
     def __repr__(self) -> str:
         return f"PreparedCall({self.invocation!r})"
 
 
 def prepare(
-    target: Target,
+    compiled: CompiledCall,
     payload: object,
-    kind: InvocationType,
-    options: CallOptions,
     *,
     within: CurrentInvocation | None,
     now: Moment,
     store: StorePayload | None = None,
     added: Mapping[str, str] | None = None,
 ) -> PreparedCall:
-    """Validate and encode a call.
+    """Encode the payload of a call, and work out its deadline and its metadata.
 
     Args:
-        target: The contract and the address.
+        compiled: The target and its options, validated.
         payload: The request, not encoded yet.
-        kind: How the function is invoked.
-        options: The options of the call.
         within: The invocation that the call is made in.
         now: The time.
         store: Stores a payload that is offloaded; in S3 by default.
         added: The metadata that interceptors have added.
 
     Raises:
-        InvalidRequestError: The payload does not fit the contract, or Lambda does not accept an option.
+        InvalidRequestError: The payload does not fit the contract.
         RequestTooLargeError: The payload or the ClientContext is larger than Lambda accepts.
         RecursiveInvocationError: The chain of calls that led here is too long.
-        DeadlineExceededError: The timeout leaves no time.
     """
-    function = target.address
-    key = validate_idempotency_key(options.get("idempotency_key"), kind, target.contract.envelope, function)
-    durable_name = validate_name("durable_name", options.get("durable_name"), function)
-    deadline = _deadline(to_seconds(options.get("timeout"), function), within, now)
-    metadata = _metadata_for(key, within, _to_epoch_ms(deadline, now), target)
+    deadline = _deadline(compiled.timeout, within, now)
+    metadata = _metadata_for(compiled, within, _to_epoch_ms(deadline, now))
     if added:
-        metadata = _add_metadata(metadata, added, function)
-    return PreparedCall(
-        target=target,
-        kind=kind,
-        payload=_payload(target, payload, kind, metadata, store),
-        policy=options.get("retry") or _DEFAULT_POLICY,
-        deadline=deadline,
-        # Lambda passes a ClientContext to the function for RequestResponse only.
-        metadata=metadata if kind is InvocationType.REQUEST_RESPONSE else None,
-        custom=validate_client_context(options.get("client_context"), kind, function),
-        repeatable=target.contract.idempotent or key is not None or durable_name is not None,
-        log_tail=wants_log_tail(options.get("log_tail", False), kind, function),
-        tenant_id=validate_name("tenant_id", options.get("tenant_id"), function),
-        durable_name=durable_name,
-    )
+        metadata = _add_metadata(metadata, added, compiled.address)
+    data = _payload(compiled, payload, metadata, store)
+    # Lambda passes a ClientContext to the function for RequestResponse only.
+    sent = metadata if compiled.kind is InvocationType.REQUEST_RESPONSE else None
+    return PreparedCall(compiled, data, deadline, sent)
 
 
 def _deadline(timeout: float | None, within: CurrentInvocation | None, now: Moment) -> float | None:
@@ -188,21 +155,21 @@ def _to_epoch_ms(deadline: float | None, now: Moment) -> int | None:
     return None if deadline is None else int((now.epoch + deadline - now.monotonic) * 1000)
 
 
-def _metadata_for(key: str | None, within: CurrentInvocation | None, until_ms: int | None, target: Target) -> Metadata:
+def _metadata_for(compiled: CompiledCall, within: CurrentInvocation | None, until_ms: int | None) -> Metadata:
     depth = (within.depth if within else 0) + 1
     if depth > DEPTH_LIMIT:
         raise RecursiveInvocationError(
             f"this would be call {depth} of a chain (correlation id {within.correlation_id if within else ''}), and "
             f"{DEPTH_LIMIT} are allowed: check whether functions call each other in a loop",
-            function=target.address,
+            function=compiled.address,
         )
     return Metadata(
         correlation_id=within.correlation_id if within else new_id(),
         depth=depth,
-        idempotency_key=key,
+        idempotency_key=compiled.idempotency_key,
         deadline_ms=until_ms,
         trace=within.trace if within else {},
-        offload=target.contract.offload is not None,
+        offload=compiled.target.contract.offload is not None,
     )
 
 
@@ -222,16 +189,15 @@ def _add_metadata(metadata: Metadata, added: Mapping[str, str], function: str) -
     return metadata._replace(trace=trace, extra=extra)
 
 
-def _payload(
-    target: Target, payload: Any, kind: InvocationType, metadata: Metadata, store: StorePayload | None
-) -> bytes:
+def _payload(compiled: CompiledCall, payload: Any, metadata: Metadata, store: StorePayload | None) -> bytes:
+    kind, contract = compiled.kind, compiled.target.contract
     if kind is InvocationType.DRY_RUN:
         return b""  # nothing runs that could read it
-    data = _encode(target, payload)
-    offload = target.contract.offload
+    data = _encode(compiled, payload)
+    offload = contract.offload
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
-        data = _offload_payload(offload, data, target.address, store)
-    if kind is InvocationType.EVENT and target.contract.envelope:
+        data = _offload_payload(offload, data, compiled.address, store)
+    if kind is InvocationType.EVENT and contract.envelope:
         # Without a deadline: an event may run long after its caller has ended.
         data = wrap_in_envelope(data, metadata._replace(deadline_ms=None))
     # Checked last: the envelope counts, and what is offloaded has become a short reference.
@@ -239,7 +205,7 @@ def _payload(
         limit = f"Lambda accepts at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
         remedy = "send a reference to it instead, or declare Contract(..., offload=S3Offload(...))"
         message = f"the payload is {len(data):,} bytes of JSON; {limit}: {remedy}"
-        raise RequestTooLargeError(message, function=target.address)
+        raise RequestTooLargeError(message, function=compiled.address)
     return data
 
 
@@ -253,19 +219,20 @@ def _offload_payload(offload: S3Offload, data: bytes, function: str, store: Stor
         raise NotInvokedError(str(exc), function=function) from exc
 
 
-def _encode(target: Target, payload: object) -> bytes:
+def _encode(compiled: CompiledCall, payload: object) -> bytes:
+    contract = compiled.target.contract
     # One check for the usual payload, which is a model: only text can be JSON already.
     if isinstance(payload, _TEXTS):
         if isinstance(payload, JsonText):
             return bytes(payload)
-        if isinstance(target.contract, PlainContract):
-            _reject_json_text(payload, target.address)
-    request = target.contract.request
+        if isinstance(contract, PlainContract):
+            _reject_json_text(payload, compiled.address)
     try:
-        return codec_for(request).encode(payload)
+        return compiled.request_codec.encode(payload)
     except PayloadValidationError as exc:
+        request = contract.request
         fit = "cannot be serialized to JSON" if request is Any else f"does not fit {type_name(request)}"
-        error = InvalidRequestError(f"the payload {fit}: {exc}", function=target.address, errors=exc.details)
+        error = InvalidRequestError(f"the payload {fit}: {exc}", function=compiled.address, errors=exc.details)
     raise error
 
 

@@ -6,7 +6,7 @@ from typing import Any, Final, NamedTuple
 
 from lambdachain._core.errors import Attempt, ResponseError
 from lambdachain._core.invocation import JsonText, Outcome
-from lambdachain._json.codec import codec_for, type_name
+from lambdachain._json.codec import type_name
 from lambdachain._json.payload_validation import PayloadValidationError
 
 from .prepared_call import PreparedCall
@@ -28,10 +28,10 @@ def decode_response(call: PreparedCall, response: CallResponse) -> Any:
     Raises:
         ResponseError: The function ran, and its response does not fit the contract.
     """
-    expected = call.target.contract.response
+    expected = call.compiled.target.contract.response
     try:
         data = _fetch_payload(call, response)
-        value = codec_for(expected).decode(data)
+        value = call.compiled.response_codec.decode(data)
     except PayloadValidationError as exc:
         message, details = f"the response does not fit {_type_name(expected)}: {exc}", exc.details
     except _OffloadedResponseError as exc:
@@ -39,7 +39,9 @@ def decode_response(call: PreparedCall, response: CallResponse) -> Any:
     else:
         return JsonText(data) if expected is JsonText else value
     # Raised outside the except clause: as its context, pydantic's error would show the payload in the traceback.
-    error = ResponseError(message, function=call.target.address, request_id=response.outcome.request_id, errors=details)
+    error = ResponseError(
+        message, function=call.compiled.address, request_id=response.outcome.request_id, errors=details
+    )
     *before, last = response.attempts
     error.attempts = (*before, last._replace(error=ResponseError.__name__))
     error.elapsed = response.elapsed
@@ -66,7 +68,7 @@ def _fetch_payload(call: PreparedCall, response: CallResponse) -> bytes:
         return data
     from lambdachain._contracts.s3_offload import OffloadError, reference_in
 
-    reference, offload = reference_in(data), call.target.contract.offload
+    reference, offload = reference_in(data), call.compiled.target.contract.offload
     if reference is None:
         return data
     if offload is None:

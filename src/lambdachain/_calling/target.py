@@ -54,18 +54,13 @@ def contract_for(target: object, response: object = UNSET) -> Contract[Any, Any]
     return contract  # pyright: ignore[reportUnknownVariableType]
 
 
-def locate(
-    contract: Contract[Any, Any],
-    function: Address | None,
-    qualifier: str | None,
-    resolve: Resolver | None,
-) -> Target:
-    """Find the address of a contract: *function* if there is one, or else its own name, resolved.
+def locate(contract: Contract[Any, Any], function: Address | None = None, qualifier: str | None = None) -> Target:
+    """Find the address of a contract: *function* if there is one, or else its own name.
 
     Raises:
         InvalidArnError: Lambda does not accept the address or qualifier, or there are two qualifiers.
     """
-    address = resolve_function(contract.function, resolve) if function is None else function
+    address = contract.function if function is None else function
     name, named = split_qualifier(address, qualifier, InvalidArnError)
     return Target(contract, name, named or contract.qualifier)
 

@@ -112,8 +112,8 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        located = self._invoker.locate(target, options, response=response)
-        return (await self._invoker.invoke(located, payload, options)).value
+        bound = self._invoker.bind(target, options, response=response)
+        return (await self._invoker.invoke(bound, payload)).value
 
     @overload
     async def invoke(
@@ -149,8 +149,8 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        located = self._invoker.locate(target, options, response=response)
-        return await self._invoker.invoke(located, payload, options)
+        bound = self._invoker.bind(target, options, response=response)
+        return await self._invoker.invoke(bound, payload)
 
     async def fire(
         self, target: HasContract[Req, Any] | Address, payload: Req, /, **options: Unpack[CallOptions]
@@ -169,7 +169,7 @@ class AsyncLambdaClient:
             client_context: Rejected: Lambda delivers it with a call only.
             log_tail: Rejected: Lambda returns the log with a call only.
         """
-        return await self._invoker.fire(self._invoker.locate(target, options), payload, options)
+        return await self._invoker.fire(self._invoker.bind(target, options), payload)
 
     @overload
     def map(
@@ -386,7 +386,7 @@ class AsyncLambdaClient:
         """
         from .async_stream import stream_response
 
-        return stream_response(self._invoker, self._invoker.locate(target, options), payload, options, text=text)
+        return stream_response(self._invoker, self._invoker.bind(target, options), payload, text=text)
 
     async def can_invoke(
         self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]
@@ -404,7 +404,7 @@ class AsyncLambdaClient:
             client_context: Ignored, as is ``log_tail``.
             log_tail: Ignored.
         """
-        return await self._invoker.can_invoke(self._invoker.locate(target, options), options)
+        return await self._invoker.can_invoke(self._invoker.bind(target, options))
 
     def bind(
         self,

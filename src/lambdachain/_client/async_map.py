@@ -25,7 +25,7 @@ def run_map(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, 
     # Called by the first step of the generator: the timeout of a map runs from its first result.
     def create_parts() -> MapParts:
         running_loop()  # the map itself needs one, whatever the transport
-        transport = map_request.invoker.transport_for(map_request.target)
+        transport = map_request.invoker.transport_for(map_request.bound.target)
         scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
         return MapParts(scheduler, transport, _to_iterator(payloads), map_request.for_transport(transport).prepare)
 

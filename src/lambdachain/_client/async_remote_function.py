@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._calling.options import CallOptions, check_bound
-from lambdachain._calling.target import Target
 from lambdachain._contracts.contract import Contract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError
@@ -35,6 +35,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         self._invoker = invoker
         self._function = function
         self._options = options
+        self._bound: BoundTarget | None = None
         self.contract = contract
 
     async def call(self, payload: Req, /) -> Resp:
@@ -43,11 +44,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
 
     async def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
         """Run the function as ``call`` does; return the response with its metadata."""
-        return await self._invoker.invoke(self._target(), payload, self._options)
+        return await self._invoker.invoke(self._bind(), payload)
 
     async def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return await self._invoker.fire(self._target(), payload, self._options)
+        return await self._invoker.fire(self._bind(), payload)
 
     @overload
     def map(
@@ -115,11 +116,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
         from .async_stream import stream_response
 
-        return stream_response(self._invoker, self._target(), payload, self._options, text=text)
+        return stream_response(self._invoker, self._bind(), payload, text=text)
 
     async def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return await self._invoker.can_invoke(self._target(), self._options)
+        return await self._invoker.can_invoke(self._bind())
 
     def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
         """Return the same function with other options; those that are not passed stay as they are.
@@ -152,14 +153,17 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         from .async_map import run_map
         from .map import bound_map_request
 
-        target, options = self._target(), self._options
-        return run_map(
-            bound_map_request(self._invoker, target, kind, options, own, return_exceptions=return_exceptions),
-            payloads,
-        )
+        request = bound_map_request(self._invoker, self._bind(), kind, own, return_exceptions=return_exceptions)
+        return run_map(request, payloads)
 
-    def _target(self) -> Target:
-        return self._invoker.locate(self.contract, self._options, function=self._function)
+    def _bind(self) -> BoundTarget:
+        # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
+        if self._bound is not None:
+            return self._bound
+        bound = self._invoker.bind(self.contract, self._options, function=self._function)
+        if self._function is not None or not self._invoker.has_resolver:
+            self._bound = bound
+        return bound
 
 
 AsyncRemoteFunction.__module__ = "lambdachain"

@@ -10,8 +10,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lambdachain._calling.async_attempts import send_with_retries
-from lambdachain._calling.options import CallOptions
-from lambdachain._calling.target import Target
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._core import clock
 from lambdachain._core.errors import ResponseError
 from lambdachain._core.fork_hooks import check_process
@@ -36,7 +35,7 @@ if TYPE_CHECKING:
 
 
 def stream_response(
-    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions, *, text: bool
+    invoker: AsyncInvoker, bound: BoundTarget, payload: object, *, text: bool
 ) -> AsyncGenerator[Any, None]:
     """Run a function and yield its response in chunks; see ``LambdaClient.stream``.
 
@@ -47,34 +46,33 @@ def stream_response(
         from .intercepted_stream import intercept_async_stream
         from .interception import enter
 
-        with enter(invoker, "stream", target, payload, options) if is_refused(options) else nullcontext():
-            check_options(options, target.address)
-        start = partial(_start, invoker, target, payload, options, text=text)
-        return intercept_async_stream(invoker, target, payload, options, start)
+        with enter(invoker, "stream", bound, payload) if is_refused(bound.options) else nullcontext():
+            check_options(bound)
+        start = partial(_start, invoker, bound, payload, text=text)
+        return intercept_async_stream(invoker, bound, payload, start)
     # Not in the generator, which would raise only when the first chunk is requested.
-    check_options(options, target.address)
-    return _start(invoker, target, payload, options, text=text)
+    check_options(bound)
+    return _start(invoker, bound, payload, text=text)
 
 
 def _start(
     invoker: AsyncInvoker,
-    target: Target,
+    bound: BoundTarget,
     payload: object,
-    options: CallOptions,
     seen: StartedCall | None = None,
     *,
     text: bool,
 ) -> AsyncGenerator[Any, None]:
-    chunks = _stream(invoker, target, payload, options, seen)
-    return decode_chunks(chunks, target.address) if text else chunks
+    chunks = _stream(invoker, bound, payload, seen)
+    return decode_chunks(chunks, bound.target.address) if text else chunks
 
 
 async def _stream(
-    invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions, seen: StartedCall | None
+    invoker: AsyncInvoker, bound: BoundTarget, payload: object, seen: StartedCall | None
 ) -> AsyncGenerator[bytes, None]:
     kind = InvocationType.REQUEST_RESPONSE
-    call = without_offload(await invoker.prepare_async(target, payload, kind, options, seen))
-    transport = AsyncStreamTransport(invoker.transport_for(target))
+    call = without_offload(await invoker.prepare_async(bound, payload, kind, seen))
+    transport = AsyncStreamTransport(invoker.transport_for(bound.target))
     try:
         response = await send_with_retries(transport, call, invoker.hooks)
         progress = StreamProgress(call, response, clock.monotonic())

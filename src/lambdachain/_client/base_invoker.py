@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Generic, Literal, TypeVar
 
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._calling.options import CallOptions, check_names
 from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
 from lambdachain._calling.response import CallResponse, decode_response
 from lambdachain._calling.success import decode_log_tail
-from lambdachain._calling.target import UNSET, Resolver, Target, contract_for, locate
+from lambdachain._calling.target import UNSET, Resolver, Target, contract_for, locate, resolve_function
 from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.current_invocation import current_invocation
@@ -33,7 +33,8 @@ H = TypeVar("H")
 
 Rejection = AccessDeniedError | FunctionNotFoundError
 
-_OF_THIS_PROCESS: Final = frozenset({"_lock", "concurrency_limits", "_map_loop"})
+_OF_THIS_PROCESS: Final = frozenset({"_lock", "_bound", "concurrency_limits", "_map_loop"})
+_MAX_BOUND: Final = 256
 
 
 class ProcessInterceptors:
@@ -62,8 +63,15 @@ class BaseInvoker(Generic[T, H]):
         self.interceptors = () if interceptors == () else find_interceptors(interceptors, "calling")
         # By address. Kept here, so that a map begins with what the map before it has found.
         self.concurrency_limits: dict[str, ConcurrencyLimit] = {}
+        # Bounded: a program may call functions, or pass options, without end.
+        self._bound: dict[object, tuple[object, BoundTarget]] = {}
         self._lock = lock_for(self)
         self._closed = False
+
+    @property
+    def has_resolver(self) -> bool:
+        """Whether the address of a contract is looked up for each call."""
+        return self._resolve is not None
 
     @abstractmethod
     def _default_transport(self) -> T:
@@ -73,47 +81,75 @@ class BaseInvoker(Generic[T, H]):
     def _adapt_override(self, substitute: Transport) -> T:
         """Adapt a test's transport to one that this client can send over."""
 
-    def locate(
+    def bind(
         self,
         target: object,
         options: CallOptions,
         *,
         response: object = UNSET,
         function: Address | None = None,
-    ) -> Target:
-        """Find the contract and the address of a target; see ``contract_for`` and ``locate``."""
+    ) -> BoundTarget:
+        """Find the contract and the address of a target, and bind them to the options; kept for the next call.
+
+        Raises:
+            ContractError: *target* cannot be called, or an option does not exist.
+            InvalidArnError: Lambda does not accept the address or qualifier, or there are two qualifiers.
+        """
+        # What a resolver returns may differ between two calls: it may read the environment.
+        if self._resolve is not None and function is None and not isinstance(target, Address):
+            contract = contract_for(target, response)
+            function = resolve_function(contract.function, self._resolve)
+        # By identity: a contract's hash takes longer than all that is kept, which keeps it alive.
+        name = target if isinstance(target, str) else id(target)
+        key = (name, response, function, *options.items()) if options or response is not UNSET or function else name
+        try:
+            known = self._bound.get(key)
+        except TypeError:  # an option that is not hashable, such as a client_context
+            return self._bind(target, options, response, function)
+        if known is None:
+            if len(self._bound) >= _MAX_BOUND:
+                self._bound.clear()
+            known = self._bound[key] = (target, self._bind(target, options, response, function))
+        return known[1]
+
+    def _bind(self, target: object, options: CallOptions, response: object, function: Address | None) -> BoundTarget:
         # Unpack[CallOptions] is only for type checkers: at run time, **options accepts any keyword.
         check_names(options)
         # Only a contract's own name is resolved; an address in the call is the deployed one already.
         address = target if isinstance(target, Address) else function
-        return locate(contract_for(target, response), address, options.get("qualifier"), self._resolve)
+        located = locate(contract_for(target, response), address, options.get("qualifier"))
+        # An option of the call wins even if it is None: timeout=None lifts the timeout of the client.
+        return BoundTarget(located, {**self._defaults, **options})
 
     def prepare(
         self,
-        target: Target,
+        bound: BoundTarget,
         payload: object,
         kind: InvocationType,
-        options: CallOptions,
         seen: StartedCall | None = None,
+        *,
+        left: float | None = None,
     ) -> PreparedCall:
-        """Validate and encode a call, with this client's defaults; see ``prepared_call.prepare``.
+        """Validate and encode a call; see ``prepared_call.prepare``.
 
-        *seen* is the call as its interceptors see it, if it has any.
+        Args:
+            bound: The target and the options.
+            payload: The request.
+            kind: How the function is invoked.
+            seen: The call as its interceptors see it, if it has any.
+            left: The seconds that are left of the map that it is a call of.
         """
+        compiled = bound.compile(kind)
+        if left is not None:
+            compiled = compiled.within(left)
         now = Moment(clock.monotonic(), clock.epoch())
         # prepare() does no I/O itself; what stores a large payload is passed in.
-        store = None if target.contract.offload is None else partial(self._offload_payload, target)
-        # An option of the call wins even if it is None: timeout=None lifts the timeout of the client.
-        merged: CallOptions = {**self._defaults, **options}
+        store = None if bound.target.contract.offload is None else partial(self._offload_payload, bound.target)
         if seen is None:
-            return prepare(target, payload, kind, merged, within=current_invocation(), now=now, store=store)
+            return prepare(compiled, payload, within=current_invocation(), now=now, store=store)
         within, added = current_invocation(), seen.seal_metadata()
-        call = prepare(target, payload, kind, merged, within=within, now=now, store=store, added=added)
+        call = prepare(compiled, payload, within=within, now=now, store=store, added=added)
         return call._replace(recorder=seen.recorder)
-
-    def merge_options(self, options: CallOptions) -> CallOptions:
-        """Return the options of a call with the defaults of this client."""
-        return {**self._defaults, **options}
 
     def _offload_payload(self, target: Target, offload: S3Offload, data: bytes) -> dict[str, Any]:
         """Store a large payload in S3, or in the memory of a test's transport; not for a call that a test blocks."""
@@ -127,10 +163,6 @@ class BaseInvoker(Generic[T, H]):
             region = address.region if isinstance(address, FunctionArn) else None
             network_guard.check_transport(transport, target.address, region)
         return put_payload(offload, data, transport)
-
-    def timeout_for(self, options: CallOptions) -> float | timedelta | None:
-        """Return the timeout of one call: its own, or this client's."""
-        return options["timeout"] if "timeout" in options else self._defaults.get("timeout")
 
     def transport_for(self, target: Target) -> T:
         """Return this client's transport, or the test's transport that overrides it.
@@ -167,7 +199,7 @@ class BaseInvoker(Generic[T, H]):
         return {**state, "_transport": None} if self._chooses_transport else state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state, concurrency_limits={}, _lock=lock_for(self))
+        self.__dict__.update(state, _bound={}, concurrency_limits={}, _lock=lock_for(self))
 
     def __repr__(self) -> str:
         return repr(self._transport) if self._transport is not None else ""
@@ -221,14 +253,15 @@ def to_rejection(error: CallError) -> Rejection:
     raise error
 
 
-def target_without_qualifier(target: Target, rejection: Rejection | None) -> Target | None:
+def target_without_qualifier(bound: BoundTarget, rejection: Rejection | None) -> BoundTarget | None:
     """Return the target of a second dry run; ``None`` if the first has decided.
 
     Lambda has the same message for a missing qualifier and for a missing function: only a request without the qualifier
     finds out which it is.
     """
+    target = bound.target
     is_missing = isinstance(rejection, FunctionNotFoundError) and target.qualifier is not None
-    return Target(target.contract, target.function, None) if is_missing else None
+    return BoundTarget(target._replace(qualifier=None), bound.options) if is_missing else None
 
 
 def to_permission(rejection: Rejection | None, *, without_qualifier: bool) -> Permission:

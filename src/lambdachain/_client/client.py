@@ -100,8 +100,8 @@ class LambdaClient:
             ResponseError: It ran, and its response does not fit the contract.
             InvalidArnError: The name is not valid, or there are two qualifiers.
         """
-        located = self._invoker.locate(target, options, response=response)
-        return self._invoker.invoke(located, payload, options).value
+        bound = self._invoker.bind(target, options, response=response)
+        return self._invoker.invoke(bound, payload).value
 
     @overload
     def invoke(
@@ -137,8 +137,8 @@ class LambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        located = self._invoker.locate(target, options, response=response)
-        return self._invoker.invoke(located, payload, options)
+        bound = self._invoker.bind(target, options, response=response)
+        return self._invoker.invoke(bound, payload)
 
     def fire(self, target: HasContract[Req, Any] | Address, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
         """Queue an event for a function and do not wait for it to run (Event).
@@ -161,7 +161,7 @@ class LambdaClient:
             NotInvokedError: The event was not queued.
             OutcomeUnknownError: It may have been queued.
         """
-        return self._invoker.fire(self._invoker.locate(target, options), payload, options)
+        return self._invoker.fire(self._invoker.bind(target, options), payload)
 
     @overload
     def map(
@@ -383,7 +383,7 @@ class LambdaClient:
         """
         from .stream import stream_response
 
-        return stream_response(self._invoker, self._invoker.locate(target, options), payload, options, text=text)
+        return stream_response(self._invoker, self._invoker.bind(target, options), payload, text=text)
 
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Check whether this caller may invoke a function, without running it (DryRun).
@@ -404,7 +404,7 @@ class LambdaClient:
         Raises:
             CallError: Lambda did not decide: throttled, no credentials, network trouble.
         """
-        return self._invoker.can_invoke(self._invoker.locate(target, options), options)
+        return self._invoker.can_invoke(self._invoker.bind(target, options))
 
     def bind(
         self,

@@ -13,9 +13,8 @@ from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, TypeVar
 
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._calling.interceptors import StartedCall, StreamResult
-from lambdachain._calling.options import CallOptions
-from lambdachain._calling.target import Target
 
 from .base_invoker import BaseInvoker
 from .interception import enter
@@ -25,34 +24,31 @@ T = TypeVar("T")
 
 def intercept_stream(
     invoker: BaseInvoker[Any, Any],
-    target: Target,
+    bound: BoundTarget,
     payload: object,
-    options: CallOptions,
     start: Callable[[StartedCall], Generator[T, None, None]],
 ) -> Generator[T, None, None]:
     """Yield the chunks of a stream inside the interceptors of the client."""
-    return _run_in_context(_stream(invoker, target, payload, options, start))
+    return _run_in_context(_stream(invoker, bound, payload, start))
 
 
 def intercept_async_stream(
     invoker: BaseInvoker[Any, Any],
-    target: Target,
+    bound: BoundTarget,
     payload: object,
-    options: CallOptions,
     start: Callable[[StartedCall], AsyncGenerator[T, None]],
 ) -> AsyncGenerator[T, None]:
     """Yield the chunks of a stream inside the interceptors of the client; see ``intercept_stream``."""
-    return _run_async_in_context(_async_stream(invoker, target, payload, options, start))
+    return _run_async_in_context(_async_stream(invoker, bound, payload, start))
 
 
 def _stream(
     invoker: BaseInvoker[Any, Any],
-    target: Target,
+    bound: BoundTarget,
     payload: object,
-    options: CallOptions,
     start: Callable[[StartedCall], Generator[T, None, None]],
 ) -> Generator[T, None, None]:
-    with enter(invoker, "stream", target, payload, options) as seen:
+    with enter(invoker, "stream", bound, payload) as seen:
         complete = False
         try:
             with closing(start(seen)) as chunks:
@@ -66,12 +62,11 @@ def _stream(
 
 async def _async_stream(
     invoker: BaseInvoker[Any, Any],
-    target: Target,
+    bound: BoundTarget,
     payload: object,
-    options: CallOptions,
     start: Callable[[StartedCall], AsyncGenerator[T, None]],
 ) -> AsyncGenerator[T, None]:
-    with enter(invoker, "stream", target, payload, options) as seen:
+    with enter(invoker, "stream", bound, payload) as seen:
         complete = False
         try:
             async with aclosing(start(seen)) as chunks:

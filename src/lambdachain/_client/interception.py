@@ -6,9 +6,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any, cast
 
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._calling.interceptors import Operation, StartedCall, intercept_call
-from lambdachain._calling.options import CallOptions
-from lambdachain._calling.target import Target
 from lambdachain._core.results import InvokeResult
 
 from .base_invoker import BaseInvoker, ProcessInterceptors
@@ -16,10 +15,10 @@ from .base_invoker import BaseInvoker, ProcessInterceptors
 
 @contextmanager
 def enter(
-    invoker: BaseInvoker[Any, Any], operation: Operation, target: Target, payload: object, options: CallOptions
+    invoker: BaseInvoker[Any, Any], operation: Operation, bound: BoundTarget, payload: object
 ) -> Generator[StartedCall]:
     """Enter the interceptors of a call: those of the process, and inside them those of the client."""
-    seen = StartedCall(target, operation, payload, invoker.merge_options(options))
+    seen = StartedCall(bound.target, operation, payload, bound.options)
     with intercept_call(seen, (*ProcessInterceptors.calling, *invoker.interceptors)):
         yield seen
 

@@ -7,10 +7,9 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from lambdachain._calling.attempts import Hook, send_with_retries
-from lambdachain._calling.options import CallOptions
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.response import CallResponse
-from lambdachain._calling.target import Target
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import InvocationType, Transport
 from lambdachain._core.results import InvokeResult
@@ -40,28 +39,26 @@ class Invoker(BaseInvoker[Transport, Hook]):
 
     _map_loop: BackgroundLoop | None = None
 
-    def invoke(
-        self, target: Target, payload: object, options: CallOptions, seen: StartedCall | None = None
-    ) -> InvokeResult[Any]:
+    def invoke(self, bound: BoundTarget, payload: object, seen: StartedCall | None = None) -> InvokeResult[Any]:
         """Run the function and return its response."""
         if seen is None and (self.interceptors or ProcessInterceptors.calling):
-            return self._intercept("call", target, payload, options, partial(self.invoke, target, payload, options))
-        return to_result(*self._send(target, payload, InvocationType.REQUEST_RESPONSE, options, seen))
+            return self._intercept("call", bound, payload, partial(self.invoke, bound, payload))
+        return to_result(*self._send(bound, payload, InvocationType.REQUEST_RESPONSE, seen))
 
-    def fire(self, target: Target, payload: object, options: CallOptions, seen: StartedCall | None = None) -> Receipt:
+    def fire(self, bound: BoundTarget, payload: object, seen: StartedCall | None = None) -> Receipt:
         """Queue an event for the function."""
         if seen is None and (self.interceptors or ProcessInterceptors.calling):
-            return self._intercept("fire", target, payload, options, partial(self.fire, target, payload, options))
-        _, response = self._send(target, payload, InvocationType.EVENT, options, seen)
+            return self._intercept("fire", bound, payload, partial(self.fire, bound, payload))
+        _, response = self._send(bound, payload, InvocationType.EVENT, seen)
         return to_receipt(response)
 
-    def can_invoke(self, target: Target, options: CallOptions, seen: StartedCall | None = None) -> Permission:
+    def can_invoke(self, bound: BoundTarget, seen: StartedCall | None = None) -> Permission:
         """Check whether Lambda would allow the call."""
         if seen is None and (self.interceptors or ProcessInterceptors.calling):
-            return self._intercept("can_invoke", target, None, options, partial(self.can_invoke, target, options))
-        rejection = self._find_rejection(target, options, seen)
-        by_name = target_without_qualifier(target, rejection)
-        exists = by_name is not None and self._exists(by_name, options, seen)
+            return self._intercept("can_invoke", bound, None, partial(self.can_invoke, bound))
+        rejection = self._find_rejection(bound, seen)
+        by_name = target_without_qualifier(bound, rejection)
+        exists = by_name is not None and self._exists(by_name, seen)
         return to_permission(rejection, without_qualifier=exists)
 
     def close(self) -> None:
@@ -87,44 +84,43 @@ class Invoker(BaseInvoker[Transport, Hook]):
                 self._map_loop = None if copied is None else BackgroundLoop(copied)
             return self._map_loop
 
-    def _find_rejection(self, target: Target, options: CallOptions, seen: StartedCall | None) -> Rejection | None:
+    def _find_rejection(self, bound: BoundTarget, seen: StartedCall | None) -> Rejection | None:
         try:
-            self._send(target, None, InvocationType.DRY_RUN, options, seen)
+            self._send(bound, None, InvocationType.DRY_RUN, seen)
         except CallError as exc:
             return to_rejection(exc)
         return None
 
-    def _exists(self, target: Target, options: CallOptions, seen: StartedCall | None) -> bool:
+    def _exists(self, bound: BoundTarget, seen: StartedCall | None) -> bool:
         try:
-            self._send(target, None, InvocationType.DRY_RUN, options, seen)
+            self._send(bound, None, InvocationType.DRY_RUN, seen)
         # Also for a throttle or a lost connection: without proof of the function, the first response stands.
         except CallError:
             return False
         return True
 
     def _send(
-        self, target: Target, payload: object, kind: InvocationType, options: CallOptions, seen: StartedCall | None
+        self, bound: BoundTarget, payload: object, kind: InvocationType, seen: StartedCall | None
     ) -> tuple[PreparedCall, CallResponse]:
-        call = self.prepare(target, payload, kind, options, seen)
-        if call.hedge_after is None:
-            return call, send_with_retries(self.transport_for(target), call, self.hooks)
+        call = self.prepare(bound, payload, kind, seen)
+        if call.compiled.hedge_after is None:
+            return call, send_with_retries(self.transport_for(bound.target), call, self.hooks)
         # Imported here: only calls with hedge_after need threads and a queue.
         from lambdachain._calling.hedging import send_hedged
 
-        return call, send_hedged(self.transport_for(target), call, self.hooks)
+        return call, send_hedged(self.transport_for(bound.target), call, self.hooks)
 
     def _intercept(
         self,
         operation: Operation,
-        target: Target,
+        bound: BoundTarget,
         payload: object,
-        options: CallOptions,
         proceed: Callable[[StartedCall], Result],
     ) -> Result:
         """Call *proceed* inside the interceptors; its last argument is the call as they see it."""
         from .interception import enter, to_seen_result
 
-        with enter(self, operation, target, payload, options) as seen:
+        with enter(self, operation, bound, payload) as seen:
             result = proceed(seen)
             seen.finish(to_seen_result(result))
         return result

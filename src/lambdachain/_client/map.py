@@ -7,10 +7,11 @@ from collections.abc import Callable, Generator, Iterable, Sized
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 
-from lambdachain._calling.options import CallOptions, to_seconds
+from lambdachain._calling.compiled_call import BoundTarget
+from lambdachain._calling.options import to_seconds
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.response import CallResponse, decode_response
-from lambdachain._calling.target import UNSET, Target
+from lambdachain._calling.target import UNSET
 from lambdachain._core import clock
 from lambdachain._core.current_invocation import current_invocation, earlier_deadline
 from lambdachain._core.errors import DeadlineExceededError
@@ -46,12 +47,11 @@ _FEW: Final = 16
 
 
 class MapRequest(NamedTuple):
-    """A map: the function, how it is invoked, the options of each call, and those of the map."""
+    """A map: the function with the options of each call, how it is invoked, and the options of the map."""
 
     invoker: BaseInvoker[Any, Any]
-    target: Target
+    bound: BoundTarget
     kind: InvocationType
-    options: CallOptions
     settings: MapSettings
     prepares_late: bool = False
 
@@ -62,7 +62,7 @@ class MapRequest(NamedTuple):
     def make_scheduler(self, payloads: object, connections: int) -> MapScheduler:
         """Return a scheduler for the map, whose timeout runs from now."""
         return MapScheduler(
-            concurrency_limit_for(self.invoker.concurrency_limits, self.target.address),
+            concurrency_limit_for(self.invoker.concurrency_limits, self.bound.target.address),
             self.settings,
             max_connections=connections,
             # A generator has no length, and counting its payloads would consume it.
@@ -79,13 +79,11 @@ class MapRequest(NamedTuple):
         """
         if self.invoker.interceptors or ProcessInterceptors.calling:
             return self._prepare_intercepted(payload, left)
-        options = self._options_for(left)
+        self._check_time(left)
+        prepare = partial(self.invoker.prepare, self.bound, payload, self.kind, left=left)
         # Storing a payload in S3 takes time, so the worker that sends the call does it, not the consumer's thread.
-        blocks = self.target.contract.offload is not None
-        if self.prepares_late or blocks:
-            prepare = partial(self.invoker.prepare, self.target, payload, self.kind, options)
-            return DeferredCall(prepare, _DECODERS[self.kind], blocks)
-        return self.invoker.prepare(self.target, payload, self.kind, options)
+        blocks = self.bound.target.contract.offload is not None
+        return DeferredCall(prepare, _DECODERS[self.kind], blocks) if self.prepares_late or blocks else prepare()
 
     def _prepare_intercepted(self, payload: Any, left: float | None) -> DeferredCall:
         """Return a call that is prepared inside its interceptors, which see why it cannot be sent."""
@@ -93,26 +91,19 @@ class MapRequest(NamedTuple):
         from .interception import enter
 
         operation = _OPERATIONS[self.kind]
-        scope = InterceptedPayload(enter(self.invoker, operation, self.target, payload, self.options))
+        scope = InterceptedPayload(enter(self.invoker, operation, self.bound, payload))
 
         def prepare(seen: StartedCall) -> PreparedCall:
-            return self.invoker.prepare(self.target, payload, self.kind, self._options_for(left), seen)
+            self._check_time(left)
+            return self.invoker.prepare(self.bound, payload, self.kind, seen, left=left)
 
-        blocks = self.target.contract.offload is not None
+        blocks = self.bound.target.contract.offload is not None
         return DeferredCall(partial(scope.prepare, prepare), _DECODERS[self.kind], blocks, scope)
 
-    def _options_for(self, left: float | None) -> CallOptions:
-        """Return the options of a call that ends in *left* seconds at the latest."""
-        if left is None:
-            return self.options
-        if left <= 0:
+    def _check_time(self, left: float | None) -> None:
+        if left is not None and left <= 0:
             late = "no time left to send it: the timeout of the map is over"
-            raise DeadlineExceededError(late, function=self.target.address)
-        own = to_seconds(self.invoker.timeout_for(self.options), self.target.address)
-        # A copy: all payloads share the options.
-        options = self.options.copy()
-        options["timeout"] = left if own is None else min(left, own)
-        return options
+            raise DeadlineExceededError(late, function=self.bound.target.address)
 
 
 def map_request(
@@ -134,16 +125,15 @@ def map_request(
     # The timeout of a client's map is the whole map's, so it is in neither part.
     per_call, own = split_options(options)
     check_call_options(per_call)
-    located = invoker.locate(target, per_call, response=response)
-    timeout = to_seconds(options.get("timeout"), located.address)
-    return MapRequest(invoker, located, kind, per_call, settings_for(own, timeout, return_exceptions=return_exceptions))
+    bound = invoker.bind(target, per_call, response=response)
+    timeout = to_seconds(options.get("timeout"), bound.target.address)
+    return MapRequest(invoker, bound, kind, settings_for(own, timeout, return_exceptions=return_exceptions))
 
 
 def bound_map_request(
     invoker: BaseInvoker[Any, Any],
-    target: Target,
+    bound: BoundTarget,
     kind: InvocationType,
-    options: CallOptions,
     own: MapMethodOptions,
     *,
     return_exceptions: bool,
@@ -153,9 +143,9 @@ def bound_map_request(
     Raises:
         ContractError: An option is not valid.
     """
-    check_call_options(options)
+    check_call_options(bound.options)
     # No timeout for the map itself: the one that a function was bound with is for each call.
-    return MapRequest(invoker, target, kind, options, settings_for(own, None, return_exceptions=return_exceptions))
+    return MapRequest(invoker, bound, kind, settings_for(own, None, return_exceptions=return_exceptions))
 
 
 def run_map(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
@@ -179,7 +169,7 @@ def run_numbered_map(map_request: MapRequest, payloads: Iterable[Any]) -> Genera
 
 
 def _run_map(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
-    transport = map_request.invoker.transport_for(map_request.target)
+    transport = map_request.invoker.transport_for(map_request.bound.target)
     scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
     source = iter(payloads)
     executor = _executor(map_request.invoker, transport, payloads)

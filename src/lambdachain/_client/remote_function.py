@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Generator, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._calling.options import CallOptions, check_bound
-from lambdachain._calling.target import Target
 from lambdachain._contracts.contract import Contract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError
@@ -35,6 +35,7 @@ class RemoteFunction(Generic[Req, Resp]):
         self._invoker = invoker
         self._function = function
         self._options = options
+        self._bound: BoundTarget | None = None
         self.contract = contract
 
     def call(self, payload: Req, /) -> Resp:
@@ -43,11 +44,11 @@ class RemoteFunction(Generic[Req, Resp]):
 
     def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
         """Run the function as ``call`` does; return the response with its metadata."""
-        return self._invoker.invoke(self._target(), payload, self._options)
+        return self._invoker.invoke(self._bind(), payload)
 
     def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return self._invoker.fire(self._target(), payload, self._options)
+        return self._invoker.fire(self._bind(), payload)
 
     @overload
     def map(
@@ -96,11 +97,11 @@ class RemoteFunction(Generic[Req, Resp]):
         # Imported here, as map is below: a function that is only called pays for neither at its cold start.
         from .stream import stream_response
 
-        return stream_response(self._invoker, self._target(), payload, self._options, text=text)
+        return stream_response(self._invoker, self._bind(), payload, text=text)
 
     def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return self._invoker.can_invoke(self._target(), self._options)
+        return self._invoker.can_invoke(self._bind())
 
     def with_options(self, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
         """Return the same function with other options; those that are not passed stay as they are.
@@ -127,14 +128,17 @@ class RemoteFunction(Generic[Req, Resp]):
     ) -> Generator[Any]:
         from .map import bound_map_request, run_map
 
-        target, options = self._target(), self._options
-        return run_map(
-            bound_map_request(self._invoker, target, kind, options, own, return_exceptions=return_exceptions),
-            payloads,
-        )
+        request = bound_map_request(self._invoker, self._bind(), kind, own, return_exceptions=return_exceptions)
+        return run_map(request, payloads)
 
-    def _target(self) -> Target:
-        return self._invoker.locate(self.contract, self._options, function=self._function)
+    def _bind(self) -> BoundTarget:
+        # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
+        if self._bound is not None:
+            return self._bound
+        bound = self._invoker.bind(self.contract, self._options, function=self._function)
+        if self._function is not None or not self._invoker.has_resolver:
+            self._bound = bound
+        return bound
 
 
 RemoteFunction.__module__ = "lambdachain"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._calling.attempts import pause, send_with_retries
 from lambdachain._calling.classify import error_for_no_answer, error_for_outcome
+from lambdachain._calling.compiled_call import BoundTarget
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.response import CallResponse
-from lambdachain._calling.target import Target
 from lambdachain._core import clock
 from lambdachain._core.errors import CallError, InvalidRequestError, ResponseError
 from lambdachain._core.fork_hooks import check_process
@@ -34,9 +34,7 @@ _TO_COME: Final = b"..."
 NOT_TEXT: Final = "the response is not text in UTF-8"
 
 
-def stream_response(
-    invoker: Invoker, target: Target, payload: object, options: CallOptions, *, text: bool
-) -> Generator[Any, None, None]:
+def stream_response(invoker: Invoker, bound: BoundTarget, payload: object, *, text: bool) -> Generator[Any, None, None]:
     """Run a function and yield its response in chunks; see ``LambdaClient.stream``.
 
     Raises:
@@ -46,23 +44,25 @@ def stream_response(
         from .intercepted_stream import intercept_stream
         from .interception import enter
 
-        with enter(invoker, "stream", target, payload, options) if is_refused(options) else nullcontext():
-            check_options(options, target.address)
-        start = partial(_start, invoker, target, payload, options, text=text)
-        return intercept_stream(invoker, target, payload, options, start)
+        with enter(invoker, "stream", bound, payload) if is_refused(bound.options) else nullcontext():
+            check_options(bound)
+        start = partial(_start, invoker, bound, payload, text=text)
+        return intercept_stream(invoker, bound, payload, start)
     # Not in the generator, which would raise only when the first chunk is requested.
-    check_options(options, target.address)
-    return _start(invoker, target, payload, options, text=text)
+    check_options(bound)
+    return _start(invoker, bound, payload, text=text)
 
 
-def check_options(options: CallOptions, function: str) -> None:
+def check_options(bound: BoundTarget) -> None:
     """Raise for options that a stream does not have.
 
     Raises:
         InvalidRequestError: There is such an option.
     """
-    if is_refused(options):
-        raise InvalidRequestError("durable_name: Lambda has no durable executions that stream", function=function)
+    if is_refused(bound.options):
+        raise InvalidRequestError(
+            "durable_name: Lambda has no durable executions that stream", function=bound.target.address
+        )
 
 
 def is_refused(options: CallOptions) -> bool:
@@ -72,22 +72,21 @@ def is_refused(options: CallOptions) -> bool:
 
 def _start(
     invoker: Invoker,
-    target: Target,
+    bound: BoundTarget,
     payload: object,
-    options: CallOptions,
     seen: StartedCall | None = None,
     *,
     text: bool,
 ) -> Generator[Any, None, None]:
-    chunks = _stream(invoker, target, payload, options, seen)
-    return decode_chunks(chunks, target.address) if text else chunks
+    chunks = _stream(invoker, bound, payload, seen)
+    return decode_chunks(chunks, bound.target.address) if text else chunks
 
 
 def _stream(
-    invoker: Invoker, target: Target, payload: object, options: CallOptions, seen: StartedCall | None
+    invoker: Invoker, bound: BoundTarget, payload: object, seen: StartedCall | None
 ) -> Generator[bytes, None, None]:
-    call = without_offload(invoker.prepare(target, payload, InvocationType.REQUEST_RESPONSE, options, seen))
-    transport = StreamTransport(invoker.transport_for(target))
+    call = without_offload(invoker.prepare(bound, payload, InvocationType.REQUEST_RESPONSE, seen))
+    transport = StreamTransport(invoker.transport_for(bound.target))
     try:
         response = send_with_retries(transport, call, invoker.hooks)
         progress = StreamProgress(call, response, clock.monotonic())
@@ -108,7 +107,7 @@ def _stream(
 
 def without_offload(call: PreparedCall) -> PreparedCall:
     """Keep the function from offloading its response: nobody would read a reference to S3 in a stream."""
-    if call.metadata is None or call.target.contract.offload is None:
+    if call.metadata is None or call.compiled.target.contract.offload is None:
         return call
     return call._replace(metadata=call.metadata._replace(offload=False))
 

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, Protocol
+from functools import lru_cache
+from typing import Any, Final, Protocol, TypeVar
 
 from .arn import FunctionArn, parse_target
 from .errors import LambdaChainError
@@ -14,6 +15,20 @@ MAX_CLIENT_CONTEXT_BYTES: Final = 3583
 MAX_TRACE_HEADER: Final = 4096
 
 
+T = TypeVar("T")
+
+
+def construct(frozen: type[T], /, **fields: Any) -> T:
+    """Create a frozen dataclass without slots as its constructor does, for a quarter of the cost.
+
+    A constructor writes each field by itself, past the guard of a frozen class. A field with a default may be left out:
+    its class has the value.
+    """
+    made = object.__new__(frozen)
+    object.__setattr__(made, "__dict__", fields)
+    return made
+
+
 class InvocationType(StrEnum):
     """How Lambda invokes the function: wait for the response, queue an event, or only check the permission."""
 
@@ -22,7 +37,7 @@ class InvocationType(StrEnum):
     DRY_RUN = "DryRun"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Invocation:
     """One Invoke request: a field for each of Lambda's parameters.
 
@@ -54,11 +69,16 @@ class Invocation:
     @property
     def region(self) -> str | None:
         """The region in the address, or ``None`` for the caller's own."""
-        target = parse_target(self.function_name)
-        return target.region if isinstance(target, FunctionArn) else None
+        return _find_region(self.function_name)
 
 
-@dataclass(frozen=True, slots=True)
+@lru_cache(maxsize=1024)
+def _find_region(function_name: str) -> str | None:
+    target = parse_target(function_name)
+    return target.region if isinstance(target, FunctionArn) else None
+
+
+@dataclass(frozen=True)
 class Outcome:
     """Lambda's response to Invoke, of any status: a field for each part of it.
 

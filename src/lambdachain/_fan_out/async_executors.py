@@ -69,7 +69,7 @@ class TaskExecutor:
         return job.scope.run_async(partial(self._run_deferred, job, job.deferred))
 
     def _send(self, job: Job) -> Coroutine[Any, Any, CallResponse]:
-        send = send_with_retries if job.call.hedge_after is None else send_hedged
+        send = send_with_retries if job.call.compiled.hedge_after is None else send_hedged
         return send(self._transport, job.call, self._hooks, RequeuePolicy(job).check)
 
     async def _run_deferred(self, job: Job, deferred: DeferredCall) -> MapResult:

@@ -160,7 +160,7 @@ def _call(job: Job, transport: Transport, hooks: Sequence[Hook]) -> CallResponse
 
 def _send(job: Job, transport: Transport, hooks: Sequence[Hook]) -> CallResponse:
     requeue = RequeuePolicy(job).check
-    if job.call.hedge_after is None:
+    if job.call.compiled.hedge_after is None:
         return send_with_retries(transport, job.call, hooks, requeue)
     from lambdachain._calling.hedging import send_hedged
 

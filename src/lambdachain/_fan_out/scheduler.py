@@ -120,7 +120,7 @@ class RequeuePolicy:
 
     def __init__(self, job: Job) -> None:
         self._is_alone = job.permit.is_only_call
-        self._max_wait = job.call.policy.max_delay
+        self._max_wait = job.call.compiled.policy.max_delay
 
     def check(self, error: CallError) -> RequeuedError | None:
         """Return what ends the call for now if its first attempt failed with *error*; ``None`` if nothing does."""
@@ -316,10 +316,10 @@ def _record_end(
 
 def _to_dropped_error(call: PreparedCall) -> ThrottledError:
     message = "the map ended before it was sent again after ThrottledError"
-    return ThrottledError(message, function=call.target.address, retryable=True)
+    return ThrottledError(message, function=call.compiled.address, retryable=True)
 
 
 def _to_deadline_error(call: PreparedCall) -> DeadlineExceededError:
     return DeadlineExceededError(
-        "no time left to retry after ThrottledError: Lambda asks to wait longer", function=call.target.address
+        "no time left to retry after ThrottledError: Lambda asks to wait longer", function=call.compiled.address
     )

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping
 from typing import Final
 
-from lambdachain._core.invocation import Outcome
+from lambdachain._core.invocation import Outcome, construct
 from lambdachain._core.type_guards import is_mapping
 
 # Lambda was seen to send responses of up to 6,291,556 bytes; what is far longer does not come from Lambda.
@@ -23,12 +23,14 @@ MAX_STREAM_BYTES: Final = 200 * 1024 * 1024
 EXPIRED_CREDENTIALS: Final = ("ExpiredTokenException", "ExpiredToken")
 
 # Each response of Lambda has at least one of these headers, and no proxy or captive portal sends any.
-_LAMBDA_HEADERS: Final = (
-    "x-amzn-requestid",
-    "x-amz-request-id",
-    "x-amz-executed-version",
-    "x-amz-function-error",
-    "x-amzn-errortype",
+_LAMBDA_HEADERS: Final = frozenset(
+    (
+        "x-amzn-requestid",
+        "x-amz-request-id",
+        "x-amz-executed-version",
+        "x-amz-function-error",
+        "x-amzn-errortype",
+    )
 )
 
 # Longer than anybody asks to wait in earnest, and short enough for a clock to add.
@@ -58,7 +60,8 @@ def read_invoke_response(
     if status >= 300:
         return read_error(status, headers, _error_members(body), from_lambda=from_lambda)
     get = headers.get
-    return Outcome(
+    return construct(
+        Outcome,
         status=status,
         payload=body,
         function_error=get("x-amz-function-error"),
@@ -119,7 +122,7 @@ def is_from_lambda(headers: Mapping[str, str]) -> bool:
     Args:
         headers: Its headers, with names in lower case.
     """
-    return any(name in headers for name in _LAMBDA_HEADERS)
+    return not _LAMBDA_HEADERS.isdisjoint(headers)
 
 
 def parse_retry_after(headers: Mapping[str, str]) -> float | None:

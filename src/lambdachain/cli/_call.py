@@ -68,11 +68,13 @@ def call(
 
     settings = TargetOptions(**options)
     more = {"idempotency_key": idempotency_key, "durable_name": durable_name, "client_context": client_context}
-    with _invoking(settings, target, as_json=as_json, logs=logs, if_interrupted=_MAY_HAVE_RUN) as invocation:
-        invoker, located, contract = invocation
-        request = _read_request(contract, payload, located.address)
-        result = invoker.invoke(located, request, settings.to_call_options(**more, log_tail=logs))
-        value = load_json(encode_response(contract, result.value, located.address))
+    reporting = _invoking(
+        settings, target, {**more, "log_tail": logs}, as_json=as_json, logs=logs, if_interrupted=_MAY_HAVE_RUN
+    )
+    with reporting as (invoker, bound, contract):
+        request = _read_request(contract, payload, bound.target.address)
+        result = invoker.invoke(bound, request)
+        value = load_json(encode_response(contract, result.value, bound.target.address))
         if as_json:
             echo(format_json(result_to_dict(result, value)))
             return
@@ -105,9 +107,11 @@ def fire(*, target: str, payload: str | None, as_json: bool, idempotency_key: st
     from ._json import format_json
 
     settings = TargetOptions(**options)
-    with _invoking(settings, target, as_json=as_json, if_interrupted=_MAY_BE_QUEUED) as (invoker, located, contract):
-        request = _read_request(contract, payload, located.address)
-        receipt = invoker.fire(located, request, settings.to_call_options(idempotency_key=idempotency_key))
+    more = {"idempotency_key": idempotency_key}
+    reporting = _invoking(settings, target, more, as_json=as_json, if_interrupted=_MAY_BE_QUEUED)
+    with reporting as (invoker, bound, contract):
+        request = _read_request(contract, payload, bound.target.address)
+        receipt = invoker.fire(bound, request)
         if as_json:
             echo(format_json(receipt_to_dict(receipt)))
             return
@@ -137,8 +141,8 @@ def can_invoke(*, target: str, as_json: bool, **options: Any) -> None:
     from ._json import format_json
 
     settings = TargetOptions(**options)
-    with _invoking(settings, target, as_json=as_json) as (invoker, located, _):
-        permission = invoker.can_invoke(located, settings.to_call_options())
+    with _invoking(settings, target, {}, as_json=as_json) as (invoker, bound, _):
+        permission = invoker.can_invoke(bound)
         reason = str(permission.reason)
         text = to_one_line(f"{reason}: {permission.message}") if permission.message else reason
         echo(format_json(permission_to_dict(permission)) if as_json else text)
@@ -147,13 +151,20 @@ def can_invoke(*, target: str, as_json: bool, **options: Any) -> None:
 
 @contextmanager
 def _invoking(
-    settings: TargetOptions, target: str, *, as_json: bool, logs: bool = False, if_interrupted: str = ""
+    settings: TargetOptions,
+    target: str,
+    more: Mapping[str, Any],
+    *,
+    as_json: bool,
+    logs: bool = False,
+    if_interrupted: str = "",
 ) -> Generator[tuple[Any, Any, Any]]:
-    """Yield an invoker, the located target, and its contract, if it has one; report a failed call and exit.
+    """Yield an invoker, the bound target, and its contract, if it has one; report a failed call and exit.
 
     Args:
         settings: Where the target is, and how to reach it.
         target: The argument TARGET.
+        more: Further options of the call.
         as_json: Whether to print a failure as a JSON object too.
         logs: Whether to print the log tail of a failure too.
         if_interrupted: What may have happened, appended to the message when Ctrl-C is pressed.
@@ -165,7 +176,7 @@ def _invoking(
     parsed = parse_target_argument(target)
     invoker = settings.create_invoker()
     try:
-        yield invoker, settings.locate_target(invoker, parsed), getattr(parsed, "contract", None)
+        yield invoker, settings.bind(invoker, parsed, **more), getattr(parsed, "contract", None)
     except CallError as exc:
         _print_failure(exc, target, as_json=as_json, logs=logs)
         sys.exit(exit_status_for(exc))

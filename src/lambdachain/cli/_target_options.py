@@ -11,8 +11,8 @@ import click
 from ._exit_status import InputError
 
 if TYPE_CHECKING:
+    from lambdachain._calling.compiled_call import BoundTarget
     from lambdachain._calling.options import CallOptions
-    from lambdachain._calling.target import Target
     from lambdachain._client.invoker import Invoker
     from lambdachain._core.invocation import Transport
 
@@ -105,8 +105,8 @@ class TargetOptions(NamedTuple):
         retry = RetryPolicy(max_attempts=self.max_attempts) if self.max_attempts else None
         return Invoker(self._transport(), {"timeout": self.timeout, "retry": retry})
 
-    def locate_target(self, invoker: Invoker, target: object) -> Target:
-        """Find the contract of a target and the address of its function.
+    def bind(self, invoker: Invoker, target: object, **more: Any) -> BoundTarget:
+        """Find the contract of a target and the address of its function; *more* are options of its calls.
 
         Raises:
             InputError: The target is an address, and ``--function`` is one too.
@@ -121,7 +121,7 @@ class TargetOptions(NamedTuple):
 
         # The response to a plain name is printed as received: a number may have more digits than a float.
         response = JsonText if isinstance(target, str) else UNSET
-        return invoker.locate(target, self.to_call_options(), response=response, function=self.function)
+        return invoker.bind(target, self.to_call_options(**more), response=response, function=self.function)
 
     def to_call_options(self, **more: Any) -> CallOptions:
         """Return the options of a call, and *more*, without those that are unset."""

@@ -8,6 +8,7 @@ import time
 import uuid
 from typing import Any, Final, Literal
 
+from lambdachain._calling.compiled_call import compile_call
 from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import Moment, prepare
 from lambdachain._calling.target import locate
@@ -54,11 +55,11 @@ def sqs_event(
     if queue.endswith(".fifo") and group_id is None:
         group_id = "group"
     options: CallOptions = {"idempotency_key": idempotency_key}
-    target = locate(contract.contract, None, None, None)
+    compiled = compile_call(locate(contract.contract), InvocationType.EVENT, options)
     now = Moment(clock.monotonic(), clock.epoch())
     records: list[dict[str, Any]] = []
     for number, request in enumerate(requests, start=1):
-        call = prepare(target, request, InvocationType.EVENT, options, within=None, now=now)
+        call = prepare(compiled, request, within=None, now=now)
         body = _wrap(call.payload.decode(), wrapped_by)
         records.append(_to_record(body, queue, _attributes(queue, group_id, idempotency_key, number)))
     return {"Records": records}

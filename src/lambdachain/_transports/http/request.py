@@ -132,7 +132,7 @@ def _headers(invocation: Invocation, authority: str, stamp: str, token: str | No
     headers["x-amz-date"] = stamp
     if invocation.durable_name is not None:
         headers["x-amz-durable-execution-name"] = _validate("durable name", invocation.durable_name)
-    headers["x-amz-invocation-type"] = invocation.invocation_type.value
+    headers["x-amz-invocation-type"] = invocation.invocation_type
     if invocation.log_tail:
         headers["x-amz-log-type"] = "Tail"
     if token:

@@ -173,7 +173,7 @@ class Run:
         self.signal: int | None = None
         self.is_complete = False
         self._map_request = map_request
-        self._contract = map_request.target.contract if is_typed else None
+        self._contract = map_request.bound.target.contract if is_typed else None
         self._payloads = payloads
         self._sink = sink
         self._fatal: CallError | None = None
@@ -226,7 +226,7 @@ class Run:
 
     def _write_response(self, line: int, value: Any) -> None:
         try:
-            response = encode_response(self._contract, value, self._map_request.target.address)
+            response = encode_response(self._contract, value, self._map_request.bound.target.address)
         except CallError as exc:
             self._sink.fail(line, exc)
         else:

@@ -107,7 +107,7 @@ def run(arguments: MapArguments, connection: TargetOptions) -> int:
         session = open_session(arguments, source, map_request, parse)
         reporter.begin(session.sink, session.count, is_resumed=session.is_resumed)
         payloads = _payloads(source, session, parse, skip_invalid=arguments.skip_invalid)
-        with closing(reporter.bar(map_request.target.address, session.count, arguments.paths)) as bar:
+        with closing(reporter.bar(map_request.bound.target.address, session.count, arguments.paths)) as bar:
             map_run = Run(_with_progress(map_request, bar), is_typed=is_typed, payloads=payloads, sink=session.sink)
             try:
                 map_run.until_ended()
@@ -172,10 +172,10 @@ def _open_store(arguments: MapArguments, paths: OutputPaths, map_request: MapReq
             "use a Python that has it, or leave out --output (then an interrupted map cannot be resumed)"
         ) from None
     subject = {
-        "function": map_request.target.address,
+        "function": map_request.bound.target.address,
         "failures": os.path.relpath(paths.failures, paths.output.parent),
     }
-    reruns = arguments.reruns(is_idempotent=map_request.target.contract.idempotent)
+    reruns = arguments.reruns(is_idempotent=map_request.bound.target.contract.idempotent)
     file = ProgressFile(paths.progress, subject, __version__, lost_line)
     store = ProgressStore(file, reruns, overwrite=arguments.overwrite)
     if store.is_new:
@@ -253,12 +253,11 @@ def _open_failures(arguments: MapArguments) -> IO[bytes] | None:
 
 def _map_request(arguments: MapArguments, connection: TargetOptions, caller: Invoker, target: object) -> MapRequest:
     """Describe what the library is to do for each line."""
-    located, kind = connection.locate_target(caller, target), InvocationType.REQUEST_RESPONSE
-    options = connection.to_call_options(client_context=arguments.client_context)
+    bound = connection.bind(caller, target, client_context=arguments.client_context)
     # With an output, its files put results in order: the library would hold back what the progress has to record now.
     is_ordered = arguments.ordered and arguments.output is None
     own: MapMethodOptions = {"max_concurrency": arguments.concurrency, "ordered": is_ordered}
-    return bound_map_request(caller, located, kind, options, own, return_exceptions=True)
+    return bound_map_request(caller, bound, InvocationType.REQUEST_RESPONSE, own, return_exceptions=True)
 
 
 def _with_progress(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
@@ -266,7 +265,7 @@ def _with_progress(map_request: MapRequest, on_progress: OnProgress | None) -> M
 
 
 def _parser_for(map_request: MapRequest, *, is_typed: bool) -> Parse:
-    located = map_request.target
+    located = map_request.bound.target
     return (lambda name, text: parse_request(located.contract, name, text, located.address)) if is_typed else parse_json
 
 
