@@ -26,7 +26,15 @@ from aws_durable_execution_sdk_python.exceptions import DurableOperationError, S
 from aws_durable_execution_sdk_python.retries import RetryDecision, RetryPresets
 from aws_durable_execution_sdk_python.serdes import PassThroughSerDes, SerDes, SerDesContext
 
-from lambdachain import CallError, OutcomeUnknownError, RemoteFunction, RemoteHandler, ResponseError, current_invocation
+from lambdachain import (
+    CallError,
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    RemoteFunction,
+    RemoteHandler,
+    ResponseError,
+    current_invocation,
+)
 from lambdachain._calling.classify import CallSemantics, error_for_outcome
 from lambdachain._calling.error_table import FUNCTION_ERRORS, SERVICE_ERRORS
 from lambdachain._calling.prepared_call import Moment, prepare
@@ -77,9 +85,10 @@ def invoke(
             ``FunctionError``, a payload or response that does not fit as ``InvalidRequestError`` or ``ResponseError``.
     """
     target = locate(cast("Contract[Req, Resp]", contract_for(contract)), function, None, None)
-    config = InvokeConfig[Any, Any](_RequestSerDes(target, context), PassThroughSerDes(), tenant_id)
     try:
-        recorded = context.invoke(target.address, payload, name, config)
+        with _within(context) as invocation:
+            config = InvokeConfig[Any, Any](_RequestSerDes(target, invocation), PassThroughSerDes(), tenant_id)
+            recorded = context.invoke(target.address, payload, name, config)
     except InvokeError as exc:
         raise _to_invoke_error(exc, target) from exc
     except SerDesError as exc:
@@ -125,11 +134,12 @@ def step(
     serdes = _ResponseSerDes(contract.response)
 
     def call(_: object) -> Resp:
-        with _within(context):
-            return function.call(payload)
+        return function.call(payload)
 
     try:
-        return context.step(call, name or contract.function, dataclasses.replace(chosen, serdes=serdes))
+        # Entered outside the step: it may record the caller's metadata, and a step has no steps in it.
+        with _within(context):
+            return context.step(call, name or contract.function, dataclasses.replace(chosen, serdes=serdes))
     except StepError as exc:
         error = _to_step_error(exc, contract)
         if error is None:
@@ -147,22 +157,26 @@ def retry_calls(error: Exception, attempts_made: int) -> RetryDecision:
 class _RequestSerDes(SerDes[Any]):
     """Encodes a request by its contract. The SDK asks for it once an operation, when it is first started."""
 
-    def __init__(self, target: Target, context: DurableContext) -> None:
+    def __init__(self, target: Target, invocation: CurrentInvocation) -> None:
         self._target = target
-        self._context = context
+        self._invocation = invocation
 
     def serialize(self, value: Any, serdes_context: SerDesContext) -> str:
         key = f"{serdes_context.durable_execution_arn.rpartition('/')[2]}-{serdes_context.operation_id}"
-        with _within(self._context) as invocation:
-            prepared = prepare(
-                self._target,
-                value,
-                InvocationType.EVENT,  # the same limit of 1 MiB, and the metadata in an envelope
-                {"idempotency_key": key} if self._target.contract.envelope else {},
-                # The callee may run for longer than this invocation.
-                within=invocation._replace(deadline=None),
-                now=Moment(clock.monotonic(), clock.epoch()),
-            )
+        now = Moment(clock.monotonic(), clock.epoch())
+        # The callee may run for longer than this invocation, but not for longer than the caller waits.
+        deadline = self._invocation.caller_deadline
+        if deadline is not None and deadline <= now.monotonic:
+            raise DeadlineExceededError("no time left to send it", function=self._target.address)
+        prepared = prepare(
+            self._target,
+            value,
+            InvocationType.EVENT,  # the same limit of 1 MiB, and the metadata in an envelope
+            {"idempotency_key": key} if self._target.contract.envelope else {},
+            within=self._invocation._replace(deadline=deadline),
+            now=now,
+            is_awaited=True,
+        )
         return prepared.payload.decode()
 
     def deserialize(self, data: str, serdes_context: SerDesContext) -> Any:  # noqa: ARG002 - the SDK's name

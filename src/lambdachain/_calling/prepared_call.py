@@ -114,7 +114,8 @@ class PreparedCall(NamedTuple):
         """Return the request of attempt *number*, whose metadata has its number and the *left* seconds."""
         if self.metadata is None:
             return self._invocation(None)
-        metadata = self.metadata._replace(attempt=number, budget_ms=None if left is None else int(left * 1000))
+        budget = None if left is None or self.durable_name is not None else int(left * 1000)
+        metadata = self.metadata._replace(attempt=number, budget_ms=budget)
         return self._invocation(encode_client_context(metadata, self.custom, self.target.address))
 
     def _invocation(self, client_context: str | None) -> Invocation:
@@ -136,6 +137,7 @@ def prepare(
     now: Moment,
     store: StorePayload | None = None,
     added: Mapping[str, str] | None = None,
+    is_awaited: bool = False,
 ) -> PreparedCall:
     """Validate and encode a call.
 
@@ -148,6 +150,7 @@ def prepare(
         now: The time.
         store: Stores a payload that is offloaded; in S3 by default.
         added: The metadata that interceptors have added.
+        is_awaited: Whether an event's sender waits for its result, so that the envelope carries a deadline.
 
     Raises:
         InvalidRequestError: The payload does not fit the contract, or Lambda does not accept an option.
@@ -159,13 +162,15 @@ def prepare(
     key = validate_idempotency_key(options.get("idempotency_key"), kind, target.contract.envelope, function)
     durable_name = validate_name("durable_name", options.get("durable_name"), function)
     deadline = _deadline(to_seconds(options.get("timeout"), function), within, now)
-    metadata = _metadata_for(key, within, _to_epoch_ms(deadline, now), target)
+    # An execution that has a name goes on without its first caller: another one may wait for the result.
+    limit = None if durable_name is not None else _to_epoch_ms(deadline, now)
+    metadata = _metadata_for(key, within, limit, target)
     if added:
         metadata = _add_metadata(metadata, added, function)
     return PreparedCall(
         target=target,
         kind=kind,
-        payload=_payload(target, payload, kind, metadata, store),
+        payload=_payload(target, payload, kind, metadata, store, is_awaited=is_awaited),
         policy=options.get("retry") or _DEFAULT_POLICY,
         deadline=deadline,
         # Lambda passes a ClientContext to the function for RequestResponse only.
@@ -223,7 +228,13 @@ def _add_metadata(metadata: Metadata, added: Mapping[str, str], function: str) -
 
 
 def _payload(
-    target: Target, payload: Any, kind: InvocationType, metadata: Metadata, store: StorePayload | None
+    target: Target,
+    payload: Any,
+    kind: InvocationType,
+    metadata: Metadata,
+    store: StorePayload | None,
+    *,
+    is_awaited: bool,
 ) -> bytes:
     if kind is InvocationType.DRY_RUN:
         return b""  # nothing runs that could read it
@@ -232,8 +243,8 @@ def _payload(
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
         data = _offload_payload(offload, data, target.address, store)
     if kind is InvocationType.EVENT and target.contract.envelope:
-        # Without a deadline: an event may run long after its caller has ended.
-        data = wrap_in_envelope(data, metadata._replace(deadline_ms=None))
+        # Usually without a deadline: an event may run long after its caller has ended.
+        data = wrap_in_envelope(data, metadata if is_awaited else metadata._replace(deadline_ms=None))
     # Checked last: the envelope counts, and what is offloaded has become a short reference.
     if len(data) > _LIMITS[kind]:
         limit = f"Lambda accepts at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"
