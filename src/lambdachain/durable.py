@@ -2,8 +2,8 @@
 
 ``pip install "lambdachain[durable]"`` installs the SDK. A durable function runs from its beginning each time that
 Lambda resumes it, and the SDK returns what is recorded for the parts that have run. So the results here, and the
-errors, are the same in every run; so is the correlation id, which is the execution's name unless the caller's came with
-the event.
+errors, are the same in every run; so are the caller's correlation id, deadline and metadata, which are recorded where
+they came in a ClientContext.
 """
 
 from __future__ import annotations
@@ -69,8 +69,9 @@ def invoke(
 ) -> Resp:
     """Invoke a function by its contract with ``context.invoke``: the execution is suspended until it has responded.
 
-    There is no ClientContext in a chained invoke. A contract with ``envelope=True`` sends the correlation id and an
-    idempotency key of the operation with the payload; another one sends the payload alone.
+    There is no ClientContext in a chained invoke. A contract with ``envelope=True`` sends the correlation id, the
+    deadline of the execution's caller and an idempotency key of the operation with the payload; another one sends the
+    payload alone.
 
     Args:
         context: The context of the durable function, or of a child.
@@ -82,7 +83,8 @@ def invoke(
 
     Raises:
         CallError: As a call by a client does: a declared error as its class, any other failure of the function as a
-            ``FunctionError``, a payload or response that does not fit as ``InvalidRequestError`` or ``ResponseError``.
+            ``FunctionError``, a payload or response that does not fit as ``InvalidRequestError`` or ``ResponseError``,
+            and ``DeadlineExceededError`` if the execution's caller no longer waits.
     """
     target = locate(cast("Contract[Req, Resp]", contract_for(contract)), function, None, None)
     try:

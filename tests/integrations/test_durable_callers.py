@@ -289,12 +289,14 @@ def test_an_event_has_no_deadline() -> None:
     @remote(archive)
     def handler(_: str, context: DurableContext) -> list[str]:
         seen.append(_current())
+        with invocation_scope(context) as invocation:
+            seen.append(invocation)
         context.wait(Duration.from_seconds(1))
         return []
 
     execution.run(handler, sent)
 
-    assert [(one.correlation_id, one.caller_deadline) for one in seen] == [("c-1", None)] * 2
+    assert [(one.correlation_id, one.caller_deadline) for one in seen] == [("c-1", None)] * 4
     assert RECORD not in execution.names
 
 

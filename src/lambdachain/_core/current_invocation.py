@@ -124,8 +124,12 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
     if outer is not None and context is None and metadata is None:
         return outer
     inner = read_invocation(context, metadata, monotonic=clock.monotonic(), epoch=clock.epoch())
+    if outer is None:
+        return inner
+    # The same invocation again, whose metadata came with the event: they are not in its context.
+    is_same = metadata is None and inner.depth == 0 and inner.request_id == outer.request_id is not None
     # A scope inside another never outlives it.
-    return inner if outer is None else inner._replace(deadline=earlier_deadline(inner.deadline, outer.deadline))
+    return (outer if is_same else inner)._replace(deadline=earlier_deadline(inner.deadline, outer.deadline))
 
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:

@@ -7,12 +7,13 @@ public attributes, so that it need not be imported.
 
 from __future__ import annotations
 
-import threading
+import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
+from .fork_hooks import lock_for
 from .metadata import TRACE_NAMES, Metadata, read_metadata, read_trace
 from .type_guards import is_mapping
 
@@ -22,7 +23,7 @@ STEP_NAME: Final = "lambdachain.caller"
 _CONTEXT_ID: Final = "lambdachain.caller"
 
 # Branches may enter at the same time, and one execution has one record.
-_recording: Final = threading.Lock()
+_lock = lock_for(sys.modules[__name__])
 
 
 def read_recorded(context: Any, custom: Mapping[str, Any]) -> Metadata | None:
@@ -38,7 +39,7 @@ def read_recorded(context: Any, custom: Mapping[str, Any]) -> Metadata | None:
     state = getattr(context, "state", None)
     if not hasattr(state, "operations") or not hasattr(type(context), "from_lambda_context"):
         return None  # a stand-in of a test
-    with _recording:
+    with _lock:
         if not _is_recorded(state) and (not sent or context.is_replaying()):
             return None
         recorded = _root_context(context).step(lambda _: sent, STEP_NAME)
