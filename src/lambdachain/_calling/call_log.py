@@ -121,7 +121,7 @@ def _describe_call(call: PreparedCall) -> dict[str, Any]:
     metadata = call.metadata
     return {
         "function": printable(call.target.address),
-        "operation": _OPERATIONS[call.kind],
+        "operation": "stream" if call.is_stream else _OPERATIONS[call.kind],
         "correlation_id": metadata and printable(metadata.correlation_id),
     }
 

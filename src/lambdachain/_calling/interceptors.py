@@ -5,7 +5,7 @@ Imported with the first interceptor of a process: programs that have none pay no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
@@ -320,7 +320,8 @@ def _check_manager(manager: object, name: str) -> AbstractContextManager[object,
 def select(interceptors: Sequence[Interceptor], method: Literal["calling", "handling"]) -> tuple[Interceptor, ...]:
     """Return the interceptors that override *method*: the others are never called on that side."""
     inherited = getattr(Interceptor, method)
-    return tuple(each for each in interceptors if getattr(type(each), method, None) is not inherited)
+    # Of the object, not its class: one may have been set on it.
+    return tuple(each for each in interceptors if getattr(getattr(each, method), "__func__", None) is not inherited)
 
 
 def check_interceptors(interceptors: Any) -> tuple[Interceptor, ...]:
@@ -343,9 +344,10 @@ def _check_interceptor(interceptor: Any) -> None:
         name = interceptor.__name__
         raise ContractError(f"interceptors: {name} is a class: pass an instance, {name}()")
     if not isinstance(interceptor, Interceptor):
-        raise ContractError(f"interceptors: {describe_kind(interceptor)} is not a subclass of lambdachain.Interceptor")
+        raise ContractError(f"interceptors: {_describe_misfit(interceptor)}")
     for method in ("calling", "handling"):
-        function: Any = getattr(type(interceptor), method, None)
+        function: Any = getattr(interceptor, method)
+        function = getattr(function, "__func__", function)
         flags, name = code_flags(function), f"{type(interceptor).__name__}.{method}"
         wrapped = code_flags(getattr(function, "__wrapped__", None))
         if (flags | wrapped) & (CO_COROUTINE | CO_ASYNC_GENERATOR):
@@ -353,6 +355,17 @@ def _check_interceptor(interceptor: Any) -> None:
             raise ContractError(f"interceptors: {name} is async: {remedy}")
         if flags & CO_GENERATORS:
             raise ContractError(f"interceptors: {name} is a generator function: decorate it with @contextmanager")
+
+
+def _describe_misfit(value: Any) -> str:
+    kind = describe_kind(value)
+    if isinstance(value, Iterable):
+        return f"{kind} where an interceptor is expected: pass each one by itself, use(*interceptors)"
+    if callable(getattr(value, "instrument", None)):
+        return f"{kind} is an instrumentor, which adds its own interceptor: call its instrument() instead"
+    if callable(value):
+        return f"{kind} is a function, not a subclass of lambdachain.Interceptor: write one with it as calling()"
+    return f"{kind} is not a subclass of lambdachain.Interceptor"
 
 
 for _public in (CallAttempt, HandledInvocation, Interceptor, OutgoingCall, StreamResult):

@@ -73,6 +73,7 @@ class PreparedCall(NamedTuple):
         tenant_id: The tenant, for a function with tenant isolation.
         durable_name: Lambda's own deduplication, for durable functions.
         recorder: Records the attempts, for the interceptors of the call; ``None`` if it has none.
+        is_stream: Whether the response is read in chunks.
     """
 
     target: Target
@@ -87,6 +88,7 @@ class PreparedCall(NamedTuple):
     tenant_id: str | None = None
     durable_name: str | None = None
     recorder: AttemptRecorder | None = None
+    is_stream: bool = False
 
     @property
     def invocation(self) -> Invocation:

@@ -28,7 +28,7 @@ from .stream import (
     is_failure,
     is_refused,
     outcome_so_far,
-    without_offload,
+    to_stream_call,
 )
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ async def _stream(
     invoker: AsyncInvoker, target: Target, payload: object, options: CallOptions, seen: StartedCall | None
 ) -> AsyncGenerator[bytes, None]:
     kind = InvocationType.REQUEST_RESPONSE
-    call = without_offload(await invoker.prepare_async(target, payload, kind, options, seen))
+    call = to_stream_call(await invoker.prepare_async(target, payload, kind, options, seen))
     transport = AsyncStreamTransport(invoker.transport_for(target))
     try:
         response = await send_with_retries(transport, call, invoker.hooks)
