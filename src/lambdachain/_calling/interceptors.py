@@ -236,7 +236,15 @@ class StartedCall(OutgoingCall):
 
 
 class StartedInvocation(HandledInvocation):
-    """An invocation with what the handler does with it; interceptors see the ``HandledInvocation``."""
+    """An invocation with what the handler does with it; interceptors see the ``HandledInvocation``.
+
+    Attributes:
+        event: The event without its envelope, as Lambda decoded it.
+        is_message: Whether the event is one message of a queue's batch.
+    """
+
+    event: Any = None
+    is_message: bool = False
 
     def finish(self, result: object) -> None:
         """Set what interceptors see after their ``yield``."""
@@ -252,6 +260,11 @@ def get_handled_function(invocation: HandledInvocation) -> str:
     """Return the name of the function that handles an invocation: as deployed, or outside Lambda the contract's."""
     deployed: str | None = getattr(invocation.context, "function_name", None)
     return deployed or get_function_name(invocation.contract.function)
+
+
+def get_event(invocation: HandledInvocation) -> tuple[Any, bool]:
+    """Return the event of an invocation as it came, and whether it is one message of a queue's batch."""
+    return getattr(invocation, "event", None), getattr(invocation, "is_message", False)
 
 
 @contextmanager

@@ -31,6 +31,7 @@ from ._attributes import (
     read_invocation,
 )
 from ._metrics import ClientMetrics, HandlerMetrics
+from ._trigger import get_trigger
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -112,14 +113,17 @@ class TelemetryInterceptor(Interceptor):
             yield
             return
         attributes = read_invocation(invocation)
-        measured = {"faas.name": attributes["faas.name"], "faas.trigger": "other"}
+        trigger = get_trigger(invocation)
+        measured = {"faas.name": attributes["faas.name"], "faas.trigger": trigger}
         cold_start, self._is_cold = self._is_cold, False
         # OpenTelemetry's own instrumentation of Lambda, if there is one, flushes after the handler.
         is_outermost = not trace.get_current_span().is_recording()
         started = time.perf_counter()
         error: BaseException | None = None
         try:
-            with self._start_server_span(invocation, {**attributes, "faas.coldstart": cold_start}) as span:
+            with self._start_server_span(
+                invocation, {**attributes, "faas.trigger": trigger, "faas.coldstart": cold_start}
+            ) as span:
                 try:
                     yield
                 except Exception as exc:
@@ -140,7 +144,7 @@ class TelemetryInterceptor(Interceptor):
             str(attributes["faas.name"]),
             parent,
             kind=SpanKind.SERVER,
-            attributes={**attributes, "faas.trigger": "other"},
+            attributes=attributes,
             links=find_links(trace.get_current_span(parent).get_span_context(), ambient, _read_xray_trace()),
         )
         # Not start_as_current_span(), which would lose the baggage of the caller.
