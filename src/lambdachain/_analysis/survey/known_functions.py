@@ -20,7 +20,13 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .arguments import add_partial, bind_arguments, evaluate_arguments
 from .boto3_calls import evaluate_service, is_lambda_service, is_method
 from .classes import AUTO, is_enum
-from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
+from .client_values import (
+    evaluate_bind,
+    evaluate_client,
+    evaluate_client_subclass,
+    evaluate_queue_route,
+    evaluate_queue_transport,
+)
 from .contract_values import evaluate_contract, evaluate_remote
 from .dynamic_imports import evaluate_import_module
 from .environment import read_variables
@@ -400,6 +406,8 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "lambdachain.Contract": evaluate_contract,
     "lambdachain.remote": evaluate_remote,
     **dict.fromkeys(CLIENTS, evaluate_client),
+    "lambdachain.sqs.QueueRoute": evaluate_queue_route,
+    "lambdachain.sqs.SqsTransport": evaluate_queue_transport,
     "lambdachain.resolvers.prefix": evaluate_prefix,
     "lambdachain.resolvers.mapping": evaluate_mapping,
     "lambdachain.resolvers.from_env": evaluate_from_env,
