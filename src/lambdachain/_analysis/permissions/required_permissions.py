@@ -153,6 +153,16 @@ class RequiredPermissions:
     each: tuple[RequiredPermission, ...]
     unresolved: tuple[UnresolvedCall, ...]
 
+    @property
+    def functions(self) -> tuple[FunctionResource, ...]:
+        """The functions that are called."""
+        return tuple(one.target for one in self.each if isinstance(one.target, FunctionResource))
+
+    @property
+    def queues(self) -> tuple[QueueResource, ...]:
+        """The queues that events go to."""
+        return tuple(one.target for one in self.each if isinstance(one.target, QueueResource))
+
 
 def find_required_permissions(survey: Survey, resolve: Resolver | None = None) -> RequiredPermissions:
     """Return the permissions that calls require, one for each function and qualifier.
