@@ -82,7 +82,7 @@ def test_calls_are_recorded_and_replayed(endpoint: LocalEndpoint, tmp_path: Path
 
 
 def test_a_map_of_one_call_at_a_time_is_recorded(endpoint: LocalEndpoint, tmp_path: Path):
-    """vcrpy takes its patch away from all threads while one of them opens a connection."""
+    """Vcrpy takes its patch away from all threads while one of them opens a connection."""
     path = tmp_path / "cassette.yaml"
     results: list[list[int]] = []
     for mode, url in (("once", endpoint.url), ("none", "http://127.0.0.1:1")):
