@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 import sentry_sdk
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python.config import Duration
+from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import AWSXRayRecorder
 from ddtrace.trace import TraceFilter, tracer
@@ -400,6 +403,29 @@ def test_sentry_declared_error_is_not_a_failure(envelopes: Envelopes):
     # Older SDKs write the status of a span as a tag only.
     assert [span.get("tags", {}).get("status") for span in called] == [None, "internal_error"]
     assert "limit" not in str(envelopes.kept)
+
+
+def test_a_suspended_durable_function_has_not_failed(envelopes: Envelopes, spans: list[Any]):
+    """The SDK raises an exception to suspend it, which is not an error of any tracer; what the function raises is."""
+    results = [_run_durable(order_id) for order_id in ("o-1", "broken")]
+    sentry_sdk.flush()
+    handled = [one["contexts"]["trace"].get("status") for one in envelopes.transactions]
+
+    assert [result.error is None for result in results] == [True, False]
+    assert [status in (None, "ok") for status in handled] == [True, True, True, False]
+    assert [span.error for span in spans] == [0, 0, 0, 1]
+
+
+def _run_durable(order_id: str) -> Any:
+    @remote(Contract("orders-wait", request=str, response=str))
+    def handle(order_id: str, context: DurableContext) -> str:
+        context.wait(Duration.from_seconds(1))
+        return {"o-1": order_id}[order_id]
+
+    with DurableFunctionTestRunner(durable_execution(handle), poll_interval=0.05) as runner:
+        result = runner.run(input=f'"{order_id}"', execution_timeout=60)
+    runner._scheduler._loop.close()  # the SDK stops it only
+    return result
 
 
 @pytest.mark.parametrize("order_id", ["o-1", "declined", "broken"])

@@ -262,6 +262,14 @@ def get_handled_function(invocation: HandledInvocation) -> str:
     return deployed or get_function_name(invocation.contract.function)
 
 
+def is_suspension(error: BaseException) -> bool:
+    """Check whether the durable SDK has suspended a handler: it raises what is not an ``Exception``, and no failure."""
+    return any(
+        kind.__name__ == "SuspendExecution" and kind.__module__.startswith("aws_durable_execution_sdk_python")
+        for kind in type(error).__mro__
+    )
+
+
 def get_event(invocation: HandledInvocation) -> tuple[Any, bool]:
     """Return the event of an invocation as it came, and whether it is one message of a queue's batch."""
     return getattr(invocation, "event", None), getattr(invocation, "is_message", False)
