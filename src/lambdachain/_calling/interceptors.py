@@ -240,11 +240,11 @@ class StartedInvocation(HandledInvocation):
 
     Attributes:
         event: The event without its envelope, as Lambda decoded it.
-        is_message: Whether the event is one message of a queue's batch.
+        handler: The handler.
     """
 
     event: Any = None
-    is_message: bool = False
+    handler: Any = None
 
     def finish(self, result: object) -> None:
         """Set what interceptors see after their ``yield``."""
@@ -272,7 +272,7 @@ def is_suspension(error: BaseException) -> bool:
 
 def get_event(invocation: HandledInvocation) -> tuple[Any, bool]:
     """Return the event of an invocation as it came, and whether it is one message of a queue's batch."""
-    return getattr(invocation, "event", None), getattr(invocation, "is_message", False)
+    return getattr(invocation, "event", None), getattr(getattr(invocation, "handler", None), "handles_messages", False)
 
 
 @contextmanager

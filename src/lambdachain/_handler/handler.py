@@ -73,7 +73,6 @@ class RemoteHandler(HasContract[Req, Resp]):
     """
 
     __signature__ = _CallSignature()
-    _handles_messages = False  # of a queue, one by one
 
     def __init__(
         self,
@@ -263,7 +262,7 @@ class RemoteHandler(HasContract[Req, Resp]):
 
         received = cast("CurrentInvocation", current_invocation()).metadata
         seen = StartedInvocation(self._contract, received, context, functools.partial(self._parse_request, payload))
-        seen.event, seen.is_message = payload, self._handles_messages
+        seen.event, seen.handler = payload, self
         with intercept_handler(seen, (*ProcessInterceptors.handling, *self._interceptors)):
             result = self._run(seen.request, context)
             response = self._serialize_response(result)

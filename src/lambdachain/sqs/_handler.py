@@ -38,7 +38,7 @@ _LOGGER: Final = logging.getLogger("lambdachain.sqs")
 class _RecordHandler(RemoteHandler[Req, Resp]):
     """Handles the records of a batch, one by one."""
 
-    _handles_messages = True
+    handles_messages = True
 
 
 class QueueHandler(Generic[Req]):

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from itertools import product
+from typing import Final
 
 from . import classes
 from .contract_values import get_contract
 from .evaluator import Evaluator
 from .name_resolution import evaluate_resolver, make_unresolved
-from .results import UNCHANGED_NAME, EventQueue, Resolution
+from .results import UNCHANGED_NAME, Resolution, RoutedQueue
 from .scopes import Scope, get_keyword
-from .syntax import evaluate_keywords
+from .syntax import CLIENTS, evaluate_keywords
 from .values import (
     UNRESOLVED,
     BoundFunctionValue,
@@ -50,7 +51,7 @@ def _evaluate_resolution(evaluator: Evaluator, node: ast.Call, scope: Scope) -> 
         yield UNCHANGED_NAME
 
 
-def _evaluate_queues(evaluator: Evaluator, node: ast.Call, scope: Scope) -> tuple[tuple[EventQueue, ...], ...]:
+def _evaluate_queues(evaluator: Evaluator, node: ast.Call, scope: Scope) -> tuple[tuple[RoutedQueue, ...], ...]:
     """Return the queues of each transport that a client may have; of most transports, none."""
     expr = get_keyword(node, "transport") or next(iter(node.args), None)
     values = () if expr is None or isinstance(expr, ast.Starred) else evaluator.evaluate(expr, scope)
@@ -60,13 +61,13 @@ def _evaluate_queues(evaluator: Evaluator, node: ast.Call, scope: Scope) -> tupl
 
 def evaluate_queue_transport(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Values:
     """Return what ``SqsTransport(route, ...)`` is: a route that is unresolved may be that of any contract."""
-    queues: list[EventQueue] = []
+    queues: list[RoutedQueue] = []
     for argument in node.args:
         is_starred = isinstance(argument, ast.Starred)
         values = evaluator.evaluate(argument.value if isinstance(argument, ast.Starred) else argument, scope)
         for value in get_elements(values) if is_starred else values:
             unknown = next(iter(unresolved_reasons([value])), "a route is computed at run time")
-            queues.append(value.queue if isinstance(value, QueueRouteValue) else EventQueue("", None, unknown))
+            queues.append(value.queue if isinstance(value, QueueRouteValue) else RoutedQueue("", None, unknown))
     return (QueueTransportValue(tuple(dict.fromkeys(queues))),)
 
 
@@ -79,12 +80,12 @@ def evaluate_queue_route(evaluator: Evaluator, node: ast.Call, scope: Scope) -> 
     return tuple(QueueRouteValue(_make_queue(contract, url)) for contract, url in product(contracts, urls))
 
 
-def _make_queue(contract: Value, url: Value) -> EventQueue:
+def _make_queue(contract: Value, url: Value) -> RoutedQueue:
     declared = get_contract(contract)
     if isinstance(url, Constant) and isinstance(url.value, str):
-        return EventQueue(declared.function if declared else "", url.value)
+        return RoutedQueue(declared.function if declared else "", url.value)
     why = next(iter(unresolved_reasons([url])), "its URL is computed at run time")
-    return EventQueue(declared.function if declared else "", None, why)
+    return RoutedQueue(declared.function if declared else "", None, why)
 
 
 def evaluate_client_subclass(evaluator: Evaluator, inner: Scope, node: ast.Call, scope: Scope) -> Values:
@@ -116,3 +117,10 @@ def evaluate_bind(
             yield BoundFunctionValue(contract, address.value, resolution, options)
         else:
             yield Unresolved(*unresolved_reasons([address]) or ("the address passed to bind is computed at run time",))
+
+
+CLIENT_FUNCTIONS: Final[Mapping[str, Callable[[Evaluator, ast.Call, Scope], Values]]] = {
+    **dict.fromkeys(CLIENTS, evaluate_client),
+    "lambdachain.sqs.QueueRoute": evaluate_queue_route,
+    "lambdachain.sqs.SqsTransport": evaluate_queue_transport,
+}

@@ -128,7 +128,7 @@ class DeclaredHandler:
 
 
 @dataclass(frozen=True, slots=True)
-class EventQueue:
+class RoutedQueue:
     """The SQS queue that the events of a contract go to, in place of Lambda's own.
 
     Attributes:
@@ -154,7 +154,7 @@ class Resolution:
 
     resolve: Callable[[str], str] | None = field(compare=False)
     description: str
-    queues: tuple[EventQueue, ...] = ()
+    queues: tuple[RoutedQueue, ...] = ()
 
 
 UNCHANGED_NAME: Final = Resolution(None, "")

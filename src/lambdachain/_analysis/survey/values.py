@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from .results import DeclaredContract, EventQueue, Resolution
+from .results import DeclaredContract, Resolution, RoutedQueue
 from .scopes import Scope
 
 
@@ -195,14 +195,14 @@ class ClientValue:
 class QueueRouteValue:
     """A ``QueueRoute`` of ``lambdachain.sqs``."""
 
-    queue: EventQueue
+    queue: RoutedQueue
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTransportValue:
     """An ``SqsTransport``, with the queues of its routes."""
 
-    queues: tuple[EventQueue, ...]
+    queues: tuple[RoutedQueue, ...]
 
 
 @dataclass(frozen=True, slots=True)
