@@ -5,7 +5,8 @@ Imported with the first interceptor of a process: programs that have none pay no
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
@@ -118,7 +119,18 @@ class StreamResult(NamedTuple):
     complete: bool
 
 
-class OutgoingCall:
+class _FixedAttributes:
+    """Has attributes that are set once: an assignment would change nothing that is sent, and is an error."""
+
+    _fixed: frozenset[str] = frozenset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._fixed and name in self.__dict__:
+            raise AttributeError(f"{name} cannot be changed: an interceptor adds call.metadata, or raises an exception")
+        super().__setattr__(name, value)
+
+
+class OutgoingCall(_FixedAttributes):
     """A call as the interceptors on the caller's side see it.
 
     Attributes:
@@ -129,6 +141,8 @@ class OutgoingCall:
         request: The payload, as it was passed; it is not validated yet. ``None`` for ``can_invoke``.
         options: The options of the call, those of the client included.
     """
+
+    _fixed = frozenset({"contract", "function", "operation", "options", "request"})
 
     def __init__(self, target: Target, operation: Operation, request: object, options: CallOptions) -> None:
         self.contract: Contract[Any, Any] = target.contract
@@ -169,7 +183,7 @@ class OutgoingCall:
         return f"OutgoingCall({self.operation} {self.function!r}, {len(self._recorder.attempts)} attempts)"
 
 
-class HandledInvocation:
+class HandledInvocation(_FixedAttributes):
     """An invocation as the interceptors on the callee's side see it.
 
     Attributes:
@@ -177,6 +191,8 @@ class HandledInvocation:
         metadata: The texts that the caller's interceptors sent, and the W3C trace context that came with the call.
         context: Lambda's context; ``None`` where the handler was called without one.
     """
+
+    _fixed = frozenset({"contract", "metadata", "context"})
 
     def __init__(
         self,
@@ -380,7 +396,7 @@ def _check_interceptor(interceptor: Any) -> None:
 
 def _describe_misfit(value: Any) -> str:
     kind = describe_kind(value)
-    if isinstance(value, Iterable):
+    if isinstance(value, Sequence | AbstractSet | Generator) and not isinstance(value, str | bytes):
         return f"{kind} where an interceptor is expected: pass each one by itself, use(*interceptors)"
     if callable(getattr(value, "instrument", None)):
         return f"{kind} is an instrumentor, which adds its own interceptor: call its instrument() instead"
