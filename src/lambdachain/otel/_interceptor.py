@@ -18,6 +18,7 @@ from opentelemetry.instrumentation.utils import (
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from lambdachain import ContractError, HandledInvocation, Interceptor, OutgoingCall
+from lambdachain._calling.interceptors import is_suspension
 from lambdachain._core.arn import get_function_name
 from lambdachain._core.sent_trace import send_trace_header
 
@@ -77,7 +78,7 @@ class TelemetryInterceptor(Interceptor):
             with self._start_client_span(call, attributes) as span:
                 try:
                     yield
-                except Exception as exc:
+                except BaseException as exc:  # also one that is cancelled
                     error = exc
                     raise
                 finally:
@@ -126,9 +127,10 @@ class TelemetryInterceptor(Interceptor):
             ) as span:
                 try:
                     yield
-                except Exception as exc:
-                    error = exc
-                    _set_error(span, exc)
+                except BaseException as exc:
+                    if not is_suspension(exc):
+                        error = exc
+                        _set_error(span, exc)
                     raise
         finally:
             self._handler.record(measured, time.perf_counter() - started, error, cold_start=cold_start)
