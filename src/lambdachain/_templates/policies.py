@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from lambdachain._analysis.permissions.compare_grants import Grant, concerns
+from lambdachain._analysis.permissions.compare_grants import Grant, concerns, concerns_calls
 from lambdachain._analysis.permissions.required_permissions import ACTION, SEND_ACTION, QueueResource, Stack
 from lambdachain._core.type_guards import is_list, is_mapping
 
@@ -35,8 +35,6 @@ MANAGED: Final[Mapping[str, str]] = {
     "AmazonDynamoDBFullAccesswithDataPipeline": "lambda:*",
     "DataScientist": ACTION,
     "SystemAdministrator": ACTION,
-    # Events may go through a queue.
-    "AmazonSQSFullAccess": "sqs:*",
     "AdministratorAccess": "*",
     "PowerUserAccess": "*",
 }
@@ -70,6 +68,7 @@ WITHOUT_CALLS: Final = (
     "AmazonS3ReadOnlyAccess",
     "AmazonSESFullAccess",
     "AmazonSNSFullAccess",
+    "AmazonSQSFullAccess",
     "AmazonSSMManagedInstanceCore",
     "AmazonSSMReadOnlyAccess",
     "AmazonTextractFullAccess",
@@ -83,6 +82,7 @@ WITHOUT_CALLS: Final = (
 _LAMBDA_SERVICES: Final = ("lambda.", "edgelambda.")
 _SAM_INVOKE: Final = "LambdaInvokePolicy"
 _SAM_SEND: Final = "SQSSendMessagePolicy"
+_QUEUE_ACCESS: Final = "AmazonSQSFullAccess"
 
 
 class PolicyReader:
@@ -299,6 +299,8 @@ class PolicyReader:
         name = arn.rsplit("/", 1)[-1]
         if name in MANAGED:
             yield Grant((MANAGED[name],), "*", self._position(path), name)
+        elif name == _QUEUE_ACCESS:
+            yield Grant(("sqs:*",), "*", self._position(path), name)
         elif name not in WITHOUT_CALLS:
             self._report(path, f"the permissions of the managed policy {name} are unknown here")
             # Few of AWS's own allow calls; one of the account may well do.
@@ -321,7 +323,7 @@ class PolicyReader:
         if "Condition" in known:
             # Conditions of a Deny are about the exceptional: a request without TLS, from another network.
             assumed = "never" if known.get("Effect") == "Deny" else "always"
-            if concerns(actions, ACTION):
+            if concerns_calls(actions):
                 self._report(path, f"applies under a condition only: treated as if it {assumed} applied")
             if assumed == "never":
                 return
@@ -335,9 +337,9 @@ class PolicyReader:
         try:
             resolved = self._values.resolve(resource, path)
         except TemplateError as exc:
-            if concerns(actions, ACTION):
+            if concerns_calls(actions):
                 self.diagnostics.append(exc.to_diagnostic(fatal=False))
-            if allows and (concerns(actions, ACTION) or concerns(actions, SEND_ACTION)):
+            if allows and (concerns_calls(actions) or concerns(actions, SEND_ACTION)):
                 yield replace(self._make_unknown(path), actions=actions)
             return
         if resolved is not NO_VALUE:

@@ -100,7 +100,7 @@ def _compare(
         yield from _check_permission(permission.target.arn_for(stack), permission, concerned, location)
     # A queue's other grants are not judged: boto3 may use them, and this reads calls of functions only.
     called = {one.target.arn_for(stack): one for one in permissions if one.action == ACTION}
-    relevant = [grant for grant in grants if concerns(grant.actions, ACTION)]
+    relevant = [grant for grant in grants if concerns_calls(grant.actions)]
     known = [grant for grant in relevant if grant.allows and not grant.is_unknown]
     allowed = {grant.resource for grant in known}
     for grant in known:
@@ -148,6 +148,11 @@ def _check_grant(grant: Grant, called: Iterable[str], *, is_complete: bool) -> I
         yield IssueKind.WILDCARD, grant.location, text
     elif not used and not grant.destinations and not grant.is_for_others and is_complete:
         yield IssueKind.UNUSED, grant.location, f"{grant.resource} is allowed{through}, but the code does not call it"
+
+
+def concerns_calls(actions: Iterable[str]) -> bool:
+    """Check whether one of the patterns of actions matches ``lambda:InvokeFunction``."""
+    return concerns(actions, ACTION)
 
 
 def concerns(actions: Iterable[str], required: str) -> bool:
