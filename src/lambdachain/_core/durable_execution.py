@@ -36,13 +36,17 @@ def read_recorded(context: Any, custom: Mapping[str, Any]) -> Metadata | None:
         custom: The caller's texts in the ClientContext of this invocation.
     """
     sent = {name: text for name, text in custom.items() if _is_metadata(name) and isinstance(text, str)}
-    state = getattr(context, "state", None)
-    if not hasattr(state, "operations") or not hasattr(type(context), "from_lambda_context"):
+    operations: Any = getattr(getattr(context, "state", None), "operations", None)
+    if operations is None or getattr(context, "from_lambda_context", None) is None:
         return None  # a stand-in of a test
+
+    def get_sent(_: object) -> dict[str, str]:
+        return sent
+
     with _lock:
-        if not _is_recorded(state) and (not sent or context.is_replaying()):
+        if not _is_recorded(context.state) and (not sent or context.is_replaying()):
             return None
-        recorded = _root_context(context).step(lambda _: sent, STEP_NAME)
+        recorded = _get_recording_context(context).step(get_sent, STEP_NAME)
     if not is_mapping(recorded):
         return None
     return read_metadata(recorded) or Metadata("", 0, trace=read_trace(recorded))
@@ -65,8 +69,8 @@ def _is_recorded(state: Any) -> bool:
     return any(operation.name == STEP_NAME for operation in state.operations.values())
 
 
-def _root_context(context: Any) -> Any:
-    """Return a context of the execution itself: the operations of a branch are not kept when it has ended."""
-    root = type(context).from_lambda_context(context.state, context.lambda_context)
+def _get_recording_context(context: Any) -> Any:
+    """Return a context below the execution itself: the operations of a branch are not kept when it has ended."""
+    root: Any = context.from_lambda_context(context.state, context.lambda_context)
     # A virtual context is not an operation: it only numbers those inside it.
     return root.create_child_context(_CONTEXT_ID, is_virtual=True)
