@@ -25,7 +25,7 @@ except ImportError as exc:
 from ddtrace.trace import tracer as default_tracer
 
 from lambdachain import CallError, HandledInvocation, Interceptor, OutgoingCall, RemoteError
-from lambdachain._calling.interceptors import get_handled_function
+from lambdachain._calling.interceptors import get_handled_function, is_suspension
 from lambdachain._core.arn import get_function_name
 
 __all__ = ["DatadogInterceptor"]
@@ -59,7 +59,7 @@ class DatadogInterceptor(Interceptor):
         call.metadata.update(headers)
         try:
             yield
-        except Exception as exc:
+        except BaseException as exc:  # also one that is cancelled
             _record_error(span, exc, is_declared=isinstance(exc, RemoteError))
             raise
         finally:
@@ -79,9 +79,10 @@ class DatadogInterceptor(Interceptor):
         span.set_tag("component", "lambdachain")
         try:
             yield
-        except Exception as exc:
-            # Of a call that the function makes, an error may be declared there and not here.
-            _record_error(span, exc, is_declared=isinstance(exc, tuple(invocation.contract.errors)))
+        except BaseException as exc:
+            if not is_suspension(exc):
+                # Of a call that the function makes, an error may be declared there and not here.
+                _record_error(span, exc, is_declared=isinstance(exc, tuple(invocation.contract.errors)))
             raise
         finally:
             span.finish()

@@ -59,7 +59,7 @@ def examine(
         botocore.exceptions.ProfileNotFound: The profile does not exist.
     """
     from ._analysis.diagnosis.environment_checks import check_environment, get_configured_region
-    from ._analysis.diagnosis.permission_checks import check_permissions
+    from ._analysis.diagnosis.permission_checks import check_permissions, describe_queue
     from ._analysis.permissions.required_permissions import parse_resources
 
     session = _create_session(profile)
@@ -70,7 +70,8 @@ def examine(
     required = _find_required_permissions(code)
     for call in required.unresolved:
         yield Finding(str(call.location), Level.NOTE, call.why)
-    targets = [*(permission.target for permission in required.each), *requested]
+    yield from map(describe_queue, required.queues)
+    targets = [*required.functions, *requested]
     if reach and targets and _has_faulty_prerequisite(found):
         text = f"{len(set(targets))} functions that the code calls were not checked"
         yield Finding("permissions", Level.NOTE, text, "fix the faults above first")

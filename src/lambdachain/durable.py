@@ -2,8 +2,8 @@
 
 ``pip install "lambdachain[durable]"`` installs the SDK. A durable function runs from its beginning each time that
 Lambda resumes it, and the SDK returns what is recorded for the parts that have run. So the results here, and the
-errors, are the same in every run; so is the correlation id, which is the execution's name unless the caller's came with
-the event.
+errors, are the same in every run; so are the caller's correlation id, deadline and metadata, which are recorded where
+they came in a ClientContext.
 """
 
 from __future__ import annotations
@@ -26,7 +26,15 @@ from aws_durable_execution_sdk_python.exceptions import DurableOperationError, S
 from aws_durable_execution_sdk_python.retries import RetryDecision, RetryPresets
 from aws_durable_execution_sdk_python.serdes import PassThroughSerDes, SerDes, SerDesContext
 
-from lambdachain import CallError, OutcomeUnknownError, RemoteFunction, RemoteHandler, ResponseError, current_invocation
+from lambdachain import (
+    CallError,
+    DeadlineExceededError,
+    OutcomeUnknownError,
+    RemoteFunction,
+    RemoteHandler,
+    ResponseError,
+    current_invocation,
+)
 from lambdachain._calling.classify import CallSemantics, error_for_outcome
 from lambdachain._calling.compiled_call import compile_call
 from lambdachain._calling.error_table import FUNCTION_ERRORS, SERVICE_ERRORS
@@ -63,8 +71,9 @@ def invoke(
 ) -> Resp:
     """Invoke a function by its contract with ``context.invoke``: the execution is suspended until it has responded.
 
-    There is no ClientContext in a chained invoke. A contract with ``envelope=True`` sends the correlation id and an
-    idempotency key of the operation with the payload; another one sends the payload alone.
+    There is no ClientContext in a chained invoke. A contract with ``envelope=True`` sends the correlation id, the
+    deadline of the execution's caller and an idempotency key of the operation with the payload; another one sends the
+    payload alone.
 
     Args:
         context: The context of the durable function, or of a child.
@@ -76,12 +85,14 @@ def invoke(
 
     Raises:
         CallError: As a call by a client does: a declared error as its class, any other failure of the function as a
-            ``FunctionError``, a payload or response that does not fit as ``InvalidRequestError`` or ``ResponseError``.
+            ``FunctionError``, a payload or response that does not fit as ``InvalidRequestError`` or ``ResponseError``,
+            and ``DeadlineExceededError`` if the execution's caller no longer waits.
     """
     target = locate(cast("Contract[Req, Resp]", contract_for(contract)), function)
-    config = InvokeConfig[Any, Any](_RequestSerDes(target, context), PassThroughSerDes(), tenant_id)
     try:
-        recorded = context.invoke(target.address, payload, name, config)
+        with _within(context) as invocation:
+            config = InvokeConfig[Any, Any](_RequestSerDes(target, invocation), PassThroughSerDes(), tenant_id)
+            recorded = context.invoke(target.address, payload, name, config)
     except InvokeError as exc:
         raise _to_invoke_error(exc, target) from exc
     except SerDesError as exc:
@@ -127,11 +138,12 @@ def step(
     serdes = _ResponseSerDes(contract.response)
 
     def call(_: object) -> Resp:
-        with _within(context):
-            return function.call(payload)
+        return function.call(payload)
 
     try:
-        return context.step(call, name or contract.function, dataclasses.replace(chosen, serdes=serdes))
+        # Entered outside the step: it may record the caller's metadata, and a step has no steps in it.
+        with _within(context):
+            return context.step(call, name or contract.function, dataclasses.replace(chosen, serdes=serdes))
     except StepError as exc:
         error = _to_step_error(exc, contract)
         if error is None:
@@ -149,19 +161,22 @@ def retry_calls(error: Exception, attempts_made: int) -> RetryDecision:
 class _RequestSerDes(SerDes[Any]):
     """Encodes a request by its contract. The SDK asks for it once an operation, when it is first started."""
 
-    def __init__(self, target: Target, context: DurableContext) -> None:
+    def __init__(self, target: Target, invocation: CurrentInvocation) -> None:
         self._target = target
-        self._context = context
+        self._invocation = invocation
 
     def serialize(self, value: Any, serdes_context: SerDesContext) -> str:
         key = f"{serdes_context.durable_execution_arn.rpartition('/')[2]}-{serdes_context.operation_id}"
-        with _within(self._context) as invocation:
-            options: CallOptions = {"idempotency_key": key} if self._target.contract.envelope else {}
-            # As an event: the same limit of 1 MiB, and the metadata in an envelope.
-            compiled = compile_call(self._target, InvocationType.EVENT, options)
-            # The callee may run for longer than this invocation.
-            within, now = invocation._replace(deadline=None), Moment(clock.monotonic(), clock.epoch())
-            prepared = prepare(compiled, value, within=within, now=now)
+        now = Moment(clock.monotonic(), clock.epoch())
+        # The callee may run for longer than this invocation, but not for longer than the caller waits.
+        deadline = self._invocation.caller_deadline
+        if deadline is not None and deadline <= now.monotonic:
+            raise DeadlineExceededError("no time left to send it", function=self._target.address)
+        options: CallOptions = {"idempotency_key": key} if self._target.contract.envelope else {}
+        # As an event: the same limit of 1 MiB, and the metadata in an envelope.
+        compiled = compile_call(self._target, InvocationType.EVENT, options)
+        within = self._invocation._replace(deadline=deadline)
+        prepared = prepare(compiled, value, within=within, now=now, is_awaited=True)
         return prepared.payload.decode()
 
     def deserialize(self, data: str, serdes_context: SerDesContext) -> Any:  # noqa: ARG002 - the SDK's name

@@ -24,7 +24,7 @@ except ImportError as exc:
 from sentry_sdk.scope import add_global_event_processor
 
 from lambdachain import CallError, HandledInvocation, Interceptor, OutgoingCall, RemoteError
-from lambdachain._calling.interceptors import get_handled_function
+from lambdachain._calling.interceptors import get_handled_function, is_suspension
 from lambdachain._core.arn import get_function_name
 
 __all__ = ["SentryInterceptor"]
@@ -79,8 +79,8 @@ class SentryInterceptor(Interceptor):
     def handling(self, invocation: HandledInvocation, /) -> Generator[None]:
         """Make the transaction of a handled invocation, in its caller's trace."""
         name = get_handled_function(invocation)
+        answer: BaseException | None = None
         continued = sentry_sdk.continue_trace(dict(invocation.metadata), op=_OPERATION, name=name, source="component")
-        answer: RemoteError | None = None
         with _enter_transaction(continued, is_joined="sentry-trace" in invocation.metadata) as transaction:
             try:
                 yield
@@ -90,11 +90,15 @@ class SentryInterceptor(Interceptor):
                 answer = exc
                 setattr(exc, _MARK, True)
                 transaction.set_data(_DECLARED, type(exc).__name__)
+            except BaseException as exc:
+                if not is_suspension(exc):
+                    raise
+                answer = exc
         _raise_answer(answer)
 
 
-def _raise_answer(answer: RemoteError | None) -> None:
-    """Raise a declared error after its span has ended, which would otherwise count as failed."""
+def _raise_answer(answer: BaseException | None) -> None:
+    """Raise what is not a failure after its span has ended, which would otherwise count as failed."""
     if answer is not None:
         raise answer
 

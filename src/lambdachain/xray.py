@@ -68,7 +68,7 @@ class XRayInterceptor(Interceptor):
         try:
             with send_trace_header(headers[_HEADER]):
                 yield
-        except Exception as exc:
+        except BaseException as exc:  # also one that is cancelled
             _record_error(subsegment, exc)
             raise
         finally:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from lambdachain import (
     CallError,
     ConnectionLostError,
     Contract,
+    FunctionError,
     Invocation,
     LambdaClient,
     Outcome,
@@ -130,6 +133,34 @@ def test_an_event_is_queued(read_log: Any):
     LambdaClient(Scripted(QUEUED)).fire(double, CANARY)
 
     assert pick(read_log("call"), "operation", "error", "execution", "request_id") == [("fire", None, None, "r-4")]
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_a_stream(read_log: Any, is_async: bool):
+    """It succeeds with its first chunk; if it fails after that, a second record says so."""
+    for pieces in ((b"4", b"2"), (b"4", ValueError("secret-canary"))):
+        with StubTransport() as stub, suppress(FunctionError):
+            stub.on(double).streams(*pieces)
+            _read_stream(stub, is_async)
+
+    assert set(pick(read_log(), "function", "operation")) == {("orders-double", "stream")}
+    assert pick(read_log("call"), "error", "execution") == [
+        (None, "executed"),
+        (None, "executed"),
+        ("FunctionError", "executed"),
+    ]
+
+
+def _read_stream(stub: StubTransport, is_async: bool) -> None:
+    async def read() -> None:
+        async with AsyncLambdaClient(stub) as client:
+            async for _ in client.stream(double, CANARY):
+                pass
+
+    if is_async:
+        asyncio.run(read())
+    else:
+        list(LambdaClient(stub).stream(double, CANARY))
 
 
 def test_a_budget_that_is_used_up(read_log: Any):

@@ -163,6 +163,18 @@ def test_a_scope_inside_another():
         assert outer is current_invocation()
 
 
+def test_a_scope_of_the_same_context_keeps_what_came_with_the_event():
+    """The envelope, or a queue's record, is not in the context; the time that is left may be."""
+    sent = Metadata("c-1", 2, idempotency_key="k-1")
+    with invocation_scope(_context(10.0), metadata=sent) as outer, invocation_scope(_context(5.0)) as inner:
+        assert inner._replace(deadline=0) == outer._replace(deadline=0)
+        assert inner.remaining_time() < 5.0
+
+    other = SimpleNamespace(aws_request_id="r-2")
+    with invocation_scope(_context(10.0), metadata=sent), invocation_scope(other) as inner:
+        assert (inner.correlation_id, inner.depth) == ("r-2", 0)
+
+
 @pytest.mark.parametrize("inner", [20.0, None])
 def test_a_scope_never_outlives_the_one_around_it(inner: float | None):
     """A handler that another one runs in its own process has no more time than that."""

@@ -259,6 +259,15 @@ def test_what_makes_a_call_repeatable(contract: dict[str, Any], options: dict[st
     assert (repeatable, repeatable) == (call.compiled.repeatable, call.semantics.idempotent)
 
 
+def test_a_named_execution_is_not_bounded_by_one_caller():
+    """It goes on when its first caller stops waiting: another one may take its result by the name."""
+    for options, names in (({}, {"lc-budget-ms", "lc-deadline-ms"}), ({"durable_name": "order-17"}, set())):
+        call = _prepare(timeout=3, **options)
+
+        assert call.deadline == 503.0
+        assert {name for name in _get_sent_metadata(call, left=3.0) if name.endswith("-ms")} == names
+
+
 def test_a_durable_name_is_lambdas_own():
     """It goes out as ``DurableExecutionName``, not in our metadata."""
     call = _prepare(durable_name="order-17")

@@ -82,6 +82,21 @@ def test_each_function_that_the_code_calls_is_checked(run: Run, write: Write, en
     assert {how for _, how in seen} == {"DryRun"}
 
 
+def test_a_queue_is_not_checked(run: Run, write: Write, endpoint, no_configuration):
+    """Nothing asks whether its messages may be sent, and its function is not invoked from here."""
+    code = """
+        from lambdachain import Contract, LambdaClient
+        from lambdachain.sqs import QueueRoute, SqsTransport
+        place = Contract("orders-place", request=int, response=None)
+        url = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
+        LambdaClient(SqsTransport(QueueRoute(place, url))).fire(place, 1)
+    """
+    ran = run("doctor", write({"app.py": code}), "--endpoint-url", endpoint[0], **KEYS, **no_configuration)
+
+    assert "queue orders: not checked: SQS has no dry run of sqs:SendMessage" in ran.stdout
+    assert "orders-place" not in ran.stdout
+
+
 def test_no_secret_is_printed(run: Run, write: Write, endpoint, no_configuration):
     """Neither keys, tokens nor a proxy's password, as text or as JSON."""
     url, _ = endpoint

@@ -595,3 +595,108 @@ def test_a_function_whose_condition_is_false_is_not_checked(run: Run, write: Wri
 
     assert (ran.returncode, ran.stdout) == (0, "")
     assert "1 function checked" in ran.stderr
+
+
+QUEUED = {
+    "orders/app.py": """
+        import os
+        from lambdachain import Contract, LambdaClient, remote
+        from lambdachain.sqs import QueueRoute, SqsTransport
+        place = Contract("orders-place", request=int, response=None, envelope=True)
+        mail = Contract("mail-send", request=int, response=None)
+        transport = SqsTransport(QueueRoute(place, os.environ["ORDERS_QUEUE_URL"]))
+        client = LambdaClient(transport)
+        bound = client.bind(place)
+        direct = LambdaClient()
+        @remote("orders-take")
+        def handler(n: int) -> int:
+            client.fire(place, n)
+            bound.fire_map([n])
+            direct.fire(mail, n)
+            return n
+    """,
+}
+QUEUE_URL = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
+QUEUE_ARN = "arn:aws:sqs:eu-west-1:123456789012:orders"
+QUEUE_SAM = """
+    Transform: AWS::Serverless-2016-10-31
+    Globals: {{Function: {{Runtime: python3.13}}}}
+    Resources:
+      Queue: {{Type: AWS::SQS::Queue, Properties: {{QueueName: orders}}}}
+      Orders:
+        Type: AWS::Serverless::Function
+        Properties:
+          CodeUri: orders
+          Handler: app.handler
+          Environment: {{Variables: {{ORDERS_QUEUE_URL: !Ref Queue}}}}
+          Policies:
+            - LambdaInvokePolicy: {{FunctionName: mail-send}}
+            - {policy}
+"""
+
+
+def test_events_of_a_route_need_the_queue(run: Run, write: Write):
+    """Not the function: Lambda's poller invokes that. Other events do."""
+    write(QUEUED)
+    ran = run(
+        "policy", ".", "--env", f"ORDERS_QUEUE_URL={QUEUE_URL}", "--region", "us-east-1", "--account-id", "111122223333"
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)["Statement"] == [
+        {
+            "Sid": "InvokeFunctions",
+            "Effect": "Allow",
+            "Action": "lambda:InvokeFunction",
+            "Resource": ["arn:aws:lambda:us-east-1:111122223333:function:mail-send"],
+        },
+        {"Sid": "SendMessages", "Effect": "Allow", "Action": "sqs:SendMessage", "Resource": [QUEUE_ARN]},
+    ]
+
+
+@pytest.mark.parametrize("tool", ["sam", "serverless", "cdk", "terraform"])
+def test_every_format_has_a_statement_for_queues(run: Run, write: Write, tool: str):
+    """With the calls that need it."""
+    write(QUEUED)
+    ran = run("policy", ".", "--env", f"ORDERS_QUEUE_URL={QUEUE_URL}", "--as", tool)
+    before, _, after = ran.stdout.partition("sqs:SendMessage")
+
+    assert ran.returncode == 0, ran.stderr
+    assert "mail-send" in before
+    assert "lambda:InvokeFunction" in before
+    assert QUEUE_ARN in after
+    assert "fire at orders/app.py:13, fire_map at orders/app.py:14" in after
+
+
+def test_a_queue_that_is_not_known_is_unresolved(run: Run, write: Write):
+    """With what to do; no permission of the function is granted in its place."""
+    write(QUEUED)
+    ran = run("policy", ".", "--region", "us-east-1", "--account-id", "111122223333")
+
+    assert ran.returncode == 1
+    assert "orders/app.py:13: cannot resolve the queue of fire(orders-place, ...): " in ran.stderr
+    assert "Pass --env with the URL, or allow sqs:SendMessage on it by hand" in ran.stderr
+    assert "orders-place" not in ran.stdout
+    assert "mail-send" in ran.stdout
+
+
+@pytest.mark.parametrize(
+    ("policy", "expected"),
+    [
+        ("SQSSendMessagePolicy: {QueueName: !GetAtt Queue.QueueName}", []),
+        ("Statement: {Effect: Allow, Action: 'sqs:Send*', Resource: !GetAtt Queue.Arn}", []),
+        ("AmazonSQSFullAccess", []),
+        ("Statement: {Effect: Allow, Action: 'sqs:SendMessage', Resource: !ImportValue x}", []),
+        ("AWSLambdaBasicExecutionRole", ["missing: Orders: the queue orders gets events at orders/app.py:13, but no"]),
+        ("SQSSendMessagePolicy: {QueueName: other}", ["missing: Orders: the queue orders gets events at"]),
+        ("Statement: {Effect: Deny, Action: 'sqs:*', Resource: '*'}", ["denied: Orders: the queue orders gets"]),
+    ],
+)
+def test_a_template_is_checked_for_the_queue(run: Run, write: Write, policy: str, expected: list[str]):
+    """Grants of queues are never unused: boto3 may need them."""
+    write({**QUEUED, "template.yaml": QUEUE_SAM.format(policy=policy)})
+    ran = run("policy", ".", "--check", "template.yaml")
+    found = [line.partition(": ")[2] for line in lines(ran) if "wildcard" not in line]
+
+    assert [line[: len(start)] for line, start in zip(found, expected, strict=True)] == expected, ran.stdout
+    assert "unresolved" not in ran.stderr

@@ -26,8 +26,10 @@ from lambdachain import (
     Contract,
     ContractError,
     HttpTransport,
+    InProcessTransport,
     LambdaClient,
     RetryPolicy,
+    TransportWrapper,
     remote,
     resolvers,
 )
@@ -75,6 +77,14 @@ def test_what_is_lazy_is_copied(what: str, how: str):
 
     assert type(copied) is type(original)
     assert repr(copied) == repr(original)
+
+
+@pytest.mark.parametrize("how", ["pickle", "oldest pickle", "deepcopy"])
+@pytest.mark.parametrize("holder", [lambda system: system, LambdaClient, TransportWrapper])
+def test_a_system_in_this_process_is_not_copied(holder: Callable[[Any], Any], how: str):
+    """Its handlers and events are here; the message says where to create one."""
+    with pytest.raises(ContractError, match=r"cannot pickle or copy InProcessTransport: .* where they are used"):
+        COPIES[how](holder(InProcessTransport({half: half})))
 
 
 class _Doubler(BaseHTTPRequestHandler):

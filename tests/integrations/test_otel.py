@@ -7,6 +7,7 @@ import logging
 import sys
 from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,11 +39,13 @@ from lambdachain import (
     RetryPolicy,
     remote,
 )
+from lambdachain._lambda_api.proxy_events import HttpRequest, ProxyIntegration, to_proxy_event
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.otel import LambdaChainInstrumentor
 from lambdachain.otel._interceptor import TelemetryInterceptor
 from lambdachain.otel._metrics import ClientMetrics, HandlerMetrics
-from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
+from lambdachain.sqs import queue
+from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport, sqs_event
 from tests.support.trace_collector import CollectedSpan, TraceCollector
 from tests.support.trace_picture import Bar, draw_trace
 
@@ -467,6 +470,57 @@ def test_resource_id_has_no_alias(invoked: str, resource: str, recorded: Recorde
     assert span.attributes["cloud.resource_id"] == prefix + resource
     assert span.attributes["aws.lambda.invoked_arn"] == prefix + invoked
     assert span.attributes["cloud.account.id"] == "123456789012"
+
+
+HTTP: Final = ProxyIntegration(kind="http", payload_format="2.0", api_id="a", account_id="123456789012", path="/")
+EVENTS: Final[dict[str, tuple[Any, str]]] = {
+    "rest api": (to_proxy_event(replace(HTTP, kind="rest", payload_format="1.0"), HttpRequest("GET", "/")), "http"),
+    "http api": (to_proxy_event(HTTP, HttpRequest("GET", "/")), "http"),
+    "function url": (to_proxy_event(replace(HTTP, kind="url"), HttpRequest("GET", "/")), "http"),
+    "load balancer": ({"requestContext": {"elb": {"targetGroupArn": "arn"}}, "httpMethod": "GET"}, "http"),
+    "websocket": ({"requestContext": {"connectionId": "c", "routeKey": "$connect"}}, "http"),
+    "sqs": (sqs_event(scalar, 21), "pubsub"),
+    "sns": ({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "21"}}]}, "pubsub"),
+    "kinesis": ({"Records": [{"eventSource": "aws:kinesis", "kinesis": {}}]}, "pubsub"),
+    "kafka": ({"eventSource": "aws:kafka", "records": {"topic-0": []}}, "pubsub"),
+    "dynamodb": ({"Records": [{"eventSource": "aws:dynamodb", "dynamodb": {}}]}, "datasource"),
+    "s3": ({"Records": [{"eventSource": "aws:s3", "s3": {}}]}, "datasource"),
+    "rule": ({"source": "shop.orders", "detail-type": "OrderPlaced", "detail": {}}, "pubsub"),
+    "schedule": ({"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}, "timer"),
+    "scheduler": ({"source": "aws.scheduler", "detail-type": "Scheduled Event", "detail": "{}"}, "timer"),
+    "a call": ({"id": "o-1", "source": "web", "Records": [], "requestContext": "x"}, "other"),
+    "a scalar": (21, "other"),
+    "records of one's own": ({"Records": [{"eventSource": ["aws:sqs"]}, 1]}, "other"),
+}
+
+
+@pytest.mark.parametrize("name", EVENTS)
+def test_what_started_a_function(name: str, recorded: Recorded):
+    """As the semantic conventions name it, for the span and the metrics."""
+    event, trigger = EVENTS[name]
+
+    @remote("any")
+    def handle(_: Any) -> None:
+        """Accept anything."""
+
+    handle(event, LambdaContext("any"))
+    [span] = recorded.spans(SpanKind.SERVER)
+
+    assert span.attributes["faas.trigger"] == trigger
+    assert {point.attributes["faas.trigger"] for point in recorded.metrics()["faas.invocations"]} == {trigger}
+
+
+def test_each_record_of_a_queue_is_a_message(recorded: Recorded):
+    """Also where the body has a form of another kind."""
+    anything = Contract("any", request=Any, response=None)
+
+    @queue(anything)
+    def handle(_: Any) -> None:
+        """Accept anything."""
+
+    handle(sqs_event(anything, 21, EVENTS["http api"][0]), LambdaContext("any"))
+
+    assert [span.attributes["faas.trigger"] for span in recorded.spans(SpanKind.SERVER)] == ["pubsub", "pubsub"]
 
 
 class Careless(TextMapPropagator):

@@ -10,9 +10,16 @@ from typing import Any
 
 import pytest
 import sentry_sdk
+from aws_durable_execution_sdk_python import DurableContext, durable_execution
+from aws_durable_execution_sdk_python.config import Duration
+from aws_durable_execution_sdk_python_testing import DurableFunctionTestRunner
 from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.core import AWSXRayRecorder
 from ddtrace.trace import TraceFilter, tracer
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
 from pydantic import BaseModel
 from sentry_sdk.integrations.aws_lambda import _wrap_handler
 from sentry_sdk.transport import Transport
@@ -33,6 +40,7 @@ from lambdachain import (
 )
 from lambdachain._core.metadata import Metadata
 from lambdachain.datadog import DatadogInterceptor
+from lambdachain.otel import LambdaChainInstrumentor
 from lambdachain.sentry import SentryInterceptor
 from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
 from lambdachain.xray import XRayInterceptor
@@ -400,6 +408,79 @@ def test_sentry_declared_error_is_not_a_failure(envelopes: Envelopes):
     # Older SDKs write the status of a span as a tag only.
     assert [span.get("tags", {}).get("status") for span in called] == [None, "internal_error"]
     assert "limit" not in str(envelopes.kept)
+
+
+class Endless:
+    """A transport that never has a response."""
+
+    async def send(self, _: Any, /, *, timeout: float | None) -> Any:  # noqa: ASYNC109 - the protocol's
+        self.started.set()
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    def __init__(self) -> None:
+        self.started = asyncio.Event()
+
+
+def test_a_cancelled_call_is_not_a_success(envelopes: Envelopes, spans: list[Any], recorder: AWSXRayRecorder):
+    """Nobody knows what became of it: each tracer has it as failed, by the exception."""
+
+    async def cancel() -> None:
+        transport = Endless()
+        call = asyncio.ensure_future(AsyncLambdaClient(transport).call(charge, Order(id="o-1")))
+        await transport.started.wait()
+        call.cancel()
+        with suppress(asyncio.CancelledError):
+            await call
+
+    reader, instrumentor = _instrument()
+    with sentry_sdk.start_transaction(name="work", op="test"), lambdachain.use(XRayInterceptor(recorder)):
+        asyncio.run(cancel())
+    instrumentor.uninstrument()
+    sentry_sdk.flush()
+    [subsegment] = _end(recorder)
+    [span] = reader.get_finished_spans()
+
+    assert span.attributes["error.type"] == "CancelledError"
+    assert span.status.status_code is StatusCode.ERROR
+    assert [(one.error, one.get_tag("error.type")) for one in spans] == [(1, "CancelledError")]
+    assert subsegment.annotations["lambdachain_error"] == "CancelledError"
+    assert "fault" in _flags(subsegment)
+
+
+def test_a_suspended_durable_function_has_not_failed(envelopes: Envelopes, spans: list[Any]):
+    """The SDK raises an exception to suspend it, which is not an error of any tracer; what the function raises is."""
+    reader, instrumentor = _instrument()
+    results = [_run_durable(order_id) for order_id in ("o-1", "broken")]
+    instrumentor.uninstrument()
+    sentry_sdk.flush()
+    handled = [one["contexts"]["trace"].get("status") for one in envelopes.transactions]
+
+    assert [result.error is None for result in results] == [True, False]
+    assert [status in (None, "ok") for status in handled] == [True, True, True, False]
+    assert [span.error for span in spans] == [0, 0, 0, 1]
+    assert [span.status.status_code is StatusCode.ERROR for span in reader.get_finished_spans()] == [False] * 3 + [True]
+
+
+def _instrument() -> tuple[InMemorySpanExporter, LambdaChainInstrumentor]:
+    exporter, provider, instrumentor = InMemorySpanExporter(), TracerProvider(), LambdaChainInstrumentor()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    instrumentor.instrument(tracer_provider=provider)
+    return exporter, instrumentor
+
+
+def _run_durable(order_id: str) -> Any:
+    @remote(Contract("orders-wait", request=str, response=str))
+    def handle(order_id: str, context: DurableContext) -> str:
+        context.wait(Duration.from_seconds(1))
+        return {"o-1": order_id}[order_id]
+
+    with DurableFunctionTestRunner(durable_execution(handle), poll_interval=0.05) as runner:
+        result = runner.run(input=f'"{order_id}"', execution_timeout=60)
+    runner._scheduler._loop.close()  # the SDK stops it only
+    return result
 
 
 @pytest.mark.parametrize("order_id", ["o-1", "declined", "broken"])

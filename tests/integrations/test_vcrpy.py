@@ -81,6 +81,18 @@ def test_calls_are_recorded_and_replayed(endpoint: LocalEndpoint, tmp_path: Path
     assert not [secret for secret in SECRETS if secret in path.read_text()]
 
 
+def test_a_map_of_one_call_at_a_time_is_recorded(endpoint: LocalEndpoint, tmp_path: Path):
+    """Vcrpy takes its patch away from all threads while one of them opens a connection."""
+    path = tmp_path / "cassette.yaml"
+    results: list[list[int]] = []
+    for mode, url in (("once", endpoint.url), ("none", "http://127.0.0.1:1")):
+        with cassette(path, mode), LambdaClient(BotoTransport(endpoint_url=url)) as client:
+            results.append(list(client.map(halve, range(0, 12, 2), max_concurrency=1)))
+
+    assert results == [[0, 1, 2, 3, 4, 5]] * 2
+    assert path.read_text().count("- request:") == 6
+
+
 def test_a_client_that_is_already_connected_is_recorded(endpoint: LocalEndpoint, tmp_path: Path):
     """And sends again afterwards."""
     path = tmp_path / "cassette.yaml"

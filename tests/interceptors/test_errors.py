@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -404,6 +405,13 @@ class Coroutine(Interceptor):
         """Handle nothing."""
 
 
+class Instrumentor:
+    """As OpenTelemetry's: it registers an interceptor, and is not one."""
+
+    def instrument(self) -> None:
+        """Register it."""
+
+
 WRONG: dict[str, tuple[Any, str]] = {
     "not decorated": (
         [NotDecorated()],
@@ -412,7 +420,11 @@ WRONG: dict[str, tuple[Any, str]] = {
     "async": ([Asynchronous()], "Asynchronous.calling is async"),
     "coroutine": ([Coroutine()], "Coroutine.handling is async"),
     "class": ([Recorder], r"Recorder is a class: pass an instance, Recorder\(\)"),
-    "other": ([print], "builtin_function_or_method is not a subclass of lambdachain.Interceptor"),
+    "mock": ([MagicMock(instrument=None)], "MagicMock is a function, not a subclass of lambdachain.Interceptor"),
+    "other": ([1], "int is not a subclass of lambdachain.Interceptor"),
+    "function": ([print], "builtin_function_or_method is a function, not a subclass of lambdachain.Interceptor"),
+    "list in a list": ([[Recorder()]], r"list where an interceptor is expected: .* use\(\*interceptors\)"),
+    "instrumentor": ([Instrumentor()], r"Instrumentor is an instrumentor, .*: call its instrument\(\) instead"),
     "one": (Recorder(), r"must be a list of interceptors, not Recorder: interceptors=\[Audit\(\)\]"),
     "none": (None, "must be a list of interceptors, not NoneType"),
     "text": ("audit", "must be a list of interceptors, not str"),
@@ -434,6 +446,68 @@ def test_what_cannot_work_is_refused(where: str, name: str):
     interceptors, message = WRONG[name]
     with pytest.raises(ContractError, match=message):
         REGISTER[where](interceptors)
+
+
+@pytest.mark.parametrize(
+    ("interceptor", "message"),
+    [
+        ([Recorder()], r"list where an interceptor is expected: pass each one by itself, use\(\*interceptors\)"),
+        ((Recorder(), Recorder()), "tuple where an interceptor"),
+        ((one for one in [Recorder()]), "generator where an interceptor"),
+        (Recorder, r"Recorder is a class: pass an instance, Recorder\(\)"),
+        (None, "NoneType is not a subclass"),
+    ],
+)
+def test_use_takes_each_interceptor_by_itself(interceptor: Any, message: str):
+    """Not a list of them, and not their class."""
+    with pytest.raises(ContractError, match=message):
+        lambdachain.use(interceptor)
+
+
+@pytest.mark.parametrize("name", ["contract", "function", "operation", "options", "request", "attempts", "result"])
+def test_a_call_cannot_be_changed(name: str):
+    """An assignment would have no effect; an attribute of the interceptor's own may be kept there."""
+
+    def change(call: Any) -> None:
+        call.started_at = 1
+        with pytest.raises(
+            AttributeError, match="cannot be changed" if name not in ("attempts", "result") else "setter"
+        ):
+            setattr(call, name, None)
+
+    with stubbed() as stub:
+        assert LambdaClient(stub, interceptors=[Around(change)]).call(double, 1) == 2
+
+
+@pytest.mark.parametrize("name", ["contract", "metadata", "context"])
+def test_an_invocation_cannot_be_changed(name: str):
+    """As a call."""
+
+    def change(invocation: Any) -> None:
+        with pytest.raises(AttributeError, match=f"{name} cannot be changed"):
+            setattr(invocation, name, None)
+
+    @remote(double, interceptors=[Around(change)])
+    def handler(number: int) -> int:
+        return number * 2
+
+    assert handler(1, LambdaContext("double")) == 2
+
+
+def test_a_method_that_is_set_on_an_interceptor_counts():
+    """As it does for other objects."""
+    seen: list[str] = []
+
+    @contextmanager
+    def calling(call: OutgoingCall) -> Generator[None]:
+        seen.append(call.function)
+        yield
+
+    interceptor = Interceptor()
+    interceptor.calling = calling  # type: ignore[assignment] # pyright: ignore[reportAttributeAccessIssue]
+    with stubbed() as stub:
+        LambdaClient(stub, interceptors=[interceptor]).call(double, 1)
+    assert seen == ["double"]
 
 
 def test_use_refuses_it_too():

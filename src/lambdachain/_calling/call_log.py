@@ -121,7 +121,7 @@ def _describe_call(call: PreparedCall) -> dict[str, Any]:
     metadata = call.metadata
     return {
         "function": printable(call.compiled.address),
-        "operation": _OPERATIONS[call.compiled.kind],
+        "operation": "stream" if call.is_stream else _OPERATIONS[call.compiled.kind],
         "correlation_id": metadata and printable(metadata.correlation_id),
     }
 

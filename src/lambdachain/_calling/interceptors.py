@@ -6,6 +6,7 @@ Imported with the first interceptor of a process: programs that have none pay no
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, MutableMapping, Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, cast
 
@@ -118,7 +119,18 @@ class StreamResult(NamedTuple):
     complete: bool
 
 
-class OutgoingCall:
+class _FixedAttributes:
+    """Has attributes that are set once: an assignment would change nothing that is sent, and is an error."""
+
+    _fixed: frozenset[str] = frozenset()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._fixed and name in self.__dict__:
+            raise AttributeError(f"{name} cannot be changed: an interceptor adds call.metadata, or raises an exception")
+        super().__setattr__(name, value)
+
+
+class OutgoingCall(_FixedAttributes):
     """A call as the interceptors on the caller's side see it.
 
     Attributes:
@@ -129,6 +141,8 @@ class OutgoingCall:
         request: The payload, as it was passed; it is not validated yet. ``None`` for ``can_invoke``.
         options: The options of the call, those of the client included.
     """
+
+    _fixed = frozenset({"contract", "function", "operation", "options", "request"})
 
     def __init__(self, target: Target, operation: Operation, request: object, options: CallOptions) -> None:
         self.contract: Contract[Any, Any] = target.contract
@@ -169,7 +183,7 @@ class OutgoingCall:
         return f"OutgoingCall({self.operation} {self.function!r}, {len(self._recorder.attempts)} attempts)"
 
 
-class HandledInvocation:
+class HandledInvocation(_FixedAttributes):
     """An invocation as the interceptors on the callee's side see it.
 
     Attributes:
@@ -177,6 +191,8 @@ class HandledInvocation:
         metadata: The texts that the caller's interceptors sent, and the W3C trace context that came with the call.
         context: Lambda's context; ``None`` where the handler was called without one.
     """
+
+    _fixed = frozenset({"contract", "metadata", "context"})
 
     def __init__(
         self,
@@ -236,7 +252,15 @@ class StartedCall(OutgoingCall):
 
 
 class StartedInvocation(HandledInvocation):
-    """An invocation with what the handler does with it; interceptors see the ``HandledInvocation``."""
+    """An invocation with what the handler does with it; interceptors see the ``HandledInvocation``.
+
+    Attributes:
+        event: The event without its envelope, as Lambda decoded it.
+        handler: The handler.
+    """
+
+    event: Any = None
+    handler: Any = None
 
     def finish(self, result: object) -> None:
         """Set what interceptors see after their ``yield``."""
@@ -252,6 +276,19 @@ def get_handled_function(invocation: HandledInvocation) -> str:
     """Return the name of the function that handles an invocation: as deployed, or outside Lambda the contract's."""
     deployed: str | None = getattr(invocation.context, "function_name", None)
     return deployed or get_function_name(invocation.contract.function)
+
+
+def is_suspension(error: BaseException) -> bool:
+    """Check whether the durable SDK has suspended a handler: it raises what is not an ``Exception``, and no failure."""
+    return any(
+        kind.__name__ == "SuspendExecution" and kind.__module__.startswith("aws_durable_execution_sdk_python")
+        for kind in type(error).__mro__
+    )
+
+
+def get_event(invocation: HandledInvocation) -> tuple[Any, bool]:
+    """Return the event of an invocation as it came, and whether it is one message of a queue's batch."""
+    return getattr(invocation, "event", None), getattr(getattr(invocation, "handler", None), "handles_messages", False)
 
 
 @contextmanager
@@ -320,7 +357,8 @@ def _check_manager(manager: object, name: str) -> AbstractContextManager[object,
 def select(interceptors: Sequence[Interceptor], method: Literal["calling", "handling"]) -> tuple[Interceptor, ...]:
     """Return the interceptors that override *method*: the others are never called on that side."""
     inherited = getattr(Interceptor, method)
-    return tuple(each for each in interceptors if getattr(type(each), method, None) is not inherited)
+    # Of the object, not its class: one may have been set on it.
+    return tuple(each for each in interceptors if getattr(getattr(each, method), "__func__", None) is not inherited)
 
 
 def check_interceptors(interceptors: Any) -> tuple[Interceptor, ...]:
@@ -343,9 +381,10 @@ def _check_interceptor(interceptor: Any) -> None:
         name = interceptor.__name__
         raise ContractError(f"interceptors: {name} is a class: pass an instance, {name}()")
     if not isinstance(interceptor, Interceptor):
-        raise ContractError(f"interceptors: {describe_kind(interceptor)} is not a subclass of lambdachain.Interceptor")
+        raise ContractError(f"interceptors: {_describe_misfit(interceptor)}")
     for method in ("calling", "handling"):
-        function: Any = getattr(type(interceptor), method, None)
+        function: Any = getattr(interceptor, method)
+        function = getattr(function, "__func__", function)
         flags, name = code_flags(function), f"{type(interceptor).__name__}.{method}"
         wrapped = code_flags(getattr(function, "__wrapped__", None))
         if (flags | wrapped) & (CO_COROUTINE | CO_ASYNC_GENERATOR):
@@ -353,6 +392,17 @@ def _check_interceptor(interceptor: Any) -> None:
             raise ContractError(f"interceptors: {name} is async: {remedy}")
         if flags & CO_GENERATORS:
             raise ContractError(f"interceptors: {name} is a generator function: decorate it with @contextmanager")
+
+
+def _describe_misfit(value: Any) -> str:
+    kind = describe_kind(value)
+    if isinstance(value, Sequence | AbstractSet | Generator) and not isinstance(value, str | bytes):
+        return f"{kind} where an interceptor is expected: pass each one by itself, use(*interceptors)"
+    if callable(getattr(value, "instrument", None)):
+        return f"{kind} is an instrumentor, which adds its own interceptor: call its instrument() instead"
+    if callable(value):
+        return f"{kind} is a function, not a subclass of lambdachain.Interceptor: write one with it as calling()"
+    return f"{kind} is not a subclass of lambdachain.Interceptor"
 
 
 for _public in (CallAttempt, HandledInvocation, Interceptor, OutgoingCall, StreamResult):

@@ -62,6 +62,7 @@ class PreparedCall(NamedTuple):
         deadline: The end, by the monotonic clock; ``None`` for as long as a function may run.
         metadata: What the ClientContext carries, except what differs between attempts; ``None`` if it is not sent.
         recorder: Records the attempts, for the interceptors of the call; ``None`` if it has none.
+        is_stream: Whether the response is read in chunks.
     """
 
     compiled: CompiledCall
@@ -69,6 +70,7 @@ class PreparedCall(NamedTuple):
     deadline: float | None = None
     metadata: Metadata | None = None
     recorder: AttemptRecorder | None = None
+    is_stream: bool = False
 
     @property
     def invocation(self) -> Invocation:
@@ -90,8 +92,10 @@ class PreparedCall(NamedTuple):
         """Return the request of attempt *number*, whose metadata has its number and the *left* seconds."""
         if self.metadata is None:
             return self._invocation(None)
-        metadata = self.metadata.for_attempt(number, None if left is None else int(left * 1000))
-        return self._invocation(encode_client_context(metadata, self.compiled.custom, self.compiled.address))
+        compiled = self.compiled
+        budget = None if left is None or compiled.durable_name is not None else int(left * 1000)
+        metadata = self.metadata.for_attempt(number, budget)
+        return self._invocation(encode_client_context(metadata, compiled.custom, compiled.address))
 
     def _invocation(self, client_context: str | None) -> Invocation:
         compiled = self.compiled
@@ -119,6 +123,7 @@ def prepare(
     now: Moment,
     store: StorePayload | None = None,
     added: Mapping[str, str] | None = None,
+    is_awaited: bool = False,
 ) -> PreparedCall:
     """Encode the payload of a call, and work out its deadline and its metadata.
 
@@ -129,6 +134,7 @@ def prepare(
         now: The time.
         store: Stores a payload that is offloaded; in S3 by default.
         added: The metadata that interceptors have added.
+        is_awaited: Whether an event's sender waits for its result, so that the envelope carries a deadline.
 
     Raises:
         InvalidRequestError: The payload does not fit the contract.
@@ -136,10 +142,12 @@ def prepare(
         RecursiveInvocationError: The chain of calls that led here is too long.
     """
     deadline = _deadline(compiled.timeout, within, now)
-    metadata = _metadata_for(compiled, within, _to_epoch_ms(deadline, now))
+    # An execution that has a name goes on without its first caller: another one may wait for the result.
+    limit = None if compiled.durable_name is not None else _to_epoch_ms(deadline, now)
+    metadata = _metadata_for(compiled, within, limit)
     if added:
         metadata = _add_metadata(metadata, added, compiled.address)
-    data = _payload(compiled, payload, metadata, store)
+    data = _payload(compiled, payload, metadata, store, is_awaited=is_awaited)
     # Lambda passes a ClientContext to the function for RequestResponse only.
     sent = metadata if compiled.kind is InvocationType.REQUEST_RESPONSE else None
     return PreparedCall(compiled, data, deadline, sent)
@@ -189,7 +197,9 @@ def _add_metadata(metadata: Metadata, added: Mapping[str, str], function: str) -
     return metadata._replace(trace=trace, extra=extra)
 
 
-def _payload(compiled: CompiledCall, payload: Any, metadata: Metadata, store: StorePayload | None) -> bytes:
+def _payload(
+    compiled: CompiledCall, payload: Any, metadata: Metadata, store: StorePayload | None, *, is_awaited: bool
+) -> bytes:
     kind, contract = compiled.kind, compiled.target.contract
     if kind is InvocationType.DRY_RUN:
         return b""  # nothing runs that could read it
@@ -198,8 +208,8 @@ def _payload(compiled: CompiledCall, payload: Any, metadata: Metadata, store: St
     if offload is not None and offload.takes(len(data), event=kind is InvocationType.EVENT):
         data = _offload_payload(offload, data, compiled.address, store)
     if kind is InvocationType.EVENT and contract.envelope:
-        # Without a deadline: an event may run long after its caller has ended.
-        data = wrap_in_envelope(data, metadata._replace(deadline_ms=None))
+        # Usually without a deadline: an event may run long after its caller has ended.
+        data = wrap_in_envelope(data, metadata if is_awaited else metadata._replace(deadline_ms=None))
     # Checked last: the envelope counts, and what is offloaded has become a short reference.
     if len(data) > _LIMITS[kind]:
         limit = f"Lambda accepts at most {_LIMITS[kind]:,} for {_VERBS[kind]}()"

@@ -27,7 +27,7 @@ from .stream import (
     is_failure,
     is_refused,
     outcome_so_far,
-    without_offload,
+    to_stream_call,
 )
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ async def _stream(
     invoker: AsyncInvoker, bound: BoundTarget, payload: object, seen: StartedCall | None
 ) -> AsyncGenerator[bytes, None]:
     kind = InvocationType.REQUEST_RESPONSE
-    call = without_offload(await invoker.prepare_async(bound, payload, kind, seen))
+    call = to_stream_call(await invoker.prepare_async(bound, payload, kind, seen))
     transport = AsyncStreamTransport(invoker.transport_for(bound.target))
     try:
         response = await send_with_retries(transport, call, invoker.hooks)

@@ -85,7 +85,7 @@ def _start(
 def _stream(
     invoker: Invoker, bound: BoundTarget, payload: object, seen: StartedCall | None
 ) -> Generator[bytes, None, None]:
-    call = without_offload(invoker.prepare(bound, payload, InvocationType.REQUEST_RESPONSE, seen))
+    call = to_stream_call(invoker.prepare(bound, payload, InvocationType.REQUEST_RESPONSE, seen))
     transport = StreamTransport(invoker.transport_for(bound.target))
     try:
         response = send_with_retries(transport, call, invoker.hooks)
@@ -105,11 +105,11 @@ def _stream(
         transport.release()
 
 
-def without_offload(call: PreparedCall) -> PreparedCall:
-    """Keep the function from offloading its response: nobody would read a reference to S3 in a stream."""
+def to_stream_call(call: PreparedCall) -> PreparedCall:
+    """Mark a call as a stream, whose function must not offload its response: nobody would read the reference to S3."""
     if call.metadata is None or call.compiled.target.contract.offload is None:
-        return call
-    return call._replace(metadata=call.metadata._replace(offload=False))
+        return call._replace(is_stream=True)
+    return call._replace(is_stream=True, metadata=call.metadata._replace(offload=False))
 
 
 class StreamTransport:
@@ -229,11 +229,14 @@ class StreamProgress:
             raise self._with_progress(error)
 
     def _with_progress(self, error: CallError) -> CallError:
-        # The attempt was recorded as a success when its first chunk arrived.
+        # The attempt was recorded, and the call logged, as a success when its first chunk arrived.
+        from lambdachain._calling.call_log import log_call
+
         *before, last = self._response.attempts
         error.attempts = (*before, last._replace(error=type(error).__name__))
         error.elapsed = round(clock.monotonic() - self._began, 6)
         error.received_bytes = self._received
+        log_call(self._call, error.attempts, error.elapsed, error)
         return error
 
 

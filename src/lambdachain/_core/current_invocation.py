@@ -49,6 +49,8 @@ class CurrentInvocation(NamedTuple):
     deadline: float | None = None
     offload: bool = False
     extra: Mapping[str, str] = {}
+    # Of a durable execution, which outlives the invocation: until when its caller waits.
+    caller_deadline: float | None = None
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -122,8 +124,12 @@ def _enter(context: Any, metadata: Metadata | None, outer: CurrentInvocation | N
     if outer is not None and context is None and metadata is None:
         return outer
     inner = read_invocation(context, metadata, monotonic=clock.monotonic(), epoch=clock.epoch())
+    if outer is None:
+        return inner
+    # The same invocation again, whose metadata came with the event: they are not in its context.
+    is_same = metadata is None and inner.depth == 0 and inner.request_id == outer.request_id is not None
     # A scope inside another never outlives it.
-    return inner if outer is None else inner._replace(deadline=earlier_deadline(inner.deadline, outer.deadline))
+    return (outer if is_same else inner)._replace(deadline=earlier_deadline(inner.deadline, outer.deadline))
 
 
 def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float) -> CurrentInvocation:
@@ -131,7 +137,7 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
     lambda_context = _to_lambda_context(context)
     execution = _execution_name(context) if lambda_context is not context else None
     if execution is not None:
-        return _read_durable(execution, lambda_context, metadata, monotonic=monotonic, epoch=epoch)
+        return _read_durable(execution, context, metadata, monotonic=monotonic, epoch=epoch)
     context = lambda_context
     custom = _custom(context)
     metadata = metadata or read_metadata(custom)
@@ -158,18 +164,29 @@ def read_invocation(context: Any, metadata: Metadata | None, *, monotonic: float
 
 
 def _read_durable(
-    execution: str, lambda_context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float
+    execution: str, context: Any, metadata: Metadata | None, *, monotonic: float, epoch: float
 ) -> CurrentInvocation:
     """Read the invocation of a durable function, which Lambda invokes again for each part of one execution.
 
-    What is the same in all of them counts: the caller's metadata if they came with the event, and the execution's own
-    name. A ClientContext comes with one invocation, and the execution outlives the caller's deadline.
+    What is the same in all of them counts: the caller's metadata, which came with the event or are recorded, and the
+    execution's own name.
     """
-    # Empty metadata, so that the ClientContext is not read.
-    sent = (metadata or Metadata("", 0))._replace(budget_ms=None, deadline_ms=None)
-    invocation = read_invocation(lambda_context, sent, monotonic=monotonic, epoch=epoch)
-    has_own = bool(sent.correlation_id) and invocation.correlation_id == sent.correlation_id
-    return invocation if has_own else invocation._replace(correlation_id=execution)
+    from .durable_execution import find_start, read_recorded
+
+    lambda_context = context.lambda_context
+    sent = metadata or read_recorded(context, _custom(lambda_context)) or Metadata("", 0)
+    # Checked, and the time counted, from when the execution began: later, a deadline that has passed still counts.
+    started = find_start(context) or epoch
+    sent = drop_invalid(sent, started)
+    left = [seconds for seconds in _caller_remaining(sent, started) if seconds is not None]
+    caller_deadline = monotonic + started + min(left) - epoch if left else None
+    unlimited = sent._replace(budget_ms=None, deadline_ms=None)
+    invocation = read_invocation(lambda_context, unlimited, monotonic=monotonic, epoch=epoch)
+    return invocation._replace(
+        correlation_id=sent.correlation_id or execution,
+        deadline=earlier_deadline(invocation.deadline, caller_deadline),
+        caller_deadline=caller_deadline,
+    )
 
 
 def _execution_name(context: Any) -> str | None:
@@ -213,7 +230,10 @@ def _caller_remaining(metadata: Metadata | None, epoch: float) -> Iterator[float
 
 
 def _custom(context: Any) -> Mapping[str, Any]:
-    custom = getattr(getattr(context, "client_context", None), "custom", None)
+    client_context = getattr(context, "client_context", None)
+    custom = getattr(client_context, "custom", None)
+    if custom is None and is_mapping(client_context):  # as the durable SDK's test runner passes it
+        custom = client_context.get("custom")
     return custom if custom is not None and is_mapping(custom) else {}
 
 

@@ -262,6 +262,7 @@ class RemoteHandler(HasContract[Req, Resp]):
 
         received = cast("CurrentInvocation", current_invocation()).metadata
         seen = StartedInvocation(self._contract, received, context, functools.partial(self._parse_request, payload))
+        seen.event, seen.handler = payload, self
         with intercept_handler(seen, (*ProcessInterceptors.handling, *self._interceptors)):
             result = self._run(seen.request, context)
             response = self._serialize_response(result)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from lambdachain._analysis.permissions.compare_grants import Grant
+from lambdachain._analysis.permissions.required_permissions import SEND_ACTION
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .diagnostics import Diagnostic, TemplateError, UnresolvedValue
@@ -86,8 +87,16 @@ class ConnectorReader:
         position = self._document.location(*origin).file_and_line
         for index, destination in enumerate(each):
             at = (*place, index) if is_list(destinations) else place
-            if is_mapping(destination) and (arn := self._get_function_arn(destination, at)) is not None:
+            if not is_mapping(destination):
+                continue
+            if (arn := self._get_function_arn(destination, at)) is not None:
                 yield Grant(_ACTIONS, arn, position, "connector")
+            elif "AWS::SQS::Queue" in (
+                resource_type(self._document, str(destination.get("Id"))),
+                destination.get("Type"),
+            ):
+                # Which queue is not read: no grant of a queue is reported as unused.
+                yield Grant((SEND_ACTION,), "*", position, "connector", is_unknown=True)
 
     def _get_function_arn(self, destination: Mapping[str, Any], path: Path) -> str | None:
         """Return the ARN of a connector's destination; ``None`` if it is not a function but a table, for example."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final
 
-from lambdachain._analysis.permissions.compare_grants import Grant, concerns_calls
-from lambdachain._analysis.permissions.required_permissions import ACTION
+from lambdachain._analysis.permissions.compare_grants import Grant, concerns, concerns_calls
+from lambdachain._analysis.permissions.required_permissions import ACTION, SEND_ACTION, QueueResource, Stack
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .connectors import ConnectorReader
@@ -80,6 +81,8 @@ WITHOUT_CALLS: Final = (
 # The services that run functions, in any partition.
 _LAMBDA_SERVICES: Final = ("lambda.", "edgelambda.")
 _SAM_INVOKE: Final = "LambdaInvokePolicy"
+_SAM_SEND: Final = "SQSSendMessagePolicy"
+_QUEUE_ACCESS: Final = "AmazonSQSFullAccess"
 
 
 class PolicyReader:
@@ -254,6 +257,8 @@ class PolicyReader:
             yield from self._read_statements((*path, "Statement"))
         elif is_mapping(policy) and _SAM_INVOKE in policy:
             yield from self._read_sam_template(policy[_SAM_INVOKE], (*path, _SAM_INVOKE))
+        elif is_mapping(policy) and _SAM_SEND in policy:
+            yield from self._read_queue_template(policy[_SAM_SEND], (*path, _SAM_SEND))
         elif isinstance(policy, str) or (is_mapping(policy) and is_intrinsic(policy)):
             yield from self._read_managed_policy(policy, path)
 
@@ -265,6 +270,19 @@ class PolicyReader:
         # SAM's own template ends so: the name may be followed by a qualifier, or by more of a name.
         resource = f"{self._values.aws_location.arn('x')}".removesuffix("x") + f"{name}*"
         yield Grant((ACTION,), resource, self._position(path), _SAM_INVOKE)
+
+    def _read_queue_template(self, policy: Any, path: Path) -> Iterator[Grant]:
+        """Read SAM's policy template for sending to a queue; a name that is unresolved may be that of any queue."""
+        name: Any = None
+        if is_mapping(policy):
+            with suppress(TemplateError):
+                name = self._values.resolve(policy.get("QueueName"), (*path, "QueueName"))
+        if name is None:
+            yield Grant((SEND_ACTION,), "*", self._position(path), is_unknown=True)
+            return
+        location = self._values.aws_location
+        resource = QueueResource(str(name)).arn_for(Stack(None, location.region, location.account_id))
+        yield Grant((SEND_ACTION,), resource, self._position(path), _SAM_SEND)
 
     def _read_managed_policy(self, policy: Any, path: Path) -> Iterator[Grant]:
         referenced = find_referenced_id(policy)
@@ -281,6 +299,8 @@ class PolicyReader:
         name = arn.rsplit("/", 1)[-1]
         if name in MANAGED:
             yield Grant((MANAGED[name],), "*", self._position(path), name)
+        elif name == _QUEUE_ACCESS:
+            yield Grant(("sqs:*",), "*", self._position(path), name)
         elif name not in WITHOUT_CALLS:
             self._report(path, f"the permissions of the managed policy {name} are unknown here")
             # Few of AWS's own allow calls; one of the account may well do.
@@ -300,25 +320,30 @@ class PolicyReader:
             self._report(path, "NotAction and NotResource are not supported: list the actions and resources instead")
             yield from (self._make_unknown(path),) if known.get("Effect") != "Deny" else ()
             return
-        if "Condition" in known and concerns_calls(actions):
+        if "Condition" in known:
             # Conditions of a Deny are about the exceptional: a request without TLS, from another network.
             assumed = "never" if known.get("Effect") == "Deny" else "always"
-            self._report(path, f"applies under a condition only: treated as if it {assumed} applied")
+            if concerns_calls(actions):
+                self._report(path, f"applies under a condition only: treated as if it {assumed} applied")
             if assumed == "never":
                 return
         resources = statement.get("Resource")
+        allows = known.get("Effect") != "Deny"
         for index, resource in enumerate(resources if is_list(resources) else [resources]):
             place = (*path, "Resource", index) if is_list(resources) else (*path, "Resource")
-            try:
-                resolved = self._values.resolve(resource, place)
-            except TemplateError as exc:
-                if concerns_calls(actions):
-                    self.diagnostics.append(exc.to_diagnostic(fatal=False))
-                    yield from (self._make_unknown(place),) if known.get("Effect") != "Deny" else ()
-                continue
-            if resolved is not NO_VALUE:
-                allows = known.get("Effect") != "Deny"
-                yield Grant(actions, str(resolved), self._position(place), allows=allows)
+            yield from self._read_resource(resource, place, actions, allows=allows)
+
+    def _read_resource(self, resource: Any, path: Path, actions: tuple[str, ...], *, allows: bool) -> Iterator[Grant]:
+        try:
+            resolved = self._values.resolve(resource, path)
+        except TemplateError as exc:
+            if concerns_calls(actions):
+                self.diagnostics.append(exc.to_diagnostic(fatal=False))
+            if allows and (concerns_calls(actions) or concerns(actions, SEND_ACTION)):
+                yield replace(self._make_unknown(path), actions=actions)
+            return
+        if resolved is not NO_VALUE:
+            yield Grant(actions, str(resolved), self._position(path), allows=allows)
 
     def _report_errors(self, read: Callable[[Any, Path], Iterator[Grant]], tree: Any, path: Path) -> Iterator[Grant]:
         """Yield what *read* yields; an error is reported and leaves the grants before it."""
@@ -329,7 +354,7 @@ class PolicyReader:
 
     def _make_unknown(self, path: Path) -> Grant:
         """Return a grant of which no more is known than that it may allow calls."""
-        return Grant((ACTION,), "*", self._position(path), is_unknown=True)
+        return Grant((ACTION, SEND_ACTION), "*", self._position(path), is_unknown=True)
 
     def _position(self, path: Path) -> str:
         return self._document.location(*path).file_and_line

@@ -114,6 +114,7 @@ def _find_called(
     """
     import os
 
+    from lambdachain._analysis.diagnosis.permission_checks import describe_queue
     from lambdachain._analysis.diagnosis.report import Finding, Level
     from lambdachain._analysis.permissions.required_permissions import find_required_permissions
     from lambdachain._analysis.survey.survey import survey_project
@@ -122,17 +123,18 @@ def _find_called(
     deployed = DeployedCode(survey)
     found = find_required_permissions(survey)
     unresolved = dict.fromkeys(found.unresolved)
-    called = dict.fromkeys(need.target for need in found.each)
+    called, queues = dict.fromkeys(found.functions), dict.fromkeys(found.queues)
     for function in (one for deployment in deployments for one in deployment.functions):
         units = deployed.find_entry_points(function)
         # What is unresolved without the function's variables may be resolved with them.
         for one in survey.reachable_from(units).unresolved:
             unresolved.pop(one, None)
         needs = find_required_permissions(find_function_calls(function, units, survey, {}))
-        called |= dict.fromkeys(need.target for need in needs.each)
+        called |= dict.fromkeys(needs.functions)
+        queues |= dict.fromkeys(needs.queues)
         unresolved |= dict.fromkeys(needs.unresolved)
     notes = [Finding(str(one.location), Level.NOTE, one.why) for one in unresolved]
-    return [one.format_address() for one in called], notes
+    return [one.format_address() for one in called], [*notes, *map(describe_queue, queues)]
 
 
 def _print_findings(findings: Iterable[Finding]) -> None:

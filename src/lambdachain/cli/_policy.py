@@ -217,6 +217,7 @@ def _policy_to_dict(needs: RequiredPermissions, request: _PolicyRequest) -> dict
         policy = None  # the account or region is unknown; the calls are printed nevertheless
     calls = [
         {
+            "action": need.action,
             "function": need.target.name,
             "qualifier": need.target.qualifier,
             "account_id": need.target.account_id,

@@ -18,6 +18,7 @@ from opentelemetry.instrumentation.utils import (
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
 from lambdachain import ContractError, HandledInvocation, Interceptor, OutgoingCall
+from lambdachain._calling.interceptors import is_suspension
 from lambdachain._core.arn import get_function_name
 from lambdachain._core.sent_trace import send_trace_header
 
@@ -31,6 +32,7 @@ from ._attributes import (
     read_invocation,
 )
 from ._metrics import ClientMetrics, HandlerMetrics
+from ._trigger import get_trigger
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Tracer
@@ -76,7 +78,7 @@ class TelemetryInterceptor(Interceptor):
             with self._start_client_span(call, attributes) as span:
                 try:
                     yield
-                except Exception as exc:
+                except BaseException as exc:  # also one that is cancelled
                     error = exc
                     raise
                 finally:
@@ -112,19 +114,23 @@ class TelemetryInterceptor(Interceptor):
             yield
             return
         attributes = read_invocation(invocation)
-        measured = {"faas.name": attributes["faas.name"], "faas.trigger": "other"}
+        trigger = get_trigger(invocation)
+        measured = {"faas.name": attributes["faas.name"], "faas.trigger": trigger}
         cold_start, self._is_cold = self._is_cold, False
         # OpenTelemetry's own instrumentation of Lambda, if there is one, flushes after the handler.
         is_outermost = not trace.get_current_span().is_recording()
         started = time.perf_counter()
         error: BaseException | None = None
         try:
-            with self._start_server_span(invocation, {**attributes, "faas.coldstart": cold_start}) as span:
+            with self._start_server_span(
+                invocation, {**attributes, "faas.trigger": trigger, "faas.coldstart": cold_start}
+            ) as span:
                 try:
                     yield
-                except Exception as exc:
-                    error = exc
-                    _set_error(span, exc)
+                except BaseException as exc:
+                    if not is_suspension(exc):
+                        error = exc
+                        _set_error(span, exc)
                     raise
         finally:
             self._handler.record(measured, time.perf_counter() - started, error, cold_start=cold_start)
@@ -140,7 +146,7 @@ class TelemetryInterceptor(Interceptor):
             str(attributes["faas.name"]),
             parent,
             kind=SpanKind.SERVER,
-            attributes={**attributes, "faas.trigger": "other"},
+            attributes=attributes,
             links=find_links(trace.get_current_span(parent).get_span_context(), ambient, _read_xray_trace()),
         )
         # Not start_as_current_span(), which would lose the baggage of the caller.

@@ -13,7 +13,7 @@ from typing import Any, Final, Generic
 
 import lambdachain
 from lambdachain._client.base_invoker import find_interceptors
-from lambdachain._contracts.contract import Contract, Req
+from lambdachain._contracts.contract import Contract, Req, Resp
 from lambdachain._core.current_invocation import CurrentInvocation, invocation_scope
 from lambdachain._core.errors import CallError, ContractError, RequestRejectedError, describe_details
 from lambdachain._core.escaping import printable
@@ -33,6 +33,12 @@ from ._batch import (
 )
 
 _LOGGER: Final = logging.getLogger("lambdachain.sqs")
+
+
+class _RecordHandler(RemoteHandler[Req, Resp]):
+    """Handles the records of a batch, one by one."""
+
+    handles_messages = True
 
 
 class QueueHandler(Generic[Req]):
@@ -56,7 +62,7 @@ class QueueHandler(Generic[Req]):
         self._time_per_record = time_per_record
         # One record is one event of a handler that remote() could have made: whatever stands around such a handler
         # stands around a record, too.
-        self._handler = RemoteHandler[Req, None](
+        self._handler = _RecordHandler[Req, None](
             _drop_result(function, signature), _to_record_contract(contract), signature, interceptors
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 from lambdachain._contracts.s3_offload import OffloadMemory
 from lambdachain._core import clock
@@ -143,6 +143,12 @@ class InProcessTransport:
             memory=memory,
             reserved_concurrency=reserved_concurrency,
             tenant_isolation=tenant_isolation,
+        )
+
+    def __reduce__(self) -> NoReturn:
+        raise ContractError(
+            "cannot pickle or copy InProcessTransport: its handlers, calls and events belong to this process. Create "
+            "one, and its clients, where they are used"
         )
 
     def lose_answers(self, target: Target, *, times: int = 1) -> None:

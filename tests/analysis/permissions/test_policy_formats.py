@@ -353,3 +353,63 @@ def test_a_permission_for_no_principal_or_any_principal_is_refused():
     assert "not a valid organization ID" in get_refusal(lambda: resource.Caller("*", "r-1"))
     assert "not a 12-digit account ID" in get_refusal(lambda: resource.Caller("s3.amazonaws.com", source_account="1"))
     assert "not a valid ARN" in get_refusal(lambda: resource.Caller("s3.amazonaws.com", source_arn='arn:aws:s3:::a"b'))
+
+
+QUEUE = "https://sqs.eu-west-1.amazonaws.com/123456789012/orders"
+SENDERS = {
+    "keywords": ("transport=SqsTransport(QueueRoute(contract=place, queue_url=URL))", ["orders"]),
+    "group": ("SqsTransport(QueueRoute(place, URL + '.fifo', group_by=str))", ["orders.fifo"]),
+    "handler": ("SqsTransport(QueueRoute(handle, URL))", ["orders"]),
+    "starred": ("SqsTransport(*[QueueRoute(place, URL), QueueRoute(mail, URL + '-mail')])", ["orders"]),
+    "local": ("SqsTransport(QueueRoute(place, 'http://localhost:4566/000000000000/orders'))", ["orders"]),
+    "either": ("SqsTransport(QueueRoute(place, URL)) if make() else None", ["orders", "orders-place"]),
+    "of another": ("SqsTransport(QueueRoute(mail, URL))", ["orders-place"]),
+    "other transport": ("HttpTransport()", ["orders-place"]),
+    "unknown route": ("SqsTransport(make())", ["elsewhere"]),
+    "unknown contract": ("SqsTransport(QueueRoute(make(), URL))", ["a contract"]),
+    "not a URL": ("SqsTransport(QueueRoute(place, 'https://example.org'))", ["its URL is not"]),
+}
+
+
+@pytest.mark.parametrize("name", SENDERS)
+def test_where_a_client_sends_its_events(name: str, tmp_path: Path):
+    """By the routes of its transport; what is not known is reported, and never granted in another way."""
+    transport, expected = SENDERS[name]
+    (tmp_path / "app.py").write_text(f"""
+from lambdachain import Contract, HttpTransport, LambdaClient, remote
+from lambdachain.sqs import QueueRoute, SqsTransport
+from elsewhere import make
+URL = {QUEUE!r}
+place = Contract("orders-place", request=int, response=None)
+mail = Contract("orders-mail", request=int, response=None)
+@remote(place)
+def handle(n: int) -> None: ...
+client = LambdaClient({transport})
+client.fire(place, 1)
+""")
+    found = find_required_permissions(survey(read_sources([tmp_path])))
+
+    names = [one.target.name for one in found.each]
+    whys = [one.why for one in found.unresolved if "cannot resolve the queue of fire(orders-place, ...)" in one.why]
+    assert names == expected or [why.partition("...): ")[2][: len(expected[0])] for why in whys] == expected
+
+
+def test_a_call_over_a_transport_of_queues_is_a_call(tmp_path: Path):
+    """A route is of events; other calls go to the transport beneath, or are refused."""
+    (tmp_path / "app.py").write_text(f"""
+from lambdachain import Contract, HttpTransport, LambdaClient
+from lambdachain.sqs import QueueRoute, SqsTransport
+place = Contract("orders-place", request=int, response=None)
+other = Contract("orders-other", request=int, response=None)
+client = LambdaClient(SqsTransport(QueueRoute(place, {QUEUE!r}), transport=HttpTransport()))
+client.call(other, 1)
+client.fire(other, 1)
+client.fire(place, 1)
+""")
+    found = find_required_permissions(survey(read_sources([tmp_path])))
+
+    assert [(one.action, one.target.name, one.methods) for one in found.each] == [
+        ("sqs:SendMessage", "orders", ("fire",)),
+        (ACTION, "orders-other", ("call", "fire")),
+    ]
+    assert found.unresolved == ()

@@ -7,7 +7,13 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 from lambdachain._analysis.permissions.identity_policy import build_policy_for_arns
-from lambdachain._analysis.permissions.required_permissions import ACTION, FunctionResource, Stack
+from lambdachain._analysis.permissions.required_permissions import (
+    ACTION,
+    SEND_ACTION,
+    FunctionResource,
+    QueueResource,
+    Stack,
+)
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._core.arn import FunctionArn, FunctionName
 from lambdachain._core.errors import CallError, CredentialsError, InvalidArnError
@@ -34,6 +40,12 @@ def check_permissions(
     """
     for target in dict.fromkeys(targets):
         yield _check_permission(client, target, region)
+
+
+def describe_queue(queue: QueueResource) -> Finding:
+    """Return the finding for a queue, which cannot be checked without sending a message."""
+    text = f"not checked: SQS has no dry run of {SEND_ACTION}"
+    return Finding(f"queue {queue.name}", Level.NOTE, text, "compare the template with lambdachain policy --check")
 
 
 def _check_permission(client: LambdaClient, target: FunctionResource, region: str | None) -> Finding:

@@ -10,7 +10,7 @@ from typing import Final
 
 from lambdachain._analysis.survey.results import describe_location
 
-from .required_permissions import ACTION, RequiredPermission, Stack
+from .required_permissions import ACTION, SEND_ACTION, RequiredPermission, Stack
 
 _WILDCARDS: Final = ("*", "?")
 
@@ -95,10 +95,12 @@ def _compare(
     *,
     is_complete: bool,
 ) -> Iterator[tuple[IssueKind, str, str]]:
-    called = {permission.target.arn_for(stack): permission for permission in permissions}
+    for permission in permissions:
+        concerned = [grant for grant in grants if concerns(grant.actions, permission.action)]
+        yield from _check_permission(permission.target.arn_for(stack), permission, concerned, location)
+    # A queue's other grants are not judged: boto3 may use them, and this reads calls of functions only.
+    called = {one.target.arn_for(stack): one for one in permissions if one.action == ACTION}
     relevant = [grant for grant in grants if concerns_calls(grant.actions)]
-    for arn, permission in called.items():
-        yield from _check_permission(arn, permission, relevant, location)
     known = [grant for grant in relevant if grant.allows and not grant.is_unknown]
     allowed = {grant.resource for grant in known}
     for grant in known:
@@ -124,12 +126,13 @@ def _check_permission(
     known = (grant for grant in grants if not grant.is_unknown)
     matching = [grant for grant in known if matches(grant.resource, arn)]
     where = describe_location(permission.calls[0]) if permission.calls else "?"
-    called = f"{permission.target.address} is called at {where}"
+    verb = "gets events" if permission.action == SEND_ACTION else "is called"
+    called = f"{permission.target.address} {verb} at {where}"
     # An explicit Deny overrides every Allow.
     if denied := next((grant for grant in matching if not grant.allows), None):
         yield IssueKind.DENIED, denied.location, f"{called}, but this statement denies it"
     elif not matching and not any(grant.is_unknown for grant in grants):
-        yield IssueKind.MISSING, location, f"{called}, but no statement allows {ACTION} on {arn}"
+        yield IssueKind.MISSING, location, f"{called}, but no statement allows {permission.action} on {arn}"
 
 
 def _check_grant(grant: Grant, called: Iterable[str], *, is_complete: bool) -> Iterator[tuple[IssueKind, str, str]]:
@@ -149,7 +152,12 @@ def _check_grant(grant: Grant, called: Iterable[str], *, is_complete: bool) -> I
 
 def concerns_calls(actions: Iterable[str]) -> bool:
     """Check whether one of the patterns of actions matches ``lambda:InvokeFunction``."""
-    return any(matches(action, ACTION, ignore_case=True) for action in actions)
+    return concerns(actions, ACTION)
+
+
+def concerns(actions: Iterable[str], required: str) -> bool:
+    """Check whether one of the patterns of actions matches a required action."""
+    return any(matches(action, required, ignore_case=True) for action in actions)
 
 
 def matches(pattern: str, text: str, *, ignore_case: bool = False) -> bool:

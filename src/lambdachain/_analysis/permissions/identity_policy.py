@@ -10,9 +10,10 @@ from lambdachain._analysis.survey.results import CallSite, describe_location
 from lambdachain._core.arn import partition_for
 from lambdachain._core.escaping import printable
 
-from .required_permissions import ACTION, RequiredPermission, Stack
+from .required_permissions import ACTION, SEND_ACTION, RequiredPermission, Stack
 
 _SID: Final = "InvokeFunctions"
+_SIDS: Final = {ACTION: _SID, SEND_ACTION: "SendMessages"}
 # Placeholders for partition, region and account, in each format.
 _CLOUDFORMATION: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")
 _CDK: Final = ("{stack.partition}", "{stack.region}", "{stack.account}")
@@ -34,14 +35,26 @@ def as_iam(permissions: Sequence[RequiredPermission], stack: Stack, caller: str)
 
 
 def build_policy(permissions: Sequence[RequiredPermission], stack: Stack) -> dict[str, Any]:
-    """Return a policy with one statement, or without any if nothing is called."""
-    return build_policy_for_arns([permission.target.arn_for(stack) for permission in permissions])
+    """Return a policy with a statement for calls and one for queues, each only if there are any."""
+    statements = [
+        _build_statement(action, [permission.target.arn_for(stack) for permission in each])
+        for action, each in _group_by_action(permissions)
+    ]
+    return {"Version": "2012-10-17", "Statement": statements}
 
 
 def build_policy_for_arns(arns: Sequence[str]) -> dict[str, Any]:
     """Return the policy that allows calls of some ARNs."""
-    statement = {"Sid": _SID, "Effect": "Allow", "Action": ACTION, "Resource": list(arns)}
-    return {"Version": "2012-10-17", "Statement": [statement] if arns else []}
+    return {"Version": "2012-10-17", "Statement": [_build_statement(ACTION, arns)] if arns else []}
+
+
+def _build_statement(action: str, arns: Sequence[str]) -> dict[str, Any]:
+    return {"Sid": _SIDS[action], "Effect": "Allow", "Action": action, "Resource": list(arns)}
+
+
+def _group_by_action(permissions: Sequence[RequiredPermission]) -> list[tuple[str, list[RequiredPermission]]]:
+    groups = [(action, [one for one in permissions if one.action == action]) for action in _SIDS]
+    return [(action, each) for action, each in groups if each]
 
 
 def as_sam(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
@@ -51,8 +64,7 @@ def as_sam(permissions: Sequence[RequiredPermission], stack: Stack, caller: str)
         "Policies:",
         '  - Version: "2012-10-17"',
         "    Statement:",
-        f"      - Sid: {_SID}",
-        *_yaml_statement(permissions, stack, " " * 8),
+        *_yaml_statements(permissions, stack, " " * 6),
     ])  # fmt: skip
 
 
@@ -64,17 +76,12 @@ def as_serverless(permissions: Sequence[RequiredPermission], stack: Stack, calle
         "  iam:",
         "    role:",
         "      statements:",
-        f"        - Sid: {_SID}",
-        *_yaml_statement(permissions, stack, " " * 10),
+        *_yaml_statements(permissions, stack, " " * 8),
     ])  # fmt: skip
 
 
 def as_cdk(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Return a function for a CDK app in Python."""
-    lines: list[str] = []
-    for permission, arn in _get_arns(permissions, stack, _CDK):
-        prefix = "f" if "{stack." in arn else ""
-        lines += [f"# {_format_calls(permission.calls)}", f'{prefix}"{arn}",']
     return "\n".join([
         "from aws_cdk import Stack",
         "from aws_cdk import aws_iam as iam",
@@ -82,42 +89,57 @@ def as_cdk(permissions: Sequence[RequiredPermission], stack: Stack, caller: str)
         "",
         "def allow_calls(caller: iam.IGrantable, stack: Stack) -> None:",
         f'    """Allow {escape_docstring(caller)} to call the functions that its code calls, and no others."""',
+        *(line for group in _group_by_action(permissions) for line in _cdk_statement(*group, stack)),
+    ])  # fmt: skip
+
+
+def _cdk_statement(action: str, permissions: Sequence[RequiredPermission], stack: Stack) -> list[str]:
+    lines: list[str] = []
+    for permission, arn in _get_arns(permissions, stack, _CDK):
+        prefix = "f" if "{stack." in arn else ""
+        lines += [f"# {_format_calls(permission.calls)}", f'{prefix}"{arn}",']
+    return [
         "    caller.grant_principal.add_to_principal_policy(",
         "        iam.PolicyStatement(",
-        f'            actions=["{ACTION}"],',
+        f'            actions=["{action}"],',
         "            resources=[",
         *(" " * 16 + line for line in lines),
         "            ],",
         "        )",
         "    )",
-    ])  # fmt: skip
+    ]
 
 
 def as_terraform(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Return a policy document for Terraform."""
-    pairs = list(_get_arns(permissions, stack, _TERRAFORM))
     # Declare only the data sources that an ARN refers to.
-    text = " ".join(arn for _, arn in pairs)
+    text = " ".join(arn for _, arn in _get_arns(permissions, stack, _TERRAFORM))
     data = [f'data "{kind}" "current" {{}}' for kind in _DATA if f"data.{kind}." in text]
     return "\n".join([
         *data,
         *([""] if data else []),
         f"# Functions that {printable(caller)} calls.",
         f'data "aws_iam_policy_document" "{_terraform_identifier(caller)}_calls" {{',
+        *(line for group in _group_by_action(permissions) for line in _terraform_statement(*group, stack)),
+        "}",
+    ])  # fmt: skip
+
+
+def _terraform_statement(action: str, permissions: Sequence[RequiredPermission], stack: Stack) -> list[str]:
+    return [
         "  statement {",
-        f'    sid     = "{_SID}"',
+        f'    sid     = "{_SIDS[action]}"',
         '    effect  = "Allow"',
-        f'    actions = ["{ACTION}"]',
+        f'    actions = ["{action}"]',
         "    resources = [",
         *(
             f"      {line}"
-            for permission, arn in pairs
+            for permission, arn in _get_arns(permissions, stack, _TERRAFORM)
             for line in (f"# {_format_calls(permission.calls)}", f'"{arn}",')
         ),
         "    ]",
         "  }",
-        "}",
-    ])  # fmt: skip
+    ]
 
 
 WRITERS: Final[Mapping[str, Callable[[Sequence[RequiredPermission], Stack, str], str]]] = {
@@ -141,10 +163,12 @@ def _get_arns(
     return ((permission, arn_with_placeholders(permission, stack, names)) for permission in permissions)
 
 
-def _yaml_statement(permissions: Sequence[RequiredPermission], stack: Stack, indent: str) -> list[str]:
-    lines = ["Effect: Allow", f"Action: {ACTION}", "Resource:"]
-    for permission, arn in _get_arns(permissions, stack, _CLOUDFORMATION):
-        lines += [f"  # {_format_calls(permission.calls)}", f"  - {to_cloudformation(arn)}"]
+def _yaml_statements(permissions: Sequence[RequiredPermission], stack: Stack, indent: str) -> list[str]:
+    lines: list[str] = []
+    for action, each in _group_by_action(permissions):
+        lines += [f"- Sid: {_SIDS[action]}", "  Effect: Allow", f"  Action: {action}", "  Resource:"]
+        for permission, arn in _get_arns(each, stack, _CLOUDFORMATION):
+            lines += [f"    # {_format_calls(permission.calls)}", f"    - {to_cloudformation(arn)}"]
     return [indent + line for line in lines]
 
 

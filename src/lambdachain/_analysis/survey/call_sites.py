@@ -315,7 +315,9 @@ class CallFinder:
                 yield site.resolved(contract, address, text, resolution, timeout)
 
 
-_AMBIGUOUS_CLIENT: Final = "the client is passed in, and the clients created in this code have different resolvers"
+_AMBIGUOUS_CLIENT: Final = (
+    "the client is passed in, and the clients created in this code have different resolvers or queues"
+)
 
 
 @dataclass(frozen=True, slots=True)

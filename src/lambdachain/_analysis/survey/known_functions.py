@@ -20,7 +20,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .arguments import add_partial, bind_arguments, evaluate_arguments
 from .boto3_calls import evaluate_service, is_lambda_service, is_method
 from .classes import AUTO, is_enum
-from .client_values import evaluate_bind, evaluate_client, evaluate_client_subclass
+from .client_values import CLIENT_FUNCTIONS, evaluate_bind, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
 from .dynamic_imports import evaluate_import_module
 from .environment import read_variables
@@ -31,7 +31,7 @@ from .objects import bind_receiver, copy_instance, create_instance, has_paramete
 from .results import DeclaredContract
 from .scopes import Scope, get_keyword
 from .string_values import evaluate_string_method
-from .syntax import CLIENTS, evaluate_keywords
+from .syntax import evaluate_keywords
 from .values import (
     UNRESOLVED,
     Arguments,
@@ -399,7 +399,7 @@ def _evaluate_first_argument(evaluator: Evaluator, node: ast.Call, scope: Scope)
 _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "lambdachain.Contract": evaluate_contract,
     "lambdachain.remote": evaluate_remote,
-    **dict.fromkeys(CLIENTS, evaluate_client),
+    **CLIENT_FUNCTIONS,
     "lambdachain.resolvers.prefix": evaluate_prefix,
     "lambdachain.resolvers.mapping": evaluate_mapping,
     "lambdachain.resolvers.from_env": evaluate_from_env,

@@ -128,16 +128,33 @@ class DeclaredHandler:
 
 
 @dataclass(frozen=True, slots=True)
+class RoutedQueue:
+    """The SQS queue that the events of a contract go to, in place of Lambda's own.
+
+    Attributes:
+        function: The contract's name; empty if it is unresolved.
+        url: The queue's URL; ``None`` if it is unresolved.
+        why: Why one of them is.
+    """
+
+    function: str
+    url: str | None
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Resolution:
-    """How a client turns a contract's name into the deployed one.
+    """How a client turns a contract's name into the deployed one, and where it sends events.
 
     Attributes:
         resolve: Returns the deployed name, or raises `UnresolvedError`; ``None`` leaves names unchanged.
         description: What resolutions are compared by: two clients with equal descriptions resolve names alike.
+        queues: The queues of its transport.
     """
 
     resolve: Callable[[str], str] | None = field(compare=False)
     description: str
+    queues: tuple[RoutedQueue, ...] = ()
 
 
 UNCHANGED_NAME: Final = Resolution(None, "")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from .results import DeclaredContract, Resolution
+from .results import DeclaredContract, Resolution, RoutedQueue
 from .scopes import Scope
 
 
@@ -192,6 +192,20 @@ class ClientValue:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueRouteValue:
+    """A ``QueueRoute`` of ``lambdachain.sqs``."""
+
+    queue: RoutedQueue
+
+
+@dataclass(frozen=True, slots=True)
+class QueueTransportValue:
+    """An ``SqsTransport``, with the queues of its routes."""
+
+    queues: tuple[RoutedQueue, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BoundFunctionValue:
     """The function object that ``bind`` returns.
 
@@ -257,6 +271,8 @@ Value: TypeAlias = (
     | ContractValue
     | DecoratorValue
     | ClientValue
+    | QueueRouteValue
+    | QueueTransportValue
     | BoundFunctionValue
     | ResolverValue
     | PartialValue
