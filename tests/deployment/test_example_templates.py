@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import yaml
+from deployed_demo import local_client, serve
+from purchase_contracts import Purchase
 
 from tests.templates.test_sam_translator import translate
 
@@ -100,6 +102,13 @@ def test_the_template_grants_what_the_code_calls(directory: Path, template: str)
 
     assert (ran.returncode, ran.stdout) == (0, ""), ran.stderr
     assert "2 functions checked: grants match the calls" in ran.stderr
+
+
+def test_the_template_of_least_privilege_is_served() -> None:
+    """From its sources."""
+    order = Purchase.model_validate({"product": "Keyboard", "quantity": 3, "unit_price": "24.90"})
+    with serve(EXAMPLES / "least_privilege" / "template.yaml") as environment, local_client(environment) as client:
+        assert "74.70 to pay" in str(client.call("ParentFunction", order.model_dump(mode="json")))
 
 
 def test_the_serverless_file_grants_the_alias_that_its_function_calls() -> None:
