@@ -127,6 +127,15 @@ def _read_fence(containing: str) -> str:
     return fence
 
 
+def check_page_package(directory: Path) -> None:
+    """Check that a package has lambdachain, for the page's architecture, and nothing of boto3."""
+    installed = {path.name for path in directory.iterdir()}
+
+    assert {"lambdachain", "pydantic", "pydantic_core", "tenacity"} <= installed
+    assert installed & {"boto3", "botocore", "urllib3", "s3transfer"} == set()
+    assert [path.name for path in directory.rglob("*.so")] == ["_pydantic_core.cpython-313-aarch64-linux-gnu.so"]
+
+
 def test_the_commands_of_the_page_leave_boto3_out(wheel: Path, tmp_path: Path) -> None:
     """With pip, as it prints them."""
     run(
@@ -135,10 +144,7 @@ def test_the_commands_of_the_page_leave_boto3_out(wheel: Path, tmp_path: Path) -
         _read_fence("pip install --target build/python --no").replace("lambdachain", str(wheel)),
         cwd=tmp_path,
     )
-    installed = {path.name for path in (tmp_path / "build" / "python").iterdir()}
-
-    assert {"lambdachain", "pydantic", "pydantic_core", "tenacity"} <= installed
-    assert installed & {"boto3", "botocore", "urllib3", "s3transfer"} == set()
+    check_page_package(tmp_path / "build" / "python")
 
 
 def test_the_setting_of_the_page_leaves_boto3_out(wheel: Path, tmp_path: Path) -> None:
@@ -154,10 +160,7 @@ lambdachain = {{ path = "{wheel}" }}
 """
     (tmp_path / "pyproject.toml").write_text(project + _read_fence("exclude-dependencies"))
     run("sh", "-ec", _read_fence("uv export"), cwd=tmp_path, UV_PYTHON=sys.executable)
-    installed = {path.name for path in (tmp_path / "build" / "python").iterdir()}
-
-    assert {"lambdachain", "pydantic", "pydantic_core", "tenacity"} <= installed
-    assert installed & {"boto3", "botocore", "urllib3", "s3transfer"} == set()
+    check_page_package(tmp_path / "build" / "python")
 
 
 def test_modules_are_compiled_for_good(system: Path) -> None:
