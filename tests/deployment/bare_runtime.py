@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,6 @@ import boto3
 
 from lambdachain import BotoTransport, LambdaClient
 from lambdachain.local import LocalEndpoint, LocalFunction
-
-RUNTIME = ("awslambdaric", "simplejson", "snapshot-restore-py")
-DEPENDENCIES = ("pydantic", "pydantic-core", "annotated-types", "typing-extensions", "typing-inspection", "tenacity")
 
 # In the caller's package: the caller's own response, and which modules it could import.
 PROBE = """
@@ -37,10 +35,23 @@ def pydantic():
 """
 
 
-def link_distributions(names: Sequence[str], directory: Path) -> None:
-    """Put what distributions of this environment have installed into a directory, by symbolic links."""
+def find_requirements(names: Iterable[str]) -> set[str]:
+    """Return the names of distributions and of all that they require here, extras apart."""
+    found = set[str]()
+    wanted = [*names]
+    while wanted:
+        name = wanted.pop()
+        if name not in found:
+            found.add(name)
+            needed = [one for one in distribution(name).requires or () if ";" not in one]
+            wanted += [re.split(r"[^\w.-]", one)[0] for one in needed]
+    return found
+
+
+def link_distributions(names: Iterable[str], directory: Path) -> None:
+    """Put distributions of this environment, and what they require, into a directory, by symbolic links."""
     directory.mkdir(parents=True, exist_ok=True)
-    for name in names:
+    for name in find_requirements(names):
         found = distribution(name)
         site = Path(str(found.locate_file("")))
         for top in {file.parts[0] for file in found.files or ()} - {"..", "__pycache__"}:
@@ -50,7 +61,7 @@ def link_distributions(names: Sequence[str], directory: Path) -> None:
 def make_interpreter(directory: Path) -> str:
     """Create an environment whose only packages are those of the runtime; return its interpreter."""
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", directory / "python"], check=True)
-    link_distributions(RUNTIME, directory / "runtime")
+    link_distributions(["awslambdaric"], directory / "runtime")
     [site] = (directory / "python").glob("lib/python*/site-packages")
     (site / "runtime.pth").write_text(f"{directory / 'runtime'}{os.linesep}")
     return str(directory / "python" / "bin" / "python")
