@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,7 @@ def _unquote(value: Any) -> Any:
     return value[1:-1] if isinstance(value, str) and value[:1] == value[-1:] == '"' else value
 
 
+@cache
 def read_terraform() -> dict[str, dict[str, dict[str, Any]]]:
     """Return the resources of main.tf, by type and name, as Terraform's parser for Python reads them."""
     hcl2 = pytest.importorskip("hcl2")
@@ -199,3 +201,15 @@ def test_all_tools_deploy_the_same_settings() -> None:
     assert sam["Globals"]["Function"]["Tracing"] == "Active"
     assert serverless["provider"]["tracing"] == {"lambda": True}
     assert json.dumps(terraform).count('"mode": "\\"Active\\""') == 2
+
+
+def test_the_image_has_the_code_of_its_handlers() -> None:
+    """What the Dockerfile copies is there, and has the modules of both functions."""
+    instructions = [line.split(maxsplit=1) for line in (DEPLOYED / "Dockerfile").read_text().splitlines() if line]
+    copied = [DEPLOYED / source for name, rest in instructions if name == "COPY" for source in rest.split()[:-1]]
+    [command] = [json.loads(rest) for name, rest in instructions if name == "CMD"]
+    modules = {path.stem for source in copied if source.is_dir() for path in source.glob("*.py")}
+
+    assert [source for source in copied if not source.exists()] == []
+    assert modules == {"pricing_contracts", "checkout_function", "pricing_function"}
+    assert command == ["checkout_function.handler"]
