@@ -6,11 +6,12 @@ OLDEST := .venv-oldest
 BENCH := .venv-bench
 BENCH_LOCAL := .venv-bench-local
 AIO := .venv-aio
+DEPLOY := .venv-deploy
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_OLDEST := .venv-integrations-oldest
 NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
 
-.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest examples javascript node-ric soak soak-local \
+.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest examples javascript deployed node-ric soak soak-local \
   soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
@@ -92,6 +93,10 @@ $(NODE_MODULES): %/node_modules: %/package.json
 javascript:
 	-if command -v npm >/dev/null; then $(MAKE) --no-print-directory $(NODE_MODULES); fi
 
+# examples/deployed, built by the tools that deploy it: pip from the wheel, sam, cdk, osls, hadolint, terraform. Four minutes.
+deployed: $(VENV)/.test $(DEPLOY)/.ready
+	LAMBDACHAIN_DEPLOY_TOOLS=$(CURDIR)/$(DEPLOY) $(VENV)/bin/python -m pytest tests/deployment --timeout=600
+
 # AWS's Node.js runtime client, for the tests that compare ours with it. Building takes two minutes and needs npm, a C++
 # compiler, cmake, autoconf, automake and libtool. Without it, those tests are skipped.
 node-ric:
@@ -154,6 +159,13 @@ $(BENCH_LOCAL)/.ready: pyproject.toml constraints.txt
 	$(BENCH_LOCAL)/bin/python -m pip install $(PIP_FLAGS) --no-deps --upgrade --target $(BENCH_LOCAL)/emulator aws-sam-cli==1.170.0
 	touch $@
 
+$(DEPLOY)/.ready: pyproject.toml
+	test -x $(DEPLOY)/bin/python || $(PYTHON) -m venv $(DEPLOY)
+	$(DEPLOY)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(DEPLOY)/bin/python -m pip install $(PIP_FLAGS) --group deploy-tools
+	npm install --prefix $(DEPLOY) --no-save --no-package-lock --no-audit --no-fund aws-cdk@2 osls@4
+	touch $@
+
 $(VENV)/.demo: pyproject.toml constraints.txt
 	test -x $(VENV)/bin/python || $(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
@@ -195,4 +207,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` regenerates this file.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(DEPLOY) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -48,10 +48,9 @@ _MISSING: Final = {
 }
 _left_out: dict[Path, list[str]] = {}
 
+_BUILT: Final = {"node_modules", "build", "cdk.out", ".aws-sam"}
 # Each example is a deployment of its own: Lambda imports its modules from the directory that they are in.
-sys.path += sorted(
-    {str(path.parent) for path in (ROOT / "examples").glob("**/*.py") if "node_modules" not in path.parts}
-)
+sys.path += sorted({str(path.parent) for path in (ROOT / "examples").glob("**/*.py") if not _BUILT & set(path.parts)})
 
 
 @pytest.fixture(scope="session")

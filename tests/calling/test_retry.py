@@ -222,15 +222,13 @@ def test_capacity_is_waited_for_longer(error: CallError, attempt: int, pause: fl
 
 
 @given(
-    seed=st.integers(0, 2**32),
     attempt=st.integers(1, 60),
     initial=st.floats(0, 100, allow_nan=False),
     longest=st.floats(0, 100, allow_nan=False),
     slow=st.booleans(),
 )
-def test_full_jitter_takes_a_part_of_the_pause(seed: int, attempt: int, initial: float, longest: float, slow: bool):
+def test_full_jitter_takes_a_part_of_the_pause(attempt: int, initial: float, longest: float, slow: bool):
     """A random pause is between nothing and the one without jitter."""
-    random.seed(seed)
     error = _throttled() if slow else _lost()
     policy = RetryPolicy(max_attempts=100, initial_delay=initial, max_delay=longest)
     whole = pause_before_next(replace(policy, jitter="none"), error, attempt, 0.0)
@@ -243,12 +241,21 @@ def test_full_jitter_takes_a_part_of_the_pause(seed: int, attempt: int, initial:
 
 def test_full_jitter_spreads_over_the_whole_pause():
     """Low and high parts come up alike, so that callers do not come back together."""
-    random.seed(4111)
     pauses = [pause_before_next(RetryPolicy(), _throttled(), 1, 0.0) or 0.0 for _ in range(400)]
 
     assert min(pauses) < 0.1
     assert max(pauses) > 0.9
     assert 0.4 < sum(pauses) / len(pauses) < 0.6
+
+
+def test_sandboxes_restored_from_one_snapshot_draw_their_own_pauses():
+    """Each has the same state of the module ``random``."""
+    drawn = set[float | None]()
+    for _ in range(3):
+        random.seed(4111)
+        drawn.add(pause_before_next(RetryPolicy(), _throttled(), 1, 0.0))
+
+    assert len(drawn) == 3
 
 
 @pytest.mark.parametrize(

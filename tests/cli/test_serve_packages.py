@@ -333,6 +333,41 @@ def test_a_handler_that_needs_a_build_says_which(serve: Any, write: Any):
     assert text.endswith("if it needs a package of requirements.txt, run sam build, or pass --build to install them")
 
 
+@pytest.mark.parametrize(
+    ("tag", "place"),
+    [
+        pytest.param(
+            f"cpython-{sys.version_info[0]}{sys.version_info[1]}-riscv64-linux-gnu", "package", id="a machine"
+        ),
+        pytest.param("cpython-39-x86_64-linux-gnu", "layer/python", id="another version, in a layer"),
+    ],
+)
+def test_a_package_that_was_built_for_another_machine_is_named(tag: str, place: str, serve: Any, write: Any):
+    """As after a build for Lambda: the error alone reads as if something were missing."""
+    write(
+        {
+            "template.yaml": """
+                Resources:
+                  Native:
+                    Type: AWS::Serverless::Function
+                    Properties: {CodeUri: package, Handler: app.handler, Layers: [!Ref Shared]}
+                  Shared:
+                    Type: AWS::Serverless::LayerVersion
+                    Properties: {ContentUri: layer}
+            """,
+            "package/app.py": "import native_core._native\ndef handler(event, context): ...\n",
+            "layer/python/shared.py": "",
+            f"{place}/native_core/__init__.py": "",
+            f"{place}/native_core/_native.{tag}.so": "",
+        }
+    )
+    text = serve("template.yaml").wait_for("problem", key="Resources.Native.Properties.Handler")["text"]
+
+    assert "No module named 'native_core._native'" in text
+    assert f"{place}/native_core/_native.{tag}.so was built for" in text
+    assert text.endswith("which cannot load it: serve the sources without it, or build it for this machine")
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 @pytest.mark.parametrize(
     ("files", "hint"),

@@ -204,14 +204,17 @@ class _RetryState:
 
 
 def _backoff(policy: RetryPolicy, state: _RetryState) -> float:
-    from tenacity import wait_exponential, wait_random_exponential
+    from random import SystemRandom
+
+    from tenacity import wait_exponential
 
     if not isinstance(policy.initial_delay, int | float):
         return float(policy.initial_delay(state.tenacity))
-    # tenacity's strategies double the base with each attempt, and draw the jitter.
     base = policy.initial_delay * (_SLOW_FACTOR if isinstance(state.error, _SLOW) else 1.0)
-    strategy = wait_random_exponential if policy.jitter == "full" else wait_exponential
-    return float(strategy(multiplier=base, max=policy.max_delay)(state.tenacity))
+    longest = float(wait_exponential(multiplier=base, max=policy.max_delay)(state.tenacity))
+    # Not tenacity's jitter: it draws from a generator whose state is part of a SnapStart snapshot, so that all
+    # sandboxes restored from it would retry at the same moments.
+    return SystemRandom().uniform(0, longest) if policy.jitter == "full" else longest
 
 
 RetryPolicy.__module__ = "lambdachain"

@@ -12,6 +12,7 @@ from weakref import WeakSet
 
 from lambdachain._core.errors import ContractError, LambdaChainError
 from lambdachain._core.fork_hooks import register_fork_hooks
+from lambdachain._core.invocation import NoAnswerError
 from lambdachain._core.loopback import get_host, is_loopback
 from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard, without_credentials
@@ -288,6 +289,8 @@ def _describe_error(exc: Exception) -> str:
     Raises:
         Exception: *exc* itself, if it is not botocore's; see ``is_foreign``.
     """
+    if isinstance(exc, NoAnswerError):  # botocore is not installed
+        return str(exc)
     from botocore.exceptions import ClientError, HTTPClientError
 
     from lambdachain._transports.foreign_exceptions import is_foreign
@@ -308,10 +311,9 @@ def _generate_name() -> str:
 
 @lru_cache(maxsize=16)
 def _client(region: str | None, endpoint_url: str | None) -> Any:
-    from importlib import import_module
+    from lambdachain._transports.sdk_import import import_sdk
 
-    boto3: Any = import_module("boto3")  # its own annotation names every service
-    client = boto3.client("s3", region_name=region, endpoint_url=endpoint_url)
+    client = import_sdk("boto3", "S3Offload").client("s3", region_name=region, endpoint_url=endpoint_url)
     guard_sends(client, partial(network_guard.check_access, "use S3 for an offloaded payload"))
     _clients.add(client)
     return client

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 from weakref import WeakSet
 
@@ -16,6 +15,7 @@ from lambdachain._core.errors import ContractError
 from lambdachain._core.fork_hooks import register_fork_hooks
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Transport, Trouble
 from lambdachain._transports.argument_checks import check_transport
+from lambdachain._transports.sdk_import import import_sdk
 from lambdachain._transports.streaming import ResponseStream, open_stream
 from lambdachain._transports.transport_override import AwsTransport, is_mocked, network_guard
 
@@ -180,13 +180,13 @@ def _index_routes(routes: tuple[QueueRoute[Any], ...], resolve: Resolver | None)
 
 
 def _create_client(session: Any, region: str | None, endpoint_url: str | None) -> Any:
+    maker: Any = import_sdk("boto3", "SqsTransport") if session is None else session
     from botocore.config import Config
 
     from lambdachain._transports.boto.errors import translate_setup_error
     from lambdachain._transports.boto.exchange import watch_connections
     from lambdachain._transports.boto.transport import merge_config
 
-    maker: Any = import_module("boto3") if session is None else session
     make = getattr(maker, "client", None) or maker.create_client
     config = merge_config(Config(read_timeout=_READ_TIMEOUT))
     try:

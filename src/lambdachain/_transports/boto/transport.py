@@ -25,6 +25,7 @@ from lambdachain._transports.argument_checks import check_transport
 from lambdachain._transports.endpoint_check import check_endpoint
 from lambdachain._transports.fork_safety import detach_client, has_connections, replace_connections
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
+from lambdachain._transports.sdk_import import import_sdk
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 from lambdachain._transports.transport_override import (
     AwsTransport,
@@ -230,7 +231,7 @@ class BotoTransport(AwsTransport):
                 "lambda", region_name=region, endpoint_url=self._endpoint_url, config=merge_config(self._config)
             )
             check_endpoint(client.meta.region_name, client.meta.endpoint_url)
-        except RealInvokeBlockedError:
+        except (RealInvokeBlockedError, NoAnswerError):
             raise
         except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
             if not self._endpoint_url and not has_configured_endpoint():
@@ -330,7 +331,7 @@ def _client_maker(session: Any) -> Callable[..., Any]:
     make: Callable[..., Any]
     if session is None:
         # boto3's own annotation has an overload for every service: Any spares the type checkers that.
-        make = cast("Any", import_module("boto3")).client
+        make = import_sdk("boto3", "BotoTransport").client
     else:
         make = getattr(session, "client", None) or session.create_client
     return make

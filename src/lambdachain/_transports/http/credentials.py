@@ -105,8 +105,9 @@ class Credentials:
             return self._get_keys
 
     def _resolve(self) -> Callable[[], SigningKeys]:
+        session = self._session or new_session("finding credentials outside of environment variables")
         try:
-            self._credentials = (self._session or new_session()).get_credentials()
+            self._credentials = session.get_credentials()
         except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
             _raise_credentials_error(exc)
         if self._credentials is None:

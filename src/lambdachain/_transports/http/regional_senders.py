@@ -159,6 +159,8 @@ def _read_setup(own_session: object) -> _Setup:
     try:
         session = find_session(own_session)
         return _Setup(read_settings(session), Credentials(session, explicit=own_session is not None))
+    except NoAnswerError:
+        raise
     except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
         from lambdachain._transports.boto.errors import translate_setup_error
 

@@ -54,14 +54,18 @@ def find_session(session: Any) -> Any:
     default: Any = getattr(sys.modules.get("boto3"), "DEFAULT_SESSION", None)
     if default is not None:
         return getattr(default, "_session", default)
-    return new_session() if _is_configured(os.environ) else None
+    return new_session("the AWS configuration file") if _is_configured(os.environ) else None
 
 
-def new_session() -> Any:
-    """Create a botocore session, as boto3 would."""
-    import botocore.session
+def new_session(needed_for: str) -> Any:
+    """Create a botocore session, as boto3 would, to read *needed_for*.
 
-    return botocore.session.Session()
+    Raises:
+        NoAnswerError: botocore is not installed.
+    """
+    from lambdachain._transports.sdk_import import import_sdk
+
+    return import_sdk("botocore.session", needed_for).Session()
 
 
 def read_settings(session: Any) -> HttpSettings:
@@ -86,15 +90,19 @@ def read_settings(session: Any) -> HttpSettings:
 
 
 def uses_proxy(url: str) -> bool:
-    """Check whether requests to *url* go through a proxy, by botocore's own rules."""
+    """Check whether requests to *url* go through a proxy, by botocore's own rules.
+
+    Raises:
+        NoAnswerError: There are settings of a proxy, and botocore is not installed.
+    """
     variables = {name.lower() for name, value in os.environ.items() if value}
     # macOS and Windows also have proxy settings of their own, which botocore reads.
     has_system_settings = sys.platform in ("darwin", "win32")
     if not has_system_settings and not any(name.endswith("_proxy") for name in variables - {"no_proxy"}):
         return False
-    from botocore.utils import get_environ_proxies
+    from lambdachain._transports.sdk_import import import_sdk
 
-    proxies: Callable[[str], Mapping[str, str]] = get_environ_proxies
+    proxies: Callable[[str], Mapping[str, str]] = import_sdk("botocore.utils", "a proxy").get_environ_proxies
     return url.partition(":")[0] in proxies(url)
 
 

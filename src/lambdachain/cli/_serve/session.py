@@ -315,7 +315,7 @@ class _ServeLoop:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} cannot be loaded: {reason}"
             # After a build, nothing that a build installs is missing.
-            if self._request.build_cache is None and (hint := find_build_hint(function)) is not None:
+            if self._request.build_cache is None and (hint := find_build_hint(function, reason)) is not None:
                 text = f"{text}; {hint}"
             self._inbox.put(Diagnostic(declared.location("handler"), text, fatal=False))
 
