@@ -107,6 +107,7 @@ pages = Sybil(
         "docs/how-to/inventory-a-boto3-code-base.md",
         "docs/how-to/map-a-file.md",
         "docs/how-to/see-who-calls-whom.md",
+        "docs/how-to/start-a-project.md",
         "docs/how-to/run-a-system-locally.md",
         "docs/how-to/use-the-command-line.md",
     ],

@@ -137,7 +137,7 @@ def test_the_caller_may_invoke_the_callee_and_nothing_else(stack: dict[str, Any]
         if resource["Type"] == "AWS::IAM::Role"
     }
     callee = {"Fn::GetAtt": ["QuotePrice", "Arn"]}
-    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": callee}
+    statement = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": [callee]}
 
     assert policies == {"PlaceOrderRole": [{"Version": "2012-10-17", "Statement": [statement]}], "QuotePriceRole": []}
 
