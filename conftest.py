@@ -115,7 +115,8 @@ pages = Sybil(
 )
 docstrings = Sybil(
     parsers=[DocTestParser()],
-    patterns=["src/lambdachain/*.py", "src/lambdachain/**/*.py"],
+    # One pattern for each depth: "**" matches exactly one folder, as in pathlib.PurePath.match().
+    patterns=[f"src/lambdachain/{folders}*.py" for folders in ("", "*/", "*/*/", "*/*/*/")],
     document_types={".py": PythonDocStringDocument},
     fixtures=["aws_environment"],
     teardown=_forget_changes,

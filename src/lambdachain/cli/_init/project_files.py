@@ -36,7 +36,7 @@ def render_project(name: ProjectName, requirement: str) -> dict[PurePosixPath, s
     }
     return {
         _to_path(template, name): Template(source.read_text(encoding="utf-8")).substitute(values)
-        for template, source in _find_templates(files(__package__) / "project", PurePosixPath())
+        for template, source in _find_templates(files("lambdachain.cli._init") / "project", PurePosixPath())
     }
 
 
@@ -81,9 +81,9 @@ def write_files(directory: Path, contents: Mapping[PurePosixPath, str]) -> None:
             _make_directory((directory / path).parent, created)
             _write_file(directory / path, text, created)
     except BaseException:
-        for path in reversed(created):
+        for written in reversed(created):
             with suppress(OSError):
-                path.rmdir() if path.is_dir() else path.unlink()
+                written.rmdir() if written.is_dir() else written.unlink()
         raise
 
 
