@@ -74,6 +74,7 @@ def test_serve_serves_it(project: Path, tmp_path: Path, serve: Callable[..., Ser
 @pytest.mark.parametrize("name", NAMES, ids=["short", "usual", "long"])
 def test_ruff_finds_nothing(tmp_path: Path, name: str):
     """The order of imports and the breaks of lines do not depend on the project's name."""
+    pytest.importorskip("ruff")
     project = init(tmp_path / "project", "--name", name)
 
     run_tool(project, sys.executable, "-m", "ruff", "check", "--no-cache", ".")
