@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 import os
 import resource
+import shutil
 import subprocess
 import sys
 import tomllib
@@ -141,6 +142,7 @@ def test_a_new_directory_is_created(run: Run, tmp_path: Path, directory: str, en
         'python -m pip install -e ".[dev]"',
         "python -m pytest",
         "lambdachain serve",
+        "README.md says how to call, change and deploy it.",
     ]
     assert {"README.md", "src", "template.yaml"} <= {each.name for each in (tmp_path / directory).iterdir()}
 
@@ -230,13 +232,29 @@ def test_a_directory_that_cannot_be_used_is_an_error(
     assert read_tree(tmp_path) == before
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_directory_that_is_read_only_is_an_error(run: Run, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("directory", "message"),
+    [("shop", "shop/.gitignore: Permission denied"), ("shop/deep/new", "shop/deep: Permission denied")],
+)
+def test_a_directory_that_is_read_only_is_an_error(
+    command: list[str], environment: dict[str, str], tmp_path: Path, directory: str, message: str
+):
     """It stays empty."""
+    # Root may write everywhere, unless it gives up the capability.
+    as_user = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    if as_user and shutil.which("setpriv") is None:
+        pytest.skip("root may write everywhere")
     (tmp_path / "shop").mkdir(mode=0o500)
-    ran = run("init", "shop")
+    ran = subprocess.run(
+        [*as_user, *command, "init", directory],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
 
-    assert (ran.returncode, ran.stderr) == (ExitStatus.FILE, "error: shop/.gitignore: Permission denied\n")
+    assert (ran.returncode, ran.stderr) == (ExitStatus.FILE, f"error: {message}\n")
     assert read_tree(tmp_path) == {"shop": None}
 
 

@@ -45,6 +45,7 @@ def command(*, directory: str, name: str | None) -> None:
     echo(f"Wrote {len(contents)} files of the project {project.name}. Next:")
     for line in _next_commands(directory):
         echo(f"  {line}")
+    echo("README.md says how to call, change and deploy it.")
 
 
 def _check_directory(directory: str) -> Path:
