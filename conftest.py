@@ -106,6 +106,7 @@ pages = Sybil(
         "docs/how-to/inventory-a-boto3-code-base.md",
         "docs/how-to/map-a-file.md",
         "docs/how-to/see-who-calls-whom.md",
+        "docs/how-to/start-a-project.md",
         "docs/how-to/run-a-system-locally.md",
         "docs/how-to/use-the-command-line.md",
     ],
@@ -113,7 +114,8 @@ pages = Sybil(
 )
 docstrings = Sybil(
     parsers=[DocTestParser()],
-    patterns=["src/lambdachain/*.py", "src/lambdachain/**/*.py"],
+    # One pattern for each depth: "**" matches exactly one folder, as in pathlib.PurePath.match().
+    patterns=[f"src/lambdachain/{folders}*.py" for folders in ("", "*/", "*/*/", "*/*/*/")],
     document_types={".py": PythonDocStringDocument},
     fixtures=["aws_environment"],
     teardown=_forget_changes,

@@ -34,6 +34,7 @@ class CardDeclined(RemoteError):
 
 charge = Contract("billing-charge", request=ChargeRequest, response=ChargeResponse, errors=[CardDeclined])
 other = Contract("billing-charge", request=ChargeRequest, response=int)
+elsewhere = Contract("billing-elsewhere", request=int, response=int)
 idempotent = Contract("nobody", request=ChargeRequest, response=int, idempotent=True)
 number = 7
 """
@@ -265,13 +266,23 @@ def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachai
         (["call", "echo", "1" * 305 + ".5e9"], 2, "error: the payload has a number out of range: more than 1.8e308"),
         (["call", "echo"], 2, "error: standard input is empty; JSON is expected, for example null"),
         (["call", "echo", "@nowhere.json"], 2, "error: nowhere.json: No such file or directory"),
-        (["call", "billing_contracts:chrge", "1"], 2, "has no 'chrge'; it has the contracts charge, idempotent, other"),
+        (
+            ["call", "billing_contracts:chrge", "1"],
+            2,
+            "has no 'chrge'; it has the contracts charge, elsewhere, idempotent, other",
+        ),
         (["call", "billing_contracts:number", "1"], 2, "error: billing_contracts:number is not a contract but int"),
         (
             ["call", "billing_contract:charge", "1"],
             3,
             "; if it is a contract: there is no module 'billing_contract' in this directory or on PYTHONPATH",
         ),
+        (
+            ["call", "billing_contracts:elsewhere", "1"],
+            3,
+            "]; if the function is deployed under another name, pass it with --function\n",
+        ),
+        (["call", "billing_contracts:elsewhere", "1", "--function", "gone"], 3, "not executed, request"),
         (["call", "broken:charge", "1"], 2, "error: cannot import broken: "),
         (["call", "echo", "1", "--profile", "nobody"], 2, "error: The config profile (nobody) could not be found"),
         (["call", "echo", "1", "--client-context", "who"], 2, "'who' is not NAME=VALUE"),

@@ -162,3 +162,24 @@ def test_the_doctor_checks_what_each_function_calls(run: Run, write: Write, tmp_
     assert {"third/app.py:5", "fourth/app.py:5", "fifth/app.py:5"} <= set(notes)
     assert {"first/app.py:5", "second/app.py:5"}.isdisjoint(notes)
     assert any("svc-second" in str(one) for one in requests)
+
+
+def test_the_doctor_knows_the_variables_of_a_resolver(run: Run, write: Write):
+    """A contract's name that `from_env` resolves is resolved with what the template sets, and reported without it."""
+    code = """
+        from lambdachain import Contract, LambdaClient
+        from lambdachain.resolvers import from_env
+        client = LambdaClient(resolve=from_env())
+        mail = Contract("mail", request=int, response=None)
+        def handler(event, context):
+            client.call(mail, 1)
+    """
+    template = TEMPLATE.replace("TARGET: !Ref Second", "LAMBDACHAIN_MAIL: !Ref Second")
+    write({"first/app.py": code, "template.yaml": template})
+    known, unknown = (
+        run("doctor", ".", *options, "--offline", "--json", AWS_REGION="eu-west-1")
+        for options in (["--template", "template.yaml"], [])
+    )
+    subjects = [{one["subject"] for one in json.loads(ran.stdout)["findings"]} for ran in (known, unknown)]
+
+    assert ["first/app.py:7" in each for each in subjects] == [False, True]

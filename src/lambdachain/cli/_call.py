@@ -169,16 +169,17 @@ def _invoking(
         logs: Whether to print the log tail of a failure too.
         if_interrupted: What may have happened, appended to the message when Ctrl-C is pressed.
     """
-    from lambdachain._core.errors import CallError
+    from lambdachain._core.errors import CallError, FunctionNotFoundError
 
-    from ._target_argument import parse_target_argument
+    from ._target_argument import find_hint, parse_target_argument
 
     parsed = parse_target_argument(target)
     invoker = settings.create_invoker()
     try:
         yield invoker, settings.bind(invoker, parsed, **more), getattr(parsed, "contract", None)
     except CallError as exc:
-        _print_failure(exc, target, as_json=as_json, logs=logs)
+        hint = find_hint(parsed, settings.function) if isinstance(exc, FunctionNotFoundError) else ""
+        _print_failure(exc, hint, as_json=as_json, logs=logs)
         sys.exit(exit_status_for(exc))
     except KeyboardInterrupt:
         print_error(f"interrupted{if_interrupted}")
@@ -195,16 +196,12 @@ def _read_request(contract: Any, payload: str | None, address: str) -> Any:
     return parse_json(name, text) if contract is None else parse_request(contract, name, text, address)
 
 
-def _print_failure(error: CallError, target: str, *, as_json: bool, logs: bool) -> None:
-    from lambdachain._core.errors import FunctionNotFoundError
-
+def _print_failure(error: CallError, hint: str, *, as_json: bool, logs: bool) -> None:
     from ._call_output import error_to_dict
     from ._json import format_json
-    from ._target_argument import hint_for_missing_function
 
     if as_json:
         echo(format_json({"error": error_to_dict(error)}))
-    hint = hint_for_missing_function(target) if isinstance(error, FunctionNotFoundError) else ""
     print_error(format_call_error(error) + hint)
     if logs and not as_json:
         _print_log_tail(getattr(error, "log_tail", None))

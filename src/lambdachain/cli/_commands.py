@@ -24,6 +24,7 @@ class CommandEntry(NamedTuple):
 
 
 COMMANDS: Final = {
+    "init": CommandEntry("_init.command:command", "Write a new project: contracts, two functions, tests, a template."),
     "call": CommandEntry("_call:call", "Invoke a function and print its response."),
     "fire": CommandEntry("_call:fire", "Send an event to a function without waiting for it to run."),
     "can-invoke": CommandEntry("_call:can_invoke", "Check whether you may invoke a function, without running it."),

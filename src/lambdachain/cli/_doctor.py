@@ -127,7 +127,7 @@ def _find_called(
     for function in (one for deployment in deployments for one in deployment.functions):
         units = deployed.find_entry_points(function)
         # What is unresolved without the function's variables may be resolved with them.
-        for one in survey.reachable_from(units).unresolved:
+        for one in find_required_permissions(survey.reachable_from(units)).unresolved:
             unresolved.pop(one, None)
         needs = find_required_permissions(find_function_calls(function, units, survey, {}))
         called |= dict.fromkeys(needs.functions)

@@ -71,9 +71,17 @@ def import_contract(module: str, name: str, *, instead: str = "") -> HasContract
     return found
 
 
-def hint_for_missing_function(text: str) -> str:
-    """Return a hint for a target that Lambda did not find and that may have been meant as a contract."""
-    module, _, name = text.partition(":")
+def find_hint(target: HasContract[Any, Any] | str, function: str | None) -> str:
+    """Return a hint for a target that Lambda did not find, to append to the error's message.
+
+    Args:
+        target: What `parse_target_argument` returned.
+        function: The address that replaces the contract's.
+    """
+    if not isinstance(target, str):
+        other = "; if the function is deployed under another name, pass it with --function"
+        return other if function is None else ""
+    module, _, name = target.partition(":")
     if name and ":" not in name and "." not in name and not name.isdigit():
         return f"; if it is a contract: there is no module {module!r} in this directory or on PYTHONPATH"
     return ""
