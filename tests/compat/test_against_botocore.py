@@ -17,6 +17,7 @@ import lambdachain as lc
 from lambdachain import compat
 from lambdachain._calling.error_table import SERVICE_ERRORS
 from tests.compat.conftest import KEYS, create_single_attempt_client
+from tests.support import faults
 from tests.support.laboratory import Laboratory, Request
 from tests.support.responses import http_response
 
@@ -247,6 +248,7 @@ INVALID: list[dict[str, Any]] = [
 @pytest.mark.parametrize("parameters", INVALID, ids=str)
 def test_wrong_parameters_are_rejected_as_by_boto3(server: Laboratory, theirs: Any, ours: Any, parameters: Any):
     """With botocore's exception, unchanged, before anything is sent."""
+    server.play(faults.SUCCESS)
     texts = []
     for client in (theirs, ours):
         with pytest.raises(ParamValidationError) as caught:

@@ -117,7 +117,8 @@ def _reduce(error: Any) -> tuple[Any, ...]:
 def _rebuild(
     theirs: type[Exception], ours: type[CallError], args: tuple[Any, ...], state: Mapping[str, Any]
 ) -> Exception:
-    kind: Any = combine_classes(theirs, ours)
+    classes: tuple[Any, Any] = theirs, ours
+    kind: Any = combine_classes(*classes)
     made = kind.__new__(kind)
     made.args = args
     vars(made).update(state)
