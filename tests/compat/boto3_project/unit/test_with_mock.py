@@ -7,6 +7,7 @@ from unittest.mock import MagicMock, patch
 import botocore.client
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError, ReadTimeoutError
+
 from functions import audit, batch, charge, gather, imported, lazily, legacy, price, report, session, slow, stock
 
 original = botocore.client.BaseClient._make_api_call

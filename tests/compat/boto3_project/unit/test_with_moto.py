@@ -2,8 +2,9 @@
 
 import boto3
 import pytest
-from functions import admin, export, mail, orders, price
 from moto import mock_aws
+
+from functions import admin, export, mail, orders, price
 
 
 @pytest.fixture(autouse=True)

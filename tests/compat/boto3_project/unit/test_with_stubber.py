@@ -7,6 +7,7 @@ import json
 import pytest
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
+
 from functions import audit, mail, permission, price, refund, regional, stock, tail, tenant, throttled
 
 
