@@ -8,6 +8,8 @@ import gc
 import io
 import json
 import pickle
+import subprocess
+import sys
 import weakref
 from collections.abc import Callable
 from contextlib import closing
@@ -24,7 +26,7 @@ from moto import mock_aws
 
 import lambdachain as lc
 from lambdachain import compat
-from lambdachain.testing import StubTransport
+from lambdachain.testing import RealInvokeBlockedError, StubTransport
 from tests.compat.conftest import KEYS
 from tests.support import faults
 from tests.support.faults import service_error
@@ -43,6 +45,29 @@ def test_everything_else_is_boto3s():
     assert type(s3).__mro__[1:] == type(boto3.client("s3", **KEYS)).__mro__[1:]
     with pytest.raises(AttributeError, match="no attribute 'cleint'"):
         compat.cleint  # noqa: B018
+
+
+def test_importing_it_loads_nothing():
+    """boto3 is loaded when a client is created, or a name of it is used."""
+    script = "import sys, lambdachain.compat; print({'boto3', 'botocore', 'pydantic', 'tenacity'} & {*sys.modules})"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "set()"
+
+
+def test_a_call_that_succeeds_loads_nothing_of_failures(server: Laboratory):
+    """A cold start pays for what it uses."""
+    script = f"""
+import sys
+from lambdachain import compat
+client = compat.client("lambda", endpoint_url="{server.url}", **{KEYS})
+assert client.invoke(FunctionName="price", Payload="{{}}")["Payload"].read()
+print({{"tenacity", "lambdachain._calling.classify", "lambdachain.compat._override"}} & {{*sys.modules}})
+"""
+    server.play(faults.SUCCESS)
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+
+    assert ran.stdout.strip() == "set()"
 
 
 def test_the_client_is_boto3s(ours: Any):
@@ -209,6 +234,12 @@ def test_boto3_may_be_replaced_by_a_mock():
     with patch("boto3.Session") as session:
         assert compat.Session is session
     assert issubclass(compat.Session, boto3.Session)
+
+
+def test_a_real_call_is_blocked_in_tests():
+    """By the guard of the pytest plugin, for calls of ``compat``, too."""
+    with closing(compat.client("lambda", **KEYS)) as client, pytest.raises(RealInvokeBlockedError, match="price"):
+        client.invoke(FunctionName="price")
 
 
 def test_moto(monkeypatch: pytest.MonkeyPatch):

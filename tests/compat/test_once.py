@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO
+from io import BytesIO, RawIOBase
 from typing import Any
 
 import pytest
@@ -246,6 +246,32 @@ def test_a_file_is_sent_again_from_its_position(server: Laboratory, connect: Cal
     connect(retry=FAST).invoke(FunctionName="price", Payload=file)
 
     assert [request.body for request in server.requests] == [b'{"a": 1}'] * 2
+
+
+class Pipe(RawIOBase):
+    """A file without positions."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = BytesIO(data)
+
+    def readable(self) -> bool:
+        """Return whether it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Read the next bytes."""
+        return self._data.readinto(buffer)
+
+
+def test_a_pipe_is_not_sent_again(server: Laboratory, connect: Callable[..., Any]):
+    """Its bytes are gone: the second request would send the rest of them, or nothing."""
+    server.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
+    client = connect(retry=FAST)
+
+    with pytest.raises(Exception):  # noqa: B017 - botocore cannot sign it, and versions differ in how they say so
+        client.invoke(FunctionName="price", Payload=Pipe(b"{}"))
+
+    assert server.received <= 1
 
 
 def test_many_threads_share_a_client(server: Laboratory, connect: Callable[..., Any]):

@@ -14,7 +14,7 @@ _STATUS: Final = {InvocationType.REQUEST_RESPONSE: 200, InvocationType.EVENT: AC
 
 
 class FinalError(Exception):
-    """Ends a call whose failure was not a response to a request: a test's stub or mock made it, or nothing was sent."""
+    """Ends a call that cannot be sent again: a test's stub or mock has failed it, or its payload was a pipe."""
 
     def __init__(self, error: CallError) -> None:
         super().__init__(str(error))
@@ -27,12 +27,13 @@ class Attempts:
     Attributes:
         response: boto3's answer to the last attempt.
         reached: Whether the last attempt was about to be sent, and not answered by a stub or a mock before.
+        may_repeat: Whether the last attempt was a request, and can be sent again.
         count: How many attempts there were.
     """
 
     def __init__(self) -> None:
         self.response: Any = None
-        self.reached = False
+        self.reached = self.may_repeat = False
         self.count = 0
         self._raised: Exception | None = None
         self._causes: list[tuple[CallError, Exception | None]] = []
@@ -48,14 +49,14 @@ class Attempts:
         """Keep which of boto3's exceptions is behind the error of an attempt; a hook around each attempt.
 
         Raises:
-            FinalError: The attempt failed, and botocore would not have retried it either.
+            FinalError: The attempt failed, and cannot be repeated; botocore would not have retried it either.
         """
         self.count += 1
         try:
             return proceed()
         except CallError as error:
             self._causes.append((error, self._raised))
-            if not self.reached and not isinstance(error, FunctionError):
+            if not self.may_repeat and not isinstance(error, FunctionError):
                 raise FinalError(error) from None
             raise
 

@@ -33,7 +33,7 @@ class BotoAttempts(Attempts):
         self._operation = operation
         self._kind = get_kind(operation, parameters)
         self._send = send
-        self._body = _SeekableBody(parameters.get("Payload", parameters.get("InvokeArgs")))
+        self._body = _Body(parameters.get("Payload", parameters.get("InvokeArgs")))
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send the call once; see ``Transport.send``."""
@@ -53,7 +53,8 @@ class BotoAttempts(Attempts):
             watched.finish()
             raise
         finally:
-            self.reached = request.reached
+            # A payload that cannot be read again cannot be sent again either.
+            self.reached, self.may_repeat = request.reached, request.reached and self._body.is_repeatable
         if not bound_stream(self.response, watched, self._client):
             watched.finish()
         return outcome
@@ -119,15 +120,19 @@ class BotoAttempts(Attempts):
         return data
 
 
-class _SeekableBody:
-    """A payload that is a file: each attempt sends it from where it was."""
+class _Body:
+    """A payload, which may be a file: each attempt sends it from where it was."""
 
     def __init__(self, payload: Any) -> None:
-        self._seek: Callable[[int], object] | None = None
-        tell: Callable[[], int] | None = getattr(payload, "tell", None)
-        if callable(tell) and hasattr(payload, "seek"):
-            self._seek, self._start = payload.seek, tell()
+        self.is_repeatable = True
+        self._file: Any = None
+        if hasattr(payload, "read"):
+            try:
+                self._start, self._file = payload.tell(), payload
+                payload.seek(self._start)
+            except (AttributeError, OSError):  # of a pipe
+                self.is_repeatable = False
 
     def rewind(self) -> None:
-        if self._seek is not None:
-            self._seek(self._start)
+        if self._file is not None and self.is_repeatable:
+            self._file.seek(self._start)

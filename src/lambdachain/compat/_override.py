@@ -24,7 +24,7 @@ class OverriddenAttempts(Attempts):
 
     def __init__(self, client: Any, operation: str, parameters: Mapping[str, Any], transport: Transport) -> None:
         super().__init__()
-        self.reached = True
+        self.reached = self.may_repeat = True
         self._client = client
         self._operation = operation
         self._parameters = parameters

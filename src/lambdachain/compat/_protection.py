@@ -7,7 +7,6 @@ The class of the client is replaced by a subclass of it. So what other code does
 from __future__ import annotations
 
 import sys
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lambdachain._core.errors import ContractError
@@ -29,7 +28,8 @@ class ProtectedClient:
             return call(operation_name, api_params)
         from ._sending import send_call
 
-        return send_call(self, operation_name, api_params, partial(call, operation_name, api_params))
+        # A copy for each attempt: instrumentation writes into the parameters.
+        return send_call(self, operation_name, api_params, lambda: call(operation_name, dict(api_params)))
 
 
 def protect(client: Any, settings: CallSettings) -> Any:
