@@ -41,15 +41,27 @@ def client(
     aws_secret_access_key: str | None = ...,
     aws_session_token: str | None = ...,
     config: Config | None = ...,
+    aws_account_id: str | None = ...,
     *,
     idempotent: Iterable[str] = ...,
     timeout: float | timedelta | None = ...,
     retry: RetryPolicy | None = ...,
     metadata: bool = ...,
-    **options: Any,
 ) -> LambdaClient: ...
 @overload
-def client(service_name: str, *args: Any, **options: Any) -> Any: ...
+def client(
+    service_name: str,
+    region_name: str | None = ...,
+    api_version: str | None = ...,
+    use_ssl: bool | None = ...,  # noqa: FBT001 - as in boto3
+    verify: bool | str | None = ...,  # noqa: FBT001
+    endpoint_url: str | None = ...,
+    aws_access_key_id: str | None = ...,
+    aws_secret_access_key: str | None = ...,
+    aws_session_token: str | None = ...,
+    config: Config | None = ...,
+    aws_account_id: str | None = ...,
+) -> Any: ...
 def client(
     service_name: str,
     *args: Any,

@@ -18,6 +18,7 @@ from lambdachain._core.errors import (
     RecursiveInvocationError,
     ResponseError,
 )
+from lambdachain._core.type_guards import is_mapping
 
 _PLAIN: Final = (str, int, float, bool, type(None))
 
@@ -57,16 +58,18 @@ def _is_botos(raised: Exception | None, error: CallError) -> bool:
 def _count_retries(raised: Exception, error: CallError, retries: int) -> Exception:
     """Return botocore's error with the number of retries, as it is after botocore's own."""
     response: Any = getattr(raised, "response", None)
-    metadata = response.get("ResponseMetadata") if isinstance(response, dict) else None
-    if not isinstance(raised, exceptions.ClientError) or not isinstance(metadata, dict):
+    metadata: Any = response.get("ResponseMetadata") if is_mapping(response) else None
+    if not isinstance(raised, exceptions.ClientError) or not is_mapping(metadata):
         return raised
-    if "HTTPHeaders" not in metadata:
+    counts: Any = metadata
+    if "HTTPHeaders" not in counts:
         return raised  # a stub's
-    metadata["RetryAttempts"] = retries
+    counts["RetryAttempts"] = retries
     if not (retries and error.retryable):
         return raised
-    metadata["MaxAttemptsReached"] = True
-    counted = type(raised)(response, raised.operation_name)
+    counts["MaxAttemptsReached"] = True
+    kind: Any = type(raised)
+    counted: Exception = kind(response, raised.operation_name)
     counted.__cause__ = raised.__cause__
     return counted.with_traceback(raised.__traceback__)
 
@@ -77,7 +80,7 @@ def _find_counterpart(error: CallError, client: Any, operation: str) -> Exceptio
     match error:
         case RecursiveInvocationError():
             code = "RecursiveInvocationException"
-            response = {
+            response: Any = {
                 "Error": {"Code": code, "Message": message},
                 "ResponseMetadata": {"HTTPStatusCode": 400, "HTTPHeaders": {}, "RetryAttempts": 0},
             }
@@ -110,7 +113,7 @@ def _reduce(error: Any) -> tuple[Any, ...]:
     theirs, ours = type(error).__bases__
     # The classes of client.exceptions are created at run time, and cannot be pickled: their base can.
     base = next(kind for kind in theirs.__mro__ if _is_importable(kind))
-    state = {name: _to_plain(value) for name, value in vars(error).items() if name != "request"}
+    state: dict[str, Any] = _to_plain({name: error.__dict__[name] for name in error.__dict__ if name != "request"})
     return _rebuild, (base, ours, error.args, state)
 
 
@@ -121,7 +124,7 @@ def _rebuild(
     kind: Any = combine_classes(*classes)
     made = kind.__new__(kind)
     made.args = args
-    vars(made).update(state)
+    made.__dict__.update(state)
     created: Exception = made
     return created
 
@@ -132,9 +135,8 @@ def _is_importable(kind: type[object]) -> bool:
 
 def _to_plain(value: Any) -> Any:
     """Return a value that pickles: botocore keeps the exceptions of urllib3, and they keep their connections."""
-    if isinstance(value, dict):
-        members: dict[Any, Any] = value
-        return {name: _to_plain(member) for name, member in members.items()}
+    if is_mapping(value):
+        return {name: _to_plain(member) for name, member in value.items()}
     if isinstance(value, _PLAIN) or type(value).__module__.startswith("lambdachain"):
         return value
     return value if isinstance(value, tuple | list) else str(value)  # pyright: ignore[reportUnknownVariableType]

@@ -110,7 +110,7 @@ def _to_members(outcome: Outcome) -> dict[str, Any]:
         "LogResult": outcome.log_result,
         "DurableExecutionArn": outcome.durable_execution_arn,
     }
-    metadata = {"HTTPStatusCode": outcome.status, "HTTPHeaders": {}, "RetryAttempts": 0}
+    metadata: dict[str, Any] = {"HTTPStatusCode": outcome.status, "HTTPHeaders": {}, "RetryAttempts": 0}
     if outcome.request_id is not None:
         metadata["RequestId"] = outcome.request_id
     known = {name: text for name, text in members.items() if text is not None}

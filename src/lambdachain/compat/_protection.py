@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 class ProtectedClient:
     """Mixed into the class of a client: sends the calls of functions itself, and leaves other operations alone."""
 
-    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> Any:
+    def _make_api_call(self, operation_name: str, api_params: dict[str, Any]) -> object:
         # Looked up in the class, and for each call: tests and instrumentation replace this method of botocore's.
-        call: Callable[..., Any] = super()._make_api_call  # type: ignore[misc]
+        botocores: Any = super()
+        call: Callable[..., object] = botocores._make_api_call  # noqa: SLF001 - where all tools for botocore intercept calls
         if operation_name not in OPERATIONS:
             return call(operation_name, api_params)
         from ._sending import send_call
@@ -72,7 +73,7 @@ def _install(client: Any) -> None:
     register_request_hooks(client)
     if has_connections(client):  # opened before they were watched
         replace_connections(client)
-    kind = type(client)
+    kind: Any = client.__class__
     names = {"__module__": kind.__module__, "__doc__": kind.__doc__, "__qualname__": kind.__qualname__}
     client.__class__ = type(kind.__name__, (ProtectedClient, kind), names)
 

@@ -81,8 +81,8 @@ def merge_client_contexts(theirs: str | None, ours: str) -> str:
         context: Any = json.loads(b64decode(theirs))
     except (ValueError, RecursionError):
         return theirs
-    custom = context.get("custom") or {} if is_mapping(context) else None
-    if custom is None or not is_mapping(custom):
+    custom: Any = (context.get("custom") or {}) if is_mapping(context) else None
+    if not is_mapping(custom):
         return theirs
     texts = json.loads(b64decode(ours))["custom"]
     merged = {**context, "custom": dict(merge_custom(texts, custom))}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -53,10 +53,10 @@ class CallSettings(NamedTuple):
 
 
 def _check_names(names: Any) -> frozenset[str]:
-    kind = describe_kind(names)
+    given, kind = names, describe_kind(names)
     if isinstance(names, str) or not isinstance(names, Iterable):
         raise ContractError(f'idempotent must be the names of functions, such as {{"price"}}, not {kind}')
-    found: frozenset[Any] = frozenset(names)
+    found: frozenset[Any] = frozenset(given)
     for name in found:
         if not isinstance(name, str):
             raise ContractError(f"idempotent must be the names of functions, and contains {describe_kind(name)}")
@@ -78,14 +78,15 @@ def set_settings(client: Any, settings: CallSettings) -> None:
 
 def settings_for(client: Any) -> CallSettings:
     """Return the settings of a protected client."""
-    settings: CallSettings = vars(client)[_ATTRIBUTE]
+    settings: CallSettings = getattr(client, _ATTRIBUTE)
     return settings
 
 
 def policy_for(client: Any) -> RetryPolicy:
     """Return the retry policy of a client: its own, or the default with as many attempts as its configuration says."""
     own = settings_for(client).retry
-    attempts = (client.meta.config.retries or {}).get("total_max_attempts")
+    configured: Mapping[str, object] = client.meta.config.retries or {}
+    attempts = configured.get("total_max_attempts")
     if own is not None or not isinstance(attempts, int) or attempts < 1:
         return own or RetryPolicy()
     return RetryPolicy(max_attempts=attempts)

@@ -10,6 +10,7 @@ from botocore.eventstream import EventStream
 from botocore.exceptions import ReadTimeoutError
 
 from lambdachain._core.errors import CallTimeoutError
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.boto.exchange import Exchange
 
 from ._errors import to_boto_error
@@ -17,10 +18,11 @@ from ._errors import to_boto_error
 
 def bound_stream(response: Any, watched: Exchange, client: Any) -> bool:
     """Have the deadline of a call end its stream; return whether there is one to end."""
-    stream: Any = response.get("EventStream") if isinstance(response, dict) else None
+    stream: Any = response.get("EventStream") if is_mapping(response) else None
     if watched.deadline is None or not isinstance(stream, EventStream):
         return False
-    response["EventStream"] = BoundEventStream(stream, watched, client)
+    answer: Any = response
+    answer["EventStream"] = BoundEventStream(stream, watched, client)
     return True
 
 
@@ -29,7 +31,7 @@ class BoundEventStream(EventStream):  # type: ignore[type-arg] # pyright: ignore
 
     def __init__(self, stream: Any, watched: Exchange, client: Any) -> None:
         # Not super().__init__(), which would parse the beginning of the response again.
-        vars(self).update(vars(stream))
+        self.__dict__.update(stream.__dict__)
         self._watched = watched
         self._client = client
 

@@ -41,7 +41,7 @@ class Session(boto3.session.Session):
     ) -> LambdaClient: ...
     @overload
     def client(self, service_name: str, *args: Any, **options: Any) -> Any: ...
-    def client(
+    def client(  # pyright: ignore[reportIncompatibleMethodOverride] - fewer overloads, with more options
         self,
         service_name: str,
         *args: Any,
@@ -53,5 +53,5 @@ class Session(boto3.session.Session):
     ) -> Any:
         """Return a client; see ``lambdachain.compat.client``."""
         settings = CallSettings.check(service_name, idempotent, timeout, retry, metadata)
-        create: Any = super().client
-        return protect(create(service_name, *args, **options), settings)
+        boto3s: Any = super()
+        return protect(boto3s.client(service_name, *args, **options), settings)
