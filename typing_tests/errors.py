@@ -236,4 +236,4 @@ describe_error_for_model(ValueError())  # E: arg-type reportArgumentType
 # boto3's client
 compat.client("lambda").invoke(FunctionName="f", Payload=5)  # E: arg-type reportArgumentType
 compat.client("lambda").invoke(Qualifier="live")  # E: call-arg reportCallIssue
-compat.client("lambda", idempotent=5)  # E: call-overload,misc reportArgumentType,reportCallIssue
+compat.client("lambda", idempotent=5)  # E: call-overload reportArgumentType

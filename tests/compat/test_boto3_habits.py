@@ -21,6 +21,7 @@ import botocore.client
 import botocore.session
 import pytest
 from botocore import exceptions as boto
+from botocore.config import Config
 from botocore.stub import ANY, Stubber
 from moto import mock_aws
 
@@ -30,7 +31,7 @@ from lambdachain.testing import RealInvokeBlockedError, StubTransport
 from tests.compat.conftest import KEYS
 from tests.support import faults
 from tests.support.faults import service_error
-from tests.support.laboratory import Laboratory
+from tests.support.laboratory import Laboratory, refusing
 
 ANSWER = {"StatusCode": 200, "Payload": io.BytesIO(b"{}")}
 
@@ -138,6 +139,7 @@ def test_a_client_is_garbage(ours: Any):
         ({"timeout": 0}, "more than 0 seconds"),
         ({"timeout": "5"}, "timeout must be seconds"),
         ({"retry": 3}, "retry must be a RetryPolicy"),
+        ({"retry": lc.RetryPolicy(hedge_after=1)}, "hedge_after"),
     ],
 )
 def test_wrong_options_are_rejected(options: dict[str, Any], words: str):
@@ -329,6 +331,20 @@ def test_errors_have_the_knowledge_of_both(server: Laboratory, connect: Callable
     assert error.retryable
     assert error.response["Reason"] == "CallerRateLimitExceeded"
     assert error.request_id == error.response["ResponseMetadata"]["RequestId"]
+
+
+def test_errors_do_not_quote_secrets(connect: Callable[..., Any]):
+    """boto3's text has the password of the proxy."""
+    with refusing() as url:
+        proxy = url.replace("//", "//user:proxy-canary@")
+        client = connect(
+            endpoint_url="http://lambda.test", config=Config(proxies={"http": proxy}, retries={"max_attempts": 0})
+        )
+        with pytest.raises(boto.ProxyConnectionError) as caught:
+            client.invoke(FunctionName="price")
+
+    assert isinstance(caught.value, lc.CallError)
+    assert "canary" not in f"{caught.value} {caught.value!r} {vars(caught.value)} {pickle.dumps(caught.value)!r}"
 
 
 def test_a_chain_of_calls_that_is_too_long(server: Laboratory, ours: Any):

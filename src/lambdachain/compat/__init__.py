@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from lambdachain._calling.retry import RetryPolicy
 
-    from ._types import LambdaClient as LambdaClient
+    from ._types import Boto3Client
     from .session import Session as Session
 
 __all__ = ["Session", "client", "upgrade"]
@@ -47,7 +47,7 @@ def client(
     timeout: float | timedelta | None = ...,
     retry: RetryPolicy | None = ...,
     metadata: bool = ...,
-) -> LambdaClient: ...
+) -> Boto3Client: ...
 @overload
 def client(
     service_name: str,

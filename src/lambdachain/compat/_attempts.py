@@ -83,6 +83,7 @@ def accept(kind: InvocationType, outcome: Outcome) -> Outcome:
 
 
 def get_kind(operation: str, parameters: Mapping[str, Any]) -> InvocationType:
+    """Return how a call invokes its function."""
     if operation == "InvokeAsync":
         return InvocationType.EVENT
     try:

@@ -19,6 +19,7 @@ from lambdachain._core.errors import (
     ResponseError,
 )
 from lambdachain._core.type_guards import is_mapping
+from lambdachain._transports.boto.errors import may_quote
 
 _PLAIN: Final = (str, int, float, bool, type(None))
 
@@ -42,7 +43,11 @@ def to_boto_error(
         theirs.__cause__ = error.__cause__
     else:
         theirs = _count_retries(raised, error, retries)
-    made = _rebuild(type(theirs), type(error), theirs.args, {**vars(error), **vars(theirs)})
+    args, members = theirs.args, {**vars(error), **vars(theirs)}
+    # Not boto3's text where that may quote a password, or what a provider of credentials has printed.
+    if isinstance(raised, exceptions.BotoCoreError) and may_quote(raised):
+        args, members["kwargs"] = error.args, {}
+    made = _rebuild(type(theirs), type(error), args, members)
     made.__cause__, made.__suppress_context__ = theirs.__cause__, True
     return made.with_traceback(theirs.__traceback__)
 

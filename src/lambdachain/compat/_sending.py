@@ -47,7 +47,8 @@ def send_call(client: Any, operation: str, parameters: Mapping[str, Any], send: 
     except FunctionError:
         pass  # the answer has it
     except FinalError as exc:
-        raise to_boto_error(exc.error, attempts.find_cause(exc.error), client, operation) from None
+        raised = to_boto_error(exc.error, attempts.find_cause(exc.error), client, operation)
+        raise raised from raised.__cause__
     except CallError as error:
         raised = to_boto_error(error, attempts.find_cause(error), client, operation, retries=attempts.count - 1)
         raise raised from raised.__cause__

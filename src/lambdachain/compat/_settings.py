@@ -40,6 +40,8 @@ class CallSettings(NamedTuple):
             ContractError: One of them is not valid, or *service* is another one, whose client would ignore them.
         """
         check_bound({"timeout": timeout, "retry": retry})
+        if retry is not None and retry.hedge_after is not None:
+            raise ContractError("RetryPolicy(hedge_after=...) is for LambdaClient: boto3's client sends no duplicates")
         settings = cls(_check_names(idempotent), timeout, retry, metadata)
         if service != "lambda" and settings != cls():
             raise ContractError(

@@ -50,7 +50,7 @@ class InvokeAnswer(TypedDict):
 
 if TYPE_CHECKING:
 
-    class LambdaClient(_Client):  # type: ignore[misc,unused-ignore]
+    class Boto3Client(_Client):  # type: ignore[misc,unused-ignore]
         """boto3's Lambda client; only ``invoke`` is declared here, for projects without boto3's stubs."""
 
         def invoke(self, **kwargs: Unpack[InvokeParameters]) -> InvokeAnswer: ...

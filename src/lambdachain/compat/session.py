@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from lambdachain._calling.retry import RetryPolicy
 
-    from ._types import LambdaClient
+    from ._types import Boto3Client
 
 __all__ = ["Session"]
 
@@ -38,7 +38,7 @@ class Session(boto3.session.Session):
         retry: RetryPolicy | None = ...,
         metadata: bool = ...,
         **options: Any,
-    ) -> LambdaClient: ...
+    ) -> Boto3Client: ...
     @overload
     def client(self, service_name: str, *args: Any, **options: Any) -> Any: ...
     def client(  # pyright: ignore[reportIncompatibleMethodOverride] - fewer overloads, with more options
