@@ -15,10 +15,10 @@ PROJECT = Path(__file__).parent / "boto3_project"
 PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "migrate-from-boto3.md"
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
     """A copy of the project."""
-    copied = tmp_path_factory.mktemp("migration") / "project"
+    copied = tmp_path / "project"
     shutil.copytree(PROJECT, copied, ignore=shutil.ignore_patterns("__pycache__"))
     return copied
 
@@ -36,6 +36,18 @@ def migrate(project: Path) -> None:
     command = re.search(r"```console\n\$ (sed .*?)\n```", PAGE.read_text(), re.DOTALL)
     assert command is not None
     subprocess.run(["bash", "-c", command[1]], cwd=project, check=True)
+
+
+def survey(project: Path, command: str) -> tuple[str, str]:
+    """Return what a command of the survey prints about a project."""
+    ran = subprocess.run(
+        [str(Path(sys.executable).parent / "lambdachain"), command, "functions"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return ran.stdout, ran.stderr
 
 
 def test_a_project_moves_by_one_line_a_file(project: Path):
@@ -71,3 +83,13 @@ def test_every_client_of_the_moved_project_is_safe(project: Path):
     ran = subprocess.run([sys.executable, "-c", CHECK], cwd=project, capture_output=True, text=True, check=True)
 
     assert ran.stdout.strip() == "20 {True}"
+
+
+@pytest.mark.parametrize("command", ["graph", "policy"])
+def test_the_survey_reads_the_moved_project_as_before(project: Path, command: str):
+    """A client of ``compat`` is boto3's for ``graph`` and ``policy``, too."""
+    before = survey(project, command)
+    migrate(project)
+
+    assert "stock" in "".join(before)
+    assert survey(project, command) == before
