@@ -97,7 +97,7 @@ def _forget_changes(_namespace: dict[str, Any]) -> None:
 pages = Sybil(
     parsers=[PythonCodeBlockParser(), SkipParser()],
     patterns=["README.md", "docs/*.md", "docs/**/*.md", "examples/**/*.md"],
-    # pages of several files each; tests/project/test_pages.py and tests/cli/test_*_pages.py run them
+    # pages of several files each; tests/project/test_pages.py, tests/cli/test_*_pages.py and tests/compat run them
     excludes=[
         "docs/how-to/test-a-*.md",
         "docs/how-to/keep-contracts-compatible.md",
@@ -105,6 +105,7 @@ pages = Sybil(
         "docs/how-to/grant-least-privilege.md",
         "docs/how-to/inventory-a-boto3-code-base.md",
         "docs/how-to/map-a-file.md",
+        "docs/how-to/migrate-from-boto3.md",
         "docs/how-to/see-who-calls-whom.md",
         "docs/how-to/start-a-project.md",
         "docs/how-to/run-a-system-locally.md",

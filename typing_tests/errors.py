@@ -24,6 +24,7 @@ from lambdachain import (
     remote,
     use,
 )
+from lambdachain import compat
 from lambdachain.agents import describe_error_for_model, run_bedrock_tool_use, to_bedrock_tool
 from lambdachain.sqs import QueueRoute, queue
 from lambdachain.testing import StubTransport, assert_compatible, assert_handler_fulfils, sqs_event
@@ -231,3 +232,8 @@ run_bedrock_tool_use({}, stub, [charge])  # E: call-overload reportArgumentType,
 run_bedrock_tool_use({}, client, ["billing-charge"])  # E: list-item reportArgumentType,reportCallIssue
 run_bedrock_tool_use({}, client, [charge], timeut=5)  # E: call-overload reportCallIssue
 describe_error_for_model(ValueError())  # E: arg-type reportArgumentType
+
+# boto3's client
+compat.client("lambda").invoke(FunctionName="f", Payload=5)  # E: arg-type reportArgumentType
+compat.client("lambda").invoke(Qualifier="live")  # E: call-arg reportCallIssue
+compat.client("lambda", idempotent=5)  # E: call-overload reportArgumentType

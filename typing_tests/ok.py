@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Literal, TypedDict, assert_type
 
+from mypy_boto3_lambda import LambdaClient as BotoLambdaClient
+from mypy_boto3_lambda.type_defs import InvocationResponseTypeDef
 from pydantic import BaseModel, JsonValue
 from tenacity import retry_if_exception_type, stop_after_attempt, stop_after_delay, wait_fixed, wait_random
 
@@ -56,6 +58,7 @@ from lambdachain import (
     ThrottledError,
     Transport,
     TransportWrapper,
+    compat,
     current_invocation,
     invocation_scope,
     is_callee_down,
@@ -513,3 +516,14 @@ assert_type(run_bedrock_tool_use(tool_use, client, {"charge": charge}), dict[str
 
 async def used(awaiting: AsyncLambdaClient) -> None:
     assert_type(await run_bedrock_tool_use(tool_use, awaiting, [charge]), dict[str, Any])
+
+
+boto_client = compat.client("lambda", region_name="eu-west-1", idempotent={"price"}, timeout=20)
+stubbed: BotoLambdaClient = boto_client
+answer = boto_client.invoke(FunctionName="price", Payload=b"{}", InvocationType="Event", Qualifier="live")
+as_stubbed: InvocationResponseTypeDef = answer
+assert_type(answer["StatusCode"], int)
+assert_type(answer["Payload"].read(), bytes)
+assert_type(boto_client.get_function(FunctionName="price")["Tags"], dict[str, str])
+assert_type(compat.Session(region_name="eu-west-1").client("lambda").invoke(FunctionName="f")["FunctionError"], str)
+compat.client("s3").list_buckets()

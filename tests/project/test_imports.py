@@ -27,7 +27,7 @@ LAYERS = [
     ["_client", "progress"],
     ["_analysis", "_handler"],
     ["_templates"],
-    ["agents", "doctor", "httpx", "local", "sqs", "testing"],
+    ["agents", "compat", "doctor", "httpx", "local", "sqs", "testing"],
     ["cli"],
     ["__init__", "_pytest_plugin"],
     ["datadog", "durable", "otel", "powertools", "sentry", "xray"],

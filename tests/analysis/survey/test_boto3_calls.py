@@ -111,6 +111,13 @@ def test_methods_of_other_objects_are_not_calls(survey_code, code: str):
         "SERVICE = 'lambda'\nboto3.client(SERVICE).invoke(**P)",
         "class Aws:\n  def client(self, name): return boto3.client(name)\nAws().client('lambda').invoke(**P)",
         "getattr(boto3, 'client')('lambda').invoke(**P)",
+        "from lambdachain import compat as boto3\nboto3.client('lambda', idempotent={'f'}).invoke(**P)",
+        "from lambdachain.compat import client\nclient('lambda').invoke(**P)",
+        "import lambdachain.compat\nlambdachain.compat.client(service_name='lambda').invoke(**P)",
+        "from lambdachain import compat as boto3\nboto3.Session().client('lambda').invoke(**P)",
+        "from lambdachain.compat.session import Session\nSession().client('lambda').invoke(**P)",
+        "from lambdachain import compat\ncompat.upgrade(boto3.client('lambda')).invoke(**P)",
+        "from lambdachain import compat\ncompat.upgrade(client=boto3.client('lambda')).invoke(**P)",
         "import aioboto3\nasync def f():\n  async with aioboto3.Session().client('lambda') as c: await c.invoke(**P)",
         ("from aiobotocore.session import get_session\nasync def f():\n"
          "  async with get_session().create_client('lambda') as c: await c.invoke(**P)"),

@@ -424,7 +424,7 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     "functools.partial": _evaluate_partial,
     **dict.fromkeys(("dataclasses.replace", "copy.replace", "attr.evolve", "attrs.evolve"), _evaluate_replace),
     **dict.fromkeys(("dataclasses.asdict", "attr.asdict", "attrs.asdict", "builtins.vars"), _evaluate_asdict),
-    "boto3.client": _evaluate_boto3_client,
+    **dict.fromkeys(("boto3.client", "lambdachain.compat.client"), _evaluate_boto3_client),
     # They prefer the environment to a file with defaults, as Lambda's configuration is preferred here.
     **dict.fromkeys(("os.getenv", "decouple.config", "environs.Env()", "environ.Env()"), _evaluate_getenv),
     **dict.fromkeys(("environs.Env().str", "environ.Env().str"), _evaluate_getenv),
@@ -435,7 +435,7 @@ _FUNCTIONS: Final[Mapping[str, _Model]] = {
     **dict.fromkeys(
         (
             *("builtins.str", "builtins.list", "builtins.tuple", "builtins.sorted", "contextlib.closing"),
-            *("copy.copy", "copy.deepcopy"),
+            *("copy.copy", "copy.deepcopy", "lambdachain.compat.upgrade"),
         ),
         _evaluate_first_argument,
     ),

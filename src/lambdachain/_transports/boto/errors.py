@@ -67,7 +67,7 @@ def translate(exc: Exception, *, progress: Progress) -> NoAnswerError:
         raise cause
     trouble, reached = _classify(cause, progress)
     failure = NoAnswerError(_message(cause, trouble), progress=reached, trouble=trouble)
-    if trouble is not Trouble.REQUEST and not _may_quote(cause):  # botocore's message quotes the parameters
+    if trouble is not Trouble.REQUEST and not may_quote(cause):  # botocore's message quotes the parameters
         failure.__cause__ = exc
     return failure
 
@@ -127,7 +127,7 @@ def _credentials_error(exc: Exception, cause: Exception) -> NoAnswerError:
         progress=Progress.NOTHING_SENT,
         trouble=Trouble.CREDENTIALS,
     )
-    if isinstance(cause, b.BotoCoreError) and not _may_quote(cause):
+    if isinstance(cause, b.BotoCoreError) and not may_quote(cause):
         failure.__cause__ = exc
     return failure
 
@@ -357,7 +357,7 @@ def _find_provider(exc: Exception) -> str | None:
     return next((name for name in reversed(names) if isinstance(name, str)), None)
 
 
-def _may_quote(exc: Exception) -> bool:
+def may_quote(exc: Exception) -> bool:
     """Check whether the text or traceback of *exc* may show a process's output, a header's value or a password."""
     from botocore.exceptions import CredentialRetrievalError
 

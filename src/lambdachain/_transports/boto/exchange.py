@@ -175,7 +175,7 @@ def send_request(client: Any, operation: str, invocation: Invocation) -> dict[st
     except ClientError as exc:
         return parse_client_error(exc)
     except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
-        failure = translate(exc, progress=_get_progress(client, exc))
+        failure = translate(exc, progress=find_progress(client, exc))
         # translate() has decided whether botocore's exception, which may quote a secret, is shown as the cause.
         raise failure from failure.__cause__
     if not isinstance(response, dict):
@@ -183,7 +183,7 @@ def send_request(client: Any, operation: str, invocation: Invocation) -> dict[st
     return cast("dict[str, Any]", response)
 
 
-def _get_progress(client: Any, exc: Exception) -> Progress:
+def find_progress(client: Any, exc: Exception) -> Progress:
     """Return how far a request can have got when *exc* was raised: no connection, if none reported that it sent."""
     watched = _current.get()
     unsent = watched is not None and not watched.has_sent and is_watched(client)

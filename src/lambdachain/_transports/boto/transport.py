@@ -237,7 +237,7 @@ class BotoTransport(AwsTransport):
             if not self._endpoint_url and not has_configured_endpoint():
                 network_guard.check(function, "AWS")  # most tests have no region either: report that they need a stub
             raise translate_setup_error(exc) from None
-        _set_keep_alive(client)
+        set_keep_alive(client)
         _cache_user_agent(client)
         _instrument_client(client)
         return client
@@ -386,7 +386,7 @@ def merge_config(theirs: Config | None) -> Config:
     return ours.merge(theirs) if theirs is not None else ours
 
 
-def _set_keep_alive(client: Any) -> None:
+def set_keep_alive(client: Any) -> None:
     """Send keep-alive probes well within 350 s; botocore's own option leaves the first one to the kernel: two hours."""
     session = getattr(getattr(client, "_endpoint", None), "http_session", None)
     options = cast("list[object] | None", getattr(session, "_socket_options", None))

@@ -21,7 +21,7 @@ from lambdachain._transports.invoke_response import MalformedResponseError, Over
 
 from .endpoint import Endpoint
 from .response import ResponseReader
-from .tls import Session, TlsConfig
+from .tls import TlsConfig, TlsSession
 
 TLS_RECORD_SIZE: Final = 16 * 1024
 READ_SIZE: Final = 64 * 1024
@@ -43,11 +43,11 @@ class BaseConnection:
         self._used = time.time()
 
     @property
-    def session(self) -> Session | None:
+    def session(self) -> TlsSession | None:
         """The TLS session, which makes the next connection's handshake shorter."""
         sock = self._sock
         session = sock.session if isinstance(sock, ssl.SSLSocket) else None
-        return Session(sock.context, session) if isinstance(sock, ssl.SSLSocket) and session is not None else None
+        return TlsSession(sock.context, session) if isinstance(sock, ssl.SSLSocket) and session is not None else None
 
     def is_usable(self, now: float) -> bool:
         """Check whether the connection can take another request, at *now* by the wall clock.

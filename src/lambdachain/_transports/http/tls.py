@@ -24,7 +24,7 @@ _AMAZON_CERTIFICATE: Final = (
 _ISSUER_UNKNOWN: Final = (2, 18, 19, 20, 21)
 
 
-class Session(NamedTuple):
+class TlsSession(NamedTuple):
     """A TLS session, and the context that may resume it."""
 
     context: ssl.SSLContext
@@ -41,7 +41,7 @@ class TlsConfig:
     def __init__(self, bundle: str | None = None) -> None:
         self._bundle = bundle
         self._amazon_only = bundle is None
-        self._session: Session | None = None
+        self._session: TlsSession | None = None
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -66,7 +66,7 @@ class TlsConfig:
         """Whether there is no session to resume yet."""
         return self._session is None
 
-    def remember(self, session: Session | None) -> None:
+    def remember(self, session: TlsSession | None) -> None:
         """Keep a session to resume: the next connection's handshake is then half as long."""
         self._session = session
 

@@ -1,0 +1,92 @@
+"""The attempts of one call, as a transport that keeps what boto3 answered or raised."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from lambdachain._core.errors import CallError, FunctionError
+from lambdachain._core.invocation import Invocation, InvocationType, Outcome
+
+ACCEPTED: Final = 202
+_STATUS: Final = {InvocationType.REQUEST_RESPONSE: 200, InvocationType.EVENT: ACCEPTED, InvocationType.DRY_RUN: 204}
+
+
+class FinalError(Exception):
+    """Ends a call that cannot be sent again: a test's stub or mock has failed it, or its payload was a pipe."""
+
+    def __init__(self, error: CallError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+class Attempts:
+    """The attempts of one call, as a transport; keeps what boto3 answered or raised.
+
+    Attributes:
+        response: boto3's answer to the last attempt.
+        reached: Whether the last attempt was about to be sent, and not answered by a stub or a mock before.
+        may_repeat: Whether the last attempt was a request, and can be sent again.
+        count: How many attempts there were.
+    """
+
+    def __init__(self) -> None:
+        self.response: Any = None
+        self.reached = self.may_repeat = False
+        self.count = 0
+        self._raised: Exception | None = None
+        self._causes: list[tuple[CallError, Exception | None]] = []
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Send the call once; see ``Transport.send``."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """No-op: the connections are the client's."""
+
+    def observe(self, _invocation: Invocation, proceed: Callable[[], Outcome]) -> Outcome:
+        """Keep which of boto3's exceptions is behind the error of an attempt; a hook around each attempt.
+
+        Raises:
+            FinalError: The attempt failed, and cannot be repeated; botocore would not have retried it either.
+        """
+        self.count += 1
+        try:
+            return proceed()
+        except CallError as error:
+            self._causes.append((error, self._raised))
+            if not self.may_repeat and not isinstance(error, FunctionError):
+                raise FinalError(error) from None
+            raise
+
+    def find_cause(self, error: CallError) -> Exception | None:
+        """Return boto3's exception behind an error; of one that has no time for a retry, that of the failure before."""
+        for known, raised in self._causes:
+            if known is error or known is error.__cause__:
+                return raised
+        return None
+
+
+def accept(kind: InvocationType, outcome: Outcome) -> Outcome:
+    """Return an outcome that passes the checks of a call, as boto3 accepts any, unless it was cut short."""
+    if outcome.status == _STATUS[InvocationType.REQUEST_RESPONSE] and outcome.from_lambda and not outcome.complete:
+        return outcome
+    return replace(
+        outcome,
+        status=_STATUS[kind],
+        payload=outcome.payload or b"null",
+        executed_version=outcome.executed_version or "",
+        complete=True,
+        from_lambda=True,
+    )
+
+
+def get_kind(operation: str, parameters: Mapping[str, Any]) -> InvocationType:
+    """Return how a call invokes its function."""
+    if operation == "InvokeAsync":
+        return InvocationType.EVENT
+    try:
+        return InvocationType(parameters.get("InvocationType") or "RequestResponse")
+    except ValueError:  # Lambda rejects it
+        return InvocationType.REQUEST_RESPONSE

@@ -1,0 +1,138 @@
+"""The attempts of one call, sent by botocore's client."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.response import StreamingBody
+
+from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Trouble
+from lambdachain._core.type_guards import is_mapping
+from lambdachain._transports.boto.credential_renewal import get_signing_keys, is_refreshable, mark_expired
+from lambdachain._transports.boto.errors import credentials_call_error, translate
+from lambdachain._transports.boto.exchange import Exchange, find_progress, is_watched
+from lambdachain._transports.boto.serialization import get_progress, get_request_id, read_client_error, read_response
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
+
+from ._attempts import ACCEPTED, Attempts, accept, get_kind
+from ._request_hooks import CurrentRequest
+from ._settings import OPERATIONS
+from ._streams import bound_stream
+
+
+class BotoAttempts(Attempts):
+    """The attempts of one call, sent by botocore's client."""
+
+    def __init__(self, client: Any, operation: str, parameters: Mapping[str, Any], send: Callable[[], Any]) -> None:
+        super().__init__()
+        self._client = client
+        self._operation = operation
+        self._kind = get_kind(operation, parameters)
+        self._send = send
+        self._body = _Body(parameters.get("Payload", parameters.get("InvokeArgs")))
+
+    def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
+        """Send the call once; see ``Transport.send``."""
+        self.response = self._raised = None
+        self._body.rewind()
+        watched = Exchange(invocation.function, timeout)
+        request = CurrentRequest(invocation.client_context, timeout)
+        try:
+            with watched.sending(), request.sending():
+                outcome = self._request(watched, request)
+        except NoAnswerError as exc:
+            watched.abandon()
+            watched.finish()
+            raise watched.correct(exc) from exc.__cause__
+        except BaseException:
+            watched.abandon()
+            watched.finish()
+            raise
+        finally:
+            # A payload that cannot be read again cannot be sent again either.
+            self.reached, self.may_repeat = request.reached, request.reached and self._body.is_repeatable
+        if not bound_stream(self.response, watched, self._client):
+            watched.finish()
+        return outcome
+
+    def _request(self, watched: Exchange, request: CurrentRequest) -> Outcome:
+        try:
+            self.response = self._send()
+        except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged
+            self._raised = exc
+            return self._to_failure(exc, watched, request)
+        if not request.reached or not is_mapping(self.response):
+            return accept(self._kind, Outcome(0))
+        over_network = watched.has_sent or not is_watched(self._client)
+        outcome = read_response(self.response, self._read_payload(), over_network=over_network)
+        if watched.expired and outcome.executed_version is None and outcome.status != ACCEPTED:
+            raise NoAnswerError("timed out waiting for the response", trouble=Trouble.TIMEOUT)
+        return accept(self._kind, outcome)
+
+    def _to_failure(self, exc: Exception, watched: Exchange, request: CurrentRequest) -> Outcome:
+        """Return the error of the service as an outcome.
+
+        Raises:
+            Exception: botocore rejected the parameters, or the exception is not botocore's: it passes unchanged.
+            NoAnswerError: There is no response.
+        """
+        is_botos = isinstance(exc, BotoCoreError | ClientError)
+        # Before a request, what is not botocore's is a mock's or an event handler's.
+        if isinstance(exc, ParamValidationError) or not (is_botos or request.reached):
+            raise exc
+        if not isinstance(exc, ClientError):
+            failure = translate(exc, progress=find_progress(self._client, exc))
+            raise failure from failure.__cause__
+        # A mock may use any name for the operation.
+        if request.reached and exc.operation_name not in OPERATIONS:
+            raise credentials_call_error(exc)
+        outcome = read_client_error(exc.response)
+        return self._expire_rejected_credentials(outcome, watched)
+
+    def _expire_rejected_credentials(self, outcome: Outcome, watched: Exchange) -> Outcome:
+        credentials: Any = getattr(getattr(self._client, "_request_signer", None), "_credentials", None)
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
+            return outcome
+        refused = get_signing_keys(watched.headers)
+        if is_refreshable(credentials):
+            mark_expired(credentials, refused)
+        return replace(outcome, refused_keys=refused and hash(refused))
+
+    def _read_payload(self) -> bytes | None:
+        """Read the body to its end, which returns the connection, and leave a copy of it for the caller to read."""
+        body = self.response.get("Payload")
+        if not isinstance(body, StreamingBody):
+            return None if "EventStream" in self.response else b""
+        try:
+            data = body.read()
+        except Exception as exc:  # noqa: BLE001
+            self._raised = exc
+            failure = translate(exc, progress=get_progress(self.response))
+            failure.request_id = get_request_id(self.response)
+            raise failure from failure.__cause__
+        finally:
+            body.close()
+        self.response["Payload"] = StreamingBody(io.BytesIO(data), len(data))
+        return data
+
+
+class _Body:
+    """A payload, which may be a file: each attempt sends it from where it was."""
+
+    def __init__(self, payload: Any) -> None:
+        self.is_repeatable = True
+        self._file: Any = None
+        if hasattr(payload, "read"):
+            try:
+                self._start, self._file = payload.tell(), payload
+                payload.seek(self._start)
+            except (AttributeError, OSError):  # of a pipe
+                self.is_repeatable = False
+
+    def rewind(self) -> None:
+        if self._file is not None and self.is_repeatable:
+            self._file.seek(self._start)

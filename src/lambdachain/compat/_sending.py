@@ -1,0 +1,94 @@
+"""Send a call of boto3's client with lambdachain's retries, deadlines and metadata, and return boto3's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from lambdachain._calling.attempts import send_with_retries
+from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
+from lambdachain._calling.target import Target
+from lambdachain._contracts.contract import PlainContract
+from lambdachain._core import clock
+from lambdachain._core.current_invocation import current_invocation
+from lambdachain._core.errors import CallError, FunctionError
+from lambdachain._core.invocation import JsonText
+from lambdachain._core.type_guards import is_mapping
+from lambdachain._transports.transport_override import transport_override
+
+from ._attempts import Attempts, FinalError, get_kind
+from ._boto_attempts import BotoAttempts
+from ._errors import to_boto_error
+from ._settings import policy_for, settings_for
+
+_CONTRACT: Final = PlainContract("boto3", request=Any, response=Any)
+
+
+def send_call(client: Any, operation: str, parameters: Mapping[str, Any], send: Callable[[], Any]) -> Any:
+    """Send a call until it succeeds, or no other attempt is allowed; return boto3's answer.
+
+    A function that fails is an answer, with ``FunctionError``, as in boto3.
+
+    Args:
+        client: The client.
+        operation: boto3's name of the operation.
+        parameters: Its parameters; botocore validates and serializes them.
+        send: Sends them once, by botocore's own method.
+
+    Raises:
+        Exception: botocore's exception, which is also the ``CallError`` that says whether the function ran.
+    """
+    call = _prepare(client, operation, parameters)
+    attempts = _make_attempts(client, operation, parameters, send)
+    try:
+        if isinstance(call, CallError):
+            raise call
+        send_with_retries(attempts, call, (attempts.observe,))
+    except FunctionError:
+        pass  # the answer has it
+    except FinalError as exc:
+        raised = to_boto_error(exc.error, attempts.find_cause(exc.error), client, operation)
+        raise raised from raised.__cause__
+    except CallError as error:
+        raised = to_boto_error(error, attempts.find_cause(error), client, operation, retries=attempts.count - 1)
+        raise raised from raised.__cause__
+    return _with_retries(attempts.response, attempts.count - 1) if attempts.reached else attempts.response
+
+
+def _prepare(client: Any, operation: str, parameters: Mapping[str, Any]) -> PreparedCall | CallError:
+    settings = settings_for(client)
+    function, qualifier = str(parameters.get("FunctionName", "")), parameters.get("Qualifier")
+    target = Target(_CONTRACT, function, qualifier if isinstance(qualifier, str) else None)
+    now = Moment(clock.monotonic(), clock.epoch())
+    try:
+        # The payload is botocore's to serialize, so an empty one is prepared in its place.
+        call = prepare(
+            target,
+            JsonText(b"{}"),
+            get_kind(operation, parameters),
+            {"timeout": settings.timeout, "retry": policy_for(client)},
+            within=current_invocation(),
+            now=now,
+        )
+    except CallError as error:
+        return error
+    return call._replace(
+        repeatable=settings.may_run_twice(function) or bool(parameters.get("DurableExecutionName")),
+        metadata=call.metadata if settings.metadata else None,
+    )
+
+
+def _make_attempts(client: Any, operation: str, parameters: Mapping[str, Any], send: Callable[[], Any]) -> Attempts:
+    substitute = transport_override()
+    if substitute is None:
+        return BotoAttempts(client, operation, parameters, send)
+    from ._override import OverriddenAttempts
+
+    return OverriddenAttempts(client, operation, parameters, substitute)
+
+
+def _with_retries(response: Any, retries: int) -> Any:
+    metadata = response.get("ResponseMetadata") if is_mapping(response) else None
+    if isinstance(metadata, dict):
+        metadata["RetryAttempts"] = retries
+    return response

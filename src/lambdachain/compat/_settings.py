@@ -1,0 +1,94 @@
+"""How the calls of one client are sent: the options of ``compat.client``, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
+
+from lambdachain._calling.options import check_bound
+from lambdachain._calling.retry import RetryPolicy
+from lambdachain._core.arn import parse_target
+from lambdachain._core.errors import ContractError, InvalidArnError
+from lambdachain._transports.argument_checks import describe_kind
+
+OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream", "InvokeAsync")
+"""The operations that run a function."""
+_ATTRIBUTE: Final = "_lambdachain_settings"
+
+
+class CallSettings(NamedTuple):
+    """How the calls of one client are sent; see ``lambdachain.compat.upgrade``."""
+
+    idempotent: frozenset[str] = frozenset()
+    timeout: float | timedelta | None = None
+    retry: RetryPolicy | None = None
+    metadata: bool = True
+
+    @classmethod
+    def check(
+        cls,
+        service: object,
+        idempotent: Iterable[str],
+        timeout: float | timedelta | None,
+        retry: RetryPolicy | None,
+        metadata: bool,  # noqa: FBT001 - an option passed on
+    ) -> CallSettings:
+        """Check and return the settings.
+
+        Raises:
+            ContractError: One of them is not valid, or *service* is another one, whose client would ignore them.
+        """
+        check_bound({"timeout": timeout, "retry": retry})
+        if retry is not None and retry.hedge_after is not None:
+            raise ContractError("RetryPolicy(hedge_after=...) is for LambdaClient: boto3's client sends no duplicates")
+        settings = cls(_check_names(idempotent), timeout, retry, metadata)
+        if service != "lambda" and settings != cls():
+            raise ContractError(
+                f'idempotent, timeout, retry and metadata are for client("lambda"), not for {service!r}'
+            )
+        return settings
+
+    def may_run_twice(self, function: str) -> bool:
+        """Check whether calls of *function*, a name or an ARN, may run it twice."""
+        return function in self.idempotent or _to_name(function) in self.idempotent
+
+
+def _check_names(names: Any) -> frozenset[str]:
+    given, kind = names, describe_kind(names)
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise ContractError(f'idempotent must be the names of functions, such as {{"price"}}, not {kind}')
+    found: frozenset[Any] = frozenset(given)
+    for name in found:
+        if not isinstance(name, str):
+            raise ContractError(f"idempotent must be the names of functions, and contains {describe_kind(name)}")
+    return found
+
+
+def _to_name(function: str) -> str:
+    """Return the name in an address; botocore, and not lambdachain, checks whether Lambda would accept it."""
+    try:
+        return parse_target(function).name
+    except InvalidArnError:
+        return function
+
+
+def set_settings(client: Any, settings: CallSettings) -> None:
+    """Keep the settings of a client, in the client."""
+    vars(client)[_ATTRIBUTE] = settings
+
+
+def settings_for(client: Any) -> CallSettings:
+    """Return the settings of a protected client."""
+    settings: CallSettings = getattr(client, _ATTRIBUTE)
+    return settings
+
+
+def policy_for(client: Any) -> RetryPolicy:
+    """Return the retry policy of a client: its own, or the default with as many attempts as its configuration says."""
+    own = settings_for(client).retry
+    configured: Mapping[str, object] = client.meta.config.retries or {}
+    attempts = configured.get("total_max_attempts")
+    if own is not None or not isinstance(attempts, int) or attempts < 1:
+        return own or RetryPolicy()
+    return RetryPolicy(max_attempts=attempts)
