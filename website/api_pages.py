@@ -29,53 +29,37 @@ PAGES = (
     ApiPage(
         "Clients",
         "Call functions, send events, map, stream and check permissions, with blocking code or with asyncio.",
-        (
-            "LambdaClient AsyncLambdaClient RemoteFunction AsyncRemoteFunction CallOptions MapOptions MapProgress "
-            "InvokeResult Receipt Permission PermissionReason"
-        ).split(),
+        ["LambdaClient", "AsyncLambdaClient", "RemoteFunction", "AsyncRemoteFunction", "CallOptions", "MapOptions", "MapProgress", "InvokeResult", "Receipt", "Permission", "PermissionReason"],
     ),
     ApiPage(
         "Contracts and handlers",
         "Declare what both sides agree on, and turn a typed function into a Lambda handler.",
-        (
-            "Contract remote RemoteHandler RemoteError S3Offload CurrentInvocation current_invocation invocation_scope"
-        ).split(),
+        ["Contract", "remote", "RemoteHandler", "RemoteError", "S3Offload", "CurrentInvocation", "current_invocation", "invocation_scope"],
     ),
     ApiPage(
         "Exceptions",
         "What a failed call raises, and what every error tells about it.",
-        (
-            "LambdaChainError CallError Execution Attempt ErrorDetail NotInvokedError ThrottledError "
-            "FunctionNotReadyError AccessDeniedError CredentialsError FunctionNotFoundError FunctionMisconfiguredError "
-            "RequestTooLargeError InvalidRequestError RecursiveInvocationError DeadlineExceededError ConnectError "
-            "OutcomeUnknownError CallTimeoutError ConnectionLostError ServiceError FunctionError FunctionTimeoutError "
-            "FunctionCrashedError ResponseTooLargeError FunctionInitError RequestRejectedError ResponseError "
-            "ContractError InvalidArnError OffloadError NoAnswerError"
-        ).split(),
+        ["LambdaChainError", "CallError", "Execution", "Attempt", "ErrorDetail", "NotInvokedError", "ThrottledError", "FunctionNotReadyError", "AccessDeniedError", "CredentialsError", "FunctionNotFoundError", "FunctionMisconfiguredError", "RequestTooLargeError", "InvalidRequestError", "RecursiveInvocationError", "DeadlineExceededError", "ConnectError", "OutcomeUnknownError", "CallTimeoutError", "ConnectionLostError", "ServiceError", "FunctionError", "FunctionTimeoutError", "FunctionCrashedError", "ResponseTooLargeError", "FunctionInitError", "RequestRejectedError", "ResponseError", "ContractError", "InvalidArnError", "OffloadError", "NoAnswerError"],
     ),
     ApiPage(
         "Retries",
         "Decide what is retried, how often, and after which pause.",
-        "RetryPolicy RetryBudget safe_to_retry is_callee_down".split(),
+        ["RetryPolicy", "RetryBudget", "safe_to_retry", "is_callee_down"],
     ),
     ApiPage(
         "Interceptors and hooks",
         "Run code around every call, every handled invocation, or every attempt.",
-        "Interceptor OutgoingCall HandledInvocation CallAttempt StreamResult use Hook AsyncHook".split(),
+        ["Interceptor", "OutgoingCall", "HandledInvocation", "CallAttempt", "StreamResult", "use", "Hook", "AsyncHook"],
     ),
     ApiPage(
         "Transports",
         "Choose how a request reaches Lambda, or write a transport of your own.",
-        (
-            "HttpTransport AsyncHttpTransport BotoTransport AsyncBotoTransport Transport AsyncTransport "
-            "TransportWrapper AsyncTransportWrapper Invocation InvocationType Outcome Progress Trouble "
-            "StreamingTransport AsyncStreamingTransport ResponseStream AsyncResponseStream StreamEnd"
-        ).split(),
+        ["HttpTransport", "AsyncHttpTransport", "BotoTransport", "AsyncBotoTransport", "Transport", "AsyncTransport", "TransportWrapper", "AsyncTransportWrapper", "Invocation", "InvocationType", "Outcome", "Progress", "Trouble", "StreamingTransport", "AsyncStreamingTransport", "ResponseStream", "AsyncResponseStream", "StreamEnd"],
     ),
     ApiPage(
         "Function addresses",
         "Parse, check and build names, ARNs and qualifiers.",
-        "FunctionArn FunctionName Qualifier parse_target".split(),
+        ["FunctionArn", "FunctionName", "Qualifier", "parse_target"],
     ),
     ApiPage("lambdachain.resolvers", "Turn a contract's name into the deployed one.", module="lambdachain.resolvers"),
     ApiPage("lambdachain.testing", "Stub functions, or run them in the test's process.", module="lambdachain.testing"),

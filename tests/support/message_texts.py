@@ -1,0 +1,130 @@
+"""The texts of the package that people read: messages of errors, warnings, findings and log records."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import lambdachain
+
+SOURCE = Path(lambdachain.__file__).parent
+
+# Whole modules whose texts are something else: drawings, programs, text for language models, metadata of metrics.
+OTHER_MODULES = {
+    "_analysis/call_graph/formats.py",
+    "_analysis/call_graph/svg.py",
+    "agents/_error_texts.py",
+    "cli/_map/progress_store.py:SQL",
+    "cli/_commands.py",
+    "local/_exec_wrapper.py",
+    "otel/_metrics.py",
+}
+# Calls whose arguments are not for people, and keywords whose values are in the help of a command.
+OTHER_CALLS = {"cast", "compile", "TypeVar", "command", "option", "argument", "execute", "execute_many", "namedtuple"}
+OTHER_CALLS |= {"CallError", "field", "guard_sends"}
+OTHER_KEYWORDS = {"help", "epilog", "examples", "metavar", "short_help", "annotation"}
+# Functions that write code, drawings or a ``repr``.
+OTHER_FUNCTIONS = {"as_cdk", "as_terraform", "as_serverless", "as_sam", "__repr__", "_format_resource", "_report_log"}
+CODE = re.compile(
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|import|export|from \w+ import|<|#|[{.]|\[\w+\]$|"
+    r"response = |lambdachain (call|fire|can-invoke|map|check|policy|serve|schema|doctor|graph) |eval )"
+)
+WORD = re.compile(r"[A-Za-z][a-z']+")
+
+
+@dataclass(frozen=True)
+class MessageText:
+    """A text as it is written in the source: ``…`` stands for each value that is filled in.
+
+    Attributes:
+        place: The module, and the line.
+        raised: The name of the class that is raised or created with it, if there is one.
+    """
+
+    text: str
+    place: str
+    raised: str | None
+
+    @property
+    def pieces(self) -> list[str]:
+        """Return its fixed parts that have words, in order."""
+        return split_message(self.text)
+
+
+def split_message(text: str) -> list[str]:
+    """Return the parts of a message between the values, without the punctuation around them."""
+    parts = (part.strip(" .,:;()[]'\"`=<>") for part in text.split("…"))
+    return [part for part in parts if WORD.search(part)]
+
+
+def find_messages() -> list[MessageText]:
+    """Return the messages of the whole package, in the order of its modules."""
+    return [
+        message
+        for path in sorted(SOURCE.rglob("*.py"))
+        if (module := str(path.relative_to(SOURCE))) not in OTHER_MODULES
+        for message in find_messages_in(path.read_text(), module)
+    ]
+
+
+def find_messages_in(source: str, module: str) -> Iterator[MessageText]:
+    """Yield the messages of a module."""
+    tree = ast.parse(source)
+    parents = {child: node for node in ast.walk(tree) for child in ast.iter_child_nodes(node)}
+    for node in ast.walk(tree):
+        text = _read(node)
+        if text is None or isinstance(parents.get(node), ast.JoinedStr | ast.Expr | ast.FormattedValue):
+            continue
+        context = _find_context(node, parents)
+        text = " ".join(text.split())
+        if context is None or CODE.match(text) or not _is_prose(text, is_raised=context != ""):
+            continue
+        yield MessageText(text, f"{module}:{node.lineno}", context or None)  # type: ignore[attr-defined]
+
+
+def _read(node: ast.AST) -> str | None:
+    match node:
+        case ast.Constant(value=str(text)):
+            return re.sub(r"\{\w*\}|%(?:\.\d)?[sdrf]", "…", text)
+        case ast.JoinedStr(values=values):
+            return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in values)
+        case _:
+            return None
+
+
+def _find_context(node: ast.AST, parents: dict[ast.AST, ast.AST]) -> str | None:
+    """Return the class that is created with a literal, "" for another message, ``None`` for what is not a message."""
+    raised = ""
+    while (parent := parents.get(node)) is not None:
+        match parent:
+            case ast.keyword(arg=str(name)) if name in OTHER_KEYWORDS:
+                return None
+            case ast.Call(func=function):
+                name = ast.unparse(function).rpartition(".")[2]
+                if name in OTHER_CALLS and node is not function:
+                    return None
+                raised = raised or (name if _is_error(name) else "")
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                if name in OTHER_FUNCTIONS or node in parent.decorator_list:
+                    return None
+                return raised
+            case ast.AnnAssign(annotation=annotation) if node is annotation:
+                return None
+            case _:
+                pass
+        node = parent
+    return raised
+
+
+def _is_error(name: str) -> bool:
+    return name.endswith(("Error", "Exception", "_error", "BadParameter"))
+
+
+def _is_prose(text: str, *, is_raised: bool) -> bool:
+    words = WORD.findall(text.replace("…", " "))
+    if is_raised:
+        return len(words) >= 2 and " " in text
+    return len(words) >= 3 and text.count(" ") >= 2
