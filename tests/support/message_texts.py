@@ -12,16 +12,28 @@ import lambdachain
 
 SOURCE = Path(lambdachain.__file__).parent
 
-# Whole modules whose texts are something else: drawings, programs, text for language models, metadata of metrics.
+# Whole modules whose texts are something else: drawings, names of types, text for language models, help, a shell
+# script, metadata of metrics.
 OTHER_MODULES = {
     "_analysis/call_graph/formats.py",
     "_analysis/call_graph/svg.py",
+    "_analysis/compatibility/ranges.py",
+    "_analysis/compatibility/rendering.py",
     "agents/_error_texts.py",
-    "cli/_map/progress_store.py:SQL",
     "cli/_commands.py",
     "local/_exec_wrapper.py",
     "otel/_metrics.py",
 }
+# Texts that look like messages: patterns that messages of other libraries are matched with, parts of requests, reports
+# and events in Lambda's form, banners, help.
+OTHER_TEXTS = re.compile(
+    r"\(\?<=|.*\\[\[w(S]|The Canonical String|Maximum serialization depth$|surrogates not allowed$|at line 1 column$|"
+    r"((START|END|REPORT) RequestId|(Billed |Init |)Duration|(Max )?Memory (Used|Size)): |Lambda Function Invocation Result|REDACTED|"
+    r"lambdachain/… lang|user-agent: |x-amzn-trace-id: |wal_autocheckpoint|total\(state|… validation errors$|… Credential=|python_full_version|from lambdachain|"
+    r"lambdachain: allow every test|…: allow this test|… object has no attribute|Unable to import module 'app'|"
+    r"versions and aliases$|Call them from another terminal|aws lambda invoke|Press Ctrl-C|the routes of …$|"
+    r"the command line$|a stream that has ended has a head$|(always|once|never|if the call is idempotent)[,:] "
+)
 # Calls whose arguments are not for people, and keywords whose values are in the help of a command.
 OTHER_CALLS = {"cast", "compile", "TypeVar", "command", "option", "argument", "execute", "execute_many", "namedtuple"}
 OTHER_CALLS |= {"CallError", "field", "guard_sends"}
@@ -80,7 +92,12 @@ def find_messages_in(source: str, module: str) -> Iterator[MessageText]:
             continue
         context = _find_context(node, parents)
         text = " ".join(text.split())
-        if context is None or CODE.match(text) or not _is_prose(text, is_raised=context != ""):
+        if (
+            context is None
+            or CODE.match(text)
+            or OTHER_TEXTS.match(text)
+            or not _is_prose(text, is_raised=context != "")
+        ):
             continue
         yield MessageText(text, f"{module}:{node.lineno}", context or None)  # type: ignore[attr-defined]
 
@@ -125,6 +142,6 @@ def _is_error(name: str) -> bool:
 
 def _is_prose(text: str, *, is_raised: bool) -> bool:
     words = WORD.findall(text.replace("…", " "))
-    if is_raised:
+    if is_raised or "…" in text:
         return len(words) >= 2 and " " in text
     return len(words) >= 3 and text.count(" ") >= 2
