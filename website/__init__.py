@@ -1,1 +1,1 @@
-"""The documentation site: its source is assembled from docs/ and the docstrings, and Zensical builds it (`make docs`)."""
+"""The documentation site: assembled from docs/ and the docstrings, built by Zensical (`make docs`)."""
