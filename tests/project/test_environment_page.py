@@ -1,4 +1,4 @@
-"""docs/reference/environment-variables.md: it has every environment variable that the package reads or sets, and no other."""
+"""docs/reference/environment-variables.md has every variable that the package reads or sets, and no other."""
 
 from __future__ import annotations
 
