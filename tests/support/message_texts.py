@@ -24,15 +24,22 @@ OTHER_MODULES = {
     "local/_exec_wrapper.py",
     "otel/_metrics.py",
 }
-# Texts that look like messages: patterns that messages of other libraries are matched with, parts of requests, reports
-# and events in Lambda's form, banners, help.
+# Texts that look like messages, by their beginning, in this order: patterns that the messages of other libraries are
+# matched with; reports, events and phrases in Lambda's form; parts of requests, settings, programs and requirements;
+# help, banners and parts of sentences; Python's own; an assertion of the program about itself.
 OTHER_TEXTS = re.compile(
-    r"\(\?<=|.*\\[\[w(S]|The Canonical String|Maximum serialization depth$|surrogates not allowed$|at line 1 column$|"
-    r"((START|END|REPORT) RequestId|(Billed |Init |)Duration|(Max )?Memory (Used|Size)): |Lambda Function Invocation Result|REDACTED|"
-    r"lambdachain/… lang|user-agent: |x-amzn-trace-id: |wal_autocheckpoint|total\(state|… validation errors$|… Credential=|python_full_version|from lambdachain|"
-    r"lambdachain: allow every test|…: allow this test|… object has no attribute|Unable to import module 'app'|"
-    r"versions and aliases$|Call them from another terminal|aws lambda invoke|Press Ctrl-C|the routes of …$|"
-    r"the command line$|a stream that has ended has a head$|(always|once|never|if the call is idempotent)[,:] "
+    r"""\(\?<= | .*\\[\[w(S] | The\ Canonical\ String | Maximum\ serialization\ depth$ | surrogates\ not\ allowed$
+    | at\ line\ 1\ column$
+    | (START|END|REPORT)\ RequestId | (Billed\ |Init\ |)Duration | (Max\ )?Memory\ (Used|Size) | REDACTED
+    | Lambda\ Function\ Invocation\ Result | …\ validation\ errors$ | Unable\ to\ import\ module\ 'app'
+    | lambdachain/…\ lang | user-agent:\  | x-amzn-trace-id:\  | …\ Credential= | wal_autocheckpoint | total.state
+    | python_full_version | from\ lambdachain
+    | lambdachain:\ allow\ every\ test | …:\ allow\ this\ test | versions\ and\ aliases$ | Call\ them\ from\ another
+    | aws\ lambda\ invoke | Press\ Ctrl-C | the\ routes\ of\ …$ | the\ command\ line$
+    | (always|once|never|if\ the\ call\ is\ idempotent)[,:]\x20
+    | …\ object\ has\ no\ attribute
+    | a\ stream\ that\ has\ ended\ has\ a\ head$""",
+    re.VERBOSE,
 )
 # Calls whose arguments are not for people, and keywords whose values are in the help of a command.
 OTHER_CALLS = {"cast", "compile", "TypeVar", "command", "option", "argument", "execute", "execute_many", "namedtuple"}
