@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lambdachain import CallError
+from lambdachain._core import errors
 from tests.support.message_texts import MessageText, find_messages, find_messages_in, split_message
 
 DIRECTORY = Path(__file__).parents[2] / "docs" / "reference" / "messages"
@@ -15,6 +17,8 @@ _ROW = re.compile(r"^\| (?P<messages>`.+?`) \| (?P<advice>.+) \|$", re.MULTILINE
 _SPAN = re.compile(r"(?P<marks>`+) ?(?P<text>.+?) ?(?P=marks)(?:<br>|$)")
 
 MESSAGES = find_messages()
+# Classes that others are caught by, and are not raised themselves.
+BASES = {"CallError", "NotInvokedError", "OutcomeUnknownError"}
 
 
 def find_rows(text: str) -> list[tuple[list[str], str]]:
@@ -104,3 +108,11 @@ def test_other_texts_are_not_messages(code: str):
 def test_messages_are_split_at_values():
     """For a search that does not depend on them."""
     assert split_message("function …: directory … does not exist") == ["function", "directory", "does not exist"]
+
+
+def test_every_class_of_a_failed_call_is_explained():
+    """For messages that are Lambda's, or the function's."""
+    text = (DIRECTORY / "calls.md").read_text()
+    classes = [name for name in errors.__all__ if issubclass(getattr(errors, name), CallError)]
+
+    assert [name for name in classes if name not in BASES and f"| **`{name}`** |" not in text] == []
