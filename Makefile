@@ -209,4 +209,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` regenerates this file.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) $(DOCS) build .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) $(DOCS) build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
