@@ -54,7 +54,14 @@ def watch(view: View, site_url: str) -> None:
             view.problems.append(f"asks another host: {request.url}")
 
     view.page.on("request", record_request)
-    view.page.on("requestfailed", lambda request: view.problems.append(f"failed: {request.url}"))
+
+    def record_failure(request: Request) -> None:
+        # A request that was in flight when the test went on to the next page is aborted by the browser.
+        if request.failure != "net::ERR_ABORTED":
+            view.problems.append(f"{request.failure}: {request.url}")
+
+    view.page.on("request", record_request)
+    view.page.on("requestfailed", record_failure)
     view.page.on("pageerror", lambda error: view.problems.append(f"script: {error}"))
     view.page.on(
         "console",
