@@ -42,8 +42,7 @@ OTHER_TEXTS = re.compile(
     re.VERBOSE,
 )
 # Calls whose arguments are not for people, and keywords whose values are in the help of a command.
-OTHER_CALLS = {"cast", "compile", "TypeVar", "command", "option", "argument", "execute", "execute_many", "namedtuple"}
-OTHER_CALLS |= {"CallError", "field", "guard_sends"}
+OTHER_CALLS = {"cast", "compile", "TypeVar", "command", "option", "argument", "execute", "execute_many", "field"}
 OTHER_KEYWORDS = {"help", "epilog", "examples", "metavar", "short_help", "annotation"}
 # Functions that write code, drawings or a ``repr``.
 OTHER_FUNCTIONS = {"as_cdk", "as_terraform", "as_serverless", "as_sam", "__repr__", "_format_resource", "_report_log"}

@@ -53,8 +53,6 @@ def watch(view: View, site_url: str) -> None:
         if not request.url.startswith((site_url, "data:", "blob:")):
             view.problems.append(f"asks another host: {request.url}")
 
-    view.page.on("request", record_request)
-
     def record_failure(request: Request) -> None:
         # A request that was in flight when the test went on to the next page is aborted by the browser.
         if request.failure != "net::ERR_ABORTED":
