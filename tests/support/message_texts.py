@@ -47,7 +47,7 @@ OTHER_KEYWORDS = {"help", "epilog", "examples", "metavar", "short_help", "annota
 # Functions that write code, drawings or a ``repr``.
 OTHER_FUNCTIONS = {"as_cdk", "as_terraform", "as_serverless", "as_sam", "__repr__", "_format_resource", "_report_log"}
 CODE = re.compile(
-    r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|import|export|from \w+ import|<|#|[{.]|\[\w+\]$|"
+    r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|import (sys|\{)|from \w+ import|<|#|[{.]|\[\w+\]$|"
     r"response = |lambdachain (call|fire|can-invoke|map|check|policy|serve|schema|doctor|graph) |eval )"
 )
 WORD = re.compile(r"[A-Za-z][a-z']+")
