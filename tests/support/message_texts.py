@@ -97,7 +97,7 @@ def find_messages_in(source: str, module: str) -> Iterator[MessageText]:
         if text is None or isinstance(parents.get(node), ast.JoinedStr | ast.Expr | ast.FormattedValue):
             continue
         context = _find_context(node, parents)
-        text = " ".join(text.split())
+        text = re.sub("…+", "…", " ".join(text.split()))
         if (
             context is None
             or CODE.match(text)
