@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,7 @@ def find_names_in_javascript(source: str) -> Iterator[str]:
     yield from re.findall(r"process\.env\.(\w+)", source)
 
 
+@cache
 def find_all_names() -> set[str]:
     """Return the names in the whole package."""
     names = {name for path in SOURCE.rglob("*.py") for name in find_names(path.read_text())}
