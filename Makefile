@@ -9,9 +9,10 @@ AIO := .venv-aio
 DEPLOY := .venv-deploy
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_OLDEST := .venv-integrations-oldest
+DOCS := .venv-docs
 NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
 
-.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest examples javascript deployed node-ric soak soak-local \
+.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest examples deployed docs javascript node-ric soak soak-local \
   soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
@@ -88,6 +89,13 @@ example-node_to_python: examples/node_to_python/node_modules
 $(NODE_MODULES): %/node_modules: %/package.json
 	npm install --prefix $(@D) --no-save --no-package-lock --no-audit --no-fund --fetch-retries=1
 	touch $@
+
+# The documentation site, in build/site: no warning, no dead link, and every page in a real browser, if there is one.
+# `make test` has the checks that need neither: links, navigation, environment variables, messages.
+docs: $(DOCS)/.ready
+	$(DOCS)/bin/python -m website.assemble
+	$(DOCS)/bin/zensical build --clean --strict
+	$(DOCS)/bin/python -m pytest -c website/pytest.toml website/tests
 
 # The AWS SDK and OpenTelemetry for JavaScript, for the tests that use them; without npm or a registry, they are skipped.
 javascript:
@@ -194,6 +202,12 @@ $(INTEGRATIONS_OLDEST)/.test: pyproject.toml constraints-integrations-oldest.txt
 	$(INTEGRATIONS_OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-integrations-oldest.txt -e ".[local]" --group test --group integrations
 	touch $@
 
+$(DOCS)/.ready: pyproject.toml constraints.txt
+	test -x $(DOCS)/bin/python || $(PYTHON) -m venv $(DOCS)
+	$(DOCS)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(DOCS)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group docs
+	touch $@
+
 $(AIO)/.test: pyproject.toml
 	test -x $(AIO)/bin/python || $(PYTHON) -m venv $(AIO)
 	$(AIO)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
@@ -202,9 +216,9 @@ $(AIO)/.test: pyproject.toml
 
 lock: $(VENV)/.test
 	$(VENV)/bin/python -m pip install $(PIP_FLAGS) uv
-	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev --group integrations \
+	$(VENV)/bin/uv pip compile --quiet --universal --python-version 3.11 pyproject.toml --extra local --group dev --group integrations --group docs \
 	  --no-header --no-annotate --no-emit-index-url --upgrade -o constraints.txt
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` regenerates this file.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(DEPLOY) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(DEPLOY) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) $(DOCS) build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
