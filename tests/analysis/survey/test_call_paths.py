@@ -201,6 +201,7 @@ def test_a_method_of_an_unresolved_object_runs_where_its_class_is_imported(surve
         ("name = 'jobs.t' + event[0]\n  job = import_module(name)\n  job.run()", ["two"]),
         ("__import__('alone').run()", ["alone"]),
         ("import_module('elsewhere').run()", []),
+        ("import_module('').run()", []),
     ],
 )
 def test_a_module_imported_by_its_name_runs(survey_code, code: str, names: list[str]):

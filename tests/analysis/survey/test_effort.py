@@ -391,3 +391,24 @@ def test_what_a_function_returns_for_its_arguments_is_found_by_a_search_without_
     [call] = found.find_calls(CodeUnit("app.py", "handler"))
     assert isinstance(call, CallSite)
     assert call.function == "billing"
+
+
+def count_for_levels(levels: int) -> int:
+    """Return how many expressions are evaluated for functions that pass what they are passed on in two ways."""
+    functions = "".join(
+        f"def open{n}(name):\n    return open{n + 1}(name + 'a') or open{n + 1}(name + 'b')\n" for n in range(levels)
+    )
+    other = "def run(event):\n    return open0(event['kind']).invoke(event) or open0('kind').invoke(event)\n"
+    asked, found = count_evaluations(
+        {
+            "app.py": CALL,
+            "other.py": f"{functions}def open{levels}(name):\n    return load(name)\n{other}",
+        }
+    )
+    assert [call.function for call in found.calls] == ["billing"]
+    return asked
+
+
+def test_a_method_with_the_name_of_boto3s_is_not_followed_through_every_call():
+    """Most methods named ``invoke`` are not boto3's; each function that returns their objects adds a little."""
+    assert count_for_levels(10) < 2.5 * count_for_levels(5)

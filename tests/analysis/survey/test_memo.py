@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from itertools import permutations
 
 import pytest
@@ -62,6 +63,27 @@ def test_a_result_beyond_the_depth_limit_is_unknown_and_not_kept():
 
     assert depth(1000) == -1
     assert depth(3) == 0
+
+
+@pytest.mark.parametrize("is_ring", [False, True])
+def test_a_web_deeper_than_the_limit_is_computed_a_bounded_number_of_times(is_ring: bool):
+    """Each node of a web asks for the next ones; all are asked for in turn, from the one that leads deepest."""
+    size, counted = 400, Counter[int]()
+    memory = RecursiveMemo[frozenset[int]](frozenset(), frozenset())
+
+    def reach_from(node: int) -> frozenset[int]:
+        def compute() -> frozenset[int]:
+            counted[node] += 1
+            following = [other % size for other in (node + 1, node + 2) if is_ring or other < size]
+            return frozenset({node}).union(*map(reach_from, following))
+
+        return memory.get_or_compute(node, compute)
+
+    for node in range(size):
+        reach_from(node)
+
+    assert len(counted) == size
+    assert max(counted.values()) <= 6
 
 
 def test_the_results_of_a_cycle_are_not_visited_again_for_each_new_one():

@@ -110,6 +110,12 @@ def find_invoke_calls(
     yield from _find_stored(evaluator, scope, may_be_method)
 
 
+def may_have_function_name(call: ast.Call) -> bool:
+    """Check whether a call has the name of boto3's and, in sight or in ``**options``, may have the parameter."""
+    is_named = isinstance(call.func, ast.Attribute) and call.func.attr in METHODS
+    return is_named and any(keyword.arg in (None, "FunctionName") for keyword in call.keywords)
+
+
 def is_lambda_service(evaluator: Evaluator, node: ast.Call, scope: Scope) -> bool:
     """Check whether ``client("lambda")`` may create a client of Lambda."""
     return Constant("lambda") in evaluate_service(evaluator, node, scope)

@@ -136,8 +136,14 @@ class CallFinder:
         yield from self._find(scope, lambda _node: False)
 
     def has_calls(self, scope: Scope) -> bool:
-        """Check whether a scope may call a Lambda function."""
-        return next(iter(self.find_under_any_condition(scope)), None) is not None
+        """Check whether a scope may call a Lambda function.
+
+        A call with the name and the parameter of boto3's counts, whatever its receiver is: to evaluate that takes long.
+        """
+        return (
+            any(map(boto3_calls.may_have_function_name, scope.calls))
+            or next(iter(self.find_under_any_condition(scope)), None) is not None
+        )
 
     def _find(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
         direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]

@@ -28,7 +28,8 @@ class Imports:
         """Return the source of module *name*; ``None`` if no file matches, or two match equally well."""
         parts = tuple(part for part in name.split(".") if part)
         # A file named ``types.py`` does not replace Python's ``types``, unless the import is relative.
-        if not name.startswith(".") and (parts[0] in sys.stdlib_module_names or parts[0] == "lambdachain"):
+        # A name that is computed may be empty.
+        if not name.startswith(".") and (not parts or parts[0] in sys.stdlib_module_names or parts[0] == "lambdachain"):
             return None
         ranked = sorted(
             (-_count_shared_directories(source, importer), len(source.parts), source.file)

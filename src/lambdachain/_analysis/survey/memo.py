@@ -12,6 +12,8 @@ R = TypeVar("R")
 
 # Each level takes several Python frames, and the default recursion limit is 1000.
 _MAX_DEPTH: Final = 40
+# A result that had this many levels is kept for good, even if they were too few.
+_ENOUGH: Final = _MAX_DEPTH // 2
 
 
 @dataclass(slots=True)
@@ -30,6 +32,10 @@ class RecursiveMemo(Generic[T]):
     outermost computation of the cycle is complete, and computed again afterwards. A plain cache would keep the
     incomplete one, and answers would depend on which question was asked first.
 
+    Computations are nested to a limited depth, and a result that met the limit may be incomplete, too. It is computed
+    again where many more levels are left for it, so that each is computed a few times, however large the web is of
+    names that depend on each other.
+
     Args:
         empty: The result of a computation that is still running.
         unknown: The result of a computation that is nested too deeply.
@@ -39,6 +45,8 @@ class RecursiveMemo(Generic[T]):
         self._empty = empty
         self._unknown = unknown
         self._complete: dict[Hashable, T] = {}
+        # Results that depend on a computation that was nested too deeply, each with the levels that were left for it.
+        self._limited: dict[Hashable, tuple[T, int]] = {}
         # Results that depend on a running computation, each with the others that depend on it.
         self._provisional: dict[Hashable, tuple[T, _Cycle]] = {}
         # By the depth of the outermost running computation that they depend on.
@@ -46,6 +54,8 @@ class RecursiveMemo(Generic[T]):
         self._running: dict[Hashable, int] = {}
         # The outermost running computation that the current one has asked for so far.
         self._lowest: float = inf
+        # Whether the current computation has met the limit of the depth so far.
+        self._is_limited = False
 
     def get_complete(self, key: Hashable) -> T | None:
         """Return the result for *key* if it is known for good."""
@@ -62,22 +72,28 @@ class RecursiveMemo(Generic[T]):
         if key in self._running:
             self._lowest = min(self._lowest, self._running[key])
             return self._empty
-        if len(self._running) >= _MAX_DEPTH:
-            # Depth 0 marks every result on the way as provisional: asked from less deep, each may succeed.
-            self._lowest = 0
-            return self._unknown
+        levels = _MAX_DEPTH - len(self._running)
+        result, had_levels = self._limited.get(key, (self._unknown, 0))
+        if 2 * had_levels >= levels:
+            # It is computed again only where more than twice as many levels are left for it: a few times altogether.
+            self._is_limited = True
+            return result
         return self._compute(key, compute)
 
     def compute_certain(self, compute: Callable[[], R]) -> R | None:
         """Return the result of *compute*, which asks for other results; ``None`` if one of them may be incomplete."""
         outer, self._lowest = self._lowest, inf
+        was_limited, self._is_limited = self._is_limited, False
         result = compute()
-        inner, self._lowest = self._lowest, min(outer, self._lowest)
-        return result if inner == inf else None
+        is_certain = self._lowest == inf and not self._is_limited
+        self._lowest = min(outer, self._lowest)
+        self._is_limited |= was_limited
+        return result if is_certain else None
 
     def _compute(self, key: Hashable, compute: Callable[[], T]) -> T:
         depth = self._running[key] = len(self._running)
         outer, self._lowest = self._lowest, inf
+        was_limited, self._is_limited = self._is_limited, False
         try:
             result = compute()
         except BaseException:
@@ -86,17 +102,24 @@ class RecursiveMemo(Generic[T]):
         finally:
             del self._running[key]
             inner, self._lowest = self._lowest, outer
+            is_limited, self._is_limited = self._is_limited, was_limited
         if inner >= depth:
-            # Complete, because it depends on nothing that is still running. Results that depended on it alone are
-            # dropped, and computed again when they are asked for.
-            self._complete[key] = result
+            # It depends on nothing that is still running. Results that depended on it alone are dropped, and computed
+            # again when they are asked for.
             self._drop_cycle(depth)
+            if is_limited and _MAX_DEPTH - depth < _ENOUGH:
+                self._limited[key] = (result, _MAX_DEPTH - depth)
+                self._is_limited = True
+            else:
+                self._complete[key] = result
+                self._limited.pop(key, None)
         else:
             self._join_cycles(depth, inner)
             cycle = self._cycles.setdefault(inner, _Cycle(inner))
             cycle.keys.append(key)
             self._provisional[key] = (result, cycle)
             self._lowest = min(outer, inner)
+            self._is_limited |= is_limited
         return result
 
     def _drop_cycle(self, depth: float) -> None:

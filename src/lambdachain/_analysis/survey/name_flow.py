@@ -14,7 +14,7 @@ from __future__ import annotations
 import ast
 import builtins
 import re
-from collections.abc import Container, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Container, Hashable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
@@ -112,6 +112,11 @@ class NameFlow:
                 places.add(place)
                 yield from ((unit, place) for unit in self._readers.get(place, ()))
                 pending += self._flows.get(place, ())
+
+    @property
+    def flows(self) -> Mapping[Place, Sequence[Place]]:
+        """The places to which the values of each place flow directly."""
+        return self._flows
 
     # Expressions
 

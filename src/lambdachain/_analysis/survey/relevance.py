@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Container, Iterable, Iterator, Mapping
+from functools import cached_property
 
 from . import boto3_calls, classes
 from .call_sites import TOOL_FUNCTIONS, CallFinder
@@ -103,6 +104,34 @@ class _Reading:
         return found
 
 
+class _Bases:
+    """Which classes may be the bases of others, as far as the flows between names tell."""
+
+    def __init__(self, flow: NameFlow, project: Project) -> None:
+        self._flow = flow
+        self._project = project
+
+    def find_subclasses(self, scope: Scope) -> list[Scope]:
+        """Return the classes of which a class may be a base, directly or through others; and itself."""
+        found: dict[Place, None] = {}
+        pending: list[Place] = [scope]
+        while pending:
+            place = pending.pop()
+            if place in self._leading and place not in found:
+                found[place] = None
+                pending += self._flow.flows.get(place, ())
+        return [place for place in found if isinstance(place, Scope) and place.kind == "class"]
+
+    @cached_property
+    def _leading(self) -> set[Place]:
+        """The classes, and the places whose values may reach one as its base: few of all places."""
+        found: set[Place] = {scope for scope in self._project.scopes() if scope.kind == "class"}
+        # In passes, as the sources of each place would take as much memory as the flows do.
+        while new := [one for one, to in self._flow.flows.items() if one not in found and not found.isdisjoint(to)]:
+            found.update(new)
+        return found
+
+
 class _Search:
     def __init__(self, evaluator: Evaluator, flow: NameFlow, kept: KeptMethods) -> None:
         self._evaluator = evaluator
@@ -117,6 +146,7 @@ class _Search:
         # By each unit, those that use it: whether no more than by a name.
         self._users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
         self._subclasses: dict[Scope, list[Scope]] = {}
+        self._bases = _Bases(flow, self._project)
 
     def run(self, finder: CallFinder) -> Mapping[CodeUnit, int]:
         """Return, for each relevant unit, the modules in which code may start, as the bits of a number."""
@@ -204,8 +234,7 @@ class _Search:
 
     def _find_subclasses(self, scope: Scope) -> list[Scope]:
         if scope not in self._subclasses:
-            places, _ = self._flow.find_readers([scope])
-            self._subclasses[scope] = [one for one in places if isinstance(one, Scope) and one.kind == "class"]
+            self._subclasses[scope] = self._bases.find_subclasses(scope)
         return self._subclasses[scope]
 
     def _evaluate(self, unit: CodeUnit, parts: Container[int]) -> set[CodeUnit]:

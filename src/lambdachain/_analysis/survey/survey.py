@@ -61,7 +61,9 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     declaring = [scope for scope in scopes if scope.unit in declaring_units]
     kept = KeptMethods(quick, flow)
     finder = create_call_finder(evaluator, declaring, kept.may_be_method)
-    relevant = find_relevant_units(quick, finder, flow, kept)
+    # Handlers of lambdachain are told apart by what functions return for their arguments; boto3's client needs less.
+    searcher = finder if project.may_use_lambdachain() else create_call_finder(quick, declaring, kept.may_be_method)
+    relevant = find_relevant_units(quick, searcher, flow, kept)
     paths = CallPaths(evaluator, finder, relevant)
 
     def create_paths(inner: Evaluator) -> CallPaths:
