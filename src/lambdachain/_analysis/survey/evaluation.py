@@ -25,6 +25,7 @@ from typing import Any, Final
 
 from . import attributes, branches, classes, known_functions
 from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
+from .compact_nodes import to_compact_class
 from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
 from .parameters import evaluate_parameter
@@ -119,6 +120,7 @@ class ExpressionEvaluator:
             PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
+        self._by_node_type |= {to_compact_class(kind): compute for kind, compute in self._by_node_type.items()}
 
     # Names
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+from .compact_nodes import to_compact
 from .imports import resolve_import
 from .overwriting import find_overwritten, to_conditions
 from .scopes import (
@@ -39,7 +40,7 @@ def read_scopes(source: Source) -> Scope:
         SyntaxError: The text is not valid Python for the running interpreter.
         ValueError: The text has null bytes.
     """
-    tree = ast.parse(source.text, source.file)
+    tree = to_compact(ast.parse(source.text, source.file))
     module = Scope(source, tree, "module", "", None)
     ScopeBuilder(module).visit_all(tree.body)
     return module
