@@ -114,7 +114,7 @@ def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
     names = {name for name, bindings in scope.bindings.items() if len(bindings) > 1}
     attributes = {target.attr for target, _ in scope.attribute_assignments}
     # What is added to a list or mapping in place is one of its values, too.
-    mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations} | scope.shrunk
+    mutated = {*(ast.unparse(target) for one in scope.walk() for target, _ in one.mutations), *scope.shrunk}
     reads = [
         load
         for load in scope.loads

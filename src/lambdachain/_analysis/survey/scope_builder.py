@@ -235,7 +235,7 @@ class ScopeBuilder(ast.NodeVisitor):
             self.scope.mutations.append((node.func.value, ast.copy_location(added, node)))
         match node.func:
             case ast.Attribute(value=ast.Name(id=name), attr="pop"):
-                self.scope.shrunk.add(name)
+                self.scope.shrunk.append(name)
             case _:
                 pass
         self.generic_visit(node)
@@ -243,7 +243,7 @@ class ScopeBuilder(ast.NodeVisitor):
     def visit_Delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-                self.scope.shrunk.add(target.value.id)
+                self.scope.shrunk.append(target.value.id)
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:
