@@ -133,7 +133,7 @@ def _find_never_run(
     for scope in scopes:
         for call in finder.find_under_any_condition(scope):
             if call.location not in found:
-                callee = call.function if isinstance(call, CallSite) else call.callee
+                callee = call.function if isinstance(call, CallSite) else call.callee or "an imported module"
                 why = f"the call of {callee} runs only under a condition that no call in this code fulfills"
                 yield UnresolvedCall(call.location, call.unit, why, callee, call.mode)
 
