@@ -36,6 +36,7 @@ from .scopes import (
     Assignment,
     Binding,
     Definition,
+    FilledMapping,
     Import,
     LoopItem,
     LoopTarget,
@@ -48,7 +49,7 @@ from .scopes import (
 )
 from .source_schema import read_source_schema
 from .string_values import concatenate, evaluate_percent
-from .syntax import CLIENTS, DEFINITIONS, unwrap_annotation
+from .syntax import CLIENTS, DEFINITIONS, evaluate_filled_mapping, unwrap_annotation
 from .values import (
     UNRESOLVED,
     ClassValue,
@@ -106,6 +107,7 @@ class ExpressionEvaluator:
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
             AddedEntries: self._evaluate_dict,
+            FilledMapping: lambda node, scope: evaluate_filled_mapping(self, node, scope),
             ast.IfExp: lambda node, scope: branches.evaluate_conditional(self, node, scope),
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,

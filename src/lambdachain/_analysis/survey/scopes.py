@@ -112,6 +112,10 @@ class AddedEntries(ast.Dict):
     """Stands in a syntax tree for the entries that one statement adds to a mapping."""
 
 
+class FilledMapping(ast.Dict):
+    """Stands in a syntax tree for a mapping to which a function adds others, of which any may be unknown."""
+
+
 class LoopItem(ast.expr):
     """Stands in a syntax tree for what a name holds in a round of its loop."""
 
