@@ -28,6 +28,7 @@ from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
 from .compact_nodes import to_compact_class
 from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
+from .object_calls import drop_calls, evaluate_receiver
 from .parameters import evaluate_parameter
 from .project import Project
 from .results import SourceSchema
@@ -249,7 +250,7 @@ class ExpressionEvaluator:
     def evaluate_call(self, function: FunctionValue, arguments: Mapping[str, Values]) -> Values:
         """Return what a function may return when its parameters hold *arguments*."""
         with self.in_frame(self.create_frame(function, arguments)):
-            return self.evaluate_return(function.scope)
+            return drop_calls(self.evaluate_return(function.scope))
 
     def create_frame(
         self, function: FunctionValue, arguments: Mapping[str, Values], created: Scope | None = None
@@ -338,7 +339,7 @@ class ExpressionEvaluator:
             return self.evaluate(scope.overwritten[node], scope)
         return union(
             attributes.find_submodule(self, value, node.attr, scope) or self.evaluate_attribute(value, node.attr)
-            for value in self.evaluate(node.value, scope)
+            for value in evaluate_receiver(self, node, scope)
         )
 
     def _evaluate_subscript(self, node: ast.Subscript, scope: Scope) -> Values:
