@@ -252,6 +252,9 @@ def test_a_table_with_too_many_rows_is_reported(survey_code):
         ("P = {'FunctionName': 'a'}\ndef f():\n  p = P.copy()\n  p['InvocationType'] = 'Event'\n  lam.invoke(**p)",
          ["fire a"]),
         ("P = {'FunctionName': 'a'}\ndef f(): lam.invoke(**dict(P, InvocationType='Event'))", ["fire a"]),
+        ("def f():\n  lam.invoke(FunctionName='svc-a'[4:])", ["call a"]),
+        ("@dataclass\nclass C:\n  n: str\n  def __post_init__(self): self.n = self.n[:64]\n"
+         "  def f(self): lam.invoke(FunctionName=self.n)\nC('a').f()", ["call a"]),
         ("def f(late):\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  if not late:\n"
          "    p.pop('InvocationType')\n  lam.invoke(**p)", ["call a", "fire a"]),
         ("def f():\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  del p['InvocationType']\n"

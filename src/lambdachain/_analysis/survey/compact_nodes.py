@@ -44,7 +44,7 @@ def to_compact(tree: Node) -> Node:
     Raises:
         RecursionError: It is nested too deeply.
     """
-    return _copy(tree, {})
+    return cast("Node", _copy(tree, {}))
 
 
 def _copy(node: Any, lines: dict[int, int]) -> Any:
