@@ -180,7 +180,7 @@ def _find_mapping(node: ast.Name, scope: Scope, body: list[ast.stmt], statements
     entries = rules.follow(body, node, None if parameter is None else _add_all(PassedArgument(parameter)))
     if entries is None:
         return None
-    keys = [ast.Constant(key) if isinstance(key, str) else None for key in entries]
+    keys: list[ast.expr | None] = [ast.Constant(key) if isinstance(key, str) else None for key in entries]
     kind = ast.Dict if all(keys) else FilledMapping
     return ast.copy_location(kind(keys, list(entries.values())), node)
 
