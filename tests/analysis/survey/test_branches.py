@@ -249,6 +249,8 @@ def test_a_table_with_too_many_rows_is_reported(survey_code):
         ("P = {'FunctionName': 'a'}\nP['InvocationType'] = 'Event'\ndef f(): lam.invoke(**P)", ["fire a"]),
         ("def fill(p): p['InvocationType'] = 'Event'\ndef f():\n  p = {'FunctionName': 'a'}\n  fill(p)\n"
          "  lam.invoke(**p)", ["fire a"]),
+        ("def f():\n  p = {'FunctionName': 'a'}\n  q = p\n  q['InvocationType'] = 'Event'\n"
+         "  lam.invoke(**p)", ["fire a"]),
         ("P = {'FunctionName': 'a'}\ndef f():\n  p = P.copy()\n  p['InvocationType'] = 'Event'\n  lam.invoke(**p)",
          ["fire a"]),
         ("P = {'FunctionName': 'a'}\ndef f(): lam.invoke(**dict(P, InvocationType='Event'))", ["fire a"]),

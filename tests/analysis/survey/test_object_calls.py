@@ -36,6 +36,12 @@ class Created(Sender):
     def __init__(self, name):
         self.configure(name)
 
+class Callable:
+    def __init__(self, name):
+        self.name = name
+    def __call__(self, suffix):
+        client.invoke(FunctionName=self.name + suffix)
+
 class Builder:
     def __init__(self):
         self._name = "default"
@@ -87,6 +93,8 @@ def find_edges(survey_code, body: str) -> list[str]:
         ("s = Sender()\n  for one in ('a', 'b'):\n    s.configure(one)\n    s.send()", ["call a", "call b"]),
         ("s = Sender(); s.configure(event['name']); s.send()", ["call ?"]),
         ("Sender().send_to('a')", ["call a"]),
+        ("c = Callable('a'); c('-b')", ["call a-b"]),
+        ("c = Callable('a'); print(c.name)", []),
         ("s = Sender(); s.send_usual()", ["call usual"]),
     ],
 )

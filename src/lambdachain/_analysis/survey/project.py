@@ -279,7 +279,13 @@ class Project:
             for module in (self.find_module(binding.module, home.source),)
             if module is not None and binding.name in module.bindings
         ]
-        return [found, *imported] if found else []
+        # ``same = options``: another name of the same object.
+        same = [
+            home.lookup(binding.expr.id)
+            for binding, home in found
+            if isinstance(binding, Assignment) and isinstance(binding.expr, ast.Name)
+        ]
+        return [found, *imported, *filter(None, same)] if found else []
 
     def _find_passed(self, name: str, scope: Scope) -> Iterator[list[tuple[Binding, Scope]]]:
         """Yield the bindings of names that callers pass for a parameter, which is the same object there."""
