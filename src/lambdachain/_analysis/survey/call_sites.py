@@ -19,7 +19,6 @@ from . import boto3_calls
 from .branches import find_dead_code
 from .classes import is_client_class
 from .contract_values import get_contract
-from .dynamic_imports import find_unknown_imports
 from .evaluator import Evaluator
 from .installed import explain_missing_module
 from .results import (
@@ -147,16 +146,8 @@ class CallFinder:
                 *self._find_boto3_calls(scope, is_dead),
                 *direct,
                 *self._find_stored_methods(scope, is_dead),
-                *self._find_unknown_imports(scope, is_dead),
             ]
         )
-
-    def _find_unknown_imports(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
-        """Yield the imports of modules that are not known: any of them may call functions."""
-        for call, why in find_unknown_imports(self._evaluator, scope):
-            if not is_dead(call):
-                text = f"cannot resolve the module that {format_expression(call)} imports, nor what it calls: {why}"
-                yield UnresolvedCall(scope.locate(call), scope.unit, text)
 
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:
         """Yield what one call expression calls, itself or by passing a method on."""

@@ -11,7 +11,6 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 
 from . import boto3_calls, classes
 from .call_sites import TOOL_FUNCTIONS, CallFinder
-from .dynamic_imports import IMPORTERS
 from .evaluator import Evaluator
 from .name_flow import DYNAMIC, INSTALLED, NameFlow, Place
 from .project import Project
@@ -157,13 +156,13 @@ class _Search:
         return starts & self._project.find_all_importers(modules[0]) & self._project.find_all_importers(modules[1])
 
     def _find_possible_callers(self) -> dict[CodeUnit, None]:
-        """Return the units that read a method of a client, what may be one, or what imports any module."""
+        """Return the units that read a method of a client, or what may be one."""
         found = dict.fromkeys(unit for method in boto3_calls.METHODS for unit in self._flow.get_readers(method))
         if self._project.may_use_lambdachain():
             # Its methods are calls wherever they are read; boto3's are where they are called, whatever their name is.
             found |= dict.fromkeys(unit for method in MODE_BY_METHOD for unit in self._flow.get_readers(method))
         tools = TOOL_FUNCTIONS if self._project.may_use_lambdachain() else ()
-        return found | self._flow.find_readers([*self._kept.starts, *tools, *IMPORTERS])[1]
+        return found | self._flow.find_readers([*self._kept.starts, *tools])[1]
 
     def _find_certain_users(self, unit: CodeUnit) -> Iterator[CodeUnit]:
         """Yield the modules that import a module, and what a nested function is in: it runs what that returns."""
