@@ -101,7 +101,7 @@ def test_what_is_looked_up_during_a_deployment_is_named_by_its_key(run: Run, wri
 
 def test_the_graph_names_functions_whose_code_it_has_not_read(run: Run, write: Write):
     """An empty picture would say that they call nothing."""
-    properties = "{FunctionName: inline, Handler: index.handler, Runtime: python3.13, InlineCode: 'import boto3'}"
+    properties = "{FunctionName: inline, Handler: index.handler, Runtime: nodejs22.x, InlineCode: 'exports.x = 1'}"
     resource = f"{{Type: AWS::Serverless::Function, Properties: {properties}}}"
     write({"app.py": "", "t.yaml": f"Transform: AWS::Serverless-2016-10-31\nResources:\n  F: {resource}\n"})
     ran = run("graph", "--template", "t.yaml")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from lambdachain._analysis.permissions.compare_grants import Grant, matches
+from lambdachain._analysis.survey.sources import Source
 
 from .cdk_app import add_cdk_context
 from .context import TemplateContext
@@ -34,8 +35,9 @@ class DeployedFunction:
         handler: Lambda's handler setting, or an empty string.
         directory: The directory of its code, or its only file.
         environment: Its environment variables, as far as they can be resolved on this machine.
-        deferred_environment: What stands for variables whose values only a deployment knows: ``import shared-name``.
         grants: What its role grants.
+        deferred_environment: What stands for variables whose values only a deployment knows: ``import shared-name``.
+        inline: Its Python source in the template, at the lines that it has there; ``None`` if it has none.
     """
 
     name: str
@@ -46,13 +48,17 @@ class DeployedFunction:
     environment: Mapping[str, str] = field(repr=False)
     grants: tuple[Grant, ...] = field(repr=False)
     deferred_environment: Mapping[str, str] = field(default_factory=dict[str, str])
+    inline: Source | None = field(default=None, repr=False)
 
     @property
     def file(self) -> str:
         """The Python file that the handler setting refers to, relative to the current directory.
 
-        Empty if the setting names no module, as that of a container image or of a compiled program.
+        Empty if the setting names no module, as that of a container image or of a compiled program; of source in the
+        template, the name that stands for its file.
         """
+        if self.inline is not None:
+            return self.inline.file
         # awslambdaric accepts slashes and dots between the packages of a handler setting alike.
         *packages, module = self.handler.rpartition(".")[0].replace("/", ".").split(".")
         # SAM packages a file alone: ``CodeUri: src/app.py``.
@@ -129,7 +135,20 @@ def _to_deployed(
         function.environment,
         grants,
         function.deferred_environment,
+        _find_inline_source(function, template),
     )
+
+
+def _find_inline_source(function: FunctionDefinition, template: Template) -> Source | None:
+    """Return the source that a template has in place of a file, if it is Python."""
+    code, runtime = function.code, _value_or_none(function.properties["Runtime"])
+    if code.source is None or not str(runtime).startswith("python"):
+        return None
+    # A block of text begins below its key; any other is beside it.
+    before = (code.location.line or 0) - (0 if "\n" in code.source else 1)
+    # Nothing can import it: its name is not that of a module.
+    file = f"{code.location.source}#{function.logical_id}"
+    return Source(str(template.directory), file, (file,), "\n" * before + code.source)
 
 
 def _value_or_none(setting: Property) -> object:

@@ -235,6 +235,8 @@ class _FunctionReader:
                 return FunctionCode("image", self._location(image))
         asset = find_asset(self._template, self._id, name)
         code = self._read(name).value if asset is None else asset
+        if is_mapping(code) and name == "Code" and (source := code.get("ZipFile")) is not None:
+            return _inline_code(source, self._location("Code", "ZipFile"))
         return _find_code(code, name, self._location(name), self._template.directory)
 
     def _read_environment(self) -> Iterator[tuple[str, str]]:
@@ -343,11 +345,8 @@ def _find_code(code: Any, property_name: str, location: Location, directory: Fil
         return FunctionCode(
             "directory" if is_sam else "missing", location, directory if is_sam else None, property_name=property_name
         )
-    if is_mapping(code) and property_name == "Code":
-        if code.get("ZipFile") is not None:
-            return FunctionCode("inline", location, source=str(code["ZipFile"]))
-        if code.get("ImageUri") is not None:
-            return FunctionCode("image", location)
+    if is_mapping(code) and property_name == "Code" and code.get("ImageUri") is not None:
+        return FunctionCode("image", location)
     if not isinstance(code, str) or code.startswith("s3://"):
         return FunctionCode("s3", location, property_name=property_name)
     return FunctionCode("directory", location, directory / code)

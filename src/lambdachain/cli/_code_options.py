@@ -73,10 +73,13 @@ template_options = combine_options(*_TEMPLATE)
 """Decorate a command with the options that resolve a template's values."""
 
 
-def read_project(code: Iterable[Path], *, tests: bool, python: Path | None) -> Project:
+def read_project(
+    code: Iterable[Path], *, tests: bool, python: Path | None, deployments: Iterable[TemplateDeployment] = ()
+) -> Project:
     """Read the Python files of the code bases, or of the current directory if there are none.
 
-    Contracts in installed packages are read where the code imports them: those of *python*, or of this interpreter.
+    The source that templates have in place of files is read, too. Contracts in installed packages are read where the
+    code imports them: those of *python*, or of this interpreter.
 
     Raises:
         InputError: A path does not exist, or none has a Python file; *python* has no installed packages.
@@ -97,6 +100,8 @@ def read_project(code: Iterable[Path], *, tests: bool, python: Path | None) -> P
     skipped: list[Path] = []
     with show_progress("Reading code"):
         sources = list(read_sources(bases, tests=tests, on_vendored=skipped.append))
+        functions = (function for deployment in deployments for function in deployment.functions)
+        sources += (function.inline for function in functions if function.inline is not None)
         project = Project(sources, InstalledPackages(directories))
     if skipped:
         echo(f"note: not searched, because others wrote it: {_format_paths(skipped)}", file=sys.stderr)

@@ -25,7 +25,7 @@ class DeployedCode:
     def __init__(self, survey: Survey) -> None:
         self._survey = survey
         self._files: dict[str, list[Path]] = {}
-        for file in dict.fromkeys(unit.file for unit in survey.units):
+        for file in filter(os.path.isfile, dict.fromkeys(unit.file for unit in survey.units)):
             self._files.setdefault(Path(file).name, []).append(Path(file))
 
     def find_entry_points(self, function: DeployedFunction) -> list[CodeUnit]:

@@ -105,7 +105,7 @@ def command(
 
 
 def _find_called(
-    code: tuple[Path, ...], deployments: Iterable[TemplateDeployment], python: Path | None
+    code: tuple[Path, ...], deployments: list[TemplateDeployment], python: Path | None
 ) -> tuple[list[str], list[Finding]]:
     """Find what the code calls: that of each function with its own environment variables.
 
@@ -119,7 +119,7 @@ def _find_called(
     from lambdachain._analysis.permissions.required_permissions import find_required_permissions
     from lambdachain._analysis.survey.survey import survey_project
 
-    survey = survey_project(read_project(code, tests=False, python=python), os.environ)
+    survey = survey_project(read_project(code, tests=False, python=python, deployments=deployments), os.environ)
     deployed = DeployedCode(survey)
     found = find_required_permissions(survey)
     unresolved = dict.fromkeys(found.unresolved)

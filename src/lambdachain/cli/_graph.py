@@ -88,9 +88,9 @@ def command(
     do not match between callers and callees.
     """
     known = Baseline(baseline, is_written=write_baseline)
-    project = read_project(code, tests=tests, python=python)
-    survey = survey_code(project, environment)
     deployments = [read_template(path, None, None, stage, parameters) for path in templates]
+    project = read_project(code, tests=tests, python=python, deployments=deployments)
+    survey = survey_code(project, environment)
     graph, warnings, unresolved = _analyze(survey, environment, deployments, code)
     warnings = known.select_new(warnings, warning_to_line)
     unresolved = known.select_new(unresolved, unresolved_to_line)

@@ -151,10 +151,16 @@ def command(
     if callee is not None:
         _print_resource_policy(callee, stack, parse_resolver(resolve), output_format, as_json=as_json, **caller)
         return
-    project = read_project(code, tests=tests, python=python)
-    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json, known)
+    deployments: list[TemplateDeployment] = []
     if template is not None:
-        sys.exit(_check_template(request, template, stage, parameters, callers))
+        # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
+        account_id, region = account_id or ANY_ACCOUNT, region or ANY_REGION
+        deployments = [read_template(template, account_id, region, stage, parameters)]
+        stack = Stack(partition, region, account_id)
+    project = read_project(code, tests=tests, python=python, deployments=deployments)
+    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json, known)
+    for deployment in deployments:
+        sys.exit(_check_template(request, deployment, callers))
     sys.exit(_print_policy(request, callers))
 
 
@@ -264,16 +270,10 @@ def _print_resource_policy(
         raise InputError(str(exc)) from None
 
 
-def _check_template(
-    request: _PolicyRequest, template: Path, stage: str | None, parameters: Mapping[str, str], callers: Sequence[str]
-) -> ExitStatus:
-    from lambdachain._analysis.permissions.required_permissions import Stack, find_required_permissions
+def _check_template(request: _PolicyRequest, deployment: TemplateDeployment, callers: Sequence[str]) -> ExitStatus:
+    from lambdachain._analysis.permissions.required_permissions import find_required_permissions
     from lambdachain._analysis.survey.results import merge_by_site
 
-    # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
-    account_id, region = request.stack.account_id or ANY_ACCOUNT, request.stack.region or ANY_REGION
-    deployment = read_template(template, account_id, region, stage, parameters)
-    stack = Stack(request.stack.partition, region, account_id)
     survey = survey_code(request.project, request.environment)
     code = DeployedCode(survey)
     starts = {function.name: code.find_entry_points(function) for function in deployment.functions}
@@ -292,7 +292,7 @@ def _check_template(
     }
     found = [
         finding
-        for function, findings in _compare(deployment, needs, stack)
+        for function, findings in _compare(deployment, needs, request.stack)
         if function in chosen
         for finding in findings
     ]

@@ -6,6 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from lambdachain._calling.attempts import send_with_retries
+from lambdachain._calling.compiled_call import compile_call
+from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
 from lambdachain._calling.target import Target
 from lambdachain._contracts.contract import PlainContract
@@ -60,22 +62,18 @@ def _prepare(client: Any, operation: str, parameters: Mapping[str, Any]) -> Prep
     function, qualifier = str(parameters.get("FunctionName", "")), parameters.get("Qualifier")
     target = Target(_CONTRACT, function, qualifier if isinstance(qualifier, str) else None)
     now = Moment(clock.monotonic(), clock.epoch())
+    options: CallOptions = {"timeout": settings.timeout, "retry": policy_for(client)}
+    durable_name = parameters.get("DurableExecutionName") or None
+    repeatable = settings.may_run_twice(function) or durable_name is not None
     try:
+        compiled = compile_call(target, get_kind(operation, parameters), options)
+        # Checked by botocore, as all parameters are.
+        compiled = compiled._replace(repeatable=repeatable, durable_name=durable_name)
         # The payload is botocore's to serialize, so an empty one is prepared in its place.
-        call = prepare(
-            target,
-            JsonText(b"{}"),
-            get_kind(operation, parameters),
-            {"timeout": settings.timeout, "retry": policy_for(client)},
-            within=current_invocation(),
-            now=now,
-        )
+        call = prepare(compiled, JsonText(b"{}"), within=current_invocation(), now=now)
     except CallError as error:
         return error
-    return call._replace(
-        repeatable=settings.may_run_twice(function) or bool(parameters.get("DurableExecutionName")),
-        metadata=call.metadata if settings.metadata else None,
-    )
+    return call if settings.metadata else call._replace(metadata=None)
 
 
 def _make_attempts(client: Any, operation: str, parameters: Mapping[str, Any], send: Callable[[], Any]) -> Attempts:

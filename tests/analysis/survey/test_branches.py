@@ -249,9 +249,14 @@ def test_a_table_with_too_many_rows_is_reported(survey_code):
         ("P = {'FunctionName': 'a'}\nP['InvocationType'] = 'Event'\ndef f(): lam.invoke(**P)", ["fire a"]),
         ("def fill(p): p['InvocationType'] = 'Event'\ndef f():\n  p = {'FunctionName': 'a'}\n  fill(p)\n"
          "  lam.invoke(**p)", ["fire a"]),
+        ("def f():\n  p = {'FunctionName': 'a'}\n  q = p\n  q['InvocationType'] = 'Event'\n"
+         "  lam.invoke(**p)", ["fire a"]),
         ("P = {'FunctionName': 'a'}\ndef f():\n  p = P.copy()\n  p['InvocationType'] = 'Event'\n  lam.invoke(**p)",
          ["fire a"]),
         ("P = {'FunctionName': 'a'}\ndef f(): lam.invoke(**dict(P, InvocationType='Event'))", ["fire a"]),
+        ("def f():\n  lam.invoke(FunctionName='svc-a'[4:])", ["call a"]),
+        ("@dataclass\nclass C:\n  n: str\n  def __post_init__(self): self.n = self.n[:64]\n"
+         "  def f(self): lam.invoke(FunctionName=self.n)\nC('a').f()", ["call a"]),
         ("def f(late):\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  if not late:\n"
          "    p.pop('InvocationType')\n  lam.invoke(**p)", ["call a", "fire a"]),
         ("def f():\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n  del p['InvocationType']\n"
@@ -265,6 +270,50 @@ def test_what_is_changed_in_place_is_what_it_was_changed_to(survey_code, code: s
     found = survey_code(HEAD + code)
 
     assert (get_sites(found), found.unresolved) == (sites, ())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "  p = {'FunctionName': n}\n  p.update(kw)\n",
+        "  p = {'FunctionName': n}\n  p.update(**kw)\n",
+        "  p = {'FunctionName': 'no'}\n  p.update(kw, FunctionName=n)\n",
+        "  p = {'FunctionName': n}\n  if kw: p.update(kw)\n",
+        "  p = {'FunctionName': n}\n  p.update(kw or {})\n",
+        "  p = {'FunctionName': n}\n  p |= kw\n",
+        "  p = {**kw}\n  p['FunctionName'] = n\n",
+        "  p = dict(kw)\n  p['FunctionName'] = n\n",
+        "  p = dict(FunctionName='no', **kw)\n  p['FunctionName'] = n\n",
+        "  p = kw.copy()\n  p['FunctionName'] = n\n",
+        "  p = kw\n",
+        "  p = make(kw)\n  p['FunctionName'] = n\n",
+        "  p = {'InvocationType': 'RequestResponse'}\n  p['FunctionName'] = n\n  p.update(kw)\n",
+        "  kw.setdefault('InvocationType', 'RequestResponse')\n  kw['FunctionName'] = n\n  p = {**kw}\n",
+        "  p = {'FunctionName': n}\n  p.update(kw)\n  p.setdefault('InvocationType', 'RequestResponse')\n",
+    ],
+)
+def test_a_mapping_that_is_added_to_another_belongs_to_its_call(survey_code, body: str):
+    """Each caller's options are those of its own call, and replace what was set before."""
+    passed = "kw, FunctionName=n" if body == "  p = kw\n" else "p"
+    calls = "def make(p): return {'Payload': b'', **p}\nsend('a', InvocationType='Event')\nsend('b')"
+    found = survey_code(f"{HEAD}def send(n, **kw):\n{body}  lam.invoke(**{passed})\n{calls}")
+
+    assert (get_sites(found), found.unresolved) == (["call b", "fire a"], ())
+
+
+@pytest.mark.parametrize(
+    ("body", "sites"),
+    [
+        ("  p = {'FunctionName': n}\n  p.update(o)\n", ["undecided a"]),
+        ("  p = dict(o)\n  p.update(FunctionName=n, InvocationType='Event')\n", ["fire a"]),
+    ],
+)
+def test_an_unknown_mapping_that_is_added_is_not_assumed_empty(survey_code, body: str, sites: list[str]):
+    """It may have a mode, unless that is set afterwards."""
+    code = f"{HEAD}def send(n, o):\n{body}  p['Qualifier'] = None\n  lam.invoke(**p)\ndef f(event): send('a', event)"
+    found = survey_code(code)
+
+    assert [f"{one.mode.value} {one.function}" for one in found.calls] == sites
 
 
 @pytest.mark.parametrize(

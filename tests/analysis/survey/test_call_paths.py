@@ -214,6 +214,43 @@ def test_a_module_imported_by_its_name_runs(survey_code, code: str, names: list[
     assert get_called(found, "handler") == [("call", name) for name in names]
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import importlib\ndef handler(event, context): importlib.import_module(event['job']).run()",
+        "from importlib import import_module\ndef handler(event, context): import_module(event['job'])",
+        "from importlib import import_module as load\ndef handler(event, context): load(event['job'])",
+        "def handler(event, context): return __import__(event['job'], fromlist=['x'])",
+        "import importlib\ndef handler(event, context): importlib.import_module('json' if event else event['job'])",
+        "from runpy import run_path\ndef handler(event, context): run_path(event['job'])",
+        "from importlib.util import spec_from_file_location as s\ndef handler(event, context): s('x', event['job'])",
+        (
+            "import importlib\ndef load(x): importlib.import_module(x)\n"
+            "def handler(event, context): load(event['job'])\ndef other(event, context): load('json')"
+        ),
+    ],
+)
+def test_an_import_of_which_nothing_is_known_is_reported(survey_code, code: str):
+    """The module may call any function, so no grant is unused and the code does not call nothing."""
+    found = survey_code({"app.py": code})
+
+    [reported] = found.reachable_from([CodeUnit("app.py", "handler")]).unresolved
+    assert "cannot resolve the module that" in reported.why
+    assert found.unresolved == (reported,)
+
+
+@pytest.mark.parametrize(
+    "code",
+    ["import_module('json')", "import_module('jobs.' + event['job'])", "import_module(f'jobs.{event}', 'jobs')"],
+)
+def test_an_import_of_which_the_beginning_is_known_is_not_reported(survey_code, code: str):
+    """Every module of that package is followed."""
+    head = "from importlib import import_module\ndef handler(event, context):\n  "
+    found = survey_code({"jobs/__init__.py": "", "jobs/one.py": "", "app.py": head + code})
+
+    assert not found.unresolved
+
+
 HIERARCHY = """
 import library
 from invoker import call

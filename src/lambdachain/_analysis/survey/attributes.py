@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from . import classes
 from .arguments import bind_arguments
 from .evaluator import Evaluator
+from .object_calls import evaluate_set_attribute
 from .objects import bind_methods, evaluate_assigned, get_created_field
 from .results import DeclaredContract
 from .scopes import Scope
@@ -142,6 +143,9 @@ def _evaluate_on_instance(evaluator: Evaluator, instance: InstanceValue, name: s
         homes = classes.get_lineage(evaluator, scope)
         return union([field, _find_outside_assignments(evaluator, homes, name)])
     homes = evaluator.project.get_family(scope, evaluator.base_classes)
+    in_calls, is_certain = evaluate_set_attribute(evaluator, instance, name)
+    if is_certain:
+        return in_calls
     if instance.frame is not None:
         # The class of an object whose creation is in sight is known exactly: it is no subclass.
         homes = classes.get_lineage(evaluator, scope)
@@ -159,7 +163,8 @@ def _evaluate_on_instance(evaluator: Evaluator, instance: InstanceValue, name: s
     on_self = union(
         evaluate_assigned(evaluator, instance, one) for home in homes for one in home.attributes.get(name, ())
     )
-    return union([field, read, on_self, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
+    outside = _find_outside_assignments(evaluator, homes, name)
+    return union([in_calls, field, read, on_self, outside]) or UNRESOLVED
 
 
 def _evaluate_on_super(evaluator: Evaluator, value: SuperValue, name: str) -> Values:

@@ -20,7 +20,7 @@ from typing import Final, TypeAlias
 
 from .conditions import decide_comparison, get_truth
 from .evaluator import Evaluator
-from .scopes import Assignment, Binding, Loop, LoopItem, LoopTarget, Scope
+from .scopes import Assignment, Binding, Loop, LoopItem, LoopTarget, Scope, Span
 from .values import (
     CollectionValue,
     Constant,
@@ -161,13 +161,25 @@ def find_dead_code(evaluator: Evaluator, scope: Scope) -> Callable[[ast.AST], bo
         for span in (branch.dead_if_true if taken else branch.dead_if_false)
     ]
 
-    def is_dead(node: ast.AST) -> bool:
-        first = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
-        # ``a if test else b`` begins where ``a`` begins, so that only the end tells which of them is dead.
-        last = (getattr(node, "end_lineno", None) or first[0], getattr(node, "end_col_offset", None) or first[1])
-        return any(start <= first and last <= end for start, end in spans)
+    return lambda node: any(is_inside(node, span) for span in spans)
 
-    return is_dead
+
+def is_inside(node: ast.AST, span: Span) -> bool:
+    """Check whether a node is in a part of its file."""
+    first = (getattr(node, "lineno", 0), getattr(node, "col_offset", 0))
+    # ``a if test else b`` begins where ``a`` begins, so that only the end tells which of them is dead.
+    last = (getattr(node, "end_lineno", None) or first[0], getattr(node, "end_col_offset", None) or first[1])
+    return span[0] <= first and last <= span[1]
+
+
+def is_undecided(evaluator: Evaluator, node: ast.AST, scope: Scope) -> bool:
+    """Check whether a node in a function runs under a condition that the current frame does not decide."""
+    return any(
+        is_inside(node, span)
+        for branch in scope.branches
+        if decide(evaluator, branch.test, scope) is None
+        for span in (*branch.dead_if_true, *branch.dead_if_false)
+    )
 
 
 def decide(evaluator: Evaluator, test: ast.expr, scope: Scope) -> bool | None:

@@ -148,7 +148,11 @@ class CallFinder:
     def _find(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
         direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]
         yield from dict.fromkeys(
-            [*self._find_boto3_calls(scope, is_dead), *direct, *self._find_stored_methods(scope, is_dead)]
+            [
+                *self._find_boto3_calls(scope, is_dead),
+                *direct,
+                *self._find_stored_methods(scope, is_dead),
+            ]
         )
 
     def find_in_call(self, call: ast.Call, scope: Scope) -> Found:

@@ -1,15 +1,33 @@
-"""Which modules ``importlib.import_module`` may import: by a name that is known, or by the beginning of one."""
+"""Which modules a call may import: by a name that is known, by the beginning of one, or any module."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from .evaluator import Evaluator
 from .imports import resolve_import
-from .scopes import Assignment, Scope, get_keyword
-from .values import UNRESOLVED, Constant, ExternalName, ModuleValue, Unresolved, Value, Values, union
+from .scopes import Assignment, Scope, get_keyword, last_name
+from .values import (
+    UNRESOLVED,
+    Constant,
+    ExternalName,
+    ModuleValue,
+    Unresolved,
+    Value,
+    Values,
+    union,
+    unresolved_reasons,
+)
+
+# Functions that import or run a module by its name or path.
+_IMPORTING: Final = frozenset({
+    "importlib.import_module", "builtins.__import__", "importlib.util.spec_from_file_location", "imp.load_source",
+    "runpy.run_module", "runpy.run_path",
+})  # fmt: skip
+IMPORTERS: Final = tuple(sorted(name.rpartition(".")[2] for name in _IMPORTING))
 
 # Names and operators between a call and the beginning of the name that it imports; names may form a cycle.
 _MAX_DEPTH: Final = 8
@@ -24,10 +42,33 @@ def evaluate_import_module(evaluator: Evaluator, node: ast.Call, scope: Scope) -
         return UNRESOLVED
     package = node.args[1] if len(node.args) > 1 else get_keyword(node, "package")
     base = None if package is None else evaluator.evaluate_string(package, scope)
-    found = [_find_by_name(evaluator, one, base, scope) for one in evaluator.evaluate(node.args[0], scope)]
-    if any(isinstance(one, Unresolved) for values in found for one in values):
-        found.append(tuple(_find_by_prefix(evaluator, node.args[0], base, scope)))
-    return union(found) or UNRESOLVED
+    found = union(_find_by_name(evaluator, one, base, scope) for one in evaluator.evaluate(node.args[0], scope))
+    if any(isinstance(one, Unresolved) for one in found) and (
+        matching := tuple(_find_by_prefix(evaluator, node.args[0], base, scope))
+    ):
+        return union([tuple(one for one in found if not isinstance(one, Unresolved)), matching])
+    return found or UNRESOLVED
+
+
+def find_unknown_imports(evaluator: Evaluator, scope: Scope) -> Iterator[tuple[ast.Call, str]]:
+    """Yield the calls in a scope that may import any module, each with the reason why it is unknown."""
+    names = {one for name in IMPORTERS for one in (name, *evaluator.project.find_aliases(name))}
+    for call in scope.calls:
+        if not names.intersection(_get_names(call.func, scope)):
+            continue
+        called = {one.name for one in evaluator.evaluate(call.func, scope) if isinstance(one, ExternalName)}
+        if called.isdisjoint(_IMPORTING):
+            continue
+        for why in islice(unresolved_reasons(evaluator.evaluate(call, scope)), 1):
+            yield call, why
+
+
+def _get_names(function: ast.expr, scope: Scope) -> Iterator[str]:
+    """Yield the name by which something is called, and the name of what was assigned to that."""
+    yield last_name(function)
+    for binding, _ in scope.lookup(function.id) if isinstance(function, ast.Name) else ():
+        if isinstance(binding, Assignment):
+            yield last_name(binding.expr)
 
 
 def _find_by_name(evaluator: Evaluator, name: Value, package: str | None, scope: Scope) -> Values:

@@ -25,8 +25,10 @@ from typing import Any, Final
 
 from . import attributes, branches, classes, known_functions
 from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
+from .compact_nodes import to_compact_class
 from .environment import is_own_function_name, read_own_name
 from .memo import RecursiveMemo
+from .object_calls import drop_calls, evaluate_receiver
 from .parameters import evaluate_parameter
 from .project import Project
 from .results import SourceSchema
@@ -35,6 +37,7 @@ from .scopes import (
     Assignment,
     Binding,
     Definition,
+    FilledMapping,
     Import,
     LoopItem,
     LoopTarget,
@@ -47,7 +50,7 @@ from .scopes import (
 )
 from .source_schema import read_source_schema
 from .string_values import concatenate, evaluate_percent
-from .syntax import CLIENTS, DEFINITIONS, unwrap_annotation
+from .syntax import CLIENTS, DEFINITIONS, evaluate_filled_mapping, unwrap_annotation
 from .values import (
     UNRESOLVED,
     ClassValue,
@@ -105,6 +108,7 @@ class ExpressionEvaluator:
             ast.Constant: self._evaluate_constant,
             ast.Dict: self._evaluate_dict,
             AddedEntries: self._evaluate_dict,
+            FilledMapping: lambda node, scope: evaluate_filled_mapping(self, node, scope),
             ast.IfExp: lambda node, scope: branches.evaluate_conditional(self, node, scope),
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
@@ -119,6 +123,7 @@ class ExpressionEvaluator:
             PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
+        self._by_node_type |= {to_compact_class(kind): compute for kind, compute in self._by_node_type.items()}
 
     # Names
 
@@ -245,7 +250,7 @@ class ExpressionEvaluator:
     def evaluate_call(self, function: FunctionValue, arguments: Mapping[str, Values]) -> Values:
         """Return what a function may return when its parameters hold *arguments*."""
         with self.in_frame(self.create_frame(function, arguments)):
-            return self.evaluate_return(function.scope)
+            return drop_calls(self.evaluate_return(function.scope))
 
     def create_frame(
         self, function: FunctionValue, arguments: Mapping[str, Values], created: Scope | None = None
@@ -334,7 +339,7 @@ class ExpressionEvaluator:
             return self.evaluate(scope.overwritten[node], scope)
         return union(
             attributes.find_submodule(self, value, node.attr, scope) or self.evaluate_attribute(value, node.attr)
-            for value in self.evaluate(node.value, scope)
+            for value in evaluate_receiver(self, node, scope)
         )
 
     def _evaluate_subscript(self, node: ast.Subscript, scope: Scope) -> Values:

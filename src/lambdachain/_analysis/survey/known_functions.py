@@ -30,7 +30,7 @@ from .name_resolution import evaluate_from_env, evaluate_mapping, evaluate_prefi
 from .objects import bind_receiver, copy_instance, create_instance, has_parameters, to_fields
 from .results import DeclaredContract
 from .scopes import Scope, get_keyword
-from .string_values import evaluate_string_method
+from .string_values import evaluate_slice, evaluate_string_method
 from .syntax import evaluate_keywords
 from .values import (
     UNRESOLVED,
@@ -80,6 +80,8 @@ def evaluate_item(evaluator: Evaluator, value: Value, key: ast.expr, scope: Scop
     match value:
         case ExternalName("os.environ"):
             return read_variables(evaluator.environment, evaluator.evaluate(key, scope))
+        case Constant() | Unresolved() if isinstance(key, ast.Slice):
+            return evaluate_slice(evaluator, value, key, scope)
         case Unresolved(why):
             return (Unresolved(why),)
         case ClassValue(inner) if is_enum(evaluator, inner):

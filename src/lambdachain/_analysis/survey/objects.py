@@ -108,18 +108,42 @@ def get_created_field(frame: Frame, name: str) -> Values:
 def evaluate_assigned(evaluator: Evaluator, instance: InstanceValue, assignment: tuple[Binding, Scope]) -> Values:
     """Return what an assignment to ``self.name`` assigns: in the constructor, what the creation passes to it."""
     binding, home = assignment
-    if instance.frame is None or instance.frame.created is None:
+    is_created = instance.frame is not None and instance.frame.created is not None
+    if instance.frame is None or not (is_created or instance.calls is not None):
         return evaluator.evaluate_binding(binding, home)
-    frames = list(_find_constructing(evaluator, instance.frame, _MAX_NESTED))
+    frames = list(_find_constructing(evaluator, instance.frame, _MAX_NESTED)) if is_created else []
     inside = [frame for frame in frames if frame.scope is home]
-    if not inside and home.name.endswith(".__init__"):
+    is_constructor = home.name.endswith(".__init__")
+    if not inside and is_constructor:
         return ()  # the constructor of another class
     found = [_evaluate_in(evaluator, frame, binding, home) for frame in inside]
-    homes = {frame.scope for frame in frames}
-    callers = (caller for _, caller in evaluator.project.find_calls(home.short_name))
-    if not home.name.endswith(".__init__") and (not inside or any(caller not in homes for caller in callers)):
+    known = {one.scope for one in (*frames, *(frame for frame, _ in instance.calls or ()))}
+    if not is_constructor and may_be_called_elsewhere(evaluator, instance, home, known):
         found.append(evaluator.evaluate_binding(binding, home))
     return union(found)
+
+
+def may_be_called_elsewhere(evaluator: Evaluator, instance: InstanceValue, home: Scope, known: set[Scope]) -> bool:
+    """Check whether other code than some functions may call a method of an object."""
+    callers = [caller for _, caller in evaluator.project.find_calls(home.short_name) if caller not in known]
+    if instance.calls is None:
+        return bool(callers) or home not in known
+    # Only the methods that are known to run on the object have it; those that they call as usual are known, too.
+    is_called = any(one in known for caller in callers for one in _get_enclosing(caller))
+    is_passed = any(home.short_name in get_kept_attributes(one) for one in known)
+    return home not in known and (is_called or is_passed)
+
+
+def get_kept_attributes(scope: Scope) -> set[str]:
+    """Return the names of the attributes that a function reads without calling them."""
+    called = {id(call.func) for call in scope.calls}
+    return {load.attr for load in scope.loads if isinstance(load, ast.Attribute) and id(load) not in called}
+
+
+def _get_enclosing(scope: Scope) -> Iterator[Scope]:
+    yield scope
+    if scope.parent is not None:
+        yield from _get_enclosing(scope.parent)
 
 
 def _evaluate_in(evaluator: Evaluator, frame: Frame, binding: Binding, home: Scope) -> Values:

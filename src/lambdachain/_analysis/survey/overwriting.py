@@ -13,10 +13,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from .scopes import Assignment, LoopItem, LoopTarget, OpaqueExpression, Parameter, PassedArgument, Scope
+from .scopes import Assignment, FilledMapping, LoopItem, LoopTarget, OpaqueExpression, Parameter, PassedArgument, Scope
 
 T = TypeVar("T")
-_Entries: TypeAlias = dict[str, ast.expr]
+# Entries by their key; a mapping of which all entries are added, by its own expression. Later entries replace others.
+_Entries: TypeAlias = dict[str | ast.expr, ast.expr]
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
 _FOR = (ast.For, ast.AsyncFor)
@@ -37,7 +38,7 @@ class _Rules(Generic[T]):
 
     changes: Callable[[ast.stmt], bool]
     apply: Callable[[ast.stmt, T | None], T | None]
-    join: Callable[[ast.expr, T, T], T]
+    join: Callable[[ast.expr, T, T], T | None]
     repeat: Callable[[Sequence[ast.stmt], T | None], T | None] = lambda _changing, _state: None
 
     def follow(self, body: Iterable[ast.stmt], node: ast.expr, state: T | None) -> T | None:
@@ -114,7 +115,7 @@ def find_overwritten(scope: Scope) -> dict[ast.expr, ast.expr]:
     names = {name for name, bindings in scope.bindings.items() if len(bindings) > 1}
     attributes = {target.attr for target, _ in scope.attribute_assignments}
     # What is added to a list or mapping in place is one of its values, too.
-    mutated = {ast.unparse(target) for one in scope.walk() for target, _ in one.mutations} | scope.shrunk
+    mutated = {*(ast.unparse(target) for one in scope.walk() for target, _ in one.mutations), *scope.shrunk}
     reads = [
         load
         for load in scope.loads
@@ -175,11 +176,26 @@ def _find_mapping(node: ast.Name, scope: Scope, body: list[ast.stmt], statements
         join=lambda test, one, other: _join_entries(scope, test, one, other),
         repeat=lambda changing, entries: _fill_in_rounds(changing, name, entries),
     )
-    entries = rules.follow(body, node, None)
+    parameter = next((one for one, _ in scope.bindings.get(name, ()) if isinstance(one, Parameter)), None)
+    entries = rules.follow(body, node, None if parameter is None else _add_all(PassedArgument(parameter)))
     if entries is None:
         return None
-    mapping = ast.Dict([ast.Constant(key) for key in entries], list(entries.values()))
-    return ast.copy_location(mapping, node)
+    keys: list[ast.expr | None] = [ast.Constant(key) if isinstance(key, str) else None for key in entries]
+    kind = ast.Dict if all(keys) else FilledMapping
+    return ast.copy_location(kind(keys, list(entries.values())), node)
+
+
+def _add_all(mapping: ast.expr) -> _Entries:
+    return {mapping: mapping}
+
+
+def _merge(entries: _Entries, added: _Entries) -> _Entries:
+    """Return entries in the order in which they were set: a mapping that is added replaces those before it."""
+    return {**{key: value for key, value in entries.items() if key not in added}, **added}
+
+
+def _has_mappings(entries: _Entries) -> bool:
+    return any(isinstance(key, ast.expr) for key in entries)
 
 
 def _fill(statement: ast.stmt, name: str, entries: _Entries | None) -> _Entries | None:
@@ -187,40 +203,66 @@ def _fill(statement: ast.stmt, name: str, entries: _Entries | None) -> _Entries 
     if _sets(statement, name):
         return _read_entries(getattr(statement, "value", None))
     if removed := _get_removed(statement, name):
-        return None if entries is None else {key: value for key, value in entries.items() if key != removed}
+        is_known = entries is not None and not _has_mappings(entries)
+        return {key: value for key, value in (entries or {}).items() if key != removed} if is_known else None
     added = _get_filled(statement, name)
-    return None if entries is None or not added else {**entries, **added}
+    if not added and entries is not None and (default := _read_default(statement)).keys().isdisjoint(entries):
+        return {**default, **entries} if default else None
+    return None if entries is None or not added else _merge(entries, added)
 
 
 def _fill_in_rounds(filling: Iterable[ast.stmt], name: str, entries: _Entries | None) -> _Entries | None:
     """Return the entries of a mapping in or after a loop that adds entries; ``None`` if it does anything else."""
     added = [_get_filled(statement, name) for statement in filling]
-    if entries is None or not all(added):
+    if entries is None or not all(added) or any(map(_has_mappings, filter(None, added))):
         return None
     # A round adds what the rounds after it have as well; the other entries stay what they were before the loop.
     unknown = OpaqueExpression("it is set in a loop")
-    return {**entries, **{key: unknown for one in added for key in one or ()}}
+    return _merge(entries, {key: unknown for one in added for key in one or ()})
 
 
 def _read_entries(expr: ast.expr | None) -> _Entries | None:
-    """Return the entries of a mapping that is written out, with constant strings as keys."""
+    """Return the entries of a mapping that is written out, or is a copy of another."""
     match expr:
         case ast.Dict(keys=keys, values=values):
-            names = [_get_string(key) for key in keys]
-            return None if None in names else {name or "": value for name, value in zip(names, values, strict=True)}
-        case ast.Call(func=ast.Name(id="dict"), args=[], keywords=keywords):
-            return _read_keywords(keywords)
+            entries: _Entries = {}
+            for key, value in zip(keys, values, strict=True):
+                text = _get_string(key)
+                if key is not None and text is None:
+                    return None
+                entries = _merge(entries, _add_all(value) if text is None else {text: value})
+            return entries
+        case ast.Call(func=ast.Name(id="dict"), args=[] | [_] as mappings, keywords=keywords):
+            return _read_arguments(mappings, keywords)
+        case ast.Call():
+            return _add_all(expr)
         case _:
             return None
 
 
-def _read_keywords(keywords: Iterable[ast.keyword]) -> _Entries | None:
+def _read_arguments(mappings: Iterable[ast.expr], keywords: Iterable[ast.keyword]) -> _Entries:
+    """Return the entries that ``dict`` and ``update`` make of their arguments."""
     entries: _Entries = {}
+    for mapping in mappings:
+        entries = _merge(entries, _read_added(mapping))
     for keyword in keywords:
-        if keyword.arg is None:
-            return None
-        entries[keyword.arg] = keyword.value
+        entries = _merge(entries, _add_all(keyword.value) if keyword.arg is None else {keyword.arg: keyword.value})
     return entries
+
+
+def _read_added(mapping: ast.expr) -> _Entries:
+    return (_read_entries(mapping) if isinstance(mapping, ast.Dict) else None) or _add_all(mapping)
+
+
+def _read_default(statement: ast.stmt) -> _Entries:
+    """Return what ``setdefault`` sets unless it is set; empty if that is unknown."""
+    match statement:
+        case ast.Expr(
+            value=ast.Call(func=ast.Attribute(attr="setdefault"), args=[ast.Constant(value=str(key)), value])
+        ):
+            return {key: value}
+        case _:
+            return {}
 
 
 def _get_string(expr: ast.expr | None) -> str | None:
@@ -234,11 +276,11 @@ def _get_filled(statement: ast.stmt, name: str) -> _Entries | None:
             text = _get_string(key)
             return {} if text is None else {text: value}
         case ast.AugAssign(target=ast.Name(id=target), op=ast.BitOr(), value=value) if target == name:
-            return _read_entries(value) or {}
+            return _read_added(value)
         case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=target), attr=method)) as call) if (
             target == name and method in ("update", "setdefault")
         ):
-            return _read_update(call) if method == "update" else {}
+            return _read_arguments(call.args, call.keywords) if method == "update" else {}
         case _:
             return None
 
@@ -258,26 +300,42 @@ def _get_removed(statement: ast.stmt, name: str) -> str:
             return ""
 
 
-def _read_update(call: ast.Call) -> _Entries:
-    parts = [*map(_read_entries, call.args), _read_keywords(call.keywords)]
-    return {} if None in parts else {name: value for part in parts for name, value in (part or {}).items()}
-
-
 def _choose(scope: Scope, test: ast.expr, one: ast.expr, other: ast.expr) -> ast.expr:
     """Return the conditional expression of what two branches have set."""
     scope.conditions.append(test)
     return ast.copy_location(ast.IfExp(test, one, other), test)
 
 
-def _join_entries(scope: Scope, test: ast.expr, one: _Entries, other: _Entries) -> _Entries:
+def _join_entries(scope: Scope, test: ast.expr, one: _Entries, other: _Entries) -> _Entries | None:
     """Join what two branches have put into a mapping; an entry that is missing counts as ``None``."""
+    one, other = _to_mappings(one, other), _to_mappings(other, one)
+    keys = list(dict.fromkeys((*one, *other)))
+    # Which entry replaces which is known only if both branches set them in the same order.
+    if _has_mappings({**one, **other}) and any(
+        [key for key in keys if key in each] != [*each] for each in (one, other)
+    ):
+        return None
 
-    def choose(name: str) -> ast.expr:
-        missing = ast.copy_location(ast.Constant(None), test)
-        first, second = one.get(name, missing), other.get(name, missing)
+    def choose(key: str | ast.expr) -> ast.expr:
+        missing = ast.copy_location(ast.Constant(None) if isinstance(key, str) else ast.Dict([], []), test)
+        first, second = one.get(key, missing), other.get(key, missing)
         return first if first is second else _choose(scope, test, first, second)
 
-    return {name: choose(name) for name in dict.fromkeys((*one, *other))}
+    return {key: choose(key) for key in keys}
+
+
+def _to_mappings(entries: _Entries, other: _Entries) -> _Entries:
+    """Return entries, each that *other* lacks as a mapping of its own: without it, what it replaces stays."""
+    if not _has_mappings({**entries, **other}):
+        return entries
+    own: _Entries = {}
+    for key, value in entries.items():
+        own |= (
+            _add_all(ast.Dict([ast.Constant(key)], [value]))
+            if isinstance(key, str) and key not in other
+            else {key: value}
+        )
+    return own
 
 
 def _contains(statement: ast.stmt, node: ast.expr) -> bool:

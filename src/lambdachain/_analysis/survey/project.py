@@ -59,6 +59,7 @@ class Project:
         self._is_indexing = False
         for scope in self.scopes():
             self._index(scope)
+        self._added: set[Binding] = set()
         # Only when all modules are known: a mutation may concern a name that is imported.
         for scope in self.scopes():
             for target, added in scope.mutations:
@@ -257,6 +258,7 @@ class Project:
     def _add_mutation(self, target: ast.expr, added: ast.expr, scope: Scope) -> None:
         """Add what a collection is extended by to the bindings of its name, here and where it is imported from."""
         binding = (Assignment(added), scope)
+        self._added.add(binding[0])
         match target:
             case ast.Name(id=name):
                 for bindings in (*self._find_bindings(name, scope), *self._find_passed(name, scope)):
@@ -279,7 +281,13 @@ class Project:
             for module in (self.find_module(binding.module, home.source),)
             if module is not None and binding.name in module.bindings
         ]
-        return [found, *imported] if found else []
+        # ``same = options``: another name of the same object.
+        same = [
+            home.lookup(binding.expr.id)
+            for binding, home in found
+            if isinstance(binding, Assignment) and isinstance(binding.expr, ast.Name) and binding not in self._added
+        ]
+        return [found, *imported, *filter(None, same)] if found else []
 
     def _find_passed(self, name: str, scope: Scope) -> Iterator[list[tuple[Binding, Scope]]]:
         """Yield the bindings of names that callers pass for a parameter, which is the same object there."""

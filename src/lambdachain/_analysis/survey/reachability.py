@@ -163,6 +163,8 @@ def find_mentions(  # noqa: C901 - a list of what runs
     # By identity: equal nodes at other places may be ordinary uses of the handler.
     targets = {id(node) for call in scope.calls for node in _get_remote_targets(call)}
     kept = {id(call.func) for call in _find_kept_objects(scope)}
+    # To read an attribute of an object does not call the object.
+    receivers = {id(load.value) for load in scope.loads if isinstance(load, ast.Attribute)}
     for load in loads:
         if isinstance(load, ast.Attribute):
             yield from (Mention(one.scope, one) for one in find_properties(evaluator, load, scope))
@@ -170,7 +172,7 @@ def find_mentions(  # noqa: C901 - a list of what runs
             for value in evaluator.evaluate(load, scope):
                 if id(load) in targets and isinstance(value, FunctionValue) and value.contract is not None:
                     continue
-                is_kept = id(load) in kept and isinstance(value, ClassValue)
+                is_kept = id(load) in (kept if isinstance(value, ClassValue) else receivers)
                 for one in _get_mentioned(evaluator, value, load, scope):
                     if not (is_kept and one.scope.short_name == "__call__"):
                         yield one

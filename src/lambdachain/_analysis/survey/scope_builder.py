@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Sequence
 
+from .compact_nodes import to_compact
 from .imports import resolve_import
 from .overwriting import find_overwritten, to_conditions
 from .scopes import (
@@ -39,7 +40,7 @@ def read_scopes(source: Source) -> Scope:
         SyntaxError: The text is not valid Python for the running interpreter.
         ValueError: The text has null bytes.
     """
-    tree = ast.parse(source.text, source.file)
+    tree = to_compact(ast.parse(source.text, source.file))
     module = Scope(source, tree, "module", "", None)
     ScopeBuilder(module).visit_all(tree.body)
     return module
@@ -234,7 +235,7 @@ class ScopeBuilder(ast.NodeVisitor):
             self.scope.mutations.append((node.func.value, ast.copy_location(added, node)))
         match node.func:
             case ast.Attribute(value=ast.Name(id=name), attr="pop"):
-                self.scope.shrunk.add(name)
+                self.scope.shrunk.append(name)
             case _:
                 pass
         self.generic_visit(node)
@@ -242,7 +243,7 @@ class ScopeBuilder(ast.NodeVisitor):
     def visit_Delete(self, node: ast.Delete) -> None:
         for target in node.targets:
             if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-                self.scope.shrunk.add(target.value.id)
+                self.scope.shrunk.append(target.value.id)
         self.generic_visit(node)
 
     def visit_Match(self, node: ast.Match) -> None:

@@ -112,6 +112,10 @@ class AddedEntries(ast.Dict):
     """Stands in a syntax tree for the entries that one statement adds to a mapping."""
 
 
+class FilledMapping(ast.Dict):
+    """Stands in a syntax tree for a mapping to which a function adds others, of which any may be unknown."""
+
+
 class LoopItem(ast.expr):
     """Stands in a syntax tree for what a name holds in a round of its loop."""
 
@@ -160,6 +164,12 @@ class Scope:
         outer_names: The names declared ``global`` or ``nonlocal``, with the scope that they are bound in.
     """
 
+    __slots__ = (
+        "attribute_assignments", "attributes", "augmented", "bindings", "branches", "calls", "children", "conditions",
+        "fields", "is_generator", "kind", "loads", "loops", "mutations", "name", "node", "outer_names", "overwritten",
+        "parent", "returns", "shrunk", "source",
+    )  # fmt: skip
+
     def __init__(self, source: Source, node: ast.AST, kind: ScopeKind, name: str, parent: Scope | None) -> None:
         self.source = source
         self.node = node
@@ -176,7 +186,7 @@ class Scope:
         self.loads: list[ast.Name | ast.Attribute] = []
         self.returns: list[ast.expr] = []
         self.is_generator = False
-        self.shrunk: set[str] = set()
+        self.shrunk: list[str] = []
         self.augmented: list[ast.Name] = []
         self.loops: list[Loop] = []
         self.branches: list[Branch] = []

@@ -16,10 +16,21 @@ from typing import Any, Final
 
 from .evaluator import Evaluator
 from .scopes import Scope
-from .values import UNRESOLVED, CollectionValue, Constant, MappingValue, Unresolved, Values, union, unresolved_reasons
+from .values import (
+    UNRESOLVED,
+    CollectionValue,
+    Constant,
+    MappingValue,
+    Unresolved,
+    Value,
+    Values,
+    union,
+    unresolved_reasons,
+)
 
 # Four names of a dozen values each make 20,736 strings, which nobody grants one by one; more would fill the memory.
 _MAX_STRINGS: Final = 10_000
+_MAX_NAME: Final = 64
 # Methods of strings that take and return strings only.
 _METHODS: Final[Mapping[str, Callable[..., Any]]] = {
     name: getattr(str, name)
@@ -45,6 +56,31 @@ def combine(parts: Sequence[Values], make: Callable[..., str]) -> Values:
         return union((Constant(make(*chosen)),) for chosen in product(*known))
     except (TypeError, ValueError, LookupError):
         return UNRESOLVED
+
+
+def evaluate_slice(evaluator: Evaluator, value: Value, key: ast.Slice, scope: Scope) -> Values:
+    """Return what ``text[first:last]`` may be; the name of a function has at most 64 characters."""
+    bounds = [None if one is None else _get_index(evaluator.evaluate(one, scope)) for one in (key.lower, key.upper)]
+    is_known = key.step is None and all(
+        (one is None) == (bound is None) for one, bound in zip((key.lower, key.upper), bounds, strict=True)
+    )
+    match value:
+        case Constant(str(text)) if is_known:
+            return (Constant(text[slice(*bounds)]),)
+        case Unresolved() if is_known and key.lower is None and (bounds[1] or 0) >= _MAX_NAME:
+            return (value,)
+        case Unresolved(why):
+            return (Unresolved(why),)
+        case _:
+            return UNRESOLVED
+
+
+def _get_index(values: Values) -> int | None:
+    match values:
+        case (Constant(int(number)),):
+            return number
+        case _:
+            return None
 
 
 def concatenate(parts: Iterable[Values]) -> Values:

@@ -9,6 +9,7 @@ from typing import Final
 
 from .call_paths import CallPaths
 from .call_sites import CallFinder, create_call_finder, evaluate_callee
+from .dynamic_imports import IMPORTERS, find_unknown_imports
 from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
@@ -78,6 +79,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     unresolved = merge_by_site(
         [
             *project.unreadable,
+            *_find_unresolved_imports(evaluator),
             *(call for call in calls if isinstance(call, UnresolvedCall)),
             *_find_unresolved_handlers(evaluator, declaring),
         ]
@@ -138,6 +140,15 @@ def _find_never_run(
                 callee = call.function if isinstance(call, CallSite) else call.callee
                 why = f"the call of {callee} runs only under a condition that no call in this code fulfills"
                 yield UnresolvedCall(call.location, call.unit, why, callee, call.mode)
+
+
+def _find_unresolved_imports(evaluator: Evaluator) -> Iterator[UnresolvedCall]:
+    """Yield the imports of modules that are not known: like an unreadable file, any function may have one."""
+    scopes = dict.fromkeys(scope for name in IMPORTERS for _, scope in evaluator.project.find_calls(name))
+    for scope in scopes:
+        for call, why in find_unknown_imports(evaluator, scope):
+            text = f"cannot resolve the module that {format_expression(call)} imports, nor what it calls: {why}"
+            yield UnresolvedCall(scope.locate(call), CodeUnit("", ""), text)
 
 
 def _find_contracts(evaluator: Evaluator, scopes: Sequence[Scope]) -> Iterator[DeclaredContract]:

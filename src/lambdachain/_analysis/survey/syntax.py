@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
 from .evaluator import Evaluator
-from .scopes import Scope, last_name
+from .scopes import FilledMapping, Scope, last_name
 from .values import Constant, MappingValue, Unresolved, Values, union
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
@@ -54,6 +55,25 @@ def _join_mappings(mappings: Sequence[MappingValue]) -> dict[str, Values]:
         )
         found[name] = union([*(one.get(name) or () for one in having), missing if is_missing else ()])
     return found
+
+
+def evaluate_filled_mapping(evaluator: Evaluator, node: FilledMapping, scope: Scope) -> Values:
+    """Return what a mapping holds to which others were added.
+
+    If one of those is unknown, what is known is a step in which the mapping is filled, and so is each of the others.
+    """
+    filled = evaluator.evaluate(ast.Dict(node.keys, node.values), scope)
+    if isinstance(filled[0], MappingValue):
+        return filled
+    entries = [(key, value) for key, value in zip(node.keys, node.values, strict=True) if key is not None]
+    known = ast.Dict([key for key, _ in entries], [value for _, value in entries])
+    added = [value for key, value in zip(node.keys, node.values, strict=True) if key is None]
+    steps = [(known, node.keys[0] is None), *((one, True) for one in added)]
+    return union(
+        [replace(value, is_step=is_step) if isinstance(value, MappingValue) else value]
+        for expr, is_step in steps
+        for value in evaluator.evaluate(expr, scope)
+    )
 
 
 def _hide(entries: Mapping[str, Values], keyword: ast.keyword, may_be_hidden: Mapping[str, str]) -> dict[str, Values]:

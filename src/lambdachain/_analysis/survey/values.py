@@ -156,10 +156,18 @@ class ClassValue:
 
 @dataclass(frozen=True, slots=True)
 class InstanceValue:
-    """An object of a class in the code; *frame* is the call of ``__init__`` that created it, if it is known."""
+    """An object of a class in the code.
+
+    Attributes:
+        scope: The class.
+        frame: The call of ``__init__`` that created it, if it is known.
+        calls: The calls of its methods by the function that created it, if no other code has it: each with whether
+            it certainly comes before what is evaluated, which the calls after it may replace.
+    """
 
     scope: Scope
     frame: Frame | None = None
+    calls: tuple[tuple[Frame, bool], ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

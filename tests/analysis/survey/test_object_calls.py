@@ -1,0 +1,121 @@
+"""Objects that a function configures belong to that function: setters, and builders."""
+
+from __future__ import annotations
+
+import pytest
+
+from lambdachain._analysis.survey.results import CodeUnit
+
+CLASSES = """
+import boto3
+client = boto3.client("lambda")
+
+class Sender:
+    target = None
+    mode = "RequestResponse"
+    def configure(self, target, mode=None):
+        self.target = target
+        if mode:
+            self.mode = mode
+        return self
+    def send(self):
+        client.invoke(FunctionName=self.target, InvocationType=self.mode)
+    def send_to(self, target):
+        self.target = target
+        self.send()
+    def send_usual(self):
+        self.configure("usual")
+        self.send()
+
+class Firing(Sender):
+    def to(self, name):
+        self.configure(name, "Event")
+        return self
+
+class Created(Sender):
+    def __init__(self, name):
+        self.configure(name)
+
+class Callable:
+    def __init__(self, name):
+        self.name = name
+    def __call__(self, suffix):
+        client.invoke(FunctionName=self.name + suffix)
+
+class Builder:
+    def __init__(self):
+        self._name = "default"
+        self._mode = "Event"
+    def name(self, name):
+        self._name = name
+        return self
+    def build(self):
+        return Message(self._name, self._mode)
+
+class Message:
+    def __init__(self, name, mode):
+        self.name = name
+        self.mode = mode
+    def send(self):
+        client.invoke(FunctionName=self.name, InvocationType=self.mode)
+
+def run(sender):
+    sender.send()
+
+def other(event, context):
+    sender = Sender()
+    sender.configure("of-other", "Event")
+    sender.send()
+"""
+
+
+def find_edges(survey_code, body: str) -> list[str]:
+    """Return the mode and name of each call of a handler, as far as they are known."""
+    found = survey_code({"app.py": f"{CLASSES}\ndef handler(event, context):\n  {body}\n"})
+    calls = found.find_calls(CodeUnit("app.py", "handler"))
+    return sorted({f"{one.mode} {getattr(one, 'function', '?')}" for one in calls})
+
+
+@pytest.mark.parametrize(
+    ("body", "edges"),
+    [
+        ("s = Sender(); s.configure('a'); s.send()", ["call a"]),
+        ("s = Sender(); s.configure('a', 'Event'); s.send()", ["fire a"]),
+        ("Sender().configure('a', mode='Event').send()", ["fire a"]),
+        ("s = Sender().configure('a', mode='Event'); s.send()", ["fire a"]),
+        ("Firing().to('a').send()", ["fire a"]),
+        ("Created('a').send()", ["call a"]),
+        ("m = Builder().name('a').build(); m.send()", ["fire a"]),
+        ("Builder().build().send()", ["fire default"]),
+        ("b = Builder(); b.name('a'); b.build().send()", ["fire a"]),
+        ("s = Sender(); s.configure('a'); s.send(); s.configure('b'); s.send()", ["call a", "call b"]),
+        ("s = Sender()\n  if event: s.configure('a')\n  else: s.configure('b')\n  s.send()", ["call a", "call b"]),
+        ("s = Sender()\n  for one in ('a', 'b'):\n    s.configure(one)\n    s.send()", ["call a", "call b"]),
+        ("s = Sender(); s.configure(event['name']); s.send()", ["call ?"]),
+        ("Sender().send_to('a')", ["call a"]),
+        ("c = Callable('a'); c('-b')", ["call a-b"]),
+        ("c = Callable('a'); print(c.name)", []),
+        ("s = Sender(); s.send_usual()", ["call usual"]),
+    ],
+)
+def test_what_is_set_on_an_object_is_its_own(survey_code, body: str, edges: list[str]):
+    """Other functions set other values on objects of the same class."""
+    found = find_edges(survey_code, body)
+
+    assert [edge for edge in found if edge != "call None"] == edges
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "s = Sender(); s.configure('a'); run(s)",
+        "run(Sender().configure('a'))",
+        "s = Sender()\n  def later(): s.configure('a')\n  later(); s.send()",
+        "s = Sender(); (lambda: s.configure('a'))(); s.send()",
+        "s = Sender()\n  while event:\n    s.send()\n    s.configure('a')",
+        "s = Sender(); t = s; t.configure('a'); s.send()",
+    ],
+)
+def test_what_other_code_may_set_is_not_lost(survey_code, body: str):
+    """An object that other code has may be changed there."""
+    assert "call a" in find_edges(survey_code, body)
