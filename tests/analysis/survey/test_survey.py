@@ -278,7 +278,7 @@ def test_a_client_that_is_passed_in_resolves_as_the_one_that_is_made(survey_code
     assert get_unresolved(survey_code(once + "d = LambdaClient()")) == [
         (
             "cannot resolve the target of c.call(charge, ...): the client is passed in, and the clients created in "
-            "this code have different resolvers"
+            "this code have different resolvers or queues"
         )
     ]
 

@@ -11,6 +11,8 @@ import ast
 from collections.abc import Mapping
 from typing import Any, Final, TypeVar, cast
 
+from lambdachain._core.type_guards import is_list
+
 Node = TypeVar("Node", bound=ast.AST)
 
 # Hardly any node has one of these; a node without takes the ``None`` of its class.
@@ -48,14 +50,14 @@ def to_compact(tree: Node) -> Node:
 
 
 def _copy(node: Any, lines: dict[int, int]) -> Any:
-    kind = _COMPACT_CLASSES.get(type(node))
+    kind = _COMPACT_CLASSES.get(cast("type[Any]", type(node)))
     if kind is None:
         return node
     copy = kind.__new__(kind)
     for name, value in node.__dict__.items():
         if isinstance(value, ast.AST):
             setattr(copy, name, _copy(value, lines))
-        elif isinstance(value, list):
+        elif is_list(value):
             setattr(copy, name, [_copy(one, lines) for one in value])
         elif type(value) is int:  # not a bool, which equals a number
             setattr(copy, name, lines.setdefault(value, value))
