@@ -5,7 +5,7 @@ What a page may contain:
 - a fence whose first line names a file, ``# app.py``, is that file; ``# app.py, continued`` appends to it. Where such a
   comment would not be valid, the line before the fence ends with the name, ```order.json`:``;
 - other ``python`` fences are one session of the interpreter, from the first to the last;
-- ``console`` fences are commands after ``$``, with their output: ``...`` stands for anything in a line, or for any lines.
+- ``console`` fences are commands after ``$``, with their output: ``...`` is anything in a line, or any lines.
   ``pip install`` is not run. ``lambdachain serve`` keeps running; what it prints to export is exported.
 """
 
