@@ -17,7 +17,7 @@ import lambdachain
 
 PROJECT: Final = Path(__file__).parent / "new_user"
 
-# Half a minute: checkers read all of an installed package, and nothing is cached. tests/project/test_typing.py is the fast part.
+# Half a minute, because nothing is cached; tests/project/test_typing.py is the fast part.
 FROM_WHEEL: Final = pytest.mark.skipif("site-packages" not in lambdachain.__file__, reason="run by `make wheel`")
 
 
