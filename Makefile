@@ -19,7 +19,7 @@ demo: $(VENV)/.demo
 
 # The tests in three parallel parts: some of their time is spent waiting.
 PART_faults := tests/lab tests/wire
-PART_processes := tests/local tests/cli examples docs README.md
+PART_processes := tests/local tests/cli tests/project/test_pages.py examples
 PART_rest := $(addprefix --ignore=,$(PART_faults) $(PART_processes))
 test:
 	$(MAKE) --jobs=2 $(VENV)/.test $(OLDEST)/.test $(INTEGRATIONS)/.test javascript
