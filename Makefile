@@ -11,7 +11,7 @@ INTEGRATIONS_OLDEST := .venv-integrations-oldest
 WHEEL := .venv-wheel
 NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
 
-.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest versions wheel examples javascript node-ric soak \
+.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest versions wheel pictures examples javascript node-ric soak \
   soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
@@ -101,6 +101,10 @@ wheel: $(VENV)/.test
 	$(WHEEL)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt "$$(echo $(WHEEL)/dist/*.whl)[local]" --group test --group check --group integrations
 	cd $(WHEEL)/archive && env -i PATH="$$PATH" HOME=$(CURDIR)/$(WHEEL)/home ../bin/python -m pytest -p no:ddtrace -p no:cacheprovider \
 	  $(PAGE_TESTS)
+
+# The terminal sessions in README and the pages, drawn from real runs.
+pictures: $(VENV)/.test
+	PYTHONPATH=. $(VENV)/bin/python docs/images/record.py
 
 # Every example's demo, then every example's tests; `make example-NAME` is one demo.
 DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))
