@@ -73,6 +73,7 @@ from lambdachain.testing import (
     Change,
     InProcessCall,
     InProcessTransport,
+    LambdaEndpoint,
     Stub,
     StubTransport,
     assert_compatible,
@@ -513,3 +514,10 @@ assert_type(run_bedrock_tool_use(tool_use, client, {"charge": charge}), dict[str
 
 async def used(awaiting: AsyncLambdaClient) -> None:
     assert_type(await run_bedrock_tool_use(tool_use, awaiting, [charge]), dict[str, Any])
+
+
+def test_with_the_endpoint(lambda_endpoint: LambdaEndpoint) -> None:
+    endpoint = lambda_endpoint(LocalFunction("billing", "app.handler"), region="eu-west-1", clock="virtual")
+    assert_type(endpoint, LocalEndpoint)
+    assert_type(LambdaClient(region="eu-west-1").call("billing", {}, response=int), int)
+    AsyncLambdaClient(region="eu-west-1")
