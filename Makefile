@@ -89,8 +89,8 @@ on-version: $(VENV)/.demo
 
 # What a user has: the wheel in a fresh environment, an empty home, no checkout. README and all pages run as printed there; they
 # and their tests come from the source archive, which has to be complete.
-PAGE_TESTS := tests/project/test_pages.py tests/integrations/test_pages.py tests/cli/test_serve_pages.py tests/cli/test_survey_pages.py \
-  tests/project/test_new_user.py
+PAGE_TESTS := tests/project/test_pages.py tests/project/test_new_user.py tests/cli/test_serve_pages.py tests/cli/test_survey_pages.py \
+  tests/integrations/test_pages.py::test_the_page_runs_as_printed
 wheel: $(VENV)/.test
 	rm -rf $(WHEEL) && $(PYTHON) -m venv $(WHEEL) && mkdir $(WHEEL)/home $(WHEEL)/archive
 	$(VENV)/bin/python -m hatchling build --directory $(WHEEL)/dist

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -165,3 +166,18 @@ def _find_imported_names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Import):
         return [alias.name for alias in node.names]
     return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def test_a_name_has_one_home_in_the_pages() -> None:
+    """Each public name is imported from the same module everywhere: the one that its ``__module__`` and its repr show."""
+    homes = defaultdict[str, set[str]](set)
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for fence in parse_fences(page.read_text()):
+            for node in ast.walk(ast.parse(fence.body if fence.language == "python" else "")):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lambdachain":
+                    for alias in node.names:
+                        homes[alias.name].add(node.module or "")
+
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+    assert len(homes) > 80

@@ -7,9 +7,9 @@ import audit
 import order
 import price
 import pytest
-from lambdachain import LambdaClient
+from lambdachain import InProcessTransport, LambdaClient
 from lambdachain.local import LocalFunction
-from lambdachain.testing import InProcessTransport, LambdaEndpoint, StubTransport
+from lambdachain.testing import LambdaEndpoint, StubTransport
 from shop_contracts import AuditEntry, Order, Placed, Price, UnknownProduct
 from shop_contracts import audit as audit_contract
 from shop_contracts import order as order_contract
