@@ -169,7 +169,7 @@ def _find_imported_names(node: ast.AST) -> list[str]:
 
 
 def test_a_name_has_one_home_in_the_pages() -> None:
-    """Each public name is imported from the same module everywhere: the one that its ``__module__`` and its repr show."""
+    """Each public name is imported from the same module everywhere."""
     homes = defaultdict[str, set[str]](set)
     pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
     for page in pages:
