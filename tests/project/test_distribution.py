@@ -13,6 +13,7 @@ from email.message import Message
 from email.parser import Parser
 from pathlib import Path
 from typing import Any, Final
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -162,3 +163,16 @@ def test_the_wheel_has_the_package_only(distributions: Path):
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"lambdachain"}
     assert {name for name in sources if "__pycache__" not in name} <= set(names)
     assert "lambdachain/py.typed" in names
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs" / "images").glob("*.svg")), ids=lambda path: path.stem)
+def test_a_picture_of_a_terminal_stands_alone(picture: Path):
+    """It needs no font from the network, shows nothing of the machine that drew it, and a page has it."""
+    svg = picture.read_text()
+    shown = "".join(ET.fromstring(svg).itertext()).replace("\xa0", " ")  # noqa: S314 - our own file
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+
+    assert "@font-face" not in svg
+    assert re.findall(r"(?<![\w.])/(?:home|root|tmp|work)\b\S*", shown) == []
+    assert any(f"images/{picture.name})" in page.read_text() for page in pages)
+    assert f"$ lambdachain {picture.stem}" in shown
