@@ -10,17 +10,18 @@ DEPLOY := .venv-deploy
 INTEGRATIONS := .venv-integrations
 INTEGRATIONS_OLDEST := .venv-integrations-oldest
 DOCS := .venv-docs
+WHEEL := .venv-wheel
 NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
 
-.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest examples deployed docs javascript node-ric soak soak-local \
-  soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
+.PHONY: demo test check unit coverage oldest aio integrations integrations-oldest versions wheel deployed docs pictures examples javascript \
+  node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
 
 # The tests in three parallel parts: some of their time is spent waiting.
 PART_faults := tests/lab tests/wire
-PART_processes := tests/local tests/cli examples docs README.md
+PART_processes := tests/local tests/cli tests/project/test_pages.py examples
 PART_rest := $(addprefix --ignore=,$(PART_faults) $(PART_processes))
 test:
 	$(MAKE) --jobs=2 $(VENV)/.test $(OLDEST)/.test $(INTEGRATIONS)/.test javascript
@@ -76,6 +77,36 @@ aio: $(AIO)/.test
 	$(AIO)/bin/python -m pytest tests/lab tests/wire tests/conformance tests/interceptors tests/client/test_async_client.py \
 	  tests/local/test_local_client_streams.py tests/transports/test_aiobotocore_telemetry.py \
 	  -k "aiobotocore or (async and (boto3 or test_async_client))" -p no:cacheprovider
+
+# On every CPython from 3.11 to 3.14 that this machine has; `make version-3.13` is one of them.
+versions: $(addprefix version-,3.11 3.12 3.13 3.14)
+
+version-%:
+	@if python=$$(.ci/find-python $*); then $(MAKE) --no-print-directory PYTHON=$$python VENV=.venv-$* on-version; \
+	  else echo "python$*: not on this machine: skipped"; fi
+
+on-version: $(VENV)/.demo
+	$(VENV)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt --group test
+	$(VENV)/bin/python -m pytest -m "not mutations and not typing" -p no:cacheprovider
+
+# What a user has: the wheel in a fresh environment, an empty home, no checkout. README and all pages run as printed there; they
+# and their tests come from the source archive, which has to be complete.
+PAGE_TESTS := tests/project/test_pages.py tests/project/test_new_user.py tests/cli/test_serve_pages.py tests/cli/test_survey_pages.py \
+  tests/integrations/test_pages.py::test_the_page_runs_as_printed
+wheel: $(VENV)/.test
+	rm -rf $(WHEEL) && $(PYTHON) -m venv $(WHEEL) && mkdir $(WHEEL)/home $(WHEEL)/archive
+	$(VENV)/bin/python -m hatchling build --directory $(WHEEL)/dist
+	tar xzf $(WHEEL)/dist/*.tar.gz --strip-components=1 -C $(WHEEL)/archive
+	cd $(WHEEL)/archive && PYTHONPATH=src $(CURDIR)/$(VENV)/bin/python -m pytest --collect-only --quiet --quiet
+	rm -r $(WHEEL)/archive/src
+	$(WHEEL)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
+	$(WHEEL)/bin/python -m pip install $(PIP_FLAGS) -c constraints.txt "$$(echo $(WHEEL)/dist/*.whl)[local]" --group test --group check --group integrations
+	cd $(WHEEL)/archive && env -i PATH="$$PATH" HOME=$(CURDIR)/$(WHEEL)/home ../bin/python -m pytest -p no:ddtrace -p no:cacheprovider \
+	  $(PAGE_TESTS)
+
+# The terminal sessions in README and the pages, drawn from real runs.
+pictures: $(VENV)/.test
+	PYTHONPATH=. $(VENV)/bin/python docs/images/record.py
 
 # Every example's demo, then every example's tests; `make example-NAME` is one demo.
 DEMOS := $(patsubst examples/%/,%,$(dir $(wildcard examples/*/*_demo.py)))
@@ -221,4 +252,4 @@ lock: $(VENV)/.test
 	sed -i '1i # The versions that `make test` and `make demo` install; `make lock` regenerates this file.' constraints.txt
 
 clean:
-	rm -rf $(VENV) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(DEPLOY) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) $(DOCS) build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(VENV)-3.* $(WHEEL) $(OLDEST) $(BENCH) $(BENCH_LOCAL) $(AIO) $(DEPLOY) $(INTEGRATIONS) $(INTEGRATIONS_OLDEST) $(DOCS) build .cache .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .coverage.*

@@ -1,8 +1,7 @@
-"""Runs every example of README, docs and docstrings, against functions in processes of the real runtime client."""
+"""Runs the examples in docstrings, and in the pages of ``examples``, against functions in real runtime processes."""
 
 from __future__ import annotations
 
-import asyncio
 import os
 import sys
 from collections.abc import Iterator
@@ -79,40 +78,13 @@ def aws_environment(example_functions: str, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
 
 
-@pytest.fixture
-def main_event_loop() -> Iterator[None]:
-    """Set an event loop for the main thread, and close it: Mangum, at import, makes one that nobody closes."""
-    loop = asyncio.new_event_loop()
-    asyncio.set_event_loop(loop)
-    yield
-    asyncio.set_event_loop(None)
-    loop.close()
-
-
 def _forget_changes(_namespace: dict[str, Any]) -> None:
     for name in [name for name in os.environ if name.startswith("LAMBDACHAIN_")]:
         del os.environ[name]
 
 
-pages = Sybil(
-    parsers=[PythonCodeBlockParser(), SkipParser()],
-    patterns=["README.md", "docs/*.md", "docs/**/*.md", "examples/**/*.md"],
-    # pages of several files each; tests/project/test_pages.py, tests/cli/test_*_pages.py and tests/compat run them
-    excludes=[
-        "docs/how-to/test-a-*.md",
-        "docs/how-to/keep-contracts-compatible.md",
-        "docs/how-to/ask-the-doctor.md",
-        "docs/how-to/grant-least-privilege.md",
-        "docs/how-to/inventory-a-boto3-code-base.md",
-        "docs/how-to/map-a-file.md",
-        "docs/how-to/migrate-from-boto3.md",
-        "docs/how-to/see-who-calls-whom.md",
-        "docs/how-to/start-a-project.md",
-        "docs/how-to/run-a-system-locally.md",
-        "docs/how-to/use-the-command-line.md",
-    ],
-    fixtures=["aws_environment", "main_event_loop"],
-)
+# README and docs are followed by tests/project/test_pages.py and the tests that it names.
+pages = Sybil(parsers=[PythonCodeBlockParser(), SkipParser()], patterns=["examples/**/*.md"])
 docstrings = Sybil(
     parsers=[DocTestParser()],
     # One pattern for each depth: "**" matches exactly one folder, as in pathlib.PurePath.match().

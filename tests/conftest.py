@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.support.page_reader import PageReader
 
 # Tests must not depend on time: a busy machine is not a defect.
 settings.register_profile("lambdachain", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -34,3 +37,17 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "no-config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "no-credentials"))
+
+
+@pytest.fixture
+def page_reader(tmp_path: Path) -> Iterator[PageReader]:
+    """Create a reader of a page, who has an empty directory, an empty home, and no settings for AWS."""
+    hidden = ("AWS_", "LAMBDACHAIN_", "PYTEST_", "PYTHON")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    for name in ("home", "project"):
+        (tmp_path / name).mkdir()
+    # Nobody asks the network for credentials: a reader on a virtual machine would get those of its role.
+    environment |= {"HOME": str(tmp_path / "home"), "AWS_EC2_METADATA_DISABLED": "true"}
+    reader = PageReader(tmp_path / "project", environment)
+    yield reader
+    reader.close()

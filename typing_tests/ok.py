@@ -76,6 +76,7 @@ from lambdachain.testing import (
     Change,
     InProcessCall,
     InProcessTransport,
+    LambdaEndpoint,
     Stub,
     StubTransport,
     assert_compatible,
@@ -527,3 +528,10 @@ assert_type(answer["Payload"].read(), bytes)
 assert_type(boto_client.get_function(FunctionName="price")["Tags"], dict[str, str])
 assert_type(compat.Session(region_name="eu-west-1").client("lambda").invoke(FunctionName="f")["FunctionError"], str)
 compat.client("s3").list_buckets()
+
+
+def test_with_the_endpoint(lambda_endpoint: LambdaEndpoint) -> None:
+    endpoint = lambda_endpoint(LocalFunction("billing", "app.handler"), region="eu-west-1", clock="virtual")
+    assert_type(endpoint, LocalEndpoint)
+    assert_type(LambdaClient(region="eu-west-1").call("billing", {}, response=int), int)
+    AsyncLambdaClient(region="eu-west-1")

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, TypedDict, Unpack, cast
+from typing import TYPE_CHECKING, Final, Unpack, cast
 
 import pytest
 
@@ -20,10 +20,9 @@ from ._core.errors import LambdaChainError
 from ._transports.transport_override import StubError, network_guard, override_transport, transport_override
 
 if TYPE_CHECKING:
-    from random import Random
-
-    from lambdachain.local import LocalEndpoint, LocalFunction, LocalInvocation
-    from lambdachain.testing import InProcessTransport, LambdaContext, StubTransport
+    from lambdachain.local import LocalEndpoint, LocalFunction
+    from lambdachain.testing import InProcessTransport, LambdaContext, LambdaEndpoint, StubTransport
+    from lambdachain.testing._endpoint_fixture import EndpointArguments
 
 _ALLOW: Final = "allow_real_invokes"
 _PACKAGE: Final = "lambdachain"
@@ -40,18 +39,6 @@ _LOWER_PACKAGES: Final = frozenset(
     {"asyncio", "boto3", "botocore", "concurrent", "contextlib", "http", "tenacity", "threading", "urllib3"}
 )
 _CATCHING: Final = frozenset({"_pytest", "unittest"})
-
-
-class _EndpointSettings(TypedDict, total=False):
-    host: str
-    port: int
-    account_id: str
-    region: str
-    queue: str | Path | None
-    clock: Literal["real", "virtual"]
-    services: Mapping[str, str] | None
-    observer: Callable[[LocalInvocation], None] | None
-    random: Random | None
 
 
 _was_closed: Final = pytest.StashKey[bool]()
@@ -167,14 +154,14 @@ def lambda_inprocess() -> Generator[InProcessTransport]:
 
 
 @pytest.fixture
-def lambda_endpoint() -> Generator[Callable[..., LocalEndpoint]]:
+def lambda_endpoint() -> Generator[LambdaEndpoint]:
     """Serve functions in processes of the real runtime client, over HTTP; needs lambdachain[local].
 
     A callable: each call starts a LocalEndpoint, which receives the calls of every client that would send to AWS, and,
     by AWS_ENDPOINT_URL_LAMBDA, of plain boto3 in the test. The endpoint started last receives them; all are stopped at
     the end of the test.
 
-        def test_as_deployed(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+        def test_as_deployed(lambda_endpoint: LambdaEndpoint) -> None:
             lambda_endpoint(LocalFunction("billing-charge", "app.handler", directory="billing"))
             assert LambdaClient().call(charge, ChargeRequest(order_id="o-1", cents=500)).charge_id
 
@@ -187,7 +174,7 @@ def lambda_endpoint() -> Generator[Callable[..., LocalEndpoint]]:
 
     with ExitStack() as running:
 
-        def start(*functions: LocalFunction, **settings: Unpack[_EndpointSettings]) -> LocalEndpoint:
+        def start(*functions: LocalFunction, **settings: Unpack[EndpointArguments]) -> LocalEndpoint:
             endpoint = running.enter_context(LocalEndpoint(functions, **settings))
             running.enter_context(_redirect_clients_to(endpoint))
             return endpoint

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-
 from tests.cli.test_cli_pages import DOCS, Reader
 
 PAGE: Final = DOCS / "how-to" / "start-a-project.md"

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -395,7 +396,11 @@ def test_a_runtime_of_another_version_is_served_by_this_one(serve: Any, write: A
     problem = served.wait_for("problem")
 
     assert (problem["line"], problem["key"], problem["fatal"]) == (7, "Globals.Function.Runtime", False)
-    assert problem["text"].startswith("python3.99 with awslambdaric is not installed:")
+    assert problem["text"] == (
+        f"python3.{sys.version_info[1]} runs the function; python3.99 is not installed: "
+        "run uv python install 3.99, or pyenv install 3.99 and pyenv global, or, on Ubuntu, "
+        "apt install python3.99 from the PPA deadsnakes; then python3.99 -m pip install awslambdaric"
+    )
     assert served.call("Child")["greeting"] == "hello from us-east-1"
 
 

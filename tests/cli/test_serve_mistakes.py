@@ -251,7 +251,7 @@ main()
 @pytest.mark.parametrize(
     ("module", "line"),
     [
-        ("click", "lambdachain: click is not installed: pip install 'lambdachain[cli]'\n"),
+        ("click", "lambdachain: click is not installed: pip install 'lambdachain[local]'\n"),
         ("yaml", "Error: lambdachain serve needs PyYAML, not installed here: pip install 'lambdachain[local]'\n"),
         ("aiohttp", "Error: lambdachain serve needs aiohttp, not installed here: pip install 'lambdachain[local]'\n"),
     ],
@@ -271,7 +271,7 @@ def test_without_the_extra_it_says_what_to_install(module: str, line: str):
 @pytest.mark.parametrize(
     ("module", "status", "line"),
     [
-        ("yaml", 2, "error: reading a template needs PyYAML: pip install 'lambdachain[cli]'\n"),
+        ("yaml", 2, "error: reading a template needs PyYAML: pip install 'lambdachain[local]'\n"),
         ("aiohttp", 0, "least_privilege/template.yaml: 2 functions checked: grants match the calls\n"),
     ],
 )

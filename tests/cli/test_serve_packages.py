@@ -41,13 +41,13 @@ def test_zip_files_and_single_files_are_code(serve: Any, write: Any):
                 Type: AWS::Lambda::Function
                 Properties: {Code: single.py, Handler: single.handler}
             """,
-            "serverless.yml": """
+            "serverless.yml": f"""
             service: shop
-            provider: {name: aws, runtime: python3.11}
+            provider: {{name: aws, runtime: python{sys.version_info[0]}.{sys.version_info[1]}}}
             functions:
-              own: {handler: app.handler, package: {artifact: dist/code.zip}}
-              shared: {handler: app.handler}
-            package: {artifact: dist/code.zip}
+              own: {{handler: app.handler, package: {{artifact: dist/code.zip}}}}
+              shared: {{handler: app.handler}}
+            package: {{artifact: dist/code.zip}}
             """,
         }
     )

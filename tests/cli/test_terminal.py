@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import termios
@@ -153,18 +154,51 @@ def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server
 
 
 @pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
-def test_the_printed_script_completes_in_bash(command: list[str], environment: dict[str, str], tmp_path: Path):
-    """It completes a command, as after the tab key."""
-    (tmp_path / "lambdachain").write_text(f'#!/bin/sh\nexec {command[0]} -c "{command[2]}" "$@"\n')
-    (tmp_path / "lambdachain").chmod(0o755)
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        # As bash breaks them: at blanks, and at ":" and "@".
+        (["can"], ["can-invoke"]),
+        (["call", "bill"], ["billing_contracts:charge", "billing_contracts:refund"]),
+        (["call", "billing_contracts", ":"], ["charge", "refund"]),
+        (["call", "billing_contracts", ":", "ch"], ["charge"]),
+        (["map", "shop.app", ":", ""], ["handler"]),
+        (["call", "billing_contracts", ":", "charge", "@", "or"], ["orders/", "order.json"]),
+        (["call", "billing_contracts", ":", "charge", "@", "order."], ["order.json"]),
+        (["fire", "billing_contracts:charge", "@orders/a"], ["@orders/a.json"]),
+        (["schema", "b"], ["billing_contracts:charge", "billing_contracts:refund"]),
+        (["check", "or"], ["order.json", "orders/"]),
+        (["serve", "ser"], ["serverless.yml"]),
+        (["call", "nothing-here"], []),
+    ],
+)
+def test_the_printed_script_completes_in_bash(
+    command: list[str], environment: dict[str, str], tmp_path: Path, words: list[str], completed: list[str]
+):
+    """Commands, contracts and files, as after the tab key; the contracts are read, and not imported."""
+    contracts = "raise SystemExit('imported')\ncharge = Contract('c')\nrefund = lambdachain.Contract('r')\nother = 1\n"
+    files = {
+        "billing_contracts.py": contracts,
+        "shop/app.py": "@remote('shop')\ndef handler(x): ...\ndef helper(x): ...\n",
+        "broken.py": "def (",
+        "order.json": "{}",
+        "orders/a.json": "{}",
+        "serverless.yml": "",
+        "bin/lambdachain": f'#!/bin/sh\nexec {command[0]} -c "{command[2]}" "$@"\n',
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (tmp_path / "bin" / "lambdachain").chmod(0o755)
+    typed = shlex.join(["lambdachain", *words])
     script = (
-        'eval "$(lambdachain completion bash)"; COMP_WORDS=(lambdachain can); COMP_CWORD=1; '
-        '_lambdachain_completion lambdachain; echo "${COMPREPLY[@]}"'
+        f'eval "$(lambdachain completion bash)"; COMP_WORDS=({typed}); COMP_CWORD={len(words)}; '
+        '_lambdachain_completion lambdachain; printf "%s\\n" "${COMPREPLY[@]}"'
     )
-    around = {**environment, "PATH": f"{tmp_path}:{environment['PATH']}"}
-    ran = subprocess.run(["bash", "-c", script], env=around, capture_output=True, text=True, check=True)
+    around = {**environment, "PATH": f"{tmp_path / 'bin'}:{environment['PATH']}"}
+    ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, env=around, capture_output=True, text=True, check=True)
 
-    assert ran.stdout == "can-invoke\n"
+    assert sorted(filter(None, ran.stdout.split("\n"))) == sorted(completed), ran.stderr
 
 
 def test_a_file_name_cannot_control_a_terminal(terminal: Any, tmp_path: Path):

@@ -6,15 +6,28 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from conftest import INTEGRATIONS
+from tests.project.test_pages import test_the_page_names_what_it_imports as check_imports
+from tests.support.page_reader import PageReader, parse_fences
 
 ROOT = Path(__file__).parents[2]
-PAGES = [path for path, _ in INTEGRATIONS if not (ROOT / path).is_dir()]
+PAGES = [ROOT / path for path, _ in INTEGRATIONS if path.endswith(".md")]
+DOCSTRINGS = [path for path, _ in INTEGRATIONS if path.endswith(".py")]
 
 
-def test_the_pages_run():
-    """Each fence and docstring passes, and none is left out. One run for all: importing takes longest."""
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:ddtrace", *PAGES]
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_page_runs_as_printed(page: Path, page_reader: PageReader) -> None:
+    """As for the other pages, in tests/project/test_pages.py."""
+    check_imports(page)
+    for fence in parse_fences(page.read_text()):
+        page_reader.follow(fence)
+
+
+def test_the_docstrings_run():
+    """Each passes, and none is left out. One run for all: importing takes longest."""
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:ddtrace", *DOCSTRINGS]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import venv
 from datetime import timedelta
 
 import pytest
@@ -186,9 +187,7 @@ def test_directory_missing(tmp_path):
         pytest.param(
             "no-such-python", "function 'orders': interpreter 'no-such-python' cannot be started: ", id="missing"
         ),
-        pytest.param(
-            "false", "function 'orders': interpreter 'false' does not have awslambdaric: run false -m pip", id="without"
-        ),
+        pytest.param("false", "function 'orders': interpreter 'false' cannot be started: exit status 1", id="fails"),
     ],
 )
 def test_bad_interpreter(tmp_path, python, message):
@@ -197,6 +196,17 @@ def test_bad_interpreter(tmp_path, python, message):
         LocalEndpoint([LocalFunction("orders", "app.handler", directory=tmp_path, python=python)])
 
     assert str(caught.value).startswith(message)
+
+
+def test_interpreter_without_the_runtime_client(tmp_path):
+    """The command that installs it is in the message."""
+    venv.create(tmp_path / "empty")
+    python = str(tmp_path / "empty" / "bin" / "python")
+    with pytest.raises(ValueError) as caught:
+        LocalEndpoint([LocalFunction("orders", "app.handler", directory=tmp_path, python=python)])
+
+    advice = f"run {python} -m pip install awslambdaric"
+    assert f"function 'orders': interpreter {python!r} does not have awslambdaric: {advice}" == str(caught.value)
 
 
 def test_other_interpreter(tmp_path, client_of):

@@ -1,21 +1,62 @@
-"""The how-to pages about testing are run as a reader would run them: their files in a directory, and pytest."""
+"""README and pages are followed as by a reader: files in an empty directory, Python, commands, and what they print."""
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import subprocess
 import sys
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
+from conftest import INTEGRATIONS
 from tests.project.small_pytest import run_pytest
+from tests.support.page_reader import PageReader, parse_fences
 
-HOW_TO: Final = Path(__file__).parents[2] / "docs" / "how-to"
+ROOT: Final = Path(__file__).parents[2]
+HOW_TO: Final = ROOT / "docs" / "how-to"
 PAGES: Final = [*sorted(HOW_TO.glob("test-a-*.md")), HOW_TO / "keep-contracts-compatible.md"]
+
+# Pages with a test of their own, and those whose libraries only the environment of `make integrations` has.
+ELSEWHERE: Final = {
+    *PAGES,
+    *(
+        HOW_TO / f"{name}.md"
+        for name in (
+            "ask-the-doctor",  # tests/cli/test_survey_pages.py
+            "grant-least-privilege",
+            "inventory-a-boto3-code-base",
+            "see-who-calls-whom",
+            "run-a-system-locally",  # tests/cli/test_serve_pages.py
+            "start-a-project",  # tests/cli/test_init_page.py
+            "migrate-from-boto3",  # tests/compat/test_migration_page.py
+        )
+    ),
+    *(ROOT / path for path, _ in INTEGRATIONS),
+}
+FOLLOWED: Final = [
+    page
+    for page in [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+    if page not in ELSEWHERE and re.search(r"^```(python|console)$", page.read_text(), re.MULTILINE)
+]
+# By `pip install lambdachain`; pydantic brings typing_extensions.
+BROUGHT: Final = {"lambdachain", "boto3", "botocore", "pydantic", "tenacity", "typing_extensions"}
+# Modules that are not named as the distribution that brings them.
+INSTALLED_BY: Final = {
+    "aws_durable_execution_sdk_python": "lambdachain[durable]",
+    "aws_lambda_powertools": "lambdachain[powertools]",
+    "anyio": "anyio|lambdachain[mcp",
+    "httpx": "httpx",
+    "mcp": "lambdachain[mcp",
+    "opentelemetry": "opentelemetry_sdk",
+    "pydantic_ai": "pydantic_ai]",
+    "vcr": "vcrpy",
+}
 
 _FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _TITLE: Final = re.compile(r"# ([\w/]+\.(?:py|toml))(?:, continued)?\n")
@@ -92,29 +133,53 @@ def test_a_failing_test_prints_what_the_page_says(path: Path, name: str, run):
 
 
 @pytest.mark.docs
-def test_the_tutorial_runs_without_an_aws_account():
-    """From the first fence to the last, in a checkout, where boto3 finds neither a region nor credentials."""
-    root = HOW_TO.parents[1]
-    text = (root / "docs" / "tutorial" / "two-functions.md").read_text()
-    program = "\n".join(body for language, body in _FENCE.findall(text) if language == "python")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    environment |= {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
-    environment["AWS_EC2_METADATA_DISABLED"] = "true"
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=root, env=environment, capture_output=True, text=True, check=False
-    )
-
-    assert ran.returncode == 0, ran.stdout + ran.stderr
+@pytest.mark.parametrize("page", FOLLOWED, ids=lambda page: page.stem)
+def test_the_page_runs_as_printed(page: Path, page_reader: PageReader) -> None:
+    """In an empty directory and an empty home: every file, every command, every line of Python, from top to bottom."""
+    for fence in parse_fences(page.read_text()):
+        page_reader.follow(fence)
 
 
 @pytest.mark.docs
-def test_the_test_in_the_readme_passes(run):
-    """With the contract and the handler that come before it; its calls need no endpoint."""
-    fences = [
-        body for language, body in _FENCE.findall((HOW_TO.parents[1] / "README.md").read_text()) if language == "python"
-    ]
-    contract, handler, calls, test = fences
-    client = calls.splitlines()[0]
-    ran = run({"test_readme.py": f"{contract}\n{handler}\n{client}\n{test}"}, "-q", "test_readme.py")
+@pytest.mark.parametrize("page", [*FOLLOWED, *PAGES], ids=lambda page: page.stem)
+def test_the_page_names_what_it_imports(page: Path) -> None:
+    """A reader has what ``pip install lambdachain`` brings, and what the page says to install."""
+    text = page.read_text()
+    fences = list(parse_fences(text))
+    own = {name for fence in fences if fence.file for name in fence.file.removesuffix(".py").split("/")}
+    imported = {
+        name.partition(".")[0]
+        for fence in fences
+        if fence.language == "python"
+        for node in ast.walk(ast.parse(fence.body))
+        for name in _find_imported_names(node)
+    }
+    unknown = imported - own - sys.stdlib_module_names - BROUGHT
+    installed = " ".join(re.findall(r"pip install ([^`\n]*)", text)).replace("-", "_")
 
-    assert "1 passed" in ran.stdout, ran.stdout + ran.stderr
+    missing = {name for name in unknown if not any(by in installed for by in INSTALLED_BY.get(name, name).split("|"))}
+    assert missing == set()
+    # With the extra, because "pip install lambdachain" has neither the command nor the endpoint.
+    if "$ lambdachain " in text or "from lambdachain.local import" in text:
+        assert re.search(r"lambdachain\[[\w,-]*local", text), "install lambdachain[local]"
+
+
+def _find_imported_names(node: ast.AST) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    return [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+
+
+def test_a_name_has_one_home_in_the_pages() -> None:
+    """Each public name is imported from the same module everywhere."""
+    homes = defaultdict[str, set[str]](set)
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    for page in pages:
+        for fence in parse_fences(page.read_text()):
+            for node in ast.walk(ast.parse(fence.body if fence.language == "python" else "")):
+                if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "lambdachain":
+                    for alias in node.names:
+                        homes[alias.name].add(node.module or "")
+
+    assert {name: modules for name, modules in homes.items() if len(modules) > 1} == {}
+    assert len(homes) > 80

@@ -17,8 +17,8 @@ from orders_contracts import Order, OutOfStock, Placed, UnknownProduct, place_or
 from sample_events import http_event, order, rest_event
 
 from lambdachain import InProcessTransport, LambdaClient
-from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.testing import LambdaContext, Stub, StubTransport
+from lambdachain.local import LocalFunction
+from lambdachain.testing import LambdaContext, LambdaEndpoint, Stub, StubTransport
 
 EXAMPLE = Path(__file__).parents[1]
 PLACED = Placed(order_id="o-1", product="Keyboard", quantity=3)
@@ -128,7 +128,7 @@ def test_both_functions_together(lambda_inprocess: InProcessTransport, event: Ev
     assert ("OrdersApi", "PlaceOrder") in {(caller, callee) for caller, callee, _ in lambda_inprocess.graph}
 
 
-def test_both_functions_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_both_functions_in_the_real_runtime(lambda_endpoint: LambdaEndpoint) -> None:
     lambda_endpoint(
         LocalFunction("OrdersApi", "api_function.handler", directory=EXAMPLE),
         LocalFunction("PlaceOrder", "orders_function.handler", directory=EXAMPLE),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,8 +13,7 @@ from intake_functions import on_queue, on_request, on_upload
 from store_functions import read, store
 
 from lambdachain import CallTimeoutError, InProcessTransport, LambdaClient, ThrottledError
-from lambdachain.local import LocalEndpoint
-from lambdachain.testing import LambdaContext, StubTransport
+from lambdachain.testing import LambdaContext, LambdaEndpoint, StubTransport
 
 KEYBOARD = Order(order_id="o-1", product="Keyboard", quantity=1)
 NONE_FAILED: dict[str, list[object]] = {"batchItemFailures": []}
@@ -109,7 +107,7 @@ def test_all_of_them_together(lambda_inprocess: InProcessTransport) -> None:
     assert {call.function for call in lambda_inprocess.calls} == {"OnQueue", "StoreOrder", "OnUpload", "ReadDocument"}
 
 
-def test_all_of_them_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_all_of_them_in_the_real_runtime(lambda_endpoint: LambdaEndpoint) -> None:
     lambda_endpoint(*functions())
     client = LambdaClient(timeout=20)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
@@ -21,8 +20,8 @@ from invoker_contracts import (
 )
 
 from lambdachain import InProcessTransport, InvocationType, LambdaClient
-from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.testing import LambdaContext, StubTransport
+from lambdachain.local import LocalFunction
+from lambdachain.testing import LambdaContext, LambdaEndpoint, StubTransport
 
 EXAMPLE = Path(__file__).parents[1]
 PAYMENT = Payment(customer_id="C-1", amount=Decimal("24.90"))
@@ -91,7 +90,7 @@ def test_only_lambda_knows_of_a_failed_event(system: InProcessTransport) -> None
     assert len(system.discarded) == 1
 
 
-def test_all_of_them_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_all_of_them_in_the_real_runtime(lambda_endpoint: LambdaEndpoint) -> None:
     lambda_endpoint(
         LocalFunction("PayAndWait", "invoker_function.wait", directory=EXAMPLE),
         LocalFunction("PayAndGoOn", "invoker_function.go_on", directory=EXAMPLE),

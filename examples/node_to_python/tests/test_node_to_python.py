@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -13,7 +12,7 @@ from quote_function import Quote, QuoteRequest, UnknownProduct, handler, quote_p
 
 from lambdachain import FunctionError, LambdaClient
 from lambdachain.local import LocalEndpoint, LocalFunction
-from lambdachain.testing import LambdaContext
+from lambdachain.testing import LambdaContext, LambdaEndpoint
 
 pytestmark = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js is not installed")
 
@@ -31,9 +30,7 @@ def deployed(directory: Path) -> list[LocalFunction]:
 
 
 @pytest.fixture(name="system", params=["as installed", "without npm"])
-def _system(
-    request: pytest.FixtureRequest, lambda_endpoint: Callable[..., LocalEndpoint], tmp_path: Path
-) -> LocalEndpoint:
+def _system(request: pytest.FixtureRequest, lambda_endpoint: LambdaEndpoint, tmp_path: Path) -> LocalEndpoint:
     """Serve LambdaA with the packages that npm has installed, and a copy of it without any."""
     if request.param == "as installed":
         return lambda_endpoint(*deployed(HERE))
@@ -63,7 +60,7 @@ def test_node_does_not_mistake_an_error_for_a_response() -> None:
     assert failed.value.error_type == "Error"
 
 
-def test_the_sdk_is_used_where_npm_has_installed_it(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_the_sdk_is_used_where_npm_has_installed_it(lambda_endpoint: LambdaEndpoint) -> None:
     if not (HERE / "node_modules" / "@aws-sdk" / "client-lambda").is_dir():
         pytest.skip("the AWS SDK for JavaScript is not installed: make example-node_to_python")
     lambda_endpoint(*deployed(HERE))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,7 +11,8 @@ import pytest
 from purchase_contracts import OutOfStock, Purchase, child, parent
 
 from lambdachain import InProcessTransport, InvocationType, LambdaClient
-from lambdachain.local import LocalEndpoint, LocalFunction
+from lambdachain.local import LocalFunction
+from lambdachain.testing import LambdaEndpoint
 
 EXAMPLE = Path(__file__).parents[1]
 KEYBOARDS = Purchase(product="Keyboard", quantity=3, unit_price=Decimal("24.90"))
@@ -57,7 +57,7 @@ def test_the_child_can_be_called_in_any_language() -> None:
     assert (answer["product"], answer["amount"]) == ("Keyboard", "74.70")
 
 
-def test_both_in_the_real_runtime(lambda_endpoint: Callable[..., LocalEndpoint]) -> None:
+def test_both_in_the_real_runtime(lambda_endpoint: LambdaEndpoint) -> None:
     installed = {"PYTHONPATH": str(EXAMPLE / "contracts")}
     lambda_endpoint(
         LocalFunction("ParentFunction", "parent_function.handler", directory=EXAMPLE / "parent", environment=installed),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from decimal import Decimal
 from random import Random
 
@@ -13,14 +12,12 @@ from price_contracts import PriceRequest, Quote, price
 from versions_demo import TEN, price_function, who_answers
 
 from lambdachain import FunctionNotFoundError, LambdaClient
-from lambdachain.local import LocalAlias, LocalEndpoint
-from lambdachain.testing import StubTransport, assert_handler_fulfils
+from lambdachain.local import LocalAlias
+from lambdachain.testing import LambdaEndpoint, StubTransport, assert_handler_fulfils
 
 ONE = PriceRequest(product="Keyboard", quantity=1)
 
 client = LambdaClient()
-
-Serve = Callable[..., LocalEndpoint]
 
 
 def test_callers_call_the_alias_of_the_contract(lambda_stub: StubTransport) -> None:
@@ -36,7 +33,7 @@ def test_both_versions_fulfil_the_contract() -> None:
         assert_handler_fulfils(price, version, requests=[ONE, TEN])
 
 
-def test_a_version_is_called_by_its_number(lambda_endpoint: Serve) -> None:
+def test_a_version_is_called_by_its_number(lambda_endpoint: LambdaEndpoint) -> None:
     lambda_endpoint(price_function(live=LocalAlias("1")))
 
     assert client.call(price, TEN, qualifier="1").total == Decimal("249.00")
@@ -44,14 +41,14 @@ def test_a_version_is_called_by_its_number(lambda_endpoint: Serve) -> None:
     assert client.call(price, TEN, qualifier="$LATEST").total == Decimal("224.1")
 
 
-def test_an_alias_points_to_its_version(lambda_endpoint: Serve) -> None:
+def test_an_alias_points_to_its_version(lambda_endpoint: LambdaEndpoint) -> None:
     lambda_endpoint(price_function(live=LocalAlias("1")))
     answer = client.invoke(price, TEN)
 
     assert (answer.value.total, answer.executed_version) == (Decimal("249.00"), "1")
 
 
-def test_an_alias_shifts_a_share_of_its_calls(lambda_endpoint: Serve) -> None:
+def test_an_alias_shifts_a_share_of_its_calls(lambda_endpoint: LambdaEndpoint) -> None:
     chance = Random(7)  # noqa: S311 - the same versions at each run; no secrets
     lambda_endpoint(price_function(live=LocalAlias("1", routing={"2": 0.2})), random=chance)
     answers = who_answers(client, 100)
@@ -61,7 +58,7 @@ def test_an_alias_shifts_a_share_of_its_calls(lambda_endpoint: Serve) -> None:
     assert 5 <= answers["2"] <= 40
 
 
-def test_a_deployment_and_its_rollback(lambda_endpoint: Serve) -> None:
+def test_a_deployment_and_its_rollback(lambda_endpoint: LambdaEndpoint) -> None:
     endpoint = lambda_endpoint(price_function(live=LocalAlias("1")))
     assert who_answers(client, 3) == {"1": 3}
 
@@ -72,7 +69,7 @@ def test_a_deployment_and_its_rollback(lambda_endpoint: Serve) -> None:
     assert who_answers(client, 3) == {"1": 3}
 
 
-def test_a_version_that_is_not_published_is_not_found(lambda_endpoint: Serve) -> None:
+def test_a_version_that_is_not_published_is_not_found(lambda_endpoint: LambdaEndpoint) -> None:
     lambda_endpoint(price_function(live=LocalAlias("1")))
 
     assert not client.can_invoke(price, qualifier="3")

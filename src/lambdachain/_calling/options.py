@@ -12,7 +12,14 @@ from lambdachain._core.errors import ContractError, DeadlineExceededError, Inval
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.metadata import LONGEST_TIMEOUT, MAX_ID_CHARACTERS, is_plain_text
 from lambdachain._core.type_guards import is_mapping
-from lambdachain._transports.argument_checks import CO_COROUTINE, CO_GENERATORS, code_flags, describe_kind, is_async
+from lambdachain._transports.argument_checks import (
+    CO_COROUTINE,
+    CO_GENERATORS,
+    check_transport,
+    code_flags,
+    describe_kind,
+    is_async,
+)
 
 from .retry import RetryPolicy
 from .retry_budget import RetryBudget
@@ -126,6 +133,7 @@ def check_client(
     resolve: Any,
     hooks: Any,
     *,
+    region: Any,
     blocking: bool,
 ) -> None:
     """Raise for arguments that a client cannot use.
@@ -140,6 +148,8 @@ def check_client(
     if resolve is not None:
         _check_resolver(resolve)
     _check_hooks(hooks, blocking=blocking)
+    if region is not None:
+        _check_region(region, transport)
 
 
 def _check_transport(transport: Any, *, blocking: bool) -> None:
@@ -163,6 +173,15 @@ def _check_transport(transport: Any, *, blocking: bool) -> None:
         if isinstance(transport, str):
             remedy += "; BotoTransport(region=...) and BotoTransport(endpoint_url=...) take a string"
     raise ContractError(f"{name} is not a transport; {remedy}")
+
+
+def _check_region(region: Any, transport: Any) -> None:
+    check_transport(region, None, None)
+    if transport is not None:
+        raise ContractError(
+            "region is for the transport that the client makes, but a transport was passed: pass the region to that, "
+            f"such as BotoTransport(region={region!r})"
+        )
 
 
 def _check_seconds(timeout: Any) -> None:

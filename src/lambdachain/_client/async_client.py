@@ -61,6 +61,7 @@ class AsyncLambdaClient:
         resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
         hooks: Coroutine functions around every attempt, the first one outermost; see ``AsyncHook``.
         interceptors: Context managers around every call, the first one outermost; see ``Interceptor``.
+        region: The region of functions whose address names none; by default, that of the environment or the profile.
 
     Raises:
         ContractError: An argument is not valid, such as a boto3 client in place of a transport.
@@ -77,10 +78,12 @@ class AsyncLambdaClient:
         resolve: Resolver | None = None,
         hooks: Sequence[AsyncHook] = (),
         interceptors: Sequence[Interceptor] = (),
+        region: str | None = None,
     ) -> None:
-        check_client(transport, timeout, retry, resolve, hooks, blocking=False)
+        check_client(transport, timeout, retry, resolve, hooks, region=region, blocking=False)
         adapted = None if transport is None else to_async_transport(transport)
-        self._invoker = AsyncInvoker(adapted, {"timeout": timeout, "retry": retry}, resolve, hooks, interceptors)
+        defaults: CallOptions = {"timeout": timeout, "retry": retry}
+        self._invoker = AsyncInvoker(adapted, defaults, resolve, hooks, interceptors, region=region)
 
     @overload
     async def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -407,11 +410,7 @@ class AsyncLambdaClient:
         return await self._invoker.can_invoke(self._invoker.bind(target, options))
 
     def bind(
-        self,
-        contract: HasContract[Req, Resp],
-        function: Address | None = None,
-        /,
-        **options: Unpack[CallOptions],
+        self, contract: HasContract[Req, Resp], function: Address | None = None, /, **options: Unpack[CallOptions]
     ) -> AsyncRemoteFunction[Req, Resp]:
         """Return a function object for a contract, with options for all of its calls.
 

@@ -136,7 +136,7 @@ class AsyncInvoker(BaseInvoker[AsyncTransport, AsyncHook]):
         return result
 
     def _default_transport(self) -> AsyncTransport:
-        return default_async_transport()
+        return default_async_transport(self._region)
 
     def _adapt_override(self, substitute: Transport) -> AsyncTransport:
         # The transports of tests block, for clients of both kinds.

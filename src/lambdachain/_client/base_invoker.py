@@ -54,9 +54,12 @@ class BaseInvoker(Generic[T, H]):
         resolve: Resolver | None = None,
         hooks: Sequence[H] = (),
         interceptors: Sequence[Interceptor] = (),
+        *,
+        region: str | None = None,
     ) -> None:
         self._transport = transport
         self._chooses_transport = transport is None
+        self._region = region
         self._defaults = defaults
         self._resolve = resolve
         self.hooks = tuple(hooks)

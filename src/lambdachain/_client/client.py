@@ -47,6 +47,7 @@ class LambdaClient:
         resolve: Maps a contract's name to the deployed one; see ``lambdachain.resolvers``.
         hooks: Functions around every attempt, the first one outermost: a circuit breaker; see ``Hook``.
         interceptors: Context managers around every call, the first one outermost: traces, metrics; see ``Interceptor``.
+        region: The region of functions whose address names none; by default, that of the environment or the profile.
 
     Raises:
         ContractError: An argument is not valid, such as a boto3 client in place of a transport.
@@ -63,9 +64,11 @@ class LambdaClient:
         resolve: Resolver | None = None,
         hooks: Sequence[Hook] = (),
         interceptors: Sequence[Interceptor] = (),
+        region: str | None = None,
     ) -> None:
-        check_client(transport, timeout, retry, resolve, hooks, blocking=True)
-        self._invoker = Invoker(transport, {"timeout": timeout, "retry": retry}, resolve, hooks, interceptors)
+        check_client(transport, timeout, retry, resolve, hooks, region=region, blocking=True)
+        defaults: CallOptions = {"timeout": timeout, "retry": retry}
+        self._invoker = Invoker(transport, defaults, resolve, hooks, interceptors, region=region)
 
     @overload
     def call(self, target: HasContract[Req, Resp], payload: Req, /, **options: Unpack[CallOptions]) -> Resp: ...
@@ -407,11 +410,7 @@ class LambdaClient:
         return self._invoker.can_invoke(self._invoker.bind(target, options))
 
     def bind(
-        self,
-        contract: HasContract[Req, Resp],
-        function: Address | None = None,
-        /,
-        **options: Unpack[CallOptions],
+        self, contract: HasContract[Req, Resp], function: Address | None = None, /, **options: Unpack[CallOptions]
     ) -> RemoteFunction[Req, Resp]:
         """Return a function object for a contract, with options for all of its calls.
 

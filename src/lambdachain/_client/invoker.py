@@ -126,7 +126,7 @@ class Invoker(BaseInvoker[Transport, Hook]):
         return result
 
     def _default_transport(self) -> Transport:
-        return default_transport()
+        return default_transport(self._region)
 
     def _adapt_override(self, substitute: Transport) -> Transport:
         return substitute

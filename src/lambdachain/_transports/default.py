@@ -12,8 +12,11 @@ VARIABLE: Final = "LAMBDACHAIN_TRANSPORT"
 _IN_LAMBDA: Final = "AWS_LAMBDA_RUNTIME_API"
 
 
-def default_transport() -> Transport:
+def default_transport(region: str | None = None) -> Transport:
     """Return an ``HttpTransport`` inside Lambda, a ``BotoTransport`` elsewhere, or what ``LAMBDACHAIN_TRANSPORT`` says.
+
+    Args:
+        region: The region for functions whose address names none; by default, that of the environment.
 
     Raises:
         ContractError: ``LAMBDACHAIN_TRANSPORT`` is not ``http`` or ``boto``.
@@ -21,14 +24,17 @@ def default_transport() -> Transport:
     if (_configured_name() or _default_name()) == "http":
         from .http.transport import HttpTransport
 
-        return HttpTransport()
+        return HttpTransport(region=region)
     from .boto.transport import BotoTransport
 
-    return BotoTransport()
+    return BotoTransport(region=region)
 
 
-def default_async_transport() -> AsyncTransport:
+def default_async_transport(region: str | None = None) -> AsyncTransport:
     """Make the same choice for an event loop; without aiobotocore, boto3 is used in threads only if it is asked for.
+
+    Args:
+        region: As for ``default_transport``.
 
     Raises:
         ContractError: ``LAMBDACHAIN_TRANSPORT`` is not ``http`` or ``boto``.
@@ -38,10 +44,10 @@ def default_async_transport() -> AsyncTransport:
         from .boto.async_transport import create_boto_transport, is_installed
 
         if configured or is_installed():
-            return create_boto_transport()
+            return create_boto_transport(region=region)
     from .http.async_transport import AsyncHttpTransport
 
-    return AsyncHttpTransport()
+    return AsyncHttpTransport(region=region)
 
 
 def _default_name() -> str:

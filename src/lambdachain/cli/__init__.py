@@ -15,7 +15,7 @@ from importlib.util import find_spec
 def main() -> None:
     """Run the command and exit with its status."""
     if find_spec("click") is None:
-        sys.exit("lambdachain: click is not installed: pip install 'lambdachain[cli]'")
+        sys.exit("lambdachain: click is not installed: pip install 'lambdachain[local]'")
     if None in (sys.stdin, sys.stdout, sys.stderr):
         _replace_closed_streams()
     try:

@@ -11,6 +11,7 @@ import click
 
 from ._exit_status import ExitStatus, echo, exit_status_for, format_call_error, print_error
 from ._help import CommandWithExamples
+from ._shell_completion import complete_payload
 from ._target_options import AS_JSON, CONTEXT, TARGET, TargetOptions, target_options
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 # Appended to "interrupted" when Ctrl-C is pressed after the request may have left.
 _MAY_HAVE_RUN: Final = ": the function may have run"
 _MAY_BE_QUEUED: Final = ": the event may be queued"
-_PAYLOAD: Final = click.argument("payload", required=False, metavar="[JSON | @FILE | -]")
+_PAYLOAD: Final = click.argument(
+    "payload", required=False, metavar="[JSON | @FILE | -]", shell_complete=complete_payload
+)
 _KEY: Final = click.option(
     "--idempotency-key",
     metavar="KEY",

@@ -14,6 +14,7 @@ import click
 
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
+from ._shell_completion import complete_contract_or_file
 from ._target_options import AS_JSON
 
 if TYPE_CHECKING:
@@ -38,8 +39,8 @@ _DEPLOYMENT_ORDER: Final = {
         "lambdachain check origin/main:billing-charge.json billing-charge.json --json",
     ],
 )
-@click.argument("old")
-@click.argument("new")
+@click.argument("old", shell_complete=complete_contract_or_file)
+@click.argument("new", shell_complete=complete_contract_or_file)
 @click.option(
     "--first",
     type=click.Choice(["callee", "caller"]),

@@ -199,7 +199,7 @@ def read_template(
         InputError: It cannot be read, or a package that reads it is not installed.
     """
     if find_spec("yaml") is None:
-        raise InputError("reading a template needs PyYAML: pip install 'lambdachain[cli]'")
+        raise InputError("reading a template needs PyYAML: pip install 'lambdachain[local]'")
     # Imported after the check above: reading templates needs PyYAML.
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation

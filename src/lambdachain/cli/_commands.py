@@ -5,6 +5,7 @@ A command's module is imported when the command runs; ``--help`` and completion 
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,6 +23,9 @@ class CommandEntry(NamedTuple):
     location: str
     help: str
 
+
+# click derives this variable from the program's name: changing it would break completion.
+COMPLETE_VARIABLE: Final = "_LAMBDACHAIN_COMPLETE"
 
 COMMANDS: Final = {
     "init": CommandEntry("_init.command:command", "Write a new project: contracts, two functions, tests, a template."),
@@ -94,6 +98,10 @@ def commands() -> None:
 
 def run() -> int:
     """Run the command in ``sys.argv`` and return the exit status."""
+    if COMPLETE_VARIABLE in os.environ:
+        from ._bash_completion import register
+
+        register()
     try:
         status: object = commands.main(prog_name="lambdachain", standalone_mode=False)
     except click.ClickException as exc:

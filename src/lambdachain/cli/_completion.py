@@ -19,16 +19,15 @@ from ._help import CommandWithExamples
 )
 @click.argument("shell", type=click.Choice(["bash", "zsh", "fish"]))
 def completion(*, shell: str) -> None:
-    """Print the script that makes a shell complete commands and options.
+    """Print the script that makes a shell complete commands, options, contracts and files.
 
     Load it in your shell's startup file, as in the examples.
     """
     from click.shell_completion import get_completion_class
 
-    from ._commands import commands
+    from ._commands import COMPLETE_VARIABLE, commands
 
     writer = get_completion_class(shell)
     if writer is None:
         raise click.UsageError(f"the installed click does not support completion for {shell}")
-    # click derives this variable from the program's name: changing it would break completion.
-    echo(writer(commands, {}, "lambdachain", "_LAMBDACHAIN_COMPLETE").source())
+    echo(writer(commands, {}, "lambdachain", COMPLETE_VARIABLE).source())

@@ -6,6 +6,7 @@ import click
 
 from ._exit_status import echo
 from ._help import CommandWithExamples
+from ._shell_completion import complete_contract
 
 
 @click.command(
@@ -16,7 +17,7 @@ from ._help import CommandWithExamples
         "lambdachain schema billing_contracts:charge | jq .request",
     ],
 )
-@click.argument("contract")
+@click.argument("contract", shell_complete=complete_contract)
 def schema(*, contract: str) -> None:
     """Print the schema of a contract as JSON.
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar, cast
 import click
 
 from ._exit_status import InputError
+from ._shell_completion import complete_contract
 
 if TYPE_CHECKING:
     from lambdachain._calling.compiled_call import BoundTarget
@@ -63,7 +64,7 @@ _ATTEMPTS: Final = (
         help="Attempts of a call, the first one included; 3 by default.",
     ),
 )
-TARGET: Final = click.argument("target")
+TARGET: Final = click.argument("target", shell_complete=complete_contract)
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print one JSON object to standard output.")
 CONTEXT: Final = click.option(
     "--client-context",

@@ -20,7 +20,7 @@ from ._runtimes_node import NodeRuntime
 from ._runtimes_provided import ProvidedRuntime
 
 _PYTHON_CLIENT: Final = Path(__file__).parent / "python" / "bootstrap.py"
-_DESCRIBE: Final = "import sys, awslambdaric; print('python%d.%d' % sys.version_info[:2])"
+_DESCRIBE: Final = "import sys; print('python%d.%d' % sys.version_info[:2], flush=True); import awslambdaric"
 
 
 class Runtime(Protocol):
@@ -112,7 +112,10 @@ def identify_python(python: str) -> str:
         described = subprocess.run(  # noqa: S603 - the interpreter is the user's own choice
             [python, "-c", _DESCRIBE], capture_output=True, text=True, check=True, timeout=60
         )
-    except subprocess.CalledProcessError:
+    except subprocess.CalledProcessError as exc:
+        # A shim of pyenv, for a version that is not active, is on the PATH too, and starts nothing.
+        if not exc.stdout.startswith("python"):
+            raise ValueError(f"interpreter {python!r} cannot be started: exit status {exc.returncode}") from None
         raise ValueError(
             f"interpreter {python!r} does not have awslambdaric: run {python} -m pip install awslambdaric"
         ) from None

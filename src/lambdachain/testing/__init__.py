@@ -11,6 +11,7 @@ from lambdachain._transports.transport_override import RealInvokeBlockedError, S
 from ._call_log import InProcessCall
 from ._compatibility import Breakage, Change, IncompatibleContractError, assert_compatible, compatibility
 from ._contract_verification import UnfulfilledContractError, assert_handler_fulfils
+from ._endpoint_fixture import LambdaEndpoint
 from ._in_process import InProcessTransport
 from ._lambda_context import LambdaContext
 from ._sqs_event import sqs_event
@@ -24,6 +25,7 @@ __all__ = [
     "InProcessTransport",
     "IncompatibleContractError",
     "LambdaContext",
+    "LambdaEndpoint",
     "RealInvokeBlockedError",
     "Stub",
     "StubCall",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import pickle
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import botocore.session
 import pytest
 
 from lambdachain import (
+    AsyncLambdaClient,
     BotoTransport,
     ContractError,
     HttpTransport,
@@ -312,6 +315,27 @@ def test_an_argument_comes_before_the_default(monkeypatch: pytest.MonkeyPatch, l
 
     with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
         assert client.can_invoke("orders")
+
+
+@pytest.mark.parametrize("transport", ["boto", "http"])
+@pytest.mark.parametrize("blocking", [True, False], ids=["blocking", "async"])
+def test_the_region_of_a_client_is_that_of_its_transport(
+    transport: str, blocking: bool, monkeypatch: pytest.MonkeyPatch, laboratory: Laboratory
+) -> None:
+    """It wins over the environment's: the requests are signed for it; a copy of the client keeps it."""
+    for name, value in {"LAMBDACHAIN_TRANSPORT": transport, "AWS_ENDPOINT_URL": laboratory.url}.items():
+        monkeypatch.setenv(name, value)
+
+    async def call_later() -> None:
+        async with pickle.loads(pickle.dumps(AsyncLambdaClient(region="ap-south-1"))) as client:
+            await client.call("orders", None)
+
+    if blocking:
+        with pickle.loads(pickle.dumps(LambdaClient(region="ap-south-1"))) as client:
+            client.call("orders", None)
+    else:
+        asyncio.run(call_later())
+    assert "/ap-south-1/lambda/" in laboratory.requests[-1].headers["authorization"]
 
 
 def test_an_unknown_default_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:

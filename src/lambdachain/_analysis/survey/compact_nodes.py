@@ -50,7 +50,7 @@ def to_compact(tree: Node) -> Node:
 
 
 def _copy(node: Any, lines: dict[int, int]) -> Any:
-    kind = _COMPACT_CLASSES.get(cast("type[Any]", type(node)))
+    kind = _COMPACT_CLASSES.get(type(node))  # pyright: ignore[reportUnknownArgumentType]
     if kind is None:
         return node
     copy = kind.__new__(kind)

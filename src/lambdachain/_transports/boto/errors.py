@@ -270,7 +270,7 @@ def _message(exc: Exception, trouble: Trouble) -> str:
     from botocore import exceptions as b
 
     if isinstance(exc, b.NoRegionError):
-        return "no AWS region: set AWS_REGION, pass region= to the transport, or address the function by its ARN"
+        return "no AWS region: set AWS_REGION, pass region= to the client or transport, or address the function by ARN"
     kind = type(exc).__name__
     if trouble is Trouble.SETUP and isinstance(exc, b.BotoCoreError):
         from lambdachain._core.redaction import redact_passwords

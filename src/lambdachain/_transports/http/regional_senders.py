@@ -127,7 +127,7 @@ class RegionalSenders(AwsTransport, Generic[W]):
             if url is None:
                 network_guard.check(function, "AWS")  # most tests have no region either: report that they need a stub
             raise _setup_error(
-                "no AWS region: set AWS_REGION, pass region= to the transport, or address the function by its ARN"
+                "no AWS region: set AWS_REGION, pass region= to the client or transport, or address the function by ARN"
             )
         check_endpoint(region, url)
         endpoint = _endpoint(region, url, settings)

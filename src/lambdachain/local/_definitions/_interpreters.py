@@ -38,6 +38,18 @@ class Interpreters:
         path = self._found.get(version)
         return path if path is not None and self._failures.get(path) is None else None
 
+    def explain_missing(self, version: str) -> str:
+        """Return why there is no interpreter of a version, and how to get one."""
+        path = self._found.get(version)
+        install = f"{version} -m pip install awslambdaric"
+        if path is not None and (failure := self._failures.get(path)) is not None and "awslambdaric" in failure:
+            return failure
+        number = version.removeprefix("python")
+        return (
+            f"{version} is not installed: run uv python install {number}, or pyenv install {number} and pyenv global, "
+            f"or, on Ubuntu, apt install {version} from the PPA deadsnakes; then {install}"
+        )
+
     def get_failure(self, python: str) -> str | None:
         """Return why an interpreter cannot run functions, as far as it has been probed."""
         return self._failures.get(python)

@@ -129,7 +129,7 @@ def _choose_interpreter(
     # The interpreter is used only if it can run functions: a system often has one without any packages.
     if (found := interpreters.find_version(str(declared.runtime))) is not None:
         return replace(function, python=found)
-    text = f"{declared.runtime} with awslambdaric is not installed: {OWN_VERSION} runs the function"
+    text = f"{OWN_VERSION} runs the function; {interpreters.explain_missing(str(declared.runtime))}"
     diagnostics.append(Diagnostic(declared.location("runtime"), text, fatal=False))
     return function
 
