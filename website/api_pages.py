@@ -142,6 +142,9 @@ PAGES = (
     ApiPage("lambdachain.sqs", "Send events through a queue, and handle batches.", module="lambdachain.sqs"),
     ApiPage("lambdachain.httpx", "Call a web app in a function with httpx.", module="lambdachain.httpx"),
     ApiPage("lambdachain.agents", "Offer contracts to language models as tools.", module="lambdachain.agents"),
+    ApiPage(
+        "lambdachain.compat", "boto3's Lambda client, with safe retries and deadlines.", module="lambdachain.compat"
+    ),
     ApiPage("lambdachain.durable", "Call from durable functions.", module="lambdachain.durable"),
     ApiPage(
         "lambdachain.powertools",
