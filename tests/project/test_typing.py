@@ -17,7 +17,8 @@ ERRORS = ROOT / "typing_tests" / "errors.py"
 MARK = re.compile(r"# E: (?P<mypy>\S+) (?P<pyright>\S+)$")
 EXPLANATION = re.compile(r"# (mypy|pyright) says: (.+)$")
 
-pytestmark = pytest.mark.typing
+# They take minutes where other work keeps the processors busy.
+pytestmark = [pytest.mark.typing, pytest.mark.timeout(900)]
 
 
 class Reported(NamedTuple):

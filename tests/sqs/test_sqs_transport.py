@@ -451,9 +451,11 @@ def test_every_error_of_send_message_is_classified():
 
 def test_a_timeout_ends_the_call(faulty: Any):
     """Wherever the queue is; the message may have been stored."""
-    faulty.faults = ["silent"]
-    with pytest.raises(lambdachain.CallTimeoutError) as raised:
-        fire(faulty, PLAIN, timeout=0.5)
+    with LambdaClient(SqsTransport(QueueRoute(PLAIN, faulty.url)), retry=POLICY) as client:
+        client.fire(PLAIN, ORDER)  # boto3's client is made, which may take longer than the timeout
+        faulty.faults = ["silent"]
+        with pytest.raises(lambdachain.CallTimeoutError) as raised:
+            client.fire(PLAIN, ORDER, timeout=0.5)
     assert raised.value.execution is Execution.UNKNOWN
 
 

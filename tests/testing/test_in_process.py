@@ -547,13 +547,14 @@ def test_calls_beyond_reserved_concurrency_are_throttled():
     """A slot is used until the function ends, even if its caller has timed out."""
     release = threading.Event()
     with InProcessTransport() as system:
-        system.add("slow", lambda *_: release.wait(5), reserved_concurrency=1)
+        system.add("slow", lambda waits, _: waits and release.wait(5), reserved_concurrency=1)
+        client.call("slow", False)  # what a first call loads may take longer than the timeout
         with pytest.raises(CallTimeoutError):
-            client.call("slow", None, timeout=0.03)
+            client.call("slow", True, timeout=0.3)
         with pytest.raises(ThrottledError) as throttled:
-            client.call("slow", None, retry=NEVER)
+            client.call("slow", False, retry=NEVER)
         release.set()
-        client.call("slow", None, retry=RetryPolicy(max_attempts=1000, budget=None, initial_delay=0.001))
+        client.call("slow", False, retry=RetryPolicy(max_attempts=1000, budget=None, initial_delay=0.001))
 
     assert throttled.value.reason == "ReservedFunctionConcurrentInvocationLimitExceeded"
 
