@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
+from threading import Thread
 from typing import Any, Final
 
+import boto3
 import pytest
 
 from lambdachain import BotoTransport, Contract, CredentialsError, HttpTransport, ResponseError, RetryPolicy
@@ -56,6 +59,12 @@ class RotatingServer(ThrottlingServer):
         self._settled.clear()
         await asyncio.sleep(0.05)  # those in flight are rejected together
         return _EXPIRED
+
+    def wait_for_refusals(self, number: int) -> None:
+        """Wait until so many requests have been refused; not for ever, since none may come."""
+        deadline = time.monotonic() + 5
+        while self.refused < number and time.monotonic() < deadline:
+            time.sleep(0.001)
 
     def _is_due(self) -> bool:
         return bool(self._rotations) and len(self.seen) >= self._rotations[0]
@@ -122,6 +131,34 @@ def test_environment_credentials_that_rotate_during_a_map(
 
     assert results == list(range(200))
     assert server.keys == 2
+
+
+def test_a_client_made_during_a_renewal_has_the_new_credentials(
+    monkeypatch: pytest.MonkeyPatch, default_session: Callable[[], None]
+):
+    """Not those of the session before: the calls of other threads would be rejected twice."""
+    default_session()
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "s")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIA0")
+    monkeypatch.delenv("AWS_SESSION_TOKEN", raising=False)
+    with RotatingServer(1) as server, client_over(BotoTransport(region="eu-west-1", endpoint_url=server.url)) as client:
+        server.on_rotation = partial(monkeypatch.setenv, "AWS_ACCESS_KEY_ID")
+        other = Thread(target=client.call, args=(echo, 2))
+        create = boto3.Session
+
+        def create_while_another_thread_calls(*arguments: Any, **options: Any) -> Any:
+            if other.ident is None:
+                other.start()
+                server.wait_for_refusals(2)
+            return create(*arguments, **options)
+
+        assert client.call(echo, 0) == 0
+        monkeypatch.setattr(boto3, "Session", create_while_another_thread_calls)
+        assert client.call(echo, 1) == 1
+        other.join()
+        assert client.call(echo, 3) == 3
+
+    assert server.refused == 2
 
 
 class SuccessionServer(RotatingServer):

@@ -253,8 +253,9 @@ class BotoTransport(AwsTransport):
         elif self._session is None and client is not self._user_client:
             with self._lock:
                 if client in self._clients.values():  # else another rejected call has done it
-                    self._clients.clear()
+                    # First the session: another thread, which finds no client, makes one from it at once.
                     self._renewed = cast("Any", import_module("boto3")).Session()
+                    self._clients.clear()
         return replace(outcome, refused_keys=refused and hash(refused))
 
     def reset_after_fork(self) -> None:
