@@ -8,8 +8,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final, NamedTuple
 
 from lambdachain._core.type_guards import is_mapping, is_sequence
+from lambdachain.cli._exit_status import InputError
 
 JsonSchema = dict[str, Any]
+
+REQUEST: Final = "Request"
+RESPONSE: Final = "Response"
+ERROR: Final = "Error"
 
 _PREFIX: Final = "#/$defs/"
 _WORDS: Final = re.compile(r"[A-Za-z0-9]+")
@@ -20,10 +25,18 @@ _DATA: Final = frozenset({"default", "const", "enum", "examples", "example", "x-
 
 
 class Role(NamedTuple):
-    """A type of a contract: what it is, such as ``Response``, and its schema."""
+    """A type of a contract.
+
+    Attributes:
+        name: Its name where its schema has no title; an error's own name.
+        schema: Its schema.
+        suffix: What is appended to a name that stands for another type already.
+        is_error: Whether it is a declared error, whose name is sent, and so is kept as it is.
+    """
 
     name: str
     schema: JsonSchema
+    suffix: str
     is_error: bool = False
 
 
@@ -38,13 +51,14 @@ def merge_definitions(roles: Iterable[Role], reserved: Iterable[str] = ()) -> Me
     """Merge the definitions of several self-contained schemas.
 
     Equal types become one. Different types of the same name get distinct names: what a callee accepts and what it
-    returns differ where a field has a default, for example. The later one is called after its role: ``ItemResponse``.
+    returns differ where a field has a default, for example. The later one gets the suffix of its role: ``ItemResponse``.
 
     Args:
         roles: The schemas; their ``$defs`` are merged.
         reserved: Names that no definition may have.
     """
-    merger = _Merger(reserved)
+    roles = list(roles)
+    merger = _Merger({*reserved, *(role.name for role in roles if role.is_error)})
     return Merged(merger.definitions, [merger.add(role) for role in roles])
 
 
@@ -72,6 +86,8 @@ def to_class_name(text: str) -> str:
     ('PageAddress', 'OrderPlaced', 'ChargeRequest')
     """
     name = "".join(word[0].upper() + word[1:] for word in _WORDS.findall(text))
+    # json-schema-to-typescript writes names in this way.
+    name = re.sub(r"[0-9][a-z]", lambda found: found[0].upper(), name)
     return name if name and not name[0].isdigit() else f"Model{name}"
 
 
@@ -79,6 +95,7 @@ class _Merger:
     def __init__(self, reserved: Iterable[str]) -> None:
         self.definitions: dict[str, JsonSchema] = {}
         self._names: dict[str, str] = {}  # from the whole text of a definition to its name
+        self._errors: dict[str, str] = {}
         self._taken = set(reserved)
 
     def add(self, role: Role) -> JsonSchema:
@@ -90,7 +107,7 @@ class _Merger:
         root = _rename_references(root, names)
         if "$ref" in root or not _is_class(root):
             return root
-        title = str(root.get("title") or role.name)
+        title = role.name if role.is_error else str(root.get("title") or role.name)
         name = self._name_for(title, {**inner, title: root} if title not in inner else {title: root}, role)
         self.definitions.setdefault(name, {**root, "title": name})
         return {"$ref": _PREFIX + name}
@@ -98,13 +115,20 @@ class _Merger:
     def _name_for(self, key: str, schemas: Mapping[str, JsonSchema], role: Role) -> str:
         # Equal names may stand for different types, so what a definition refers to counts, too.
         closure = json.dumps([_to_title(key, schemas[key]), schemas[key], find_references(schemas[key], schemas)])
+        if role.is_error and key == role.name:
+            return self._name_error(closure, key)
         if closure not in self._names:
             title = to_class_name(_to_title(key, schemas[key]))
-            candidates = [title, title + to_class_name(role.name), *(f"{title}{number}" for number in range(2, 1000))]
+            candidates = [title, title + role.suffix, *(f"{title}{number}" for number in range(2, 1000))]
             name = next(name for name in candidates if name not in self._taken)
             self._taken.add(name)
             self._names[closure] = name
         return self._names[closure]
+
+    def _name_error(self, closure: str, name: str) -> str:
+        if self._errors.setdefault(name, closure) != closure:
+            raise InputError(f"two errors are named {name} and differ: generate a module for each of their contracts")
+        return name
 
 
 def _to_title(key: str, schema: JsonSchema) -> str:

@@ -12,7 +12,17 @@ from typing import Any, Final, NamedTuple
 from lambdachain._core.arn import parse_target
 from lambdachain.cli._exit_status import InputError
 
-from .definitions import JsonSchema, Merged, Role, find_references, merge_definitions
+from .definitions import (
+    ERROR,
+    REQUEST,
+    RESPONSE,
+    JsonSchema,
+    Merged,
+    Role,
+    find_references,
+    merge_definitions,
+    to_class_name,
+)
 from .models import format_python, generate_models
 from .python_types import REVEAL_SECRET, PythonTypes
 from .sources import ContractSource
@@ -49,7 +59,7 @@ def generate_module(sources: Sequence[ContractSource], names: Sequence[str | Non
     twice = next((name for name in contracts if contracts.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two contracts would be named {twice}: pass one --name for each")
-    roles = [role for source in sources for role in _iter_roles(source)]
+    roles = [role for pair in zip(sources, contracts, strict=True) for role in _iter_roles(*pair)]
     merged = merge_definitions(roles, {*_RESERVED, *contracts})
     types = PythonTypes()
     editor = _make_editor(roles, merged, types)
@@ -62,7 +72,7 @@ def generate_module(sources: Sequence[ContractSource], names: Sequence[str | Non
 
 def _make_editor(roles: Sequence[Role], merged: Merged, types: PythonTypes) -> ModelEditor:
     schemas = [*zip(roles, merged.roles, strict=True)]
-    sent: JsonSchema = {"anyOf": [schema for role, schema in schemas if role.name == "Request"]}
+    sent: JsonSchema = {"anyOf": [schema for role, schema in schemas if role.suffix == REQUEST]}
     errors = [schema["$ref"].rpartition("/")[2] for role, schema in schemas if role.is_error]
     return ModelEditor(
         types.expressions, merged.definitions, _HOLDER, errors, find_references(sent, merged.definitions)
@@ -96,11 +106,12 @@ def to_variable_name(source: ContractSource) -> str:
     return f"{name}_" if keyword.iskeyword(name) else name
 
 
-def _iter_roles(source: ContractSource) -> Iterator[Role]:
-    yield Role("Request", source.request)
-    yield Role("Response", source.response)
+def _iter_roles(source: ContractSource, contract: str) -> Iterator[Role]:
+    prefix = to_class_name(contract)
+    yield Role(prefix + REQUEST, source.request, REQUEST)
+    yield Role(prefix + RESPONSE, source.response, RESPONSE)
     for name, schema in source.errors.items():
-        yield Role(name, {"properties": {}, **schema, "title": name}, is_error=True)
+        yield Role(name, {"properties": {}, **schema, "title": name}, ERROR, is_error=True)
 
 
 def _write_module(tree: ast.Module, annotations: Sequence[str], contracts: Iterable[tuple[str, ContractSource]]) -> str:
