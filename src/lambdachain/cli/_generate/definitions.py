@@ -51,11 +51,15 @@ def merge_definitions(roles: Iterable[Role], reserved: Iterable[str] = ()) -> Me
     """Merge the definitions of several self-contained schemas.
 
     Equal types become one. Different types of the same name get distinct names: what a callee accepts and what it
-    returns differ where a field has a default, for example. The later one gets the suffix of its role: ``ItemResponse``.
+    returns differ where a field has a default, for example. The later one gets the suffix of its role, as in
+    ``ItemResponse``.
 
     Args:
         roles: The schemas; their ``$defs`` are merged.
         reserved: Names that no definition may have.
+
+    Raises:
+        InputError: A reference has no definition, or two errors of one name differ.
     """
     roles = list(roles)
     merger = _Merger({*reserved, *(role.name for role in roles if role.is_error)})
@@ -169,7 +173,10 @@ def _list_references(schema: JsonSchema) -> list[str]:
 
 def _rename_references(schema: JsonSchema, names: Mapping[str, str]) -> JsonSchema:
     def rename(reference: Any) -> Any:
-        return _PREFIX + names.get(name := str(reference).removeprefix(_PREFIX), name)
+        name = str(reference).removeprefix(_PREFIX)
+        if name not in names:
+            raise InputError(f"the schema has no definition of {reference}")
+        return _PREFIX + names[name]
 
     def change(inner: JsonSchema) -> JsonSchema:
         if isinstance(inner.get("$ref"), str):

@@ -63,7 +63,7 @@ def generate_module(sources: Sequence[ContractSource], names: Sequence[str | Non
     merged = merge_definitions(roles, {*_RESERVED, *contracts})
     types = PythonTypes()
     editor = _make_editor(roles, merged, types)
-    document = _to_document(merged, types)
+    document = _to_document(merged, types, {name: alias for alias, name in editor.errors.items()})
     tree = editor.edit(generate_models(document, _HOLDER, editor.errors))
     body = _write_module(tree, editor.annotations, zip(contracts, sources, strict=True))
     notes = [*(note for source in sources for note in source.notes), *types.notes]
@@ -73,24 +73,32 @@ def generate_module(sources: Sequence[ContractSource], names: Sequence[str | Non
 def _make_editor(roles: Sequence[Role], merged: Merged, types: PythonTypes) -> ModelEditor:
     schemas = [*zip(roles, merged.roles, strict=True)]
     sent: JsonSchema = {"anyOf": [schema for role, schema in schemas if role.suffix == REQUEST]}
-    errors = [schema["$ref"].rpartition("/")[2] for role, schema in schemas if role.is_error]
+    names = dict.fromkeys(role.name for role in roles if role.is_error)
+    # The generator would change their names, which are sent as they are.
+    errors = {f"LambdachainError{number}": name for number, name in enumerate(names)}
     return ModelEditor(
         types.expressions, merged.definitions, _HOLDER, errors, find_references(sent, merged.definitions)
     )
 
 
-def _to_document(merged: Merged, types: PythonTypes) -> JsonSchema:
+def _to_document(merged: Merged, types: PythonTypes, aliases: Mapping[str, str]) -> JsonSchema:
     """Return the schema of a class whose fields are the types of the contracts, which are read from it afterwards."""
-    properties = {
-        f"role_{number}": types.replace_in(schema, "a contract") for number, schema in enumerate(merged.roles)
-    }
+    # Only a contract refers to its errors.
+    references = {f"#/$defs/{name}": f"#/$defs/{alias}" for name, alias in aliases.items()}
+    properties: JsonSchema = {}
+    for number, schema in enumerate(merged.roles):
+        role = types.replace_in(schema, "a contract")
+        reference = role.get("$ref")
+        properties[f"role_{number}"] = {"$ref": references[reference]} if reference in references else role
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": _HOLDER,
         "type": "object",
         "properties": properties,
         "required": list(properties),
-        "$defs": {name: types.replace_in(schema, name) for name, schema in merged.definitions.items()},
+        "$defs": {
+            aliases.get(name, name): types.replace_in(schema, name) for name, schema in merged.definitions.items()
+        },
     }
 
 

@@ -31,6 +31,7 @@ _JSON_LIMITS: Final = {
     "maximum": "le",
     "multipleOf": "multiple_of",
 }
+_ARRAY_LIMITS: Final = {"minItems": "min_length", "maxItems": "max_length"}
 _STRING_LIMITS: Final = {"minLength": "min_length", "maxLength": "max_length", "pattern": "pattern"}
 _STRING_CHANGES: Final = {"strip": "strip_whitespace", "lower": "to_lower", "upper": "to_upper"}
 _DATETIMES: Final = {
@@ -67,26 +68,54 @@ class PythonTypes:
 
         def change(inner: JsonSchema) -> JsonSchema:
             self._note_losses(inner, where)
-            return self._replace(inner)
+            return self._replace(inner, where)
 
         # An enumeration that has a name is an Enum; the others are Literal.
         return schema if "enum" in schema else map_schemas(schema, change)
 
-    def _replace(self, schema: JsonSchema) -> JsonSchema:
-        schema = _join_decimals(schema)
+    def _replace(self, schema: JsonSchema, where: str) -> JsonSchema:
+        schema = self._close_tuple(_join_decimals(schema), where)
         keys = schema.get(_EXTENSION, {}).get("keys") if is_mapping(schema.get(_EXTENSION)) else None
+        names = schema.get("propertyNames")
+        if keys is None and is_mapping(names) and "$ref" not in names:
+            keys = names
         if keys is not None:
-            return self._replace_keyed_dict(schema, keys)
+            return self._replace_keyed_dict(schema, keys, where)
+        if schema.get("type") == "array" and "prefixItems" not in schema and not {*_ARRAY_LIMITS}.isdisjoint(schema):
+            return self._annotate_array(schema)
         expression = to_python_type(schema)
         kept = {key: value for key, value in schema.items() if key in ("default", "description")}
         return {**kept, "customTypePath": self._add(expression)} if expression else schema
 
-    def _replace_keyed_dict(self, schema: JsonSchema, keys: JsonSchema) -> JsonSchema:
+    def _replace_keyed_dict(self, schema: JsonSchema, keys: JsonSchema, where: str) -> JsonSchema:
         values = schema.get("additionalProperties", {})
         self.expressions[KEYED_DICT] = KEYED_DICT
-        items = [{"customTypePath": f"{PLACEHOLDERS}.{KEYED_DICT}"}, map_schemas(keys, self._replace), values]
+        items = [
+            {"customTypePath": f"{PLACEHOLDERS}.{KEYED_DICT}"},
+            map_schemas(keys, lambda inner: self._replace(inner, where)),
+            values,
+        ]
         kept = {key: value for key, value in schema.items() if key in ("default", "description")}
         return {**kept, "type": "array", "prefixItems": items, "minItems": 3, "maxItems": 3}
+
+    def _close_tuple(self, schema: JsonSchema, where: str) -> JsonSchema:
+        """Return the schema of a tuple whose last elements are not optional: Python's types have no such tuple."""
+        items = schema.get("prefixItems", [])
+        if not items or schema.get("maxItems") != len(items) or schema.get("minItems", 0) >= len(items):
+            return schema
+        self.notes.append(f"{where}: a tuple is always complete; by the schema, its last elements may be left out")
+        return {**schema, "minItems": len(items)}
+
+    def _annotate_array(self, schema: JsonSchema) -> JsonSchema:
+        """Return a schema of ``tuple[Placeholder, X]``, which becomes ``Annotated[X, Field(...)]``.
+
+        The generator would write a class for an array with limits inside another.
+        """
+        limits = _to_arguments(schema, _ARRAY_LIMITS)
+        bare = {key: value for key, value in schema.items() if key not in _ARRAY_LIMITS}
+        placeholder = {"customTypePath": self._add(f"Field({limits})")}
+        kept = {key: bare.pop(key) for key in ("default", "description") if key in bare}
+        return {**kept, "type": "array", "prefixItems": [placeholder, bare], "minItems": 2, "maxItems": 2}
 
     def _add(self, expression: str) -> str:
         name = next((name for name, known in self.expressions.items() if known == expression), None)
@@ -114,8 +143,8 @@ def to_python_type(schema: JsonSchema) -> str | None:
         return f"Literal[{', '.join(repr(value) for value in schema['enum'])}]"
     kinds: dict[Any, Callable[[JsonSchema], str | None]] = {
         "string": _to_string_type,
-        "integer": _to_strict_number,
-        "number": _to_strict_number,
+        "integer": _to_number,
+        "number": _to_number,
     }
     convert = kinds.get(schema["type"]) if isinstance(schema.get("type"), str) else None
     return convert(schema) if convert else None
@@ -134,27 +163,26 @@ def _to_string_type(schema: JsonSchema) -> str | None:
         limits = _to_arguments(schema, {key: name for key, name in _STRING_LIMITS.items() if key != "pattern"})
         serializer = f'PlainSerializer({REVEAL_SECRET}, return_type=str, when_used="json")'
         return _annotate("SecretStr", *([f"Field({limits})"] if limits else []), serializer)
+    return _to_text(schema, extensions) if form is None else None
+
+
+def _to_text(schema: JsonSchema, extensions: JsonSchema) -> str | None:
     changes = [f"{name}=True" for keyword, name in _STRING_CHANGES.items() if extensions.get(keyword)]
-    changes += ["coerce_numbers_to_str=True"] if extensions.get("numbers") else []
-    if changes and form is None:
-        limits = _to_arguments(schema, _STRING_LIMITS)
-        field = (
-            [f"Field({', '.join(c for c in changes if c.startswith('coerce'))})"] if extensions.get("numbers") else []
-        )
-        rest = [c for c in changes if not c.startswith("coerce")] + ([limits] if limits else [])
-        return _annotate("str", *field, *([f"StringConstraints({', '.join(rest)})"] if rest else []))
-    return None
+    limits = _to_arguments(schema, _STRING_LIMITS)
+    arguments = [*changes, *([limits] if limits else [])]
+    coerced = ["Field(coerce_numbers_to_str=True)"] if extensions.get("numbers") else []
+    metadata = [f"{'StringConstraints' if changes else 'Field'}({', '.join(arguments)})"] if arguments else []
+    return _annotate("str", *coerced, *metadata) if coerced or metadata else None
 
 
-def _to_strict_number(schema: JsonSchema) -> str | None:
-    extensions: JsonSchema = schema.get(_EXTENSION) or {}
-    if not extensions.get("strict"):
+def _to_number(schema: JsonSchema) -> str | None:
+    if _is_decimal_number(schema):
         return None
+    extensions: JsonSchema = schema.get(_EXTENSION) or {}
     limits = _to_arguments(schema, _JSON_LIMITS)
-    return _annotate(
-        "int" if schema["type"] == "integer" else "float",
-        f"Field({', '.join(['strict=True', *([limits] if limits else [])])})",
-    )
+    arguments = [*(["strict=True"] if extensions.get("strict") else []), *([limits] if limits else [])]
+    name = "int" if schema["type"] == "integer" else "float"
+    return _annotate(name, f"Field({', '.join(arguments)})") if arguments else None
 
 
 def _to_decimal(extensions: JsonSchema, name: str) -> str:

@@ -39,6 +39,7 @@ IMPORTS: Final = {
 IS_ABSENT: Final = "is_absent"
 """The function that a module needs if it has fields that are left out."""
 
+_PLAIN: Final = frozenset({"int", "float", "str", "bool"})
 _FROM_TEXT: Final = {
     "Decimal": "Decimal",
     "Fraction": "Fraction",
@@ -63,7 +64,7 @@ class ModelEditor(ast.NodeTransformer):
         expressions: The type of each placeholder.
         definitions: The schema of each class.
         holder: The name of the class whose fields are the types of the contracts.
-        errors: The names of the classes that are errors.
+        errors: The names of the classes that are errors, by those that the generator knows them by.
         sent: The names of the classes that callers send.
 
     Attributes:
@@ -76,7 +77,7 @@ class ModelEditor(ast.NodeTransformer):
         expressions: Mapping[str, str],
         definitions: Mapping[str, JsonSchema],
         holder: str,
-        errors: Collection[str],
+        errors: Mapping[str, str],
         sent: Collection[str],
     ) -> None:
         self.annotations: list[str] = []
@@ -104,7 +105,7 @@ class ModelEditor(ast.NodeTransformer):
 
     def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
         """Edit the fields of a class, and its configuration."""
-        self._class = node.name
+        node.name = self._class = self.errors.get(node.name, node.name)
         self.generic_visit(node)
         self._class = None
         docstring = ast.get_docstring(node)
@@ -117,26 +118,32 @@ class ModelEditor(ast.NodeTransformer):
         """Edit a field."""
         is_special = any(self._is_placeholder(inner) for inner in ast.walk(node.annotation))
         self.generic_visit(node)
-        if is_special and node.value is not None and not _is_none(node.value):
+        if node.value is not None and (is_special or _has_structure([node.value])):
             node.value = _to_default(node.value, node.annotation)
         if node.value is not None and _is_none(node.value) and self._may_be_absent(node):
             self._let_be_absent(node)
         return node
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.AST:
-        """Put a dict in the place of ``tuple[KeyedDict, K, V]``."""
+        """Replace ``tuple[KeyedDict, K, V]`` by a dict, and ``tuple[Placeholder, X]`` by an annotated array."""
         inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else []
         is_dict = len(inner) == 3 and isinstance(inner[0], ast.Name) and inner[0].id == KEYED_DICT
+        is_limited = len(inner) == 2 and self._is_placeholder(inner[0]) and ast.unparse(node.value) == "tuple"
+        is_limited = is_limited and self._expressions[ast.unparse(inner[0])].startswith("Field(")
         self.generic_visit(node)
         if _is_annotated(node):
-            elements = [element for element in node.slice.elts if ast.unparse(element) != "Field()"]
-            return elements[0] if len(elements) == 1 else ast.Subscript(node.value, ast.Tuple(elements))
+            return _flatten(node)
+        if is_limited and isinstance(node.slice, ast.Tuple):
+            limits, array = node.slice.elts
+            return _flatten(ast.Subscript(ast.Name("Annotated"), ast.Tuple([array, limits])))
         if not is_dict:
             return node
         return ast.Subscript(ast.Name("dict"), ast.Tuple(inner[1:]))
 
     def visit_Name(self, node: ast.Name) -> ast.AST:
         """Put a type in the place of a placeholder."""
+        if node.id in self.errors:
+            return ast.Name(self.errors[node.id])
         if not self._is_placeholder(node) or node.id == KEYED_DICT:
             return node
         return _parse(self._expressions[node.id])
@@ -155,7 +162,7 @@ class ModelEditor(ast.NodeTransformer):
     def _is_empty_config(self, node: ast.stmt, name: str) -> bool:
         is_config = isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "model_config"
         # An error is not a model: it has no configuration.
-        return is_config and (name in self.errors or ast.unparse(node).endswith("ConfigDict()"))
+        return is_config and (name in self.errors.values() or ast.unparse(node).endswith("ConfigDict()"))
 
     def _let_be_absent(self, node: ast.AnnAssign) -> None:
         """Change ``X | None = None`` into a field that is not written where it is ``None``, which is no X."""
@@ -185,17 +192,50 @@ class ModelEditor(ast.NodeTransformer):
         return properties.get(_find_alias(node.annotation) or ast.unparse(node.target))
 
 
+def _flatten(node: Any) -> ast.expr:
+    """Return ``Annotated`` without another one in it, and with one ``Field`` at most."""
+    kind, *metadata = node.slice.elts
+    if _is_annotated(kind):
+        kind, *inner = kind.slice.elts
+        metadata = [*inner, *metadata]
+    fields = [one for one in metadata if isinstance(one, ast.Call) and ast.unparse(one.func) == "Field"]
+    others = [one for one in metadata if one not in fields]
+    keywords = [keyword for one in fields for keyword in one.keywords]
+    metadata = [*([ast.Call(ast.Name("Field"), [], keywords)] if keywords else []), *others]
+    return ast.Subscript(ast.Name("Annotated"), ast.Tuple([kind, *metadata])) if metadata else kind
+
+
+def _has_structure(value: Any) -> bool:
+    """Check whether a default in JSON has an object, or an array in an array: of a model or of a tuple, perhaps."""
+    elements = value if isinstance(value, list) else value.elts if isinstance(value, ast.List) else None
+    if elements is None:
+        return isinstance(value, ast.Dict) and bool(value.keys)
+    return any(isinstance(element, ast.Dict | ast.List) for element in elements)
+
+
 def _to_default(value: ast.expr, annotation: ast.expr) -> ast.expr:
     """Return the default of a field, whose value in JSON the generator wrote, as a value of its type."""
     kind = annotation.slice.elts[0] if _is_annotated(annotation) else annotation
     text = re.sub(r" \| None$", "", ast.unparse(kind))
     literal = ast.unparse(value)
-    if text.startswith("Literal[") or isinstance(value, ast.Call):
+    if text.startswith("tuple[") and isinstance(value, ast.List) and not _has_structure(value.elts):
+        return ast.Tuple(value.elts)
+    is_plain = text in _PLAIN or text.startswith(("dict[str, Any", "Literal["))
+    if is_plain or literal in ("[]", "{}", "None") or not _is_json(value):
         return value
     is_text = isinstance(value, ast.Constant) and isinstance(value.value, str)
     if text in _FROM_TEXT and is_text:
         return _parse(f"{_FROM_TEXT[text]}({literal})")
     return _parse(f"TypeAdapter[{text}]({text}).validate_python({literal})")
+
+
+def _is_json(value: ast.expr) -> bool:
+    """Check whether a default is as JSON has it, and not a value of its type already."""
+    try:
+        ast.literal_eval(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _parse(expression: str) -> ast.expr:
