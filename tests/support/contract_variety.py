@@ -85,7 +85,7 @@ class Page(BaseModel, Generic[T]):
 
 
 class Scalars(BaseModel):
-    """Every scalar; "quoted", with a \\ backslash and */ a comment's end."""
+    r"""Every scalar; "quoted", with a \d backslash and */ a comment's end."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -99,7 +99,7 @@ class Scalars(BaseModel):
     address: IPv4Address
     path: Path
     anything: Any
-    literal: Literal["a", 1, None]
+    literal: Literal["a", 1] | None
     one: Literal["one"] = "one"
 
 

@@ -104,7 +104,9 @@ class _Merger:
 
     def add(self, role: Role) -> JsonSchema:
         root = {key: value for key, value in role.schema.items() if key not in ("$defs", "$schema")}
-        inner: Mapping[str, JsonSchema] = role.schema.get("$defs", {})
+        known: Mapping[str, JsonSchema] = role.schema.get("$defs", {})
+        used = find_references(root, known)
+        inner = {key: schema for key, schema in known.items() if key in used}
         names = {key: self._name_for(key, inner, role) for key in inner}
         for key, schema in inner.items():
             self.definitions.setdefault(names[key], _rename_references(schema, names) | {"title": names[key]})
