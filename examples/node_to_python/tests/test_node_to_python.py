@@ -89,7 +89,7 @@ COMPILER = HERE / "node_modules" / "json-schema-to-typescript"
 def test_the_caller_type_checks_against_the_contract(tmp_path: Path) -> None:
     def check() -> str:
         command = ["node", str(TSC), "--project", str(tmp_path)]
-        return subprocess.run(command, capture_output=True, text=True, check=False).stdout
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
 
     for source in (*SOURCES, "quote_price.ts", "tsconfig.json"):
         shutil.copy(HERE / source, tmp_path)
@@ -106,7 +106,7 @@ def test_the_caller_type_checks_against_the_contract(tmp_path: Path) -> None:
 @pytest.mark.skipif(not COMPILER.exists(), reason="json-schema-to-typescript is not installed: make javascript")
 def test_the_types_are_those_of_the_contract() -> None:
     command = [sys.executable, "-c", "from lambdachain.cli import main; main()", "schema", "quote_function:quote_price"]
-    ran = subprocess.run(
+    ran = subprocess.run(  # noqa: S603
         [*command, "--as", "typescript", "--check", "quote_price.ts"],
         cwd=HERE,
         capture_output=True,

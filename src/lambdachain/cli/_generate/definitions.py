@@ -62,7 +62,7 @@ def merge_definitions(roles: Iterable[Role], reserved: Iterable[str] = ()) -> Me
         InputError: A reference has no definition, or two errors of one name differ.
     """
     roles = list(roles)
-    merger = _Merger({*reserved, *(role.name for role in roles if role.is_error)})
+    merger = _DefinitionMerger({*reserved, *(role.name for role in roles if role.is_error)})
     return Merged(merger.definitions, [merger.add(role) for role in roles])
 
 
@@ -95,7 +95,7 @@ def to_class_name(text: str) -> str:
     return name if name and not name[0].isdigit() else f"Model{name}"
 
 
-class _Merger:
+class _DefinitionMerger:
     def __init__(self, reserved: Iterable[str]) -> None:
         self.definitions: dict[str, JsonSchema] = {}
         self._names: dict[str, str] = {}  # from the whole text of a definition to its name
