@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -209,6 +210,20 @@ def test_every_kind_of_type_compiles(directory: Path, monkeypatch: pytest.Monkey
         (directory / f"contract{number}.ts").write_text(module)
         assert f"export type Contract{number}Error" in module
 
+    assert compile_typescript(directory).stdout == ""
+
+
+@needs_npm
+def test_the_page(directory: Path):
+    """What it shows is what is printed, and its caller type-checks."""
+    text = (ROOT / "docs" / "how-to" / "call-from-other-languages.md").read_text()
+    files = dict(re.findall(r"```(?:python|ts)\n(?:#|//) (\S+)\n(.*?)```", text, re.DOTALL))
+    for name, body in files.items():
+        (directory / name).write_text(body)
+    command = ["schema", "billing_contracts:charge", "--as", "typescript"]
+
+    assert run(directory, *command).stdout == files["charge.ts"]
+    run(directory, *command, "--check", "charge.ts")
     assert compile_typescript(directory).stdout == ""
 
 

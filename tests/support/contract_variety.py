@@ -148,6 +148,7 @@ class Collections(BaseModel):
     by_name: dict[str, Address] = {}
     by_number: dict[int, list[Address]] = {}
     by_color: dict[Color, int] = {}
+    by_level: dict[Level, int]
     by_day: dict[date, Decimal]
     nested: list[dict[str, list[Pet]]] = []
     optional: list[Address | None]

@@ -54,13 +54,15 @@ def command(
     operation with a JSON body becomes a contract; a schema of an event, as EventBridge's registry exports it (OpenApi3
     or JSONSchemaDraft4); or the JSON Schema of a request. A file that was changed by hand is never overwritten.
     """
-    from .generated_file import add_header, is_unchanged, write_generated
+    from .generated_file import add_header, check_unchanged
     from .models import require_generator
     from .python_module import generate_module
 
     require_generator()
     if check and output is None:
         raise InputError("--check needs --output, the file to be checked")
+    if output is not None:
+        check_unchanged(output)
     sources = _name_functions(_read_sources(schemas, operation, response), functions)
     if names and len(names) != len(sources):
         raise InputError(f"{len(names)} times --name for {len(sources)} contracts: pass one for each, in their order")
@@ -71,10 +73,9 @@ def command(
     if output is None:
         echo(source.rstrip("\n"))
     elif not check:
-        write_generated(output, source)
-    elif _read_if_exists(output) != source:
-        reason = "is out of date" if is_unchanged(_read_if_exists(output)) else "was changed by hand, or not generated"
-        echo(f"{output} {reason}", file=sys.stderr)
+        output.write_text(source, encoding="utf-8")
+    elif not output.exists() or output.read_text(encoding="utf-8") != source:
+        echo(f"{output} is out of date", file=sys.stderr)
         sys.exit(ExitStatus.NO)
 
 
@@ -100,7 +101,3 @@ def _name_functions(sources: list[ContractSource], functions: tuple[str, ...]) -
 def _set_function(source: ContractSource, function: str) -> ContractSource:
     name, qualifier = split_qualifier(function, None, InputError)
     return replace(source, function=name, qualifier=qualifier)
-
-
-def _read_if_exists(path: Path) -> str:
-    return path.read_text(encoding="utf-8") if path.exists() else ""

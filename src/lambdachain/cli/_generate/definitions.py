@@ -21,7 +21,8 @@ _WORDS: Final = re.compile(r"[A-Za-z0-9]+")
 # Keywords whose value maps names, which may look like keywords, to schemas.
 _NAMED: Final = frozenset({"properties", "$defs", "patternProperties", "dependentSchemas"})
 # Keywords whose value is data, which may look like a schema.
-_DATA: Final = frozenset({"default", "const", "enum", "examples", "example", "x-lambdachain", "required"})
+_DATA: Final = frozenset({"default", "const", "enum", "examples", "example", "required"})
+_EXTENSION: Final = "x-lambdachain"
 
 
 class Role(NamedTuple):
@@ -74,6 +75,9 @@ def map_schemas(schema: Any, change: Any) -> Any:
     for key, value in schema.items():
         if key in _DATA:
             changed[key] = value
+        elif key == _EXTENSION and is_mapping(value):
+            # Of what it has, only the keys of a mapping are a schema.
+            changed[key] = {name: map_schemas(one, change) if name == "keys" else one for name, one in value.items()}
         elif key in _NAMED and is_mapping(value):
             changed[key] = {name: map_schemas(inner, change) for name, inner in value.items()}
         elif is_sequence(value):
@@ -189,4 +193,5 @@ def _rename_references(schema: JsonSchema, names: Mapping[str, str]) -> JsonSche
             inner = {**inner, "discriminator": {**mapping, "mapping": renamed}}
         return inner
 
-    return map_schemas(schema, change)
+    renamed: JsonSchema = map_schemas(schema, change)
+    return renamed

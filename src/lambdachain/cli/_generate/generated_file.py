@@ -1,4 +1,4 @@
-"""Write generated files, and never over what somebody has changed by hand."""
+"""Mark generated files, and recognize those that somebody has changed by hand."""
 
 from __future__ import annotations
 
@@ -34,18 +34,17 @@ def is_unchanged(source: str) -> bool:
         return False
 
 
-def write_generated(path: Path, source: str) -> None:
-    """Write a generated module to a file.
+def check_unchanged(path: Path) -> None:
+    """Check that a file may be written over: it does not exist, or is as it was generated.
 
     Raises:
         InputError: The file was not generated, or was changed since.
-        OSError: It cannot be written.
+        OSError: It cannot be read.
     """
     if path.exists() and not is_unchanged(path.read_text(encoding="utf-8")):
         raise InputError(
             f"{path} was changed by hand, or not generated: not overwritten. Move it away, or choose another --output"
         )
-    path.write_text(source, encoding="utf-8")
 
 
 def _to_fingerprint(source: str) -> str:

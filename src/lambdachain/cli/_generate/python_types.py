@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-from lambdachain._core.type_guards import is_mapping
+from lambdachain._core.type_guards import is_mapping, is_sequence
 
 from .definitions import JsonSchema, map_schemas
 
@@ -76,25 +76,19 @@ class PythonTypes:
     def _replace(self, schema: JsonSchema, where: str) -> JsonSchema:
         schema = self._close_tuple(_join_decimals(schema), where)
         keys = schema.get(_EXTENSION, {}).get("keys") if is_mapping(schema.get(_EXTENSION)) else None
-        names = schema.get("propertyNames")
-        if keys is None and is_mapping(names) and "$ref" not in names:
-            keys = names
-        if keys is not None:
-            return self._replace_keyed_dict(schema, keys, where)
+        names: JsonSchema = schema.get("propertyNames", {})
+        if keys is not None or (names and "$ref" not in names):
+            return self._replace_keyed_dict(schema, keys or names)
         if schema.get("type") == "array" and "prefixItems" not in schema and not {*_ARRAY_LIMITS}.isdisjoint(schema):
             return self._annotate_array(schema)
         expression = to_python_type(schema)
         kept = {key: value for key, value in schema.items() if key in ("default", "description")}
         return {**kept, "customTypePath": self._add(expression)} if expression else schema
 
-    def _replace_keyed_dict(self, schema: JsonSchema, keys: JsonSchema, where: str) -> JsonSchema:
+    def _replace_keyed_dict(self, schema: JsonSchema, keys: JsonSchema) -> JsonSchema:
         values = schema.get("additionalProperties", {})
         self.expressions[KEYED_DICT] = KEYED_DICT
-        items = [
-            {"customTypePath": f"{PLACEHOLDERS}.{KEYED_DICT}"},
-            map_schemas(keys, lambda inner: self._replace(inner, where)),
-            values,
-        ]
+        items = [{"customTypePath": f"{PLACEHOLDERS}.{KEYED_DICT}"}, keys, values]
         kept = {key: value for key, value in schema.items() if key in ("default", "description")}
         return {**kept, "type": "array", "prefixItems": items, "minItems": 3, "maxItems": 3}
 
@@ -114,7 +108,7 @@ class PythonTypes:
         limits = _to_arguments(schema, _ARRAY_LIMITS)
         bare = {key: value for key, value in schema.items() if key not in _ARRAY_LIMITS}
         placeholder = {"customTypePath": self._add(f"Field({limits})")}
-        kept = {key: bare.pop(key) for key in ("default", "description") if key in bare}
+        kept: JsonSchema = {key: bare.pop(key) for key in ("default", "description") if key in bare}
         return {**kept, "type": "array", "prefixItems": [placeholder, bare], "minItems": 2, "maxItems": 2}
 
     def _add(self, expression: str) -> str:
@@ -244,4 +238,4 @@ def _is_decimal_number(schema: JsonSchema) -> bool:
 def _join(value: Any) -> str:
     if is_mapping(value):
         return ", ".join(value)
-    return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
+    return ", ".join(str(part) for part in value) if is_sequence(value) else str(value)

@@ -177,7 +177,7 @@ def _from_operation(name: str, operation: JsonSchema, document: JsonSchema) -> C
 
 
 def _find_json_schema(body: Any) -> JsonSchema | None:
-    content = body.get("content", {}) if is_mapping(body) else {}
+    content: JsonSchema = body.get("content", {}) if is_mapping(body) else {}
     for media_type, one in content.items():
         name = media_type.partition(";")[0].strip()
         if name == "application/json" or name.endswith("+json"):

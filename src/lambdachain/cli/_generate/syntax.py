@@ -39,7 +39,7 @@ IMPORTS: Final = {
 IS_ABSENT: Final = "is_absent"
 """The function that a module needs if it has fields that are left out."""
 
-_PLAIN: Final = frozenset({"int", "float", "str", "bool"})
+_PLAIN: Final = frozenset({"int", "float", "str", "bool", "list[int]", "list[float]", "list[str]", "list[bool]"})
 _FROM_TEXT: Final = {
     "Decimal": "Decimal",
     "Fraction": "Fraction",
@@ -118,7 +118,8 @@ class ModelEditor(ast.NodeTransformer):
         """Edit a field."""
         is_special = any(self._is_placeholder(inner) for inner in ast.walk(node.annotation))
         self.generic_visit(node)
-        if node.value is not None and (is_special or _has_structure([node.value])):
+        is_special = is_special or "tuple[" in ast.unparse(node.annotation)
+        if node.value is not None and (is_special or _has_structure(node.value)):
             node.value = _to_default(node.value, node.annotation)
         if node.value is not None and _is_none(node.value) and self._may_be_absent(node):
             self._let_be_absent(node)
@@ -205,12 +206,11 @@ def _flatten(node: Any) -> ast.expr:
     return ast.Subscript(ast.Name("Annotated"), ast.Tuple([kind, *metadata])) if metadata else kind
 
 
-def _has_structure(value: Any) -> bool:
+def _has_structure(value: ast.expr) -> bool:
     """Check whether a default in JSON has an object, or an array in an array: of a model or of a tuple, perhaps."""
-    elements = value if isinstance(value, list) else value.elts if isinstance(value, ast.List) else None
-    if elements is None:
-        return isinstance(value, ast.Dict) and bool(value.keys)
-    return any(isinstance(element, ast.Dict | ast.List) for element in elements)
+    if isinstance(value, ast.List):
+        return any(isinstance(element, ast.Dict | ast.List) for element in value.elts)
+    return isinstance(value, ast.Dict) and bool(value.keys)
 
 
 def _to_default(value: ast.expr, annotation: ast.expr) -> ast.expr:
@@ -218,7 +218,7 @@ def _to_default(value: ast.expr, annotation: ast.expr) -> ast.expr:
     kind = annotation.slice.elts[0] if _is_annotated(annotation) else annotation
     text = re.sub(r" \| None$", "", ast.unparse(kind))
     literal = ast.unparse(value)
-    if text.startswith("tuple[") and isinstance(value, ast.List) and not _has_structure(value.elts):
+    if text.startswith("tuple[") and isinstance(value, ast.List) and not _has_structure(value):
         return ast.Tuple(value.elts)
     is_plain = text in _PLAIN or text.startswith(("dict[str, Any", "Literal["))
     if is_plain or literal in ("[]", "{}", "None") or not _is_json(value):
