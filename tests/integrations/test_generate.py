@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib.util
 import json
 import shutil
@@ -390,6 +391,38 @@ def test_mistakes_are_reported_in_one_line(text: str, arguments: list[str], mess
 
     assert message in ran.stderr
     assert ran.stderr.startswith("error: ")
+    assert ran.stderr.count("\n") == 1
+
+
+HOSTILE = '")) or print("run") or Decimal(str("'
+
+
+def test_a_schema_cannot_write_code(tmp_path: Path):
+    """Schemas come from others: what they say is data in the module, never code."""
+    limits = {"gt": HOSTILE, "places": "2"}
+    properties = {
+        "decimal": {"type": "string", "format": "decimal", "x-lambdachain": limits},
+        "text": {"type": "string", "pattern": HOSTILE, "default": HOSTILE, "description": HOSTILE},
+        "imported": {"type": "string", "customTypePath": "antigravity.fly", "x-python-type": "antigravity.fly"},
+        "choice": {"enum": [HOSTILE]},
+    }
+    schema = {"title": HOSTILE, "description": HOSTILE, "type": "object", "properties": properties}
+    write_json(tmp_path / "schema.json", schema)
+    generate(tmp_path, "schema.json", "--function", "f", "--output", "contracts.py")
+    tree = ast.parse((tmp_path / "contracts.py").read_text())
+
+    names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    assert "print" not in names
+    assert "antigravity" not in {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("name", ["a b", "class", "X: pass\nimport os"])
+def test_an_error_needs_the_name_of_a_class(name: str, tmp_path: Path):
+    """Its name is sent, so it cannot be changed."""
+    write_json(tmp_path / "schema.json", {**place.schema(), "errors": {name: {"type": "object", "properties": {}}}})
+    ran = generate(tmp_path, "schema.json", status=2)
+
+    assert "is not a Python name" in ran.stderr
     assert ran.stderr.count("\n") == 1
 
 

@@ -56,6 +56,9 @@ def generate_module(sources: Sequence[ContractSource], names: Sequence[str | Non
         InputError: A type cannot be generated, or two contracts would have one name.
     """
     contracts = [name or to_variable_name(source) for name, source in zip(names, sources, strict=True)]
+    for name in [*contracts, *(error for source in sources for error in source.errors)]:
+        if not name.isidentifier() or keyword.iskeyword(name):
+            raise InputError(f"{name!r} is not a Python name, so no contract or error can have it")
     twice = next((name for name in contracts if contracts.count(name) > 1), None)
     if twice is not None:
         raise InputError(f"two contracts would be named {twice}: pass one --name for each")

@@ -180,7 +180,7 @@ def _to_number(schema: JsonSchema) -> str | None:
 
 
 def _to_decimal(extensions: JsonSchema, name: str) -> str:
-    limits = [f'{limit}={name}("{extensions[limit]}")' for limit in _LIMITS if limit in extensions]
+    limits = [f"{limit}={name}({str(extensions[limit])!r})" for limit in _LIMITS if limit in extensions]
     digits = {"digits": "max_digits", "places": "decimal_places"}
     limits += [f"{argument}={int(extensions[key])}" for key, argument in digits.items() if key in extensions]
     return _annotate(name, *([f"Field({', '.join(limits)})"] if limits else []))
@@ -203,7 +203,7 @@ def _to_url(schema: JsonSchema, extensions: JsonSchema) -> str:
     schemes = extensions.get("allowed_schemes")
     if schemes == _HTTP and schema.get("maxLength") == 2083:
         return "HttpUrl"
-    arguments = [f"max_length={schema['maxLength']}"] if "maxLength" in schema else []
+    arguments = [f"max_length={schema['maxLength']!r}"] if "maxLength" in schema else []
     arguments += [f"allowed_schemes={schemes!r}"] if schemes else []
     arguments += ["host_required=True"] if extensions.get("host_required") else []
     return _annotate("AnyUrl", *([f"UrlConstraints({', '.join(arguments)})"] if arguments else []))

@@ -18,6 +18,11 @@ _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "
 _EVENT: Final = "AWSEvent"
 _NOTHING: Final[JsonSchema] = {"type": "null"}
 _MAX_DEPTH: Final = 100
+# Documentation, and what would make the generator import modules that the schema names.
+_IGNORED: Final = frozenset(
+    {"example", "examples", "xml", "externalDocs"}
+    | {"customTypePath", "customBasePath", "x-python-type", "x-python-import"}
+)
 
 
 @dataclass(frozen=True)
@@ -198,7 +203,7 @@ def _resolve(value: Any, document: JsonSchema) -> Any:
 
 
 def _modernize(schema: JsonSchema) -> JsonSchema:
-    schema = {key: value for key, value in schema.items() if key not in ("example", "examples", "xml", "externalDocs")}
+    schema = {key: value for key, value in schema.items() if key not in _IGNORED}
     reference = schema.get("$ref")
     if isinstance(reference, str):
         schema["$ref"] = _to_local_reference(reference)
