@@ -363,6 +363,8 @@ def test_json_schemas_of_a_request_and_a_response(tmp_path: Path):
     generate(tmp_path, *arguments, "--output", "contracts.py")
     price = import_module(tmp_path / "contracts.py").price
 
+    header = (tmp_path / "contracts.py").read_text().splitlines()[0]
+    assert f"`lambdachain generate request.json {' '.join(arguments[3:])} --response response.json`" in header
     assert price.request.__name__ == "Order"
     assert price.response == list[int]
 

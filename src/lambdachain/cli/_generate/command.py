@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from lambdachain._contracts.contract import split_qualifier
-from lambdachain.cli._exit_status import ExitStatus, InputError, echo
+from lambdachain.cli._exit_status import ExitStatus, InputError, echo, to_one_line
 from lambdachain.cli._help import CommandWithExamples
 
 from .sources import ContractSource, read_document, to_modern_schema, to_sources
@@ -67,7 +69,8 @@ def command(
     if names and len(names) != len(sources):
         raise InputError(f"{len(names)} times --name for {len(sources)} contracts: pass one for each, in their order")
     module = generate_module(sources, names or [None] * len(sources), output or Path("contracts.py"))
-    source = add_header(module.body, " ".join(["lambdachain generate", *(path.name for path in schemas)]))
+    options = {"--function": functions, "--name": names, "--operation": (operation,), "--response": (response,)}
+    source = add_header(module.body, _format_command(schemas, options))
     for note in module.notes:
         echo(f"note: {note}", file=sys.stderr)
     if output is None:
@@ -77,6 +80,15 @@ def command(
     elif not output.exists() or output.read_text(encoding="utf-8") != source:
         echo(f"{output} is out of date", file=sys.stderr)
         sys.exit(ExitStatus.NO)
+
+
+def _format_command(schemas: tuple[Path, ...], options: Mapping[str, tuple[str | Path | None, ...]]) -> str:
+    """Return the command that generates a module, with the names of files only: they may lie elsewhere."""
+    words = ["lambdachain", "generate", *(path.name for path in schemas)]
+    for option, values in options.items():
+        for value in values:
+            words += [option, value.name if isinstance(value, Path) else value] if value is not None else []
+    return to_one_line(shlex.join(words))
 
 
 def _read_sources(schemas: tuple[Path, ...], operation: str | None, response: Path | None) -> list[ContractSource]:
