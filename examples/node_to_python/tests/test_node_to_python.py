@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -74,3 +77,39 @@ def test_the_python_function_alone(lambda_context: LambdaContext) -> None:
     with pytest.raises(UnknownProduct):
         handler.local(QuoteRequest(product="Abacus", quantity=1))
     assert quote_price.errors == (UnknownProduct,)
+
+
+TSC = HERE / "node_modules" / "typescript" / "bin" / "tsc"
+COMPILER = HERE / "node_modules" / "json-schema-to-typescript"
+
+
+@pytest.mark.skipif(not TSC.exists(), reason="TypeScript is not installed: make javascript")
+def test_the_caller_type_checks_against_the_contract(tmp_path: Path) -> None:
+    def check() -> str:
+        command = ["node", str(TSC), "--project", str(tmp_path)]
+        return subprocess.run(command, capture_output=True, text=True, check=False).stdout  # noqa: S603
+
+    for source in (*SOURCES, "quote_price.ts", "tsconfig.json"):
+        shutil.copy(HERE / source, tmp_path)
+    (tmp_path / "node_modules").symlink_to(HERE / "node_modules")
+    assert check() == ""
+
+    types = tmp_path / "quote_price.ts"
+    types.write_text(types.read_text().replace("total: string", "sum: string").replace('"QuotePrice"', '"PriceQuote"'))
+    errors = check()
+    assert "Property 'total' does not exist" in errors
+    assert """Type '"QuotePrice"' is not assignable to type '"PriceQuote"'""" in errors
+
+
+@pytest.mark.skipif(not COMPILER.exists(), reason="json-schema-to-typescript is not installed: make javascript")
+def test_the_types_are_those_of_the_contract() -> None:
+    command = [sys.executable, "-c", "from lambdachain.cli import main; main()", "schema", "quote_function:quote_price"]
+    ran = subprocess.run(  # noqa: S603
+        [*command, "--as", "typescript", "--check", "quote_price.ts"],
+        cwd=HERE,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr

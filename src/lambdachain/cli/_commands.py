@@ -34,6 +34,7 @@ COMMANDS: Final = {
     "can-invoke": CommandEntry("_call:can_invoke", "Check whether you may invoke a function, without running it."),
     "map": CommandEntry("_map.command:command", "Call a function once for each line of a JSON Lines file."),
     "schema": CommandEntry("_schema:schema", "Print the schema of a contract as JSON."),
+    "generate": CommandEntry("_generate.command:command", "Write a contract module from schemas."),
     "check": CommandEntry("_check:check", "Check whether two versions of a contract are compatible."),
     "policy": CommandEntry("_policy:command", "Print the least-privilege IAM policy for the calls in your code."),
     "graph": CommandEntry("_graph:command", "Draw the call graph, and warn about cycles and conflicting timeouts."),
