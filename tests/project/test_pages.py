@@ -35,6 +35,7 @@ ELSEWHERE: Final = {
             "run-a-system-locally",  # tests/cli/test_serve_pages.py
             "start-a-project",  # tests/cli/test_init_page.py
             "migrate-from-boto3",  # tests/compat/test_migration_page.py
+            "call-from-other-languages",  # tests/integrations/test_generate.py
         )
     ),
     *(ROOT / path for path, _ in INTEGRATIONS),

@@ -48,7 +48,8 @@ OTHER_KEYWORDS = {"help", "epilog", "examples", "metavar", "short_help", "annota
 OTHER_FUNCTIONS = {"as_cdk", "as_terraform", "as_serverless", "as_sam", "__repr__", "_format_resource", "_report_log"}
 CODE = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|import (sys|\{)|from \w+ import|<|#|[{.]|\[\w+\]$|"
-    r"response = |lambdachain (call|fire|can-invoke|map|check|policy|serve|schema|doctor|graph) |eval )"
+    r"response = |lambdachain (call|fire|can-invoke|map|check|policy|serve|schema|doctor|graph) |eval |"
+    r"def …|export |import datetime|from … import|//|/\*|\| \{|, exclude_if|Field\(|PlainSerializer\(|npm install )"
 )
 WORD = re.compile(r"[A-Za-z][a-z']+")
 
