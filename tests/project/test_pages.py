@@ -34,7 +34,6 @@ ELSEWHERE: Final = {
             "see-who-calls-whom",
             "run-a-system-locally",  # tests/cli/test_serve_pages.py
             "start-a-project",  # tests/cli/test_init_page.py
-            "migrate-from-boto3",  # tests/compat/test_migration_page.py
         )
     ),
     *(ROOT / path for path, _ in INTEGRATIONS),
@@ -58,9 +57,6 @@ INSTALLED_BY: Final = {
     "vcr": "vcrpy",
 }
 
-_FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_TITLE: Final = re.compile(r"# ([\w/]+\.(?:py|toml))(?:, continued)?\n")
-
 
 @dataclass(frozen=True)
 class Page:
@@ -74,15 +70,14 @@ class Page:
         files: dict[str, str] = {}
         printed: dict[str, list[str]] = {}
         name = ""
-        for language, body in _FENCE.findall(text):
-            if language == "text":
-                assert name.endswith("_fails.py"), f"output without a failing test before it:\n{body}"
-                printed[name] = body.splitlines()
+        for fence in parse_fences(text):
+            if fence.language == "text":
+                assert name.endswith("_fails.py"), f"output without a failing test before it:\n{fence.body}"
+                printed[name] = fence.body.splitlines()
                 continue
-            title = _TITLE.match(body)
-            assert title, f"a fence without its file's name:\n{body}"
-            name = title[1]
-            files[name] = files.get(name, "") + body[title.end() :]
+            assert fence.file is not None, f"a fence without its file's name:\n{fence.body}"
+            name = fence.file
+            files[name] = files.get(name, "") + fence.body
         return cls(files, printed)
 
 
