@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, Iterable
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from lambdachain._calling.compiled_call import BoundTarget
-from lambdachain._calling.options import CallOptions, check_bound
+from lambdachain._calling.options import CallOptions, check_bound_options
 from lambdachain._contracts.contract import Contract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError
@@ -44,11 +44,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
 
     async def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
         """Run the function as ``call`` does; return the response with its metadata."""
-        return await self._invoker.invoke(self._bind(), payload)
+        return await self._invoker.invoke(self._bind_target(), payload)
 
     async def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return await self._invoker.fire(self._bind(), payload)
+        return await self._invoker.fire(self._bind_target(), payload)
 
     @overload
     def map(
@@ -116,11 +116,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
         from .async_stream import stream_response
 
-        return stream_response(self._invoker, self._bind(), payload, text=text)
+        return stream_response(self._invoker, self._bind_target(), payload, text=text)
 
     async def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return await self._invoker.can_invoke(self._bind())
+        return await self._invoker.can_invoke(self._bind_target())
 
     def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
         """Return the same function with other options; those that are not passed stay as they are.
@@ -136,7 +136,7 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         # Only the new options: the others were checked when they were bound.
-        check_bound(options)
+        check_bound_options(options)
         return AsyncRemoteFunction(self._invoker, self.contract, self._function, {**self._options, **options})
 
     def __repr__(self) -> str:
@@ -151,16 +151,18 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         return_exceptions: bool,
     ) -> AsyncGenerator[Any]:
         from .async_map import run_map
-        from .map import bound_map_request
+        from .map import make_bound_map_request
 
-        request = bound_map_request(self._invoker, self._bind(), kind, own, return_exceptions=return_exceptions)
+        request = make_bound_map_request(
+            self._invoker, self._bind_target(), kind, own, return_exceptions=return_exceptions
+        )
         return run_map(request, payloads)
 
-    def _bind(self) -> BoundTarget:
+    def _bind_target(self) -> BoundTarget:
         # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
         if self._bound is not None:
             return self._bound
-        bound = self._invoker.bind(self.contract, self._options, function=self._function)
+        bound = self._invoker.bind_target(self.contract, self._options, function=self._function)
         if self._function is not None or not self._invoker.has_resolver:
             self._bound = bound
         return bound

@@ -84,7 +84,7 @@ class BaseInvoker(Generic[T, H]):
     def _adapt_override(self, substitute: Transport) -> T:
         """Adapt a test's transport to one that this client can send over."""
 
-    def bind(
+    def bind_target(
         self,
         target: object,
         options: CallOptions,
@@ -108,14 +108,16 @@ class BaseInvoker(Generic[T, H]):
         try:
             known = self._bound.get(key)
         except TypeError:  # an option that is not hashable, such as a client_context
-            return self._bind(target, options, response, function)
+            return self._bind_new_target(target, options, response, function)
         if known is None:
             if len(self._bound) >= _MAX_BOUND:
                 self._bound.clear()
-            known = self._bound[key] = (target, self._bind(target, options, response, function))
+            known = self._bound[key] = (target, self._bind_new_target(target, options, response, function))
         return known[1]
 
-    def _bind(self, target: object, options: CallOptions, response: object, function: Address | None) -> BoundTarget:
+    def _bind_new_target(
+        self, target: object, options: CallOptions, response: object, function: Address | None
+    ) -> BoundTarget:
         # Unpack[CallOptions] is only for type checkers: at run time, **options accepts any keyword.
         check_names(options)
         # Only a contract's own name is resolved; an address in the call is the deployed one already.
