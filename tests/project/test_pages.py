@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from conftest import INTEGRATIONS
 from tests.project.small_pytest import run_pytest
+from tests.support.environments import environment_without
 from tests.support.page_reader import PageReader, parse_fences
 
 ROOT: Final = Path(__file__).parents[2]
@@ -85,7 +85,7 @@ class Page:
 def run(tmp_path: Path):
     """Run pytest in a directory with the files of the page."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+    environment = environment_without("AWS_", "PYTEST_")
 
     def pytest_on(files: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
         for name, source in files.items():
