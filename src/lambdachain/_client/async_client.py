@@ -290,13 +290,11 @@ class AsyncLambdaClient:
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
         from .async_map import run_map
-        from .map import make_map_request
+        from .map import prepare_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        map_request = make_map_request(
-            self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions
-        )
-        return run_map(map_request, payloads)
+        job = prepare_map(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return run_map(job, payloads)
 
     @overload
     def fire_map(
@@ -346,12 +344,10 @@ class AsyncLambdaClient:
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
         from .async_map import run_map
-        from .map import make_map_request
+        from .map import prepare_map
 
         kind = InvocationType.EVENT
-        return run_map(
-            make_map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads
-        )
+        return run_map(prepare_map(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(

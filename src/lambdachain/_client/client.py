@@ -281,13 +281,11 @@ class LambdaClient:
             CallError: The failure that ended the map; see ``call``.
             ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import make_map_request, run_map
+        from .map import prepare_map, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        map_request = make_map_request(
-            self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions
-        )
-        return run_map(map_request, payloads)
+        job = prepare_map(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        return run_map(job, payloads)
 
     @overload
     def fire_map(
@@ -336,12 +334,10 @@ class LambdaClient:
             CallError: The failure that ended the map; see ``fire``.
             ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import make_map_request, run_map
+        from .map import prepare_map, run_map
 
         kind = InvocationType.EVENT
-        return run_map(
-            make_map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads
-        )
+        return run_map(prepare_map(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(

@@ -106,7 +106,7 @@ class MapRequest(NamedTuple):
             raise DeadlineExceededError(late, function=self.bound.target.address)
 
 
-def make_map_request(
+def prepare_map(
     invoker: BaseInvoker[Any, Any],
     target: object,
     kind: InvocationType,
@@ -130,7 +130,7 @@ def make_map_request(
     return MapRequest(invoker, bound, kind, settings_for(own, timeout, return_exceptions=return_exceptions))
 
 
-def make_bound_map_request(
+def prepare_bound_map(
     invoker: BaseInvoker[Any, Any],
     bound: BoundTarget,
     kind: InvocationType,

@@ -208,10 +208,10 @@ class RemoteHandler(HasContract[Req, Resp]):
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
-        from lambdachain._client.map import make_map_request, run_map
+        from lambdachain._client.map import prepare_map, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        request = make_map_request(default_invoker(), self.contract, kind, options, return_exceptions=return_exceptions)
+        request = prepare_map(default_invoker(), self.contract, kind, options, return_exceptions=return_exceptions)
         return run_map(request, payloads)
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
