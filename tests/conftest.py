@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.support.environments import environment_without
 from tests.support.page_reader import PageReader
 
 # Tests must not depend on time: a busy machine is not a defect.
@@ -42,8 +43,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def page_reader(tmp_path: Path) -> Iterator[PageReader]:
     """Create a reader of a page, who has an empty directory, an empty home, and no settings for AWS."""
-    hidden = ("AWS_", "LAMBDACHAIN_", "PYTEST_", "PYTHON")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    environment = environment_without("AWS_", "LAMBDACHAIN_", "PYTEST_", "PYTHON")
     for name in ("home", "project"):
         (tmp_path / name).mkdir()
     # Nobody asks the network for credentials: a reader on a virtual machine would get those of its role.

@@ -30,7 +30,7 @@ from lambdachain._core.arn import get_function_name
 __all__ = ["SentryInterceptor"]
 
 _OPERATION: Final = "function.aws"
-_MARK: Final = "__lambdachain_is_answer__"
+_MARK: Final = "__lambdachain_is_declared__"
 _DECLARED: Final = "lambdachain.declared_error"
 # Of the transactions that Sentry's own integration for Lambda starts.
 _INTEGRATION: Final = "auto.function.aws_lambda"
@@ -39,8 +39,8 @@ _INTEGRATION: Final = "auto.function.aws_lambda"
 class SentryInterceptor(Interceptor):
     """Makes a span for each call, and a transaction for each handled invocation that continues its caller's trace.
 
-    A declared error that a handler raises is an answer to its caller: Sentry's integration for Lambda does not report
-    it. Payloads and messages of exceptions are not recorded in spans.
+    A declared error that a handler raises is a response that its caller expects: Sentry's integration for Lambda does
+    not report it. Payloads and messages of exceptions are not recorded in spans.
     """
 
     _has_processor = False
@@ -48,14 +48,14 @@ class SentryInterceptor(Interceptor):
     def __init__(self) -> None:
         # Once for the process: Sentry has no way to remove a processor.
         if not SentryInterceptor._has_processor:
-            add_global_event_processor(_drop_answers)
+            add_global_event_processor(_drop_declared_errors)
             SentryInterceptor._has_processor = True
 
     @contextmanager
     def calling(self, call: OutgoingCall, /) -> Generator[None]:
         """Make the span of a call, and pass its context on."""
         name = f"{call.operation} {get_function_name(call.function)}"
-        answer: RemoteError | None = None
+        expected: RemoteError | None = None
         # A scope of its own, for a span that concurrent calls of one event loop do not take for their parent.
         with (
             sentry_sdk.new_scope() as scope,
@@ -65,7 +65,7 @@ class SentryInterceptor(Interceptor):
             try:
                 yield
             except RemoteError as exc:
-                answer = exc
+                expected = exc
                 span.set_data(_DECLARED, type(exc).__name__)
             except CallError as exc:
                 span.set_data("lambdachain.error", type(exc).__name__)
@@ -73,13 +73,13 @@ class SentryInterceptor(Interceptor):
                 raise
             finally:
                 span.set_data("lambdachain.attempts", len(call.attempts))
-        _raise_answer(answer)
+        _raise_expected(expected)
 
     @contextmanager
     def handling(self, invocation: HandledInvocation, /) -> Generator[None]:
         """Make the transaction of a handled invocation, in its caller's trace."""
         name = get_handled_function(invocation)
-        answer: BaseException | None = None
+        expected: BaseException | None = None
         continued = sentry_sdk.continue_trace(dict(invocation.metadata), op=_OPERATION, name=name, source="component")
         with _enter_transaction(continued, is_joined="sentry-trace" in invocation.metadata) as transaction:
             try:
@@ -87,20 +87,20 @@ class SentryInterceptor(Interceptor):
             except RemoteError as exc:
                 if not isinstance(exc, tuple(invocation.contract.errors)):
                     raise
-                answer = exc
+                expected = exc
                 setattr(exc, _MARK, True)
                 transaction.set_data(_DECLARED, type(exc).__name__)
             except BaseException as exc:
                 if not is_suspension(exc):
                     raise
-                answer = exc
-        _raise_answer(answer)
+                expected = exc
+        _raise_expected(expected)
 
 
-def _raise_answer(answer: BaseException | None) -> None:
-    """Raise what is not a failure after its span has ended, which would otherwise count as failed."""
-    if answer is not None:
-        raise answer
+def _raise_expected(expected: BaseException | None) -> None:
+    """Raise what is not a failure, after its span has ended: raised inside, it would mark the span as failed."""
+    if expected is not None:
+        raise expected
 
 
 def _enter_transaction(continued: Any, *, is_joined: bool) -> AbstractContextManager[Any]:
@@ -116,7 +116,7 @@ def _enter_transaction(continued: Any, *, is_joined: bool) -> AbstractContextMan
     return nullcontext(started)
 
 
-def _drop_answers(event: Any, hint: Any) -> Any:
+def _drop_declared_errors(event: Any, hint: Any) -> Any:
     """Drop the event of a declared error that a handler has raised; keep every other."""
     trace = event.get("contexts", {}).get("trace", {})
     if event.get("type") == "transaction" and _DECLARED in (trace.get("data") or {}):

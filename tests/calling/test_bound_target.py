@@ -52,7 +52,7 @@ def client(echo: Echo) -> LambdaClient:
 
 
 def _bind(client: LambdaClient, target: object, **options: Any) -> BoundTarget:
-    return client._invoker.bind(target, options)
+    return client._invoker.bind_target(target, options)
 
 
 @pytest.mark.parametrize("target", [double, "orders-double", "arn:aws:lambda:eu-west-1:123456789012:function:f:live"])
@@ -136,8 +136,8 @@ def test_a_bound_function_is_pickled_without_what_was_worked_out():
     """The copy works it out again."""
     client = LambdaClient(timeout=30)
     bound = client.bind(double, tenant_id="acme")
-    bound._bind().compile(InvocationType.EVENT)
-    copied = pickle.loads(pickle.dumps(bound))._bind()
+    bound._bind_target().compile(InvocationType.EVENT)
+    copied = pickle.loads(pickle.dumps(bound))._bind_target()
 
     assert (copied.target, copied.options) == (locate(double), {"timeout": 30, "retry": None, "tenant_id": "acme"})
 

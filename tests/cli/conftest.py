@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,8 @@ from typing import Any
 import boto3
 import pytest
 from botocore.config import Config
+
+from tests.support.environments import environment_without
 
 RUN = [sys.executable, "-c", "from lambdachain.cli import main; main()"]
 
@@ -134,8 +135,7 @@ def command() -> list[str]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """Return this process's variables without those that select a real AWS, or that change how output is written."""
-    hidden = ("AWS_", "PYTEST_", "PYTHONUNBUFFERED")
-    return {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    return environment_without("AWS_", "PYTEST_", "PYTHONUNBUFFERED")
 
 
 @pytest.fixture

@@ -9,31 +9,26 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from tests.cli.test_cli_pages import DOCS, Reader
 
-PAGE: Final = DOCS / "how-to" / "start-a-project.md"
-_FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from tests.support.page_reader import Fence, PageReader, parse_fences
+
+PAGE: Final = Path(__file__).parents[2] / "docs" / "how-to" / "start-a-project.md"
 # Printed where lambdachain is installed from a directory, as for its own tests.
 _NOTE: Final = re.compile(r"^note: the project installs .*\n", re.MULTILINE)
 
 
-class ProjectReader(Reader):
+class ProjectReader(PageReader):
     """A reader who goes into the project and edits its files."""
 
-    def follow(self, kind: str, body: str) -> None:
-        """Make the change of a diff; the commands of a bash fence download packages, and are left out."""
-        if kind == "diff":
-            applied = subprocess.run(
-                ["git", "apply", "-"],
-                cwd=self.directory,
-                input=body,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            assert applied.returncode == 0, applied.stderr + body
-        elif kind != "bash":
-            super().follow(kind, body)
+    def follow(self, fence: Fence) -> None:
+        """Make the change of a diff, or do what another fence says."""
+        if fence.language != "diff":
+            super().follow(fence)
+            return
+        applied = subprocess.run(
+            ["git", "apply", "-"], cwd=self.directory, input=fence.body, capture_output=True, text=True, check=False
+        )
+        assert applied.returncode == 0, applied.stderr + fence.body
 
     def run(self, command: str, output: str) -> str:
         """Run a command, or go into a directory."""
@@ -56,9 +51,10 @@ def reader(tmp_path: Path, environment: dict[str, str]) -> Iterator[ProjectReade
 @pytest.mark.docs
 def test_the_page_is_correct(reader: ProjectReader):
     """Every file, every change, every command, every line of output."""
-    fences = _FENCE.findall(PAGE.read_text())
-    for kind, body in fences:
-        reader.follow(kind, body)
+    fences = list(parse_fences(PAGE.read_text()))
+    for fence in fences:
+        reader.follow(fence)
 
-    assert {"console", "diff", "python", "bash"} == {kind for kind, _ in fences}
+    # The commands of a bash fence download packages, and are not run.
+    assert {"console", "diff", "python", "bash"} == {fence.language for fence in fences}
     assert (reader.directory / "src" / "audit.py").is_file()

@@ -17,14 +17,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-PAGE: Final = Path(__file__).parents[2] / "docs" / "how-to" / "run-a-system-locally.md"
-ADDRESS: Final = "http://127.0.0.1:9001"
+from tests.support.page_reader import ADDRESS, Fence, parse_fences
 
-_FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PAGE: Final = Path(__file__).parents[2] / "docs" / "how-to" / "run-a-system-locally.md"
 
 
 @dataclass
-class Terminal:
+class ServeTerminal:
     """A running ``lambdachain serve``, and its printed lines that were not expected yet."""
 
     process: subprocess.Popen[str]
@@ -76,29 +75,26 @@ class Terminal:
         self.process.stdout.close()
 
 
-class Reader:
-    """Follows the page, fence by fence."""
+class ServeReader:
+    """Somebody who watches ``serve`` in one terminal, and calls its functions from another."""
 
     def __init__(self, directory: Path, environment: dict[str, str], command: list[str]) -> None:
         self.directory = directory
         self.environment = environment
         self.command = command
-        self.terminal: Terminal | None = None
+        self.terminal: ServeTerminal | None = None
 
-    def follow(self, kind: str, body: str) -> None:
-        if kind == "console":
-            command, _, output = body.removeprefix("$ ").partition("\n")
+    def follow(self, fence: Fence) -> None:
+        if fence.language == "console":
+            command, _, output = fence.body.removeprefix("$ ").partition("\n")
             (self.serve if command.startswith("lambdachain ") else self.call)(command.split(), output.splitlines())
-        elif kind == "text":
-            self.expect(body.splitlines())
-        elif kind == "bash":
-            for url, output in re.findall(r"^curl (\S+) +# (.*)$", body, re.MULTILINE):
+        elif fence.language == "text":
+            self.expect(fence.body.splitlines())
+        elif fence.language == "bash":
+            for url, output in re.findall(r"^curl (\S+) +# (.*)$", fence.body, re.MULTILINE):
                 self.fetch(url, output)
         else:
-            title, _, text = body.partition("\n")
-            path = self.directory / title.removeprefix("# ")
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
+            fence.write(self.directory)
 
     def serve(self, command: list[str], output: list[str]) -> None:
         self.close()
@@ -111,7 +107,7 @@ class Reader:
             text=True,
         )
         assert process.stdout is not None
-        self.terminal = Terminal(process)
+        self.terminal = ServeTerminal(process)
         self.terminal.reader.start()
         self.expect(output)
 
@@ -151,9 +147,9 @@ class Reader:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, environment: dict[str, str], command: list[str]) -> Iterator[Reader]:
+def reader(tmp_path: Path, environment: dict[str, str], command: list[str]) -> Iterator[ServeReader]:
     """Create a reader at two terminals in an empty directory."""
-    someone = Reader(tmp_path, {**environment, "PYTHONUNBUFFERED": "1"}, command)
+    someone = ServeReader(tmp_path, {**environment, "PYTHONUNBUFFERED": "1"}, command)
     yield someone
     if someone.terminal is not None:
         someone.terminal.process.kill()
@@ -162,11 +158,11 @@ def reader(tmp_path: Path, environment: dict[str, str], command: list[str]) -> I
 
 
 @pytest.mark.docs
-def test_the_page_is_correct(reader: Reader):
+def test_the_page_is_correct(reader: ServeReader):
     """Every file, every command, every line of output."""
-    fences = _FENCE.findall(PAGE.read_text())
-    for kind, body in fences:
-        reader.follow(kind, body)
+    fences = list(parse_fences(PAGE.read_text()))
+    for fence in fences:
+        reader.follow(fence)
     reader.close()
 
-    assert sum(kind == "console" for kind, _ in fences) >= 8
+    assert sum(fence.language == "console" for fence in fences) >= 8

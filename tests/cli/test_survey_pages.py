@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,23 +12,19 @@ from typing import Final
 import pytest
 
 from tests.support.dry_run_server import serve_dry_runs
+from tests.support.page_reader import ADDRESS, PageReader, parse_fences
 
 ROOT: Final = Path(__file__).parents[2]
 HOW_TO: Final = ROOT / "docs" / "how-to"
 PAGES: Final = ["inventory-a-boto3-code-base", "grant-least-privilege", "see-who-calls-whom", "ask-the-doctor"]
-ADDRESS: Final = "http://127.0.0.1:9001"
-
-_FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 @pytest.fixture
 def surroundings(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[str, str]]:
     """Set a role's credentials, a region, and an endpoint with recorded responses of Lambda."""
-    here = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
     with serve_dry_runs() as (url, _):
         yield {
             **{name: value for name, value in environment.items() if "proxy" not in name.lower()},
-            "PATH": here,
             "AWS_ENDPOINT_URL_LAMBDA": url,
             "AWS_ACCESS_KEY_ID": "AKIATEST",
             "AWS_SECRET_ACCESS_KEY": "secret",
@@ -39,10 +34,23 @@ def surroundings(environment: dict[str, str], tmp_path: Path) -> Iterator[dict[s
         }
 
 
-def _pattern(output: str) -> str:
-    """Convert expected output to a pattern: ``...`` matches anything in a line, or any lines."""
-    lines = [".*" if line == "..." else ".*".join(map(re.escape, line.split("..."))) for line in output.splitlines()]
-    return "".join(f"(?:{line}\n)*" if line == ".*" else f"{line}\n" for line in lines)
+class SurveyReader(PageReader):
+    """A reader whose terminal shows standard output before standard error, as the pages do."""
+
+    def run(self, command: str, output: str) -> str:
+        """Run a command to its end."""
+        ran = subprocess.run(
+            ["bash", "-c", command],
+            cwd=self.directory,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        status = ran.stdout[ran.stdout.rindex("status ") :] if 'echo "status $?"' in command else ""
+        shown = f"{ran.stdout.removesuffix(status)}{ran.stderr}{status}"
+        return shown.replace(self.environment["AWS_ENDPOINT_URL_LAMBDA"], ADDRESS)
 
 
 @pytest.mark.docs
@@ -51,32 +59,12 @@ def test_the_page_is_correct(name: str, surroundings: dict[str, str], tmp_path: 
     """Every file, every command, every line of output."""
     if name == "ask-the-doctor":
         surroundings["AWS_REGION"] = "eu-west-1"
-    done = 0
-    for kind, body in _FENCE.findall((HOW_TO / f"{name}.md").read_text()):
-        if kind != "console":
-            title, _, text = body.partition("\n")
-            path = tmp_path / title.split(" ")[1]
-            path.parent.mkdir(exist_ok=True)
-            path.write_text(text)
-            continue
-        for one in re.split(r"^\$ ", body, flags=re.MULTILINE)[1:]:
-            command, _, output = one.partition("\n")
-            shown = _run_in_shell(command, surroundings, tmp_path).replace(
-                surroundings["AWS_ENDPOINT_URL_LAMBDA"], ADDRESS
-            )
-            assert re.fullmatch(_pattern(output), shown), f"$ {command}\n{shown}"
-            done += 1
+    reader = SurveyReader(tmp_path, surroundings)
+    fences = list(parse_fences((HOW_TO / f"{name}.md").read_text()))
+    for fence in fences:
+        reader.follow(fence)
 
-    assert done >= 4
-
-
-def _run_in_shell(command: str, environment: dict[str, str], directory: Path) -> str:
-    """Run a command in a shell; return standard output before standard error, as pages show them."""
-    ran = subprocess.run(
-        ["bash", "-c", command], cwd=directory, env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
-    status = ran.stdout[ran.stdout.rindex("status ") :] if 'echo "status $?"' in command else ""
-    return f"{ran.stdout.removesuffix(status)}{ran.stderr}{status}"
+    assert sum(fence.body.startswith("$ lambdachain ") for fence in fences) >= 2
 
 
 @pytest.mark.docs

@@ -435,6 +435,22 @@ def test_a_response_that_does_not_fit_is_an_error_of_a_call_that_ran() -> None:
     assert SECRET not in f"{error} {error!r} {error.errors} {pickle.dumps(error)!r}"
 
 
+def test_a_call_takes_as_long_as_its_only_attempt() -> None:
+    """Also in figures: both are rounded, whether the call succeeds, has a response that does not fit, or fails."""
+    line = Line(_ok(), _ok(b"[]"), _missing())
+
+    result = LambdaClient(line).invoke(place, ORDER)
+    errors = []
+    for _ in range(2):
+        with pytest.raises(CallError) as caught:
+            LambdaClient(line).call(place, ORDER)
+        errors.append(caught.value)
+
+    assert [ResponseError, FunctionNotFoundError] == [type(error) for error in errors]
+    assert [result.attempts[0].elapsed] == [result.duration]
+    assert [error.attempts[0].elapsed for error in errors] == [error.elapsed for error in errors]
+
+
 @pytest.mark.parametrize("answer", [_missing(), NoAnswerError("no route", progress=Progress.NOTHING_SENT)], ids=str)
 def test_an_error_knows_its_attempt(answer: Outcome | NoAnswerError) -> None:
     """Each error has the record of what was sent, and pickles with it."""

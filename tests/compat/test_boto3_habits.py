@@ -27,7 +27,7 @@ from moto import mock_aws
 
 import lambdachain as lc
 from lambdachain import compat
-from lambdachain.testing import RealInvokeBlockedError, StubTransport
+from lambdachain.testing import LambdaContext, RealInvokeBlockedError, StubTransport
 from tests.compat.conftest import KEYS
 from tests.support import faults
 from tests.support.faults import service_error
@@ -349,12 +349,9 @@ def test_errors_do_not_quote_secrets(connect: Callable[..., Any]):
 
 def test_a_chain_of_calls_that_is_too_long(server: Laboratory, ours: Any):
     """Old code sees Lambda's own error for loops."""
+    context = LambdaContext(client_context={"custom": {"lc-v": "1", "lc-cid": "c", "lc-depth": "12"}})
 
-    class Context:
-        aws_request_id = "r"
-        client_context = type("C", (), {"custom": {"lc-v": "1", "lc-cid": "c", "lc-depth": "12"}})
-
-    with lc.invocation_scope(Context()), pytest.raises(boto.ClientError) as caught:
+    with lc.invocation_scope(context), pytest.raises(boto.ClientError) as caught:
         ours.invoke(FunctionName="price")
 
     assert isinstance(caught.value, lc.RecursiveInvocationError)

@@ -1,22 +1,17 @@
-"""The how-to page is correct: its files and commands as a reader would use them, and its tables."""
+"""The tables of the how-to page are those of the package; tests/project/test_pages.py follows the page."""
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import botocore.session
-import pytest
 
 import lambdachain as lc
 from lambdachain import CallError, Execution
 from lambdachain._calling.error_table import SERVICE_ERRORS, Retryability
 
 PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "migrate-from-boto3.md").read_text()
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\| (.*) \| `(\w+Error)` \| ([^|]*) \| ([^|]*) \|$", re.MULTILINE)
 RAN = {Execution.NOT_EXECUTED: "no", Execution.UNKNOWN: "unknown"}
 AGAIN = {
@@ -25,33 +20,6 @@ AGAIN = {
     Retryability.IDEMPOTENT: "if idempotent",
     Retryability.NEVER: "no",
 }
-
-
-def run_console(fence: str, directory: Path, environment: dict[str, str]) -> None:
-    """Run the commands of a console, and compare what they print: ``...`` is anything."""
-    for block in re.split(r"^\$ ", fence, flags=re.MULTILINE)[1:]:
-        command, _, expected = block.partition("\n")
-        ran = subprocess.run(
-            ["bash", "-c", command], cwd=directory, env=environment, capture_output=True, text=True, check=False
-        )
-        assert ran.returncode == 0, f"{command}\n{ran.stdout}{ran.stderr}"
-        pattern = "(?:.*\n)*".join(map(re.escape, re.split(r"^\.\.\.\n", expected, flags=re.MULTILINE)))
-        assert re.fullmatch(pattern.replace(r"\.\.\.", ".*"), ran.stdout), f"{command}\n{ran.stdout}"
-
-
-@pytest.mark.docs
-def test_the_page_is_correct(tmp_path: Path):
-    """Every file, every command, every line of output."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
-    environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
-    for kind, body in FENCE.findall(PAGE):
-        if kind == "console":
-            run_console(body, tmp_path, environment)
-            continue
-        title, _, text = body.partition("\n")
-        path = tmp_path / title.removeprefix("# ")
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text)
 
 
 def test_the_table_of_codes_is_the_table_of_the_package():

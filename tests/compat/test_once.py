@@ -14,23 +14,10 @@ from botocore.config import Config
 
 import lambdachain as lc
 from lambdachain import Execution, RetryPolicy, invocation_scope
+from lambdachain.testing import LambdaContext
 from tests.support import faults
 from tests.support.faults import service_error
 from tests.support.laboratory import Fault, Laboratory, refusing, unreachable
-
-
-class Context:
-    """Lambda's context, with *seconds* left of the invocation."""
-
-    aws_request_id = "8f5e"
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds that are left."""
-        return int(self._seconds * 1000)
-
 
 FAST = RetryPolicy(initial_delay=0, budget=None)
 
@@ -214,12 +201,12 @@ def test_the_read_timeout_of_the_configuration_holds(server: Laboratory, connect
 def test_the_remaining_time_of_the_invocation_is_a_deadline(server: Laboratory, connect: Callable[..., Any]):
     """Inside ``invocation_scope``; the metadata says how long the caller waits."""
     server.play(faults.SUCCESS)
-    with invocation_scope(Context(30.0)):
+    with invocation_scope(LambdaContext(timeout=30.0)):
         connect().invoke(FunctionName="price")
     assert 0 < int(server.requests[0].metadata["lc-budget-ms"]) < 30_000
 
     server.play(faults.SUCCESS)
-    with invocation_scope(Context(0.1)), pytest.raises(boto.ConnectTimeoutError) as caught:
+    with invocation_scope(LambdaContext(timeout=0.1)), pytest.raises(boto.ConnectTimeoutError) as caught:
         connect().invoke(FunctionName="price")
     assert isinstance(caught.value, lc.DeadlineExceededError)
     assert "no time left" in str(caught.value)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +21,7 @@ import pytest
 from deployed_demo import BASKET, local_client, serve
 
 from tests.deployment.bare_runtime import call_checkout, make_interpreter
+from tests.support.page_reader import parse_fences
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 TOOLS = Path(os.environ.get("LAMBDACHAIN_DEPLOY_TOOLS", "."))
@@ -121,10 +121,8 @@ def test_a_package_is_a_fraction_of_one_with_boto3(system: Path, wheel: Path, tm
 
 def _read_fence(containing: str) -> str:
     page = (EXAMPLES.parent / "docs" / "how-to" / "deploy.md").read_text()
-    [fence] = [
-        fence for fence in re.findall(r"^```\w+\n(.*?)^```$", page, re.MULTILINE | re.DOTALL) if containing in fence
-    ]
-    return fence
+    [body] = [fence.body for fence in parse_fences(page) if containing in fence.body]
+    return body
 
 
 def check_page_package(directory: Path) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from deployed_demo import local_client, serve
 from purchase_contracts import Purchase
 
+from tests.support.cloudformation_yaml import load_cloudformation
 from tests.templates.test_sam_translator import translate
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -24,28 +24,9 @@ DEPLOYED = EXAMPLES / "deployed"
 SAM = sorted(EXAMPLES.glob("**/template.yaml"))
 
 
-class _Loader(yaml.SafeLoader):
-    """Reads CloudFormation's short forms, ``!Ref X``, as its long ones."""
-
-
-def _read_intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:
-    if isinstance(node, yaml.ScalarNode):
-        value: Any = loader.construct_scalar(node)
-        if suffix == "GetAtt":
-            value = value.split(".")
-    elif isinstance(node, yaml.SequenceNode):
-        value = loader.construct_sequence(node, deep=True)
-    else:
-        value = loader.construct_mapping(node, deep=True)
-    return {suffix if suffix in ("Ref", "Condition") else f"Fn::{suffix}": value}
-
-
-_Loader.add_multi_constructor("!", _read_intrinsic)
-
-
 def load(path: Path) -> dict[str, Any]:
     """Read a template."""
-    tree: dict[str, Any] = yaml.load(path.read_text(), _Loader)  # noqa: S506 - a safe loader, with CloudFormation's tags
+    tree: dict[str, Any] = load_cloudformation(path.read_text())
     return tree
 
 

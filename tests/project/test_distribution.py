@@ -17,11 +17,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-ROOT: Final = Path(__file__).parents[2]
-REPOSITORY: Final = "https://github.com/lambdachain/lambdachain"
+from website.links import CODE_HOST as REPOSITORY
+from website.links import ROOT, find_anchors, find_links
+
 PROJECT: Final[dict[str, Any]] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
-_LINK: Final = re.compile(r"\]\(([^)\s]+)\)")
 _FILE: Final = re.compile(
     r"(?:https://github\.com/lambdachain/lambdachain/blob|https://raw\.githubusercontent\.com/lambdachain/lambdachain)"
     r"/v(?P<version>[^/]+)/(?P<path>[^#]+)(?:#(?P<anchor>.+))?"
@@ -47,16 +47,9 @@ def metadata(distributions: Path) -> Message:
         return Parser().parsestr(wheel.read(name).decode())
 
 
-def _anchors(path: Path) -> set[str]:
-    """Return the anchors that GitHub makes of the headings of a page."""
-    headings = re.findall(r"^#+ +(.+?) *$", path.read_text(), re.MULTILINE)
-    plain = [re.sub(r"\[([^\]]+)\]\([^)]*\)|`", r"\1", heading).lower() for heading in headings]
-    return {re.sub(r"[^\w\- ]", "", heading).replace(" ", "-") for heading in plain}
-
-
 def test_every_link_on_the_package_index_leads_somewhere(metadata: Message):
     """None is relative; those into the repository are to files, headings and workflows that the tagged commit has."""
-    links = _LINK.findall(metadata.get_payload())
+    links = [link.target for link in find_links(metadata.get_payload())]
     relative = [link for link in links if not link.startswith("https://")]
     own = [link for link in links if "lambdachain/lambdachain" in link]
     dead: list[str] = []
@@ -68,28 +61,12 @@ def test_every_link_on_the_package_index_leads_somewhere(metadata: Message):
             assert found, link
             page = ROOT / found["path"]
             exists = found["version"] == metadata["Version"] and page.exists()
-            exists = exists and (found["anchor"] is None or found["anchor"] in _anchors(page))
+            exists = exists and (found["anchor"] is None or found["anchor"] in find_anchors(page.read_text()))
         dead += [] if exists else [link]
 
     assert relative == []
     assert dead == []
     assert len(own) > 60
-
-
-def test_the_pages_have_no_dead_link():
-    """Relative links in README and pages lead to files, and to headings in them."""
-    dead: list[str] = []
-    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "examples").glob("*/README.md")]:
-        text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
-        for link in _LINK.findall(text):
-            if re.match(r"\w+:", link):
-                continue
-            path, _, anchor = link.partition("#")
-            target = (page.parent / path).resolve() if path else page
-            if not target.exists() or (anchor and anchor not in _anchors(target)):
-                dead.append(f"{page.relative_to(ROOT)}: {link}")
-
-    assert dead == []
 
 
 def test_the_badges_are_true():

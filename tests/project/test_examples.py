@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 
 from tests.project.small_pytest import run_pytest
+from tests.support.environments import environment_without
 
 EXAMPLES: Final = Path(__file__).parents[2] / "examples"
 DEMOS: Final = sorted(path for path in EXAMPLES.glob("*/*_demo.py"))
@@ -36,7 +37,7 @@ def test_the_demo_prints_what_its_readme_shows(demo: Path):
     """Line for line, in order."""
     if demo.parent.name == "node_to_python" and shutil.which("node") is None:
         pytest.skip("Node.js is not installed")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = environment_without("AWS_")
     ran = subprocess.run(
         [sys.executable, demo],
         stdout=subprocess.PIPE,

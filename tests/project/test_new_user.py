@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -14,6 +13,7 @@ from typing import Final
 import pytest
 
 import lambdachain
+from tests.support.environments import environment_without
 
 PROJECT: Final = Path(__file__).parent / "new_user"
 
@@ -28,8 +28,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def _run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    hidden = ("AWS_", "LAMBDACHAIN_", "PYTEST_")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    environment = environment_without("AWS_", "LAMBDACHAIN_", "PYTEST_")
     command = [sys.executable, "-m", *arguments]
     return subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=False)
 

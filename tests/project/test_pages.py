@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 import re
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import pytest
 
 from conftest import INTEGRATIONS
 from tests.project.small_pytest import run_pytest
+from tests.support.environments import environment_without
 from tests.support.page_reader import PageReader, parse_fences
 
 ROOT: Final = Path(__file__).parents[2]
@@ -34,7 +34,6 @@ ELSEWHERE: Final = {
             "see-who-calls-whom",
             "run-a-system-locally",  # tests/cli/test_serve_pages.py
             "start-a-project",  # tests/cli/test_init_page.py
-            "migrate-from-boto3",  # tests/compat/test_migration_page.py
             "call-from-other-languages",  # tests/integrations/test_generate.py
         )
     ),
@@ -59,9 +58,6 @@ INSTALLED_BY: Final = {
     "vcr": "vcrpy",
 }
 
-_FENCE: Final = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_TITLE: Final = re.compile(r"# ([\w/]+\.(?:py|toml))(?:, continued)?\n")
-
 
 @dataclass(frozen=True)
 class Page:
@@ -75,15 +71,14 @@ class Page:
         files: dict[str, str] = {}
         printed: dict[str, list[str]] = {}
         name = ""
-        for language, body in _FENCE.findall(text):
-            if language == "text":
-                assert name.endswith("_fails.py"), f"output without a failing test before it:\n{body}"
-                printed[name] = body.splitlines()
+        for fence in parse_fences(text):
+            if fence.language == "text":
+                assert name.endswith("_fails.py"), f"output without a failing test before it:\n{fence.body}"
+                printed[name] = fence.body.splitlines()
                 continue
-            title = _TITLE.match(body)
-            assert title, f"a fence without its file's name:\n{body}"
-            name = title[1]
-            files[name] = files.get(name, "") + body[title.end() :]
+            assert fence.file is not None, f"a fence without its file's name:\n{fence.body}"
+            name = fence.file
+            files[name] = files.get(name, "") + fence.body
         return cls(files, printed)
 
 
@@ -91,7 +86,7 @@ class Page:
 def run(tmp_path: Path):
     """Run pytest in a directory with the files of the page."""
     (tmp_path / "pytest.ini").write_text("[pytest]\n")
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTEST_"))}
+    environment = environment_without("AWS_", "PYTEST_")
 
     def pytest_on(files: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
         for name, source in files.items():

@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -52,6 +52,13 @@ class Fence:
     line: int
     file: str | None = None
     continued: bool = False
+
+    def write(self, directory: Path) -> None:
+        """Write the file that it is, or append to it."""
+        assert self.file is not None, f"line {self.line}: a fence without its file's name:\n{self.body}"
+        path = directory / self.file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text((path.read_text() if self.continued else "") + self.body)
 
 
 def parse_fences(text: str) -> Iterator[Fence]:
@@ -89,9 +96,7 @@ class PageReader:
     def follow(self, fence: Fence) -> None:
         """Write the file of a fence, enter its Python, or run its commands."""
         if fence.file is not None:
-            path = self.directory / fence.file
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text((path.read_text() if fence.continued else "") + fence.body)
+            fence.write(self.directory)
         elif fence.language == "console":
             for one in re.split(r"^\$ ", fence.body, flags=re.MULTILINE)[1:]:
                 self._run_command(*one.partition("\n")[::2])
@@ -102,15 +107,8 @@ class PageReader:
     def enter(self, source: str) -> str:
         """Enter Python in the page's session, and return what that has printed."""
         if self.session is None:
-            self.session = subprocess.Popen(
-                [sys.executable, "-W", "error", "-c", _SESSION],
-                cwd=self.directory,
-                env=self.environment,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-            )
+            command = [sys.executable, "-W", "error", "-c", _SESSION]
+            self.session = self._start(command, stdin=subprocess.PIPE)
         assert self.session.stdin is not None
         assert self.session.stdout is not None
         self.session.stdin.write(f"{source!r}\n")
@@ -125,14 +123,7 @@ class PageReader:
     def serve(self, command: str) -> str:
         """Serve functions for all the commands that follow."""
         self.stop_server()
-        self.server = subprocess.Popen(
-            [*shlex.split(command), "--port", "0"],
-            cwd=self.directory,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self.server = self._start([*shlex.split(command), "--port", "0"])
         assert self.server.stdout is not None
         shown = ""
         while "Press Ctrl-C to stop." not in shown:
@@ -174,6 +165,17 @@ class PageReader:
             self.server.communicate(timeout=30)
             self.server = None
 
+    def _start(self, command: Sequence[str], *, stdin: int | None = None) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            cwd=self.directory,
+            env=self.environment,
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def _run_command(self, command: str, output: str) -> None:
         if command.startswith("pip install "):
             return
@@ -184,14 +186,7 @@ class PageReader:
         """Press Ctrl-C after some lines were written."""
         arguments = shlex.split(command.removesuffix(_STATUS))
         written = self.directory / arguments[arguments.index("--output") + 1]
-        process = subprocess.Popen(
-            arguments,
-            cwd=self.directory,
-            env=self.environment,
-            stderr=subprocess.STDOUT,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
+        process = self._start(arguments)
         deadline = time.monotonic() + 30
         while not (written.exists() and written.read_bytes().count(b"\n") >= 10):
             assert time.monotonic() < deadline

@@ -20,8 +20,8 @@ FETCHED = {"link": "href", "script": "src", "img": "src", "source": "src", "ifra
 NOT_FETCHED = {"canonical", "next", "prev", "alternate"}
 
 
-class PageReader(HTMLParser):
-    """Collects what links to other places, what is fetched, and the anchors of a page."""
+class HtmlReferences(HTMLParser):
+    """The links of a page, what a browser fetches for it, and its anchors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -41,11 +41,11 @@ class PageReader(HTMLParser):
 
 
 @cache
-def read_page(path: Path) -> PageReader:
+def read_page(path: Path) -> HtmlReferences:
     """Parse a page of the site."""
-    reader = PageReader()
-    reader.feed(path.read_text())
-    return reader
+    references = HtmlReferences()
+    references.feed(path.read_text())
+    return references
 
 
 def find_dead_links(path: Path) -> Iterator[str]:

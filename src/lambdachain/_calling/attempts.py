@@ -207,7 +207,10 @@ class CallState:
             self._bucket.record_success()
         if logged:
             self._log_end(None, now)
-        return CallResponse(outcome, self._attempts, now - self._began)
+        # Rounded like the time of an attempt: a call is not shorter than its only one. Rounding twice would be slow.
+        is_whole_call = attempt.request.started_at == self._began
+        elapsed = self._attempts[-1].elapsed if is_whole_call else round(now - self._began, 6)
+        return CallResponse(outcome, self._attempts, elapsed)
 
     def record_hedged_failure(self, error: CallError, attempt: PendingAttempt, now: float) -> None:
         """Record the failure of an attempt while others are in flight: those decide how the call ends."""

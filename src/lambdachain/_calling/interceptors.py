@@ -381,7 +381,7 @@ def _check_interceptor(interceptor: Any) -> None:
         name = interceptor.__name__
         raise ContractError(f"interceptors: {name} is a class: pass an instance, {name}()")
     if not isinstance(interceptor, Interceptor):
-        raise ContractError(f"interceptors: {_describe_misfit(interceptor)}")
+        raise ContractError(f"interceptors: {_describe_wrong_type(interceptor)}")
     for method in ("calling", "handling"):
         function: Any = getattr(interceptor, method)
         function = getattr(function, "__func__", function)
@@ -394,7 +394,7 @@ def _check_interceptor(interceptor: Any) -> None:
             raise ContractError(f"interceptors: {name} is a generator function: decorate it with @contextmanager")
 
 
-def _describe_misfit(value: Any) -> str:
+def _describe_wrong_type(value: Any) -> str:
     kind = describe_kind(value)
     if isinstance(value, Sequence | AbstractSet | Generator) and not isinstance(value, str | bytes):
         return f"{kind} where an interceptor is expected: pass each one by itself, use(*interceptors)"

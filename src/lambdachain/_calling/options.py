@@ -91,7 +91,7 @@ def check_names(options: Mapping[str, Any]) -> None:
     check_retry(options.get("retry"))
 
 
-def check_bound(options: Mapping[str, Any], function: Any = None) -> None:
+def check_bound_options(options: Mapping[str, Any], function: Any = None) -> None:
     """Raise for options, or an address, that later calls could not use.
 
     Raises:

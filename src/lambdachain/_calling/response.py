@@ -15,7 +15,13 @@ _OFFLOADED: Final = b'{"__lambdachain_s3__"'
 
 
 class CallResponse(NamedTuple):
-    """The response of Lambda to a call that succeeded; its payload is not decoded yet."""
+    """The response of Lambda to a call that succeeded; its payload is not decoded yet.
+
+    Attributes:
+        outcome: The response.
+        attempts: Every attempt, the last one included.
+        elapsed: Seconds that the whole call took, to the microsecond.
+    """
 
     outcome: Outcome
     attempts: tuple[Attempt, ...]

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from lambdachain._calling.async_attempts import AsyncHook
-from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound, check_client
+from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound_options, check_client
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
@@ -115,7 +115,7 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        bound = self._invoker.bind(target, options, response=response)
+        bound = self._invoker.bind_target(target, options, response=response)
         return (await self._invoker.invoke(bound, payload)).value
 
     @overload
@@ -152,7 +152,7 @@ class AsyncLambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        bound = self._invoker.bind(target, options, response=response)
+        bound = self._invoker.bind_target(target, options, response=response)
         return await self._invoker.invoke(bound, payload)
 
     async def fire(
@@ -172,7 +172,7 @@ class AsyncLambdaClient:
             client_context: Rejected: Lambda delivers it with a call only.
             log_tail: Rejected: Lambda returns the log with a call only.
         """
-        return await self._invoker.fire(self._invoker.bind(target, options), payload)
+        return await self._invoker.fire(self._invoker.bind_target(target, options), payload)
 
     @overload
     def map(
@@ -290,10 +290,10 @@ class AsyncLambdaClient:
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
         from .async_map import run_map
-        from .map import map_request
+        from .map import prepare_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        job = map_request(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        job = prepare_map(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
         return run_map(job, payloads)
 
     @overload
@@ -344,10 +344,10 @@ class AsyncLambdaClient:
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
         from .async_map import run_map
-        from .map import map_request
+        from .map import prepare_map
 
         kind = InvocationType.EVENT
-        return run_map(map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return run_map(prepare_map(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(
@@ -389,7 +389,7 @@ class AsyncLambdaClient:
         """
         from .async_stream import stream_response
 
-        return stream_response(self._invoker, self._invoker.bind(target, options), payload, text=text)
+        return stream_response(self._invoker, self._invoker.bind_target(target, options), payload, text=text)
 
     async def can_invoke(
         self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]
@@ -407,7 +407,7 @@ class AsyncLambdaClient:
             client_context: Ignored, as is ``log_tail``.
             log_tail: Ignored.
         """
-        return await self._invoker.can_invoke(self._invoker.bind(target, options))
+        return await self._invoker.can_invoke(self._invoker.bind_target(target, options))
 
     def bind(
         self, contract: HasContract[Req, Resp], function: Address | None = None, /, **options: Unpack[CallOptions]
@@ -428,7 +428,7 @@ class AsyncLambdaClient:
         """
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
-        check_bound(options, function)
+        check_bound_options(options, function)
         return AsyncRemoteFunction(self._invoker, contract_for(contract), function, options)
 
     async def aclose(self) -> None:

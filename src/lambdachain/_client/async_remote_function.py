@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lambdachain._calling.compiled_call import BoundTarget
-from lambdachain._calling.options import CallOptions, check_bound
-from lambdachain._contracts.contract import Contract, Req, Resp
-from lambdachain._core.arn import Address
+from lambdachain._calling.options import CallOptions, check_bound_options
+from lambdachain._contracts.contract import Req, Resp
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.results import InvokeResult
 
 from .async_invoker import AsyncInvoker
+from .base_invoker import BaseRemoteFunction
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -22,21 +21,8 @@ if TYPE_CHECKING:
     from lambdachain._fan_out.options import MapMethodOptions
 
 
-class AsyncRemoteFunction(Generic[Req, Resp]):
+class AsyncRemoteFunction(BaseRemoteFunction[AsyncInvoker, Req, Resp]):
     """A deployed Lambda function, to be awaited like one of this program; ``AsyncLambdaClient.bind`` returns it."""
-
-    def __init__(
-        self,
-        invoker: AsyncInvoker,
-        contract: Contract[Req, Resp],
-        function: Address | None,
-        options: CallOptions,
-    ) -> None:
-        self._invoker = invoker
-        self._function = function
-        self._options = options
-        self._bound: BoundTarget | None = None
-        self.contract = contract
 
     async def call(self, payload: Req, /) -> Resp:
         """Run the function and await its response; see ``LambdaClient.call``."""
@@ -44,11 +30,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
 
     async def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
         """Run the function as ``call`` does; return the response with its metadata."""
-        return await self._invoker.invoke(self._bind(), payload)
+        return await self._invoker.invoke(self._bind_target(), payload)
 
     async def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return await self._invoker.fire(self._bind(), payload)
+        return await self._invoker.fire(self._bind_target(), payload)
 
     @overload
     def map(
@@ -116,11 +102,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
         from .async_stream import stream_response
 
-        return stream_response(self._invoker, self._bind(), payload, text=text)
+        return stream_response(self._invoker, self._bind_target(), payload, text=text)
 
     async def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return await self._invoker.can_invoke(self._bind())
+        return await self._invoker.can_invoke(self._bind_target())
 
     def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
         """Return the same function with other options; those that are not passed stay as they are.
@@ -136,11 +122,8 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         # Only the new options: the others were checked when they were bound.
-        check_bound(options)
+        check_bound_options(options)
         return AsyncRemoteFunction(self._invoker, self.contract, self._function, {**self._options, **options})
-
-    def __repr__(self) -> str:
-        return f"AsyncRemoteFunction({self.contract!r})"
 
     def _run_map(
         self,
@@ -151,19 +134,10 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         return_exceptions: bool,
     ) -> AsyncGenerator[Any]:
         from .async_map import run_map
-        from .map import bound_map_request
+        from .map import prepare_bound_map
 
-        request = bound_map_request(self._invoker, self._bind(), kind, own, return_exceptions=return_exceptions)
+        request = prepare_bound_map(self._invoker, self._bind_target(), kind, own, return_exceptions=return_exceptions)
         return run_map(request, payloads)
-
-    def _bind(self) -> BoundTarget:
-        # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
-        if self._bound is not None:
-            return self._bound
-        bound = self._invoker.bind(self.contract, self._options, function=self._function)
-        if self._function is not None or not self._invoker.has_resolver:
-            self._bound = bound
-        return bound
 
 
 AsyncRemoteFunction.__module__ = "lambdachain"

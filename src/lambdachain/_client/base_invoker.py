@@ -13,6 +13,7 @@ from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
 from lambdachain._calling.response import CallResponse, decode_response
 from lambdachain._calling.success import decode_log_tail
 from lambdachain._calling.target import UNSET, Resolver, Target, contract_for, locate, resolve_function
+from lambdachain._contracts.contract import Contract, Req, Resp
 from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.current_invocation import current_invocation
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 H = TypeVar("H")
+Inv = TypeVar("Inv", bound="BaseInvoker[Any, Any]")
 
 Rejection = AccessDeniedError | FunctionNotFoundError
 
@@ -84,7 +86,7 @@ class BaseInvoker(Generic[T, H]):
     def _adapt_override(self, substitute: Transport) -> T:
         """Adapt a test's transport to one that this client can send over."""
 
-    def bind(
+    def bind_target(
         self,
         target: object,
         options: CallOptions,
@@ -108,14 +110,16 @@ class BaseInvoker(Generic[T, H]):
         try:
             known = self._bound.get(key)
         except TypeError:  # an option that is not hashable, such as a client_context
-            return self._bind(target, options, response, function)
+            return self._bind_new_target(target, options, response, function)
         if known is None:
             if len(self._bound) >= _MAX_BOUND:
                 self._bound.clear()
-            known = self._bound[key] = (target, self._bind(target, options, response, function))
+            known = self._bound[key] = (target, self._bind_new_target(target, options, response, function))
         return known[1]
 
-    def _bind(self, target: object, options: CallOptions, response: object, function: Address | None) -> BoundTarget:
+    def _bind_new_target(
+        self, target: object, options: CallOptions, response: object, function: Address | None
+    ) -> BoundTarget:
         # Unpack[CallOptions] is only for type checkers: at run time, **options accepts any keyword.
         check_names(options)
         # Only a contract's own name is resolved; an address in the call is the deployed one already.
@@ -206,6 +210,35 @@ class BaseInvoker(Generic[T, H]):
 
     def __repr__(self) -> str:
         return repr(self._transport) if self._transport is not None else ""
+
+
+class BaseRemoteFunction(Generic[Inv, Req, Resp]):
+    """A contract, an address and options, bound to the invoker *Inv* of a client."""
+
+    def __init__(
+        self,
+        invoker: Inv,
+        contract: Contract[Req, Resp],
+        function: Address | None,
+        options: CallOptions,
+    ) -> None:
+        self._invoker = invoker
+        self._function = function
+        self._options = options
+        self._bound: BoundTarget | None = None
+        self.contract = contract
+
+    def _bind_target(self) -> BoundTarget:
+        # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
+        if self._bound is not None:
+            return self._bound
+        bound = self._invoker.bind_target(self.contract, self._options, function=self._function)
+        if self._function is not None or not self._invoker.has_resolver:
+            self._bound = bound
+        return bound
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.contract!r})"
 
 
 def find_interceptors(

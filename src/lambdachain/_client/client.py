@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
 
 from lambdachain._calling.attempts import Hook
-from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound, check_client
+from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound_options, check_client
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._calling.target import UNSET, Resolver, contract_for
 from lambdachain._contracts.contract import HasContract, Req, Resp
@@ -103,7 +103,7 @@ class LambdaClient:
             ResponseError: It ran, and its response does not fit the contract.
             InvalidArnError: The name is not valid, or there are two qualifiers.
         """
-        bound = self._invoker.bind(target, options, response=response)
+        bound = self._invoker.bind_target(target, options, response=response)
         return self._invoker.invoke(bound, payload).value
 
     @overload
@@ -140,7 +140,7 @@ class LambdaClient:
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        bound = self._invoker.bind(target, options, response=response)
+        bound = self._invoker.bind_target(target, options, response=response)
         return self._invoker.invoke(bound, payload)
 
     def fire(self, target: HasContract[Req, Any] | Address, payload: Req, /, **options: Unpack[CallOptions]) -> Receipt:
@@ -164,7 +164,7 @@ class LambdaClient:
             NotInvokedError: The event was not queued.
             OutcomeUnknownError: It may have been queued.
         """
-        return self._invoker.fire(self._invoker.bind(target, options), payload)
+        return self._invoker.fire(self._invoker.bind_target(target, options), payload)
 
     @overload
     def map(
@@ -281,10 +281,10 @@ class LambdaClient:
             CallError: The failure that ended the map; see ``call``.
             ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import map_request, run_map
+        from .map import prepare_map, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        job = map_request(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
+        job = prepare_map(self._invoker, target, kind, options, response=response, return_exceptions=return_exceptions)
         return run_map(job, payloads)
 
     @overload
@@ -334,10 +334,10 @@ class LambdaClient:
             CallError: The failure that ended the map; see ``fire``.
             ContractError: *payloads* is not an iterable of payloads, or an option is not valid.
         """
-        from .map import map_request, run_map
+        from .map import prepare_map, run_map
 
         kind = InvocationType.EVENT
-        return run_map(map_request(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
+        return run_map(prepare_map(self._invoker, target, kind, options, return_exceptions=return_exceptions), payloads)
 
     @overload
     def stream(
@@ -386,7 +386,7 @@ class LambdaClient:
         """
         from .stream import stream_response
 
-        return stream_response(self._invoker, self._invoker.bind(target, options), payload, text=text)
+        return stream_response(self._invoker, self._invoker.bind_target(target, options), payload, text=text)
 
     def can_invoke(self, target: HasContract[Any, Any] | Address, /, **options: Unpack[CallOptions]) -> Permission:
         """Check whether this caller may invoke a function, without running it (DryRun).
@@ -407,7 +407,7 @@ class LambdaClient:
         Raises:
             CallError: Lambda did not decide: throttled, no credentials, network trouble.
         """
-        return self._invoker.can_invoke(self._invoker.bind(target, options))
+        return self._invoker.can_invoke(self._invoker.bind_target(target, options))
 
     def bind(
         self, contract: HasContract[Req, Resp], function: Address | None = None, /, **options: Unpack[CallOptions]
@@ -428,7 +428,7 @@ class LambdaClient:
         """
         if isinstance(contract, Address):
             raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
-        check_bound(options, function)
+        check_bound_options(options, function)
         return RemoteFunction(self._invoker, contract_for(contract), function, options)
 
     def close(self) -> None:

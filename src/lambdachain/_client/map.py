@@ -106,7 +106,7 @@ class MapRequest(NamedTuple):
             raise DeadlineExceededError(late, function=self.bound.target.address)
 
 
-def map_request(
+def prepare_map(
     invoker: BaseInvoker[Any, Any],
     target: object,
     kind: InvocationType,
@@ -125,12 +125,12 @@ def map_request(
     # The timeout of a client's map is the whole map's, so it is in neither part.
     per_call, own = split_options(options)
     check_call_options(per_call)
-    bound = invoker.bind(target, per_call, response=response)
+    bound = invoker.bind_target(target, per_call, response=response)
     timeout = to_seconds(options.get("timeout"), bound.target.address)
     return MapRequest(invoker, bound, kind, settings_for(own, timeout, return_exceptions=return_exceptions))
 
 
-def bound_map_request(
+def prepare_bound_map(
     invoker: BaseInvoker[Any, Any],
     bound: BoundTarget,
     kind: InvocationType,

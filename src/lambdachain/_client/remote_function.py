@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable
-from typing import TYPE_CHECKING, Any, Generic, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lambdachain._calling.compiled_call import BoundTarget
-from lambdachain._calling.options import CallOptions, check_bound
-from lambdachain._contracts.contract import Contract, Req, Resp
-from lambdachain._core.arn import Address
+from lambdachain._calling.options import CallOptions, check_bound_options
+from lambdachain._contracts.contract import Req, Resp
 from lambdachain._core.errors import CallError
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.results import InvokeResult
 
+from .base_invoker import BaseRemoteFunction
 from .invoker import Invoker
 
 if TYPE_CHECKING:
@@ -22,21 +21,8 @@ if TYPE_CHECKING:
     from lambdachain._fan_out.options import MapMethodOptions
 
 
-class RemoteFunction(Generic[Req, Resp]):
+class RemoteFunction(BaseRemoteFunction[Invoker, Req, Resp]):
     """A deployed Lambda function, to be called like one of this program; ``LambdaClient.bind`` returns it."""
-
-    def __init__(
-        self,
-        invoker: Invoker,
-        contract: Contract[Req, Resp],
-        function: Address | None,
-        options: CallOptions,
-    ) -> None:
-        self._invoker = invoker
-        self._function = function
-        self._options = options
-        self._bound: BoundTarget | None = None
-        self.contract = contract
 
     def call(self, payload: Req, /) -> Resp:
         """Run the function and wait for its response; see ``LambdaClient.call``."""
@@ -44,11 +30,11 @@ class RemoteFunction(Generic[Req, Resp]):
 
     def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
         """Run the function as ``call`` does; return the response with its metadata."""
-        return self._invoker.invoke(self._bind(), payload)
+        return self._invoker.invoke(self._bind_target(), payload)
 
     def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return self._invoker.fire(self._bind(), payload)
+        return self._invoker.fire(self._bind_target(), payload)
 
     @overload
     def map(
@@ -97,11 +83,11 @@ class RemoteFunction(Generic[Req, Resp]):
         # Imported here, as map is below: a function that is only called pays for neither at its cold start.
         from .stream import stream_response
 
-        return stream_response(self._invoker, self._bind(), payload, text=text)
+        return stream_response(self._invoker, self._bind_target(), payload, text=text)
 
     def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return self._invoker.can_invoke(self._bind())
+        return self._invoker.can_invoke(self._bind_target())
 
     def with_options(self, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
         """Return the same function with other options; those that are not passed stay as they are.
@@ -117,28 +103,16 @@ class RemoteFunction(Generic[Req, Resp]):
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
         # Only the new options: the others were checked when they were bound.
-        check_bound(options)
+        check_bound_options(options)
         return RemoteFunction(self._invoker, self.contract, self._function, {**self._options, **options})
-
-    def __repr__(self) -> str:
-        return f"RemoteFunction({self.contract!r})"
 
     def _run_map(
         self, payloads: Iterable[Any], kind: InvocationType, own: MapMethodOptions, *, return_exceptions: bool
     ) -> Generator[Any]:
-        from .map import bound_map_request, run_map
+        from .map import prepare_bound_map, run_map
 
-        request = bound_map_request(self._invoker, self._bind(), kind, own, return_exceptions=return_exceptions)
+        request = prepare_bound_map(self._invoker, self._bind_target(), kind, own, return_exceptions=return_exceptions)
         return run_map(request, payloads)
-
-    def _bind(self) -> BoundTarget:
-        # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
-        if self._bound is not None:
-            return self._bound
-        bound = self._invoker.bind(self.contract, self._options, function=self._function)
-        if self._function is not None or not self._invoker.has_resolver:
-            self._bound = bound
-        return bound
 
 
 RemoteFunction.__module__ = "lambdachain"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, S
 from types import CodeType, FrameType, FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
 
-from lambdachain._calling.options import CallOptions, check_bound
+from lambdachain._calling.options import CallOptions, check_bound_options
 from lambdachain._client.base_invoker import ProcessInterceptors, find_interceptors
 from lambdachain._client.invoker import default_invoker
 from lambdachain._client.remote_function import RemoteFunction
@@ -208,11 +208,11 @@ class RemoteHandler(HasContract[Req, Resp]):
             ordered: Return results in the order of the payloads, the default, or as they complete.
             on_progress: Called with a ``MapProgress``, in the thread (or loop) that consumes the results.
         """
-        from lambdachain._client.map import map_request, run_map
+        from lambdachain._client.map import prepare_map, run_map
 
         kind = InvocationType.REQUEST_RESPONSE
-        what = map_request(default_invoker(), self.contract, kind, options, return_exceptions=return_exceptions)
-        return run_map(what, payloads)
+        request = prepare_map(default_invoker(), self.contract, kind, options, return_exceptions=return_exceptions)
+        return run_map(request, payloads)
 
     def can_invoke(self, **options: Unpack[CallOptions]) -> Permission:
         """Check whether the deployed function may be invoked; see ``LambdaClient.can_invoke``.
@@ -243,7 +243,7 @@ class RemoteHandler(HasContract[Req, Resp]):
             client_context: Texts for the callee's ``context.client_context.custom``.
             log_tail: Request the last 4 KB of the function's log, for ``InvokeResult`` and ``FunctionError``.
         """
-        check_bound(options, function)
+        check_bound_options(options, function)
         return self._bind(options, function)
 
     def __repr__(self) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from lambdachain._calling.options import CallOptions, check_bound
+from lambdachain._calling.options import CallOptions, check_bound_options
 from lambdachain._client.client import LambdaClient
 from lambdachain._contracts.contract import Contract, HasContract
 from lambdachain._core.arn import parse_target
@@ -111,7 +111,7 @@ def check_options(options: CallOptions) -> None:
     Raises:
         ContractError: An option does not exist or is not valid, or only one call could have its value.
     """
-    check_bound(options)
+    check_bound_options(options)
     for name in _ONE_FOR_ALL:
         if options.get(name) is not None:
             raise ContractError(f"{name} cannot be shared by all calls of a tool: only the first would run")

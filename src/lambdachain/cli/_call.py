@@ -179,7 +179,7 @@ def _invoking(
     parsed = parse_target_argument(target)
     invoker = settings.create_invoker()
     try:
-        yield invoker, settings.bind(invoker, parsed, **more), getattr(parsed, "contract", None)
+        yield invoker, settings.bind_target(invoker, parsed, **more), getattr(parsed, "contract", None)
     except CallError as exc:
         hint = find_hint(parsed, settings.function) if isinstance(exc, FunctionNotFoundError) else ""
         _print_failure(exc, hint, as_json=as_json, logs=logs)

@@ -106,7 +106,7 @@ class TargetOptions(NamedTuple):
         retry = RetryPolicy(max_attempts=self.max_attempts) if self.max_attempts else None
         return Invoker(self._transport(), {"timeout": self.timeout, "retry": retry})
 
-    def bind(self, invoker: Invoker, target: object, **more: Any) -> BoundTarget:
+    def bind_target(self, invoker: Invoker, target: object, **more: Any) -> BoundTarget:
         """Find the contract of a target and the address of its function; *more* are options of its calls.
 
         Raises:
@@ -122,7 +122,7 @@ class TargetOptions(NamedTuple):
 
         # The response to a plain name is printed as received: a number may have more digits than a float.
         response = JsonText if isinstance(target, str) else UNSET
-        return invoker.bind(target, self.to_call_options(**more), response=response, function=self.function)
+        return invoker.bind_target(target, self.to_call_options(**more), response=response, function=self.function)
 
     def to_call_options(self, **more: Any) -> CallOptions:
         """Return the options of a call, and *more*, without those that are unset."""

@@ -1,4 +1,4 @@
-"""The attempts of one call, as a transport that keeps what boto3 answered or raised."""
+"""The attempts of one call, as a transport that keeps what boto3 returned or raised."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ class FinalError(Exception):
 
 
 class Attempts:
-    """The attempts of one call, as a transport; keeps what boto3 answered or raised.
+    """The attempts of one call, as a transport; keeps what boto3 returned or raised.
 
     Attributes:
-        response: boto3's answer to the last attempt.
-        reached: Whether the last attempt was about to be sent, and not answered by a stub or a mock before.
+        response: What boto3 returned for the last attempt.
+        reached: Whether the last attempt was about to be sent. A stub or a mock responds before that.
         may_repeat: Whether the last attempt was a request, and can be sent again.
         count: How many attempts there were.
     """
@@ -61,7 +61,7 @@ class Attempts:
             raise
 
     def find_cause(self, error: CallError) -> Exception | None:
-        """Return boto3's exception behind an error; of one that has no time for a retry, that of the failure before."""
+        """Return boto3's exception behind an error, or behind the failure that had no time for a retry."""
         for known, raised in self._causes:
             if known is error or known is error.__cause__:
                 return raised
@@ -69,7 +69,7 @@ class Attempts:
 
 
 def accept(kind: InvocationType, outcome: Outcome) -> Outcome:
-    """Return an outcome that passes the checks of a call, as boto3 accepts any, unless it was cut short."""
+    """Make an outcome pass the checks of a call, because boto3 accepts any response; one cut short stays as it is."""
     if outcome.status == _STATUS[InvocationType.REQUEST_RESPONSE] and outcome.from_lambda and not outcome.complete:
         return outcome
     return replace(

@@ -21,7 +21,7 @@ from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
 from ._attempts import ACCEPTED, Attempts, accept, get_kind
 from ._request_hooks import CurrentRequest
 from ._settings import OPERATIONS
-from ._streams import bound_stream
+from ._streams import limit_stream
 
 
 class BotoAttempts(Attempts):
@@ -55,7 +55,7 @@ class BotoAttempts(Attempts):
         finally:
             # A payload that cannot be read again cannot be sent again either.
             self.reached, self.may_repeat = request.reached, request.reached and self._body.is_repeatable
-        if not bound_stream(self.response, watched, self._client):
+        if not limit_stream(self.response, watched, self._client):
             watched.finish()
         return outcome
 
@@ -80,9 +80,9 @@ class BotoAttempts(Attempts):
             Exception: botocore rejected the parameters, or the exception is not botocore's: it passes unchanged.
             NoAnswerError: There is no response.
         """
-        is_botos = isinstance(exc, BotoCoreError | ClientError)
+        is_botocore_error = isinstance(exc, BotoCoreError | ClientError)
         # Before a request, what is not botocore's is a mock's or an event handler's.
-        if isinstance(exc, ParamValidationError) or not (is_botos or request.reached):
+        if isinstance(exc, ParamValidationError) or not (is_botocore_error or request.reached):
             raise exc
         if not isinstance(exc, ClientError):
             failure = translate(exc, progress=find_progress(self._client, exc))
@@ -121,7 +121,7 @@ class BotoAttempts(Attempts):
 
 
 class _Body:
-    """A payload, which may be a file: each attempt sends it from where it was."""
+    """A payload. Each attempt reads a file from the same position."""
 
     def __init__(self, payload: Any) -> None:
         self.is_repeatable = True
@@ -130,7 +130,7 @@ class _Body:
             try:
                 self._start, self._file = payload.tell(), payload
                 payload.seek(self._start)
-            except (AttributeError, OSError):  # of a pipe
+            except (AttributeError, OSError):  # a pipe
                 self.is_repeatable = False
 
     def rewind(self) -> None:

@@ -36,7 +36,7 @@ def to_boto_error(
         operation: boto3's name of the operation.
         retries: How many attempts were made after the first.
     """
-    if not _is_botos(raised, error):
+    if not _is_expected(raised, error):
         raised = None
     if raised is None:
         theirs = _find_counterpart(error, client, operation)
@@ -52,7 +52,7 @@ def to_boto_error(
     return made.with_traceback(theirs.__traceback__)
 
 
-def _is_botos(raised: Exception | None, error: CallError) -> bool:
+def _is_expected(raised: Exception | None, error: CallError) -> bool:
     """Check whether *raised* is what users of boto3 expect: botocore's exception, and for a timeout, that of one."""
     # The deadline ends a request by closing its connection, and botocore sees no more than that.
     if isinstance(error, CallTimeoutError):

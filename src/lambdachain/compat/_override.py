@@ -1,4 +1,4 @@
-"""Calls of boto3's client that a test's transport answers, such as ``lambda_stub``."""
+"""Calls of boto3's client that go to the transport of a test, such as ``lambda_stub``."""
 
 from __future__ import annotations
 

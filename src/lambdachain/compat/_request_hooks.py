@@ -47,7 +47,7 @@ _current: ContextVar[CurrentRequest | None] = ContextVar("lambdachain_compat_req
 def register_request_hooks(client: Any) -> None:
     """Have a client add the metadata of a call, and report when a request is about to be sent.
 
-    After the point where stubs answer and mocks compare parameters: they see what the caller has passed.
+    The handlers run after stubs have responded and mocks have compared the parameters, which are the caller's.
     """
     for operation in OPERATIONS:
         events, name = client.meta.events, f"lambdachain-compat-{operation}"

@@ -1,4 +1,4 @@
-"""Send a call of boto3's client with lambdachain's retries, deadlines and metadata, and return boto3's answer."""
+"""Send a call of boto3's client with lambdachain's retries, deadlines and metadata, and return boto3's response."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ _CONTRACT: Final = PlainContract("boto3", request=Any, response=Any)
 
 
 def send_call(client: Any, operation: str, parameters: Mapping[str, Any], send: Callable[[], Any]) -> Any:
-    """Send a call until it succeeds, or no other attempt is allowed; return boto3's answer.
+    """Send a call until it succeeds, or no other attempt is allowed; return boto3's response.
 
-    A function that fails is an answer, with ``FunctionError``, as in boto3.
+    If the function fails, the response has ``FunctionError``, as in boto3.
 
     Args:
         client: The client.
@@ -47,7 +47,7 @@ def send_call(client: Any, operation: str, parameters: Mapping[str, Any], send: 
             raise call
         send_with_retries(attempts, call, (attempts.observe,))
     except FunctionError:
-        pass  # the answer has it
+        pass  # the response has it
     except FinalError as exc:
         raised = to_boto_error(exc.error, attempts.find_cause(exc.error), client, operation)
         raise raised from raised.__cause__

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
-from lambdachain._calling.options import check_bound
+from lambdachain._calling.options import check_bound_options
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
@@ -39,7 +39,7 @@ class CallSettings(NamedTuple):
         Raises:
             ContractError: One of them is not valid, or *service* is another one, whose client would ignore them.
         """
-        check_bound({"timeout": timeout, "retry": retry})
+        check_bound_options({"timeout": timeout, "retry": retry})
         if retry is not None and retry.hedge_after is not None:
             raise ContractError("RetryPolicy(hedge_after=...) is for LambdaClient: boto3's client sends no duplicates")
         settings = cls(_check_names(idempotent), timeout, retry, metadata)

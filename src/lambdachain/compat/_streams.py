@@ -16,17 +16,17 @@ from lambdachain._transports.boto.exchange import Exchange
 from ._errors import to_boto_error
 
 
-def bound_stream(response: Any, watched: Exchange, client: Any) -> bool:
-    """Have the deadline of a call end its stream; return whether there is one to end."""
+def limit_stream(response: Any, watched: Exchange, client: Any) -> bool:
+    """End the stream of a response at the deadline of its call; return whether there are both."""
     stream: Any = response.get("EventStream") if is_mapping(response) else None
     if watched.deadline is None or not isinstance(stream, EventStream):
         return False
-    answer: Any = response
-    answer["EventStream"] = BoundEventStream(stream, watched, client)
+    members: Any = response
+    members["EventStream"] = LimitedEventStream(stream, watched, client)
     return True
 
 
-class BoundEventStream(EventStream):  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument]
+class LimitedEventStream(EventStream):  # type: ignore[type-arg] # pyright: ignore[reportMissingTypeArgument]
     """botocore's stream of events; past the deadline, reading it raises ``ReadTimeoutError``."""
 
     def __init__(self, stream: Any, watched: Exchange, client: Any) -> None:

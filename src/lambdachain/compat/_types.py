@@ -36,8 +36,8 @@ class ResponseMetadata(TypedDict):
     HostId: NotRequired[str]
 
 
-class InvokeAnswer(TypedDict):
-    """The answer of ``invoke``; boto3 leaves out what Lambda did not send, such as ``FunctionError``."""
+class InvokeResponse(TypedDict):
+    """The response of ``invoke``; boto3 leaves out what Lambda did not send, such as ``FunctionError``."""
 
     StatusCode: int
     FunctionError: str
@@ -53,5 +53,5 @@ if TYPE_CHECKING:
     class Boto3Client(_Client):  # type: ignore[misc,unused-ignore]
         """boto3's Lambda client; only ``invoke`` is declared here, for projects without boto3's stubs."""
 
-        def invoke(self, **kwargs: Unpack[InvokeParameters]) -> InvokeAnswer: ...
+        def invoke(self, **kwargs: Unpack[InvokeParameters]) -> InvokeResponse: ...
         def __getattr__(self, name: str) -> Any: ...

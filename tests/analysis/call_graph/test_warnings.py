@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from lambdachain.cli import main  # noqa: F401 - the command that is run below is there
+from tests.support.environments import environment_without
 
 FAULTY = Path(__file__).parent / "faulty"
 RUN = [sys.executable, "-c", "from lambdachain.cli import main; main()", "graph", "orders", "billing", "stock"]
@@ -61,7 +61,7 @@ EXPECTED = [
 
 def run_graph(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run the command on the three repositories."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    environment = environment_without("AWS_")
     return subprocess.run([*RUN, *arguments], cwd=FAULTY, env=environment, capture_output=True, text=True, check=False)
 
 

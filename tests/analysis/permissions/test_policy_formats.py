@@ -15,7 +15,6 @@ from typing import Any
 
 import botocore.session
 import pytest
-import yaml
 from moto.iam.access_control import IAMPolicy, PermissionResult
 
 from lambdachain._analysis.permissions import identity_policy as identity
@@ -29,6 +28,7 @@ from lambdachain._analysis.permissions.required_permissions import (
 )
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
+from tests.support.cloudformation_yaml import load_cloudformation
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "parent_child"
 HERE = Stack("aws", "eu-west-1", "123456789012")
@@ -157,7 +157,9 @@ def test_cfn_lint_and_the_sam_translator_accept_the_sam_format(stack: Stack, tmp
     path.write_text(FUNCTION + indent(printed, " " * 6))
     judged = run_cfn_lint(path)
     parser = importlib.import_module("samtranslator.parser.parser")
-    made = translator.Translator({}, parser.Parser(), boto_session=_session()).translate(_read(path.read_text()), {})
+    made = translator.Translator({}, parser.Parser(), boto_session=_session()).translate(
+        load_cloudformation(path.read_text()), {}
+    )
     [role] = [one for one in made["Resources"].values() if one["Type"] == "AWS::IAM::Role"]
     document = _resolve_pseudo_parameters(role["Properties"]["Policies"][0]["PolicyDocument"])
 
@@ -171,17 +173,6 @@ def _session() -> Any:
     import boto3
 
     return boto3.Session(region_name="eu-west-1")
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML with CloudFormation's ``!Sub``."""
-
-
-_Loader.add_constructor("!Sub", lambda loader, node: {"Fn::Sub": loader.construct_scalar(node)})
-
-
-def _read(text: str) -> Any:
-    return yaml.load(text, _Loader)  # noqa: S506 - a SafeLoader
 
 
 def _resolve_pseudo_parameters(tree: Any) -> Any:
@@ -200,7 +191,7 @@ def _resolve_pseudo_parameters(tree: Any) -> Any:
 def test_the_serverless_format_has_the_same_statement():
     """Under the keys where the framework reads it."""
     tree = _resolve_pseudo_parameters(
-        _read(identity.as_serverless(get_parent_permissions(), Stack(), "ParentFunction"))
+        load_cloudformation(identity.as_serverless(get_parent_permissions(), Stack(), "ParentFunction"))
     )
     statements = tree["provider"]["iam"]["role"]["statements"]
 
@@ -309,8 +300,8 @@ def test_the_resource_policy_is_accepted_by_each_tool(target: FunctionResource, 
     path = tmp_path / "template.yaml"
     path.write_text(f'AWSTemplateFormatVersion: "2010-09-09"\n{printed["sam"]}\n')
     judged = run_cfn_lint(path)
-    [permission] = _read(printed["sam"])["Resources"].values()
-    [same] = _read(printed["serverless"])["resources"]["Resources"].values()
+    [permission] = load_cloudformation(printed["sam"])["Resources"].values()
+    [same] = load_cloudformation(printed["serverless"])["resources"]["Resources"].values()
     made: list[dict[str, Any]] = []
     module = type("aws_lambda", (), {"CfnPermission": lambda _scope, _id, **given: made.append(given)})
     _run(printed["cdk"], {"aws_lambda": module, "Construct": object})["allow_call"](None)

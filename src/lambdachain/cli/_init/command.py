@@ -33,8 +33,8 @@ _MAX_SHOWN: Final = 5
 def command(*, directory: str, name: str | None) -> None:
     """Write a project of two functions that call each other: contracts, tests, a template that deploys.
 
-    DIRECTORY is created, or is empty (a .git and a virtual environment may be in it); by default it is the current
-    directory. Nothing is ever overwritten: if anything is in the way, nothing is written.
+    DIRECTORY is created if it does not exist; by default, it is the current directory. It must be empty, except for
+    .git, settings of editors and a virtual environment. Nothing is overwritten.
     """
     path = _check_directory(directory)
     project, requirement = _choose_name(path, name), find_requirement()
@@ -43,7 +43,7 @@ def command(*, directory: str, name: str | None) -> None:
     if "file:" in requirement:
         echo(f"note: the project installs {requirement}, which other machines do not have", file=sys.stderr)
     echo(f"Wrote {len(contents)} files of the project {project.name}. Next:")
-    for line in _next_commands(directory):
+    for line in _list_next_commands(directory):
         echo(f"  {line}")
     echo("README.md says how to call, change and deploy it.")
 
@@ -106,7 +106,7 @@ def _choose_name(directory: Path, name: str | None) -> ProjectName:
     return derived
 
 
-def _next_commands(directory: str) -> list[str]:
+def _list_next_commands(directory: str) -> list[str]:
     # A name that begins with a hyphen would be an option of cd.
     path = f"./{directory}" if directory.startswith("-") else directory
     enter = [] if Path(directory) == Path() else [f"cd {printable(shlex.quote(path))}"]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NamedTuple
 
-from lambdachain._client.map import MapRequest, bound_map_request
+from lambdachain._client.map import MapRequest, prepare_bound_map
 from lambdachain._core.invocation import InvocationType
 from lambdachain._core.version import __version__
 from lambdachain.cli._exit_status import ExitStatus, InputError
@@ -253,11 +253,11 @@ def _open_failures(arguments: MapArguments) -> IO[bytes] | None:
 
 def _map_request(arguments: MapArguments, connection: TargetOptions, caller: Invoker, target: object) -> MapRequest:
     """Describe what the library is to do for each line."""
-    bound = connection.bind(caller, target, client_context=arguments.client_context)
+    bound = connection.bind_target(caller, target, client_context=arguments.client_context)
     # With an output, its files put results in order: the library would hold back what the progress has to record now.
     is_ordered = arguments.ordered and arguments.output is None
     own: MapMethodOptions = {"max_concurrency": arguments.concurrency, "ordered": is_ordered}
-    return bound_map_request(caller, bound, InvocationType.REQUEST_RESPONSE, own, return_exceptions=True)
+    return prepare_bound_map(caller, bound, InvocationType.REQUEST_RESPONSE, own, return_exceptions=True)
 
 
 def _with_progress(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
