@@ -13,6 +13,7 @@ from lambdachain._calling.prepared_call import Moment, PreparedCall, prepare
 from lambdachain._calling.response import CallResponse, decode_response
 from lambdachain._calling.success import decode_log_tail
 from lambdachain._calling.target import UNSET, Resolver, Target, contract_for, locate, resolve_function
+from lambdachain._contracts.contract import Contract
 from lambdachain._core import clock
 from lambdachain._core.arn import Address, FunctionArn, parse_target
 from lambdachain._core.current_invocation import current_invocation
@@ -102,9 +103,12 @@ class BaseInvoker(Generic[T, H]):
         if self._resolve is not None and function is None and not isinstance(target, Address):
             contract = contract_for(target, response)
             function = resolve_function(contract.function, self._resolve)
+        # The contract and not its handler, whose attribute may be replaced, by a test for example.
+        kept = target if isinstance(target, str | Contract) else getattr(target, "contract", target)
         # By identity: a contract's hash takes longer than all that is kept, which keeps it alive.
-        name = target if isinstance(target, str) else id(target)
-        key = (name, response, function, *options.items()) if options or response is not UNSET or function else name
+        name = target if type(target) is str else id(kept)
+        is_plain = not options and response is UNSET and function is None
+        key = name if is_plain else _to_key(name, response, function, options)
         try:
             known = self._bound.get(key)
         except TypeError:  # an option that is not hashable, such as a client_context
@@ -112,7 +116,7 @@ class BaseInvoker(Generic[T, H]):
         if known is None:
             if len(self._bound) >= _MAX_BOUND:
                 self._bound.clear()
-            known = self._bound[key] = (target, self._bind(target, options, response, function))
+            known = self._bound[key] = (kept, self._bind(target, options, response, function))
         return known[1]
 
     def _bind(self, target: object, options: CallOptions, response: object, function: Address | None) -> BoundTarget:
@@ -206,6 +210,16 @@ class BaseInvoker(Generic[T, H]):
 
     def __repr__(self) -> str:
         return repr(self._transport) if self._transport is not None else ""
+
+
+def _to_key(name: object, response: object, function: object, options: CallOptions) -> tuple[object, ...]:
+    """Return a key that tells apart values which are equal and yet mean something else.
+
+    So are ``True`` and ``1``, of which one is not a timeout, and ``date | str`` and ``str | date``: pydantic tries
+    their members in order.
+    """
+    members = None if response is UNSET or isinstance(response, type) else repr(response)
+    return (name, response, members, function, type(function), *options.items(), *map(type, options.values()))
 
 
 def find_interceptors(
