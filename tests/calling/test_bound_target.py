@@ -95,7 +95,7 @@ def test_equal_contracts_of_different_objects_do_not_share_types(client: LambdaC
 
 @pytest.mark.parametrize("order", [1, -1])
 def test_types_that_are_equal_are_kept_apart(client: LambdaClient, order: int):
-    """pydantic tries the members of a union in order."""
+    """A union's members are tried in order."""
     types: list[tuple[Any, Any]] = [(date | str, date(2020, 1, 1)), (str | date, "2020-01-01")]
     types += [(list[one], [value]) for one, value in types]
 
@@ -124,11 +124,11 @@ def test_options_that_are_equal_are_kept_apart(
                 client.call(double, 1, **options)
 
 
-class Stage(str, Enum):
+class Stage(str, Enum):  # noqa: UP042 - of a StrEnum, str() is the value
     LIVE = "live"
 
 
-class Name(str, Enum):
+class Name(str, Enum):  # noqa: UP042
     DOUBLE = "orders-double"
 
 
@@ -142,6 +142,15 @@ def test_texts_of_other_classes(client: LambdaClient, echo: Echo, order: int):
 
     assert {(str.__str__(one.function_name), str(one.qualifier)) for one in echo.sent} == {("orders-double", "live")}
     assert {one.function for one in echo.sent} == {"orders-double:live"}
+
+
+@pytest.mark.parametrize("option", ["tenant_id", "durable_name"])
+def test_an_option_of_an_enumeration_is_its_value(client: LambdaClient, echo: Echo, option: Any):
+    """And not ``"Stage.LIVE"``, which would be another tenant."""
+    options: Any = {option: Stage.LIVE}
+    client.call(double, 1, **options)
+
+    assert str(getattr(echo.sent[0], option)) == "live"
 
 
 class Decorated:
