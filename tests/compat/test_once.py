@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO, RawIOBase
+from io import BytesIO, RawIOBase, StringIO, UnsupportedOperation
 from typing import Any
 
 import pytest
 from botocore import exceptions as boto
 from botocore.config import Config
+from botocore.response import StreamingBody
 
 import lambdachain as lc
 from lambdachain import Execution, RetryPolicy, invocation_scope
@@ -272,6 +273,32 @@ def test_a_pipe_is_not_sent_again(server: Laboratory, connect: Callable[..., Any
         client.invoke(FunctionName="price", Payload=Pipe(b"{}"))
 
     assert server.received <= 1
+
+
+class Forward(BytesIO):
+    """A file without positions, of another kind than a pipe."""
+
+    def tell(self) -> int:
+        """Fail, as files do that only go forward."""
+        raise UnsupportedOperation("tell")
+
+
+@pytest.mark.parametrize(
+    "create",
+    [lambda: StringIO("{}"), lambda: Pipe(b"{}"), lambda: Forward(b"{}"), lambda: StreamingBody(BytesIO(b"{}"), 2)],
+    ids=["text", "pipe", "forward", "body of another response"],
+)
+def test_a_file_that_botocore_cannot_send(server: Laboratory, ours: Any, theirs: Any, create: Callable[[], Any]):
+    """It fails as in boto3, and not as if the credentials were missing."""
+    raised: list[Exception] = []
+    for client in (ours, theirs):
+        with pytest.raises(Exception) as caught:
+            client.invoke(FunctionName="price", Payload=create())
+        raised.append(caught.value)
+
+    assert [type(one) for one in raised] == [type(raised[1])] * 2
+    assert str(raised[0]) == str(raised[1])
+    assert server.received == 0
 
 
 def test_many_threads_share_a_client(server: Laboratory, connect: Callable[..., Any]):

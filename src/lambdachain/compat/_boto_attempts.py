@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.response import StreamingBody
@@ -16,12 +16,16 @@ from lambdachain._transports.boto.credential_renewal import get_signing_keys, is
 from lambdachain._transports.boto.errors import credentials_call_error, translate
 from lambdachain._transports.boto.exchange import Exchange, find_progress, is_watched
 from lambdachain._transports.boto.serialization import get_progress, get_request_id, read_client_error, read_response
+from lambdachain._transports.foreign_exceptions import get_frames
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
 
 from ._attempts import ACCEPTED, Attempts, accept, get_kind
 from ._request_hooks import CurrentRequest
 from ._settings import OPERATIONS
 from ._streams import bound_stream
+
+if TYPE_CHECKING:
+    from types import FrameType
 
 
 class BotoAttempts(Attempts):
@@ -84,6 +88,9 @@ class BotoAttempts(Attempts):
         # Before a request, what is not botocore's is a mock's or an event handler's.
         if isinstance(exc, ParamValidationError) or not (is_botos or request.reached):
             raise exc
+        # The code that signs a request reads its payload, too: not everything that it raises is about credentials.
+        if self._body.is_file and not is_botos and any(map(_is_payload_frame, get_frames(exc))):
+            raise exc
         if not isinstance(exc, ClientError):
             failure = translate(exc, progress=find_progress(self._client, exc))
             raise failure from failure.__cause__
@@ -120,13 +127,18 @@ class BotoAttempts(Attempts):
         return data
 
 
+def _is_payload_frame(frame: FrameType) -> bool:
+    return frame.f_globals.get("__name__") == "botocore.auth" and frame.f_code.co_name == "payload"
+
+
 class _Body:
     """A payload, which may be a file: each attempt sends it from where it was."""
 
     def __init__(self, payload: Any) -> None:
         self.is_repeatable = True
+        self.is_file = hasattr(payload, "read")
         self._file: Any = None
-        if hasattr(payload, "read"):
+        if self.is_file:
             try:
                 self._start, self._file = payload.tell(), payload
                 payload.seek(self._start)
