@@ -399,18 +399,83 @@ def test_metadata_can_be_turned_off(server: Laboratory, connect: Callable[..., A
 
 
 def test_event_handlers_of_the_caller_run(server: Laboratory, ours: Any):
-    """For each attempt."""
-    server.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
-    names = ["provide-client-params", "before-call", "request-created", "before-send", "after-call"]
-    seen: list[str] = []
-    for name in names:
-        ours.meta.events.register(
-            f"{name}.lambda.Invoke", lambda event_name, **_: seen.append(event_name.split(".")[0])
-        )
+    """As in boto3, which retries the same call: once a call, but for those of a request."""
+    retries = Config(retries={"mode": "standard", "max_attempts": 2})
+    events: list[list[str]] = []
+    with closing(boto3.client("lambda", endpoint_url=server.url, config=retries, **KEYS)) as theirs:
+        for client in (ours, theirs):
+            server.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
+            seen: list[str] = []
+            client.meta.events.register("*.lambda.Invoke", lambda event_name, seen=seen, **_: seen.append(event_name))
+            client.invoke(FunctionName="price")
+            events.append([name for name in seen if not name.startswith("needs-retry")])
 
-    ours.invoke(FunctionName="price")
+    assert events[0] == events[1]
+    assert events[0].count("before-send.lambda.Invoke") == 2
 
-    assert seen == names * 2
+
+def test_an_error_of_the_service_passes_the_event_handlers_once(server: Laboratory, ours: Any):
+    """What is retried does not look like a failure to them; an exception is reported once, too."""
+    server.play(service_error("TooManyRequestsException", 429))
+    seen: list[Any] = []
+    for name in ("after-call", "after-call-error"):
+        ours.meta.events.register(f"{name}.lambda.Invoke", lambda event_name, **_: seen.append(event_name))
+    with pytest.raises(lc.ThrottledError):
+        compat.upgrade(ours, retry=lc.RetryPolicy(initial_delay=0, budget=None)).invoke(FunctionName="price")
+    assert server.received == 3
+    server.play(faults.CONNECTION_FAULTS[3])
+    with pytest.raises(lc.ConnectionLostError):
+        ours.invoke(FunctionName="price")
+
+    assert seen == ["after-call.lambda.Invoke", "after-call-error.lambda.Invoke"]
+
+
+def test_an_event_handler_after_the_request_does_not_repeat_it(server: Laboratory, ours: Any):
+    """The function has run, whatever the handler raises."""
+    server.play(faults.SUCCESS)
+    error = boto.ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "m"}}, "Invoke")
+
+    def fail(**_: Any) -> None:
+        raise error
+
+    ours.meta.events.register("after-call.lambda.Invoke", fail)
+    with pytest.raises(boto.ClientError) as caught:
+        ours.invoke(FunctionName="price")
+
+    assert caught.value is error
+    assert server.received == 1
+
+
+@pytest.mark.parametrize("name", ["Endpoint.make_request", "Endpoint._send_request"])
+def test_a_mock_of_the_request(ours: Any, name: str):
+    """Tests replace botocore's endpoint, too; nothing that a mock raises is retried."""
+    http = MagicMock(status_code=200)
+    with patch(f"botocore.endpoint.{name}", return_value=(http, {"Payload": "anything"})):
+        assert ours.invoke(FunctionName="price") == {"Payload": "anything"}
+    error = boto.EndpointConnectionError(endpoint_url="http://mocked")
+    replaced = patch("botocore.endpoint.Endpoint.make_request", side_effect=[error])
+    with replaced as mocked, pytest.raises(boto.EndpointConnectionError) as caught:
+        ours.invoke(FunctionName="price")
+
+    assert isinstance(caught.value, lc.ConnectError)
+    assert mocked.call_count == 1
+
+
+def test_a_call_inside_an_event_handler(server: Laboratory, ours: Any):
+    """It is a call of its own."""
+    server.play(faults.SUCCESS)
+    inner: list[Any] = []
+
+    def call(**_: Any) -> None:
+        if not inner:
+            inner.append(None)
+            inner.append(ours.invoke(FunctionName="inner")["Payload"].read())
+
+    ours.meta.events.register("before-call.lambda.Invoke", call)
+    answer = ours.invoke(FunctionName="outer")
+
+    assert (inner[1], answer["Payload"].read()) == (faults.RESULT, faults.RESULT)
+    assert [request.path.split("/")[3] for request in server.requests] == ["inner", "outer"]
 
 
 # Payloads and streams.
