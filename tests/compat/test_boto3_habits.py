@@ -135,6 +135,8 @@ def test_a_client_is_garbage(ours: Any):
     [
         ({"idempotent": "price"}, "idempotent must be the names of functions"),
         ({"idempotent": True}, "idempotent must be the names of functions"),
+        ({"idempotent": ["price "]}, "idempotent must be the names of functions: invalid function name"),
+        ({"idempotent": {""}}, "idempotent must be the names of functions: invalid function name"),
         ({"idempotent": [lc.FunctionArn]}, "idempotent must be the names of functions"),
         ({"timeout": 0}, "more than 0 seconds"),
         ({"timeout": "5"}, "timeout must be seconds"),
@@ -501,6 +503,20 @@ def test_a_payload_is_read_as_boto3s(server: Laboratory, ours: Any, use: Callabl
     assert type(body).__name__ == "StreamingBody"
     assert use(body) == faults.RESULT
     body.close()
+
+
+@pytest.mark.parametrize("use", [lambda body: body.read(), lambda body: [*body], lambda body: body.tell()])
+def test_a_payload_that_is_closed(server: Laboratory, ours: Any, theirs: Any, use: Callable[[Any], object]):
+    """It has ended, as boto3's."""
+    server.play(faults.SUCCESS)
+    found: list[object] = []
+    for client in (ours, theirs):
+        body = client.invoke(FunctionName="price")["Payload"]
+        body.read()
+        body.close()
+        found.append(use(body))
+
+    assert found[0] == found[1]
 
 
 def test_a_payload_is_a_context_manager(server: Laboratory, ours: Any):

@@ -15,6 +15,7 @@ from botocore.response import StreamingBody
 
 import lambdachain as lc
 from lambdachain import Execution, RetryPolicy, invocation_scope
+from lambdachain.compat._settings import settings_for
 from tests.support import faults
 from tests.support.faults import service_error
 from tests.support.laboratory import Fault, Laboratory, refusing, unreachable
@@ -69,6 +70,64 @@ def test_an_idempotent_function_is_called_again(server: Laboratory, connect: Cal
     assert answer["Payload"].read() == faults.RESULT
     assert answer["ResponseMetadata"]["RetryAttempts"] == 1
     assert [request.body for request in server.requests][-1] == b"{}"
+
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:price"
+
+
+@pytest.mark.parametrize(
+    ("listed", "function", "qualifier"),
+    [
+        ("price", ARN, None),
+        ("price", "123456789012:function:price:live", None),
+        ("price", "price", "live"),
+        (ARN, ARN, None),
+        (ARN, f"{ARN}:live", None),
+        (ARN, ARN, "live"),
+        (f"{ARN}:live", ARN, "live"),
+        ("price:live", "price", "live"),
+        ("123456789012:function:price", ARN, None),
+    ],
+)
+def test_an_address_in_idempotent_includes_others(
+    connect: Callable[..., Any], listed: str, function: str, qualifier: str | None
+):
+    """What it leaves out may be anything."""
+    assert settings_for(connect(idempotent=[listed])).may_run_twice(function, qualifier)
+
+
+@pytest.mark.parametrize(
+    ("listed", "function", "qualifier"),
+    [
+        ("price:live", "price", None),
+        ("price:live", "price", "canary"),
+        (f"{ARN}:live", ARN, None),
+        (ARN, ARN.replace("123456789012", "999999999999"), None),
+        (ARN, ARN.replace("eu-west-1", "us-east-1"), None),
+        (ARN, "price", None),  # perhaps of another account
+        ("price", "stock:price", None),
+        ("price", "stock", "price"),
+        ("price", "not a name", None),
+    ],
+)
+def test_an_address_in_idempotent_excludes_others(
+    connect: Callable[..., Any], listed: str, function: str, qualifier: str | None
+):
+    """What it says has to be said by the call."""
+    assert not settings_for(connect(idempotent=[listed])).may_run_twice(function, qualifier)
+
+
+def test_an_alias_in_idempotent_is_that_of_the_call(server: Laboratory, connect: Callable[..., Any]):
+    """Whether it is in the name or in ``Qualifier``."""
+    client = connect(retry=FAST, idempotent=["price:live"])
+    server.play(faults.CONNECTION_FAULTS[3], faults.SUCCESS)
+    client.invoke(FunctionName="price", Qualifier="live")
+    assert server.received == 2
+
+    server.play(faults.CONNECTION_FAULTS[3], faults.SUCCESS)
+    with pytest.raises(lc.ConnectionLostError):
+        client.invoke(FunctionName="price", Qualifier="canary")
+    assert server.received == 1
 
 
 CUT = [faults.HEADER_FAULTS[0], faults.HEADER_FAULTS[1], faults.BODY_FAULTS[0]]

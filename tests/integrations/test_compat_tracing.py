@@ -53,7 +53,7 @@ def _xray(seen: Seen) -> Iterator[None]:
     try:
         yield
     finally:
-        BaseClient._make_api_call, Endpoint.prepare_request = original, prepare  # type: ignore[attr-defined]
+        BaseClient._make_api_call, Endpoint.prepare_request = original, prepare  # type: ignore[attr-defined, method-assign]
         del botocore.client._xray_enabled  # type: ignore[attr-defined]
         for child in [*segment.subsegments]:
             seen.append((child.name, child.http["response"]["status"], child.aws["operation"]))

@@ -197,7 +197,7 @@ class BotoAttempts(Attempts):
             raise failure from failure.__cause__
         finally:
             body.close()
-        self.response["Payload"] = StreamingBody(io.BytesIO(data), len(data))
+        self.response["Payload"] = StreamingBody(_ReadResponse(data), len(data))
         return data
 
 
@@ -207,6 +207,13 @@ def _send_nothing(_: CurrentRequest) -> NoReturn:
 
 def _is_payload_frame(frame: FrameType) -> bool:
     return frame.f_globals.get("__name__") == "botocore.auth" and frame.f_code.co_name == "payload"
+
+
+class _ReadResponse(io.BytesIO):
+    """A response that has been read; when it is closed, it has no more bytes, as urllib3's."""
+
+    def close(self) -> None:
+        self.seek(0, io.SEEK_END)
 
 
 class _Body:

@@ -62,11 +62,12 @@ def send_call(client: Any, operation: str, parameters: Mapping[str, Any], send: 
 def _prepare(client: Any, operation: str, parameters: Mapping[str, Any]) -> PreparedCall | CallError:
     settings = settings_for(client)
     function, qualifier = str(parameters.get("FunctionName", "")), parameters.get("Qualifier")
-    target = Target(_CONTRACT, function, qualifier if isinstance(qualifier, str) else None)
+    qualifier = qualifier if isinstance(qualifier, str) else None
+    target = Target(_CONTRACT, function, qualifier)
     now = Moment(clock.monotonic(), clock.epoch())
     options: CallOptions = {"timeout": settings.timeout, "retry": policy_for(client)}
     durable_name = parameters.get("DurableExecutionName") or None
-    repeatable = settings.may_run_twice(function) or durable_name is not None
+    repeatable = settings.may_run_twice(function, qualifier) or durable_name is not None
     try:
         compiled = compile_call(target, get_kind(operation, parameters), options)
         # Checked by botocore, as all parameters are.
