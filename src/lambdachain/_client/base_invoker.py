@@ -103,12 +103,13 @@ class BaseInvoker(Generic[T, H]):
         if self._resolve is not None and function is None and not isinstance(target, Address):
             contract = contract_for(target, response)
             function = resolve_function(contract.function, self._resolve)
+        kind = type(target)
         # The contract and not its handler, whose attribute may be replaced, by a test for example.
-        kept = target if isinstance(target, str | Contract) else getattr(target, "contract", target)
+        kept = target if kind is Contract or kind is str else getattr(target, "contract", target)
         # By identity: a contract's hash takes longer than all that is kept, which keeps it alive.
-        name = target if type(target) is str else id(kept)
-        is_plain = not options and response is UNSET and function is None
-        key = name if is_plain else _to_key(name, response, function, options)
+        key = target if kind is str else id(kept)
+        if options or response is not UNSET or function is not None:
+            key = _to_key(key, response, function, options)
         try:
             known = self._bound.get(key)
         except TypeError:  # an option that is not hashable, such as a client_context
@@ -212,14 +213,14 @@ class BaseInvoker(Generic[T, H]):
         return repr(self._transport) if self._transport is not None else ""
 
 
-def _to_key(name: object, response: object, function: object, options: CallOptions) -> tuple[object, ...]:
-    """Return a key that tells apart values which are equal and yet mean something else.
+def _to_key(target: object, response: object, function: object, options: CallOptions) -> tuple[object, ...]:
+    """Return a key that tells values apart which are equal and yet mean something else.
 
     So are ``True`` and ``1``, of which one is not a timeout, and ``date | str`` and ``str | date``: pydantic tries
     their members in order.
     """
     members = None if response is UNSET or isinstance(response, type) else repr(response)
-    return (name, response, members, function, type(function), *options.items(), *map(type, options.values()))
+    return (target, response, members, function, type(function), *options.items(), *map(type, options.values()))
 
 
 def find_interceptors(
