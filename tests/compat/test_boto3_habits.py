@@ -441,11 +441,43 @@ def test_an_event_handler_after_the_request_does_not_repeat_it(server: Laborator
         raise error
 
     ours.meta.events.register("after-call.lambda.Invoke", fail)
-    with pytest.raises(boto.ClientError) as caught:
-        ours.invoke(FunctionName="price")
+    for fault in (faults.SUCCESS, service_error("ServiceException", 500)):
+        server.play(fault)
+        with pytest.raises(boto.ClientError) as caught:
+            ours.invoke(FunctionName="price")
 
-    assert caught.value is error
-    assert server.received == 1
+        assert caught.value is error
+        assert server.received == 1
+
+
+def test_what_wraps_botocores_method_may_call_it_again(server: Laboratory, ours: Any):
+    """Each time is a call of its own."""
+    real: Any = vars(botocore.client.BaseClient)["_make_api_call"]
+
+    def call_twice(client: Any, *args: Any) -> Any:
+        with pytest.raises(boto.ClientError):
+            real(client, *args)
+        server.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
+        return real(client, *args)
+
+    server.play(service_error("ServiceException", 500))
+    with patch("botocore.client.BaseClient._make_api_call", new=call_twice):
+        answer = ours.invoke(FunctionName="price")
+
+    assert answer["ResponseMetadata"]["RetryAttempts"] == 1
+    assert server.received == 2
+
+
+def test_a_replaced_method_of_the_endpoint_is_kept(server: Laboratory):
+    """Of a client that was created before, by other code."""
+    client: Any = boto3.client("lambda", endpoint_url=server.url, **KEYS)
+    real, seen = client._endpoint.make_request, list[str]()
+    client._endpoint.make_request = lambda model, request: (seen.append(model.name), real(model, request))[1]
+    server.play(faults.SUCCESS)
+    with closing(compat.upgrade(client)):
+        client.invoke(FunctionName="price")
+
+    assert seen == ["Invoke"]
 
 
 @pytest.mark.parametrize("name", ["Endpoint.make_request", "Endpoint._send_request"])

@@ -44,6 +44,7 @@ class BotoAttempts(Attempts):
         self._body = _Body(None)
         self._http: Any = None
         self._failure: CallError | None = None
+        self._answer: Any = None
 
     def run(self, send: Callable[[], Any]) -> Any:
         """Return what *send*, botocore's own method, returns: its request is made by ``make_request``.
@@ -58,8 +59,9 @@ class BotoAttempts(Attempts):
             failure = self._failure
             if failure is None and not self.count:
                 failure = self._classify(exc)
-            # What make_request() has raised, or an event handler after the request.
-            if failure is None or isinstance(exc, CallError) or not isinstance(exc, BotoCoreError | ClientError):
+            elif not self._is_own(exc):
+                raise  # by make_request(), or by an event handler after the request
+            if failure is None:
                 raise
             raised = to_boto_error(failure, exc, self._client, self._operation, retries=max(self.count - 1, 0))
             raise raised from raised.__cause__
@@ -73,6 +75,8 @@ class BotoAttempts(Attempts):
             send: botocore's method, which sends a request once.
             request: botocore's request.
         """
+        # What wraps botocore's method may call it again: that is another call.
+        self.count, self._failure, self._answer = 0, None, None
         self._send = lambda current: send(current.add_to(request))
         self._body = _Body(request.get("body"))
         try:
@@ -89,10 +93,15 @@ class BotoAttempts(Attempts):
     def _fail(self, error: CallError) -> Any:
         self._failure, cause = error, self.find_cause(error)
         if isinstance(cause, tuple):  # an error of the service, which botocore raises itself
-            self.count_retries(cause[1])
+            self._answer = cause[1]
+            self.count_retries(self._answer)
             return cause
         raised = to_boto_error(error, cause, self._client, self._operation, retries=self.count - 1)
         raise raised from raised.__cause__
+
+    def _is_own(self, exc: Exception) -> bool:
+        """Check whether botocore has raised an exception for what ``make_request`` has returned."""
+        return self._answer is not None and getattr(exc, "response", None) is self._answer
 
     def _classify(self, exc: Exception) -> CallError | None:
         """Return the error for an exception before the request: a stub's, a mock's or an event handler's."""
