@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 from botocore.response import StreamingBody
@@ -93,9 +93,9 @@ class BotoAttempts(Attempts):
     def _fail(self, error: CallError) -> Any:
         self._failure, cause = error, self.find_cause(error)
         if isinstance(cause, tuple):  # an error of the service, which botocore raises itself
-            self._answer = cause[1]
+            http, self._answer = cast("tuple[Any, Any]", cause)
             self.count_retries(self._answer)
-            return cause
+            return http, self._answer
         raised = to_boto_error(error, cause, self._client, self._operation, retries=self.count - 1)
         raise raised from raised.__cause__
 

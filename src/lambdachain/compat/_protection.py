@@ -106,11 +106,11 @@ def _replace_requests(client: Any) -> None:
     from ._attempts import CURRENT_ATTEMPTS
 
     endpoint: Any = client._endpoint  # noqa: SLF001
-    replaced = vars(endpoint).get("make_request")
+    replaced: Callable[..., Any] | None = endpoint.__dict__.get("make_request")
 
     def make_request(operation_model: Any, request: dict[str, Any]) -> Any:
         # Looked up for each request: a test may have replaced the method of the class.
-        send = partial(replaced or partial(type(endpoint).make_request, endpoint), operation_model)
+        send = partial(replaced or partial(endpoint.__class__.make_request, endpoint), operation_model)
         attempts = CURRENT_ATTEMPTS.get() if operation_model.name in OPERATIONS else None
         return send(request) if attempts is None else attempts.make_request(send, request)
 
