@@ -5,12 +5,17 @@ from __future__ import annotations
 import gc
 import pickle
 import weakref
+from datetime import date
+from decimal import Decimal
+from enum import Enum
+from fractions import Fraction
 from typing import Any
 
 import pytest
 
 from lambdachain import (
     Contract,
+    InvalidArnError,
     InvalidRequestError,
     Invocation,
     InvocationType,
@@ -86,6 +91,108 @@ def test_equal_contracts_of_different_objects_do_not_share_types(client: LambdaC
     assert client.call(other, "a") == "a"
     assert client.call("orders-double", "a", response=str) == "a"
     assert client.call("orders-double", 1, response=int) == 1
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_types_that_are_equal_are_kept_apart(client: LambdaClient, order: int):
+    """A union's members are tried in order."""
+    types: list[tuple[Any, Any]] = [(date | str, date(2020, 1, 1)), (str | date, "2020-01-01")]
+    types += [(list[one], [value]) for one, value in types]
+
+    for annotation, value in types[::order]:
+        sent = value if isinstance(value, list) else "2020-01-01"
+        payload = ["2020-01-01"] if isinstance(sent, list) else sent
+        assert client.call("dates", payload, response=annotation) == value
+
+
+@pytest.mark.parametrize("order", [1, -1])
+@pytest.mark.parametrize(
+    ("option", "valid", "invalid"),
+    [("timeout", 1, True), ("timeout", 1, Decimal(1)), ("timeout", 1.0, Fraction(1))],
+    ids=str,
+)
+def test_options_that_are_equal_are_kept_apart(
+    client: LambdaClient, option: Any, valid: object, invalid: object, order: int
+):
+    """A call that is refused does not spoil the next one, nor does a valid one admit it."""
+    for value in (valid, invalid, valid)[::order]:
+        options: Any = {option: value}
+        if value is valid:
+            assert client.call(double, 1, **options) == 1
+        else:
+            with pytest.raises(InvalidRequestError, match=option):
+                client.call(double, 1, **options)
+
+
+class Stage(str, Enum):  # noqa: UP042 - of a StrEnum, str() is the value
+    LIVE = "live"
+
+
+class Name(str, Enum):  # noqa: UP042
+    DOUBLE = "orders-double"
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_texts_of_other_classes(client: LambdaClient, echo: Echo, order: int):
+    """A member of an enumeration is what its value says, whichever of them was used first."""
+    for qualifier in ("live", Stage.LIVE)[::order]:
+        for target in ("orders-double", Name.DOUBLE)[::order]:
+            client.call(target, 1, qualifier=qualifier)
+            client.bind(double, target, qualifier=qualifier).call(1)
+
+    assert {(str.__str__(one.function_name), str(one.qualifier)) for one in echo.sent} == {("orders-double", "live")}
+    assert {one.function for one in echo.sent} == {"orders-double:live"}
+
+
+@pytest.mark.parametrize("option", ["tenant_id", "durable_name"])
+def test_an_option_of_an_enumeration_is_its_value(client: LambdaClient, echo: Echo, option: Any):
+    """And not ``"Stage.LIVE"``, which would be another tenant."""
+    options: Any = {option: Stage.LIVE}
+    client.call(double, 1, **options)
+
+    assert str(getattr(echo.sent[0], option)) == "live"
+
+
+class Decorated:
+    """A handler under a decorator that has its contract."""
+
+    def __init__(self, contract: Any) -> None:
+        self.contract = contract
+
+
+def test_the_contract_of_a_handler_may_be_replaced(client: LambdaClient, echo: Echo, monkeypatch: pytest.MonkeyPatch):
+    """As a test does."""
+    handler: Any = Decorated(double)
+    client.call(handler, 1)
+    with monkeypatch.context() as patch:
+        patch.setattr(handler, "contract", Contract("orders-half", request=int, response=int))
+        client.call(handler, 1)
+    client.call(handler, 1)
+
+    assert [one.function_name for one in echo.sent] == ["orders-double", "orders-half", "orders-double"]
+    assert client._invoker.bind(handler, {}) is client._invoker.bind(double, {})
+
+
+def test_an_empty_address_is_not_the_contracts_own(client: LambdaClient):
+    """Of a variable that is not set, for example, even if the contract has been called before."""
+    client.call(double, 1)
+
+    with pytest.raises(InvalidArnError):
+        client._invoker.bind(double, {}, function="")
+
+
+def test_a_client_context_is_validated_for_each_call(client: LambdaClient, echo: Echo):
+    """A bound function keeps the caller's mapping, which may change."""
+    texts: dict[str, Any] = {"user": "u-1"}
+    bound = client.bind(double, client_context=texts)
+    bound.call(1)
+    texts["user"] = 2
+    with pytest.raises(InvalidRequestError, match="client_context"):
+        bound.call(2)
+    texts["user"] = "u-3"
+    bound.call(3)
+
+    assert [one.payload for one in echo.sent] == [b"1", b"3"]
 
 
 def test_a_resolver_is_asked_for_each_call(echo: Echo, monkeypatch: pytest.MonkeyPatch):

@@ -135,6 +135,8 @@ def test_a_client_is_garbage(ours: Any):
     [
         ({"idempotent": "price"}, "idempotent must be the names of functions"),
         ({"idempotent": True}, "idempotent must be the names of functions"),
+        ({"idempotent": ["price "]}, "idempotent must be the names of functions: invalid function name"),
+        ({"idempotent": {""}}, "idempotent must be the names of functions: invalid function name"),
         ({"idempotent": [lc.FunctionArn]}, "idempotent must be the names of functions"),
         ({"timeout": 0}, "more than 0 seconds"),
         ({"timeout": "5"}, "timeout must be seconds"),
@@ -396,18 +398,115 @@ def test_metadata_can_be_turned_off(server: Laboratory, connect: Callable[..., A
 
 
 def test_event_handlers_of_the_caller_run(server: Laboratory, ours: Any):
-    """For each attempt."""
-    server.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
-    names = ["provide-client-params", "before-call", "request-created", "before-send", "after-call"]
-    seen: list[str] = []
-    for name in names:
-        ours.meta.events.register(
-            f"{name}.lambda.Invoke", lambda event_name, **_: seen.append(event_name.split(".")[0])
-        )
+    """As in boto3, which retries the same call: once a call, but for those of a request."""
+    retries = Config(retries={"mode": "standard", "max_attempts": 2})
+    events: list[list[str]] = []
+    with closing(boto3.client("lambda", endpoint_url=server.url, config=retries, **KEYS)) as theirs:
+        for client in (ours, theirs):
+            server.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
+            seen: list[str] = []
+            client.meta.events.register("*.lambda.Invoke", lambda event_name, seen=seen, **_: seen.append(event_name))
+            client.invoke(FunctionName="price")
+            events.append([name for name in seen if not name.startswith("needs-retry")])
 
-    ours.invoke(FunctionName="price")
+    assert events[0] == events[1]
+    assert events[0].count("before-send.lambda.Invoke") == 2
 
-    assert seen == names * 2
+
+def test_an_error_of_the_service_passes_the_event_handlers_once(server: Laboratory, ours: Any):
+    """What is retried does not look like a failure to them; an exception is reported once, too."""
+    server.play(service_error("TooManyRequestsException", 429))
+    seen: list[Any] = []
+    for name in ("after-call", "after-call-error"):
+        ours.meta.events.register(f"{name}.lambda.Invoke", lambda event_name, **_: seen.append(event_name))
+    with pytest.raises(lc.ThrottledError):
+        compat.upgrade(ours, retry=lc.RetryPolicy(initial_delay=0, budget=None)).invoke(FunctionName="price")
+    assert server.received == 3
+    server.play(faults.CONNECTION_FAULTS[3])
+    with pytest.raises(lc.ConnectionLostError):
+        ours.invoke(FunctionName="price")
+
+    assert seen == ["after-call.lambda.Invoke", "after-call-error.lambda.Invoke"]
+
+
+def test_an_event_handler_after_the_request_does_not_repeat_it(server: Laboratory, ours: Any):
+    """The function has run, whatever the handler raises."""
+    server.play(faults.SUCCESS)
+    error = boto.ClientError({"Error": {"Code": "TooManyRequestsException", "Message": "m"}}, "Invoke")
+
+    def fail(**_: Any) -> None:
+        raise error
+
+    ours.meta.events.register("after-call.lambda.Invoke", fail)
+    for fault in (faults.SUCCESS, service_error("ServiceException", 500)):
+        server.play(fault)
+        with pytest.raises(boto.ClientError) as caught:
+            ours.invoke(FunctionName="price")
+
+        assert caught.value is error
+        assert server.received == 1
+
+
+def test_what_wraps_botocores_method_may_call_it_again(server: Laboratory, ours: Any):
+    """Each time is a call of its own."""
+    real: Any = vars(botocore.client.BaseClient)["_make_api_call"]
+
+    def call_twice(client: Any, *args: Any) -> Any:
+        with pytest.raises(boto.ClientError):
+            real(client, *args)
+        server.play(service_error("TooManyRequestsException", 429), faults.SUCCESS)
+        return real(client, *args)
+
+    server.play(service_error("ServiceException", 500))
+    with patch("botocore.client.BaseClient._make_api_call", new=call_twice):
+        answer = ours.invoke(FunctionName="price")
+
+    assert answer["ResponseMetadata"]["RetryAttempts"] == 1
+    assert server.received == 2
+
+
+def test_a_replaced_method_of_the_endpoint_is_kept(server: Laboratory):
+    """Of a client that was created before, by other code."""
+    client: Any = boto3.client("lambda", endpoint_url=server.url, **KEYS)
+    real, seen = client._endpoint.make_request, list[str]()
+    client._endpoint.make_request = lambda model, request: (seen.append(model.name), real(model, request))[1]
+    server.play(faults.SUCCESS)
+    with closing(compat.upgrade(client)):
+        client.invoke(FunctionName="price")
+
+    assert seen == ["Invoke"]
+
+
+@pytest.mark.parametrize("name", ["Endpoint.make_request", "Endpoint._send_request"])
+def test_a_mock_of_the_request(ours: Any, name: str):
+    """Tests replace botocore's endpoint, too; nothing that a mock raises is retried."""
+    http = MagicMock(status_code=200)
+    with patch(f"botocore.endpoint.{name}", return_value=(http, {"Payload": "anything"})):
+        assert ours.invoke(FunctionName="price") == {"Payload": "anything"}
+    error = boto.EndpointConnectionError(endpoint_url="http://mocked")
+    replaced = patch("botocore.endpoint.Endpoint.make_request", side_effect=[error])
+    with replaced as mocked, pytest.raises(boto.EndpointConnectionError) as caught:
+        ours.invoke(FunctionName="price")
+
+    assert isinstance(caught.value, lc.ConnectError)
+    assert mocked.call_count == 1
+
+
+def test_a_call_inside_an_event_handler(server: Laboratory, ours: Any):
+    """It is a call of its own."""
+    server.play(faults.SUCCESS)
+    inner: list[Any] = []
+
+    def call(**_: Any) -> None:
+        if not inner:
+            inner.append(None)
+            inner.append(ours.invoke(FunctionName="inner")["Payload"].read())
+
+    ours.meta.events.register("before-call.lambda.Invoke", call)
+    answer = ours.invoke(FunctionName="outer")
+
+    assert (inner[1], answer["Payload"].read()) == (faults.RESULT, faults.RESULT)
+    assert [request.path.split("/")[3] for request in server.requests] == ["inner", "outer"]
 
 
 # Payloads and streams.
@@ -433,6 +532,20 @@ def test_a_payload_is_read_as_boto3s(server: Laboratory, ours: Any, use: Callabl
     assert type(body).__name__ == "StreamingBody"
     assert use(body) == faults.RESULT
     body.close()
+
+
+@pytest.mark.parametrize("use", [lambda body: body.read(), lambda body: [*body], lambda body: body.tell()])
+def test_a_payload_that_is_closed(server: Laboratory, ours: Any, theirs: Any, use: Callable[[Any], object]):
+    """It has ended, as boto3's."""
+    server.play(faults.SUCCESS)
+    found: list[object] = []
+    for client in (ours, theirs):
+        body = client.invoke(FunctionName="price")["Payload"]
+        body.read()
+        body.close()
+        found.append(use(body))
+
+    assert found[0] == found[1]
 
 
 def test_a_payload_is_a_context_manager(server: Laboratory, ours: Any):

@@ -5,15 +5,17 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from io import BytesIO, RawIOBase
+from io import BytesIO, RawIOBase, StringIO, UnsupportedOperation
 from typing import Any
 
 import pytest
 from botocore import exceptions as boto
 from botocore.config import Config
+from botocore.response import StreamingBody
 
 import lambdachain as lc
 from lambdachain import Execution, RetryPolicy, invocation_scope
+from lambdachain.compat._settings import settings_for
 from lambdachain.testing import LambdaContext
 from tests.support import faults
 from tests.support.faults import service_error
@@ -55,6 +57,64 @@ def test_an_idempotent_function_is_called_again(server: Laboratory, connect: Cal
     assert answer["Payload"].read() == faults.RESULT
     assert answer["ResponseMetadata"]["RetryAttempts"] == 1
     assert [request.body for request in server.requests][-1] == b"{}"
+
+
+ARN = "arn:aws:lambda:eu-west-1:123456789012:function:price"
+
+
+@pytest.mark.parametrize(
+    ("listed", "function", "qualifier"),
+    [
+        ("price", ARN, None),
+        ("price", "123456789012:function:price:live", None),
+        ("price", "price", "live"),
+        (ARN, ARN, None),
+        (ARN, f"{ARN}:live", None),
+        (ARN, ARN, "live"),
+        (f"{ARN}:live", ARN, "live"),
+        ("price:live", "price", "live"),
+        ("123456789012:function:price", ARN, None),
+    ],
+)
+def test_an_address_in_idempotent_includes_others(
+    connect: Callable[..., Any], listed: str, function: str, qualifier: str | None
+):
+    """What it leaves out may be anything."""
+    assert settings_for(connect(idempotent=[listed])).may_run_twice(function, qualifier)
+
+
+@pytest.mark.parametrize(
+    ("listed", "function", "qualifier"),
+    [
+        ("price:live", "price", None),
+        ("price:live", "price", "canary"),
+        (f"{ARN}:live", ARN, None),
+        (ARN, ARN.replace("123456789012", "999999999999"), None),
+        (ARN, ARN.replace("eu-west-1", "us-east-1"), None),
+        (ARN, "price", None),  # perhaps of another account
+        ("price", "stock:price", None),
+        ("price", "stock", "price"),
+        ("price", "not a name", None),
+    ],
+)
+def test_an_address_in_idempotent_excludes_others(
+    connect: Callable[..., Any], listed: str, function: str, qualifier: str | None
+):
+    """What it says has to be said by the call."""
+    assert not settings_for(connect(idempotent=[listed])).may_run_twice(function, qualifier)
+
+
+def test_an_alias_in_idempotent_is_that_of_the_call(server: Laboratory, connect: Callable[..., Any]):
+    """Whether it is in the name or in ``Qualifier``."""
+    client = connect(retry=FAST, idempotent=["price:live"])
+    server.play(faults.CONNECTION_FAULTS[3], faults.SUCCESS)
+    client.invoke(FunctionName="price", Qualifier="live")
+    assert server.received == 2
+
+    server.play(faults.CONNECTION_FAULTS[3], faults.SUCCESS)
+    with pytest.raises(lc.ConnectionLostError):
+        client.invoke(FunctionName="price", Qualifier="canary")
+    assert server.received == 1
 
 
 CUT = [faults.HEADER_FAULTS[0], faults.HEADER_FAULTS[1], faults.BODY_FAULTS[0]]
@@ -259,6 +319,32 @@ def test_a_pipe_is_not_sent_again(server: Laboratory, connect: Callable[..., Any
         client.invoke(FunctionName="price", Payload=Pipe(b"{}"))
 
     assert server.received <= 1
+
+
+class Forward(BytesIO):
+    """A file without positions, of another kind than a pipe."""
+
+    def tell(self) -> int:
+        """Fail, as files do that only go forward."""
+        raise UnsupportedOperation("tell")
+
+
+@pytest.mark.parametrize(
+    "create",
+    [lambda: StringIO("{}"), lambda: Pipe(b"{}"), lambda: Forward(b"{}"), lambda: StreamingBody(BytesIO(b"{}"), 2)],
+    ids=["text", "pipe", "forward", "body of another response"],
+)
+def test_a_file_that_botocore_cannot_send(server: Laboratory, ours: Any, theirs: Any, create: Callable[[], Any]):
+    """It fails as in boto3, and not as if the credentials were missing."""
+    raised: list[Exception] = []
+    for client in (ours, theirs):
+        with pytest.raises(Exception) as caught:
+            client.invoke(FunctionName="price", Payload=create())
+        raised.append(caught.value)
+
+    assert [type(one) for one in raised] == [type(raised[1])] * 2
+    assert str(raised[0]) == str(raised[1])
+    assert server.received == 0
 
 
 def test_many_threads_share_a_client(server: Laboratory, connect: Callable[..., Any]):

@@ -112,7 +112,10 @@ class BoundTarget:
         """Return the compiled call of one way to invoke the target; see ``compile_call``."""
         compiled = self._compiled.get(kind)
         if compiled is None:
-            compiled = self._compiled[kind] = compile_call(self.target, kind, self.options)
+            compiled = compile_call(self.target, kind, self.options)
+            # A mapping may change until the next call, and is validated for each.
+            if self.options.get("client_context") is None:
+                self._compiled[kind] = compiled
         return compiled
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -302,7 +302,8 @@ def validate_name(name: str, text: str | None, function: str) -> str | None:
     untyped: Any = text
     if not (isinstance(untyped, str) and re.fullmatch(pattern, untyped)):
         raise InvalidRequestError(f"{name} must match {pattern}", function=function)
-    return text
+    # A header is written with str(), which of a member of class Tenant(str, Enum) is "Tenant.ACME".
+    return str.__str__(text)
 
 
 def _maps_text(custom: Any) -> bool:

@@ -104,9 +104,13 @@ class BaseInvoker(Generic[T, H]):
         if self._resolve is not None and function is None and not isinstance(target, Address):
             contract = contract_for(target, response)
             function = resolve_function(contract.function, self._resolve)
+        kind = type(target)
+        # The contract and not its handler, whose attribute may be replaced, by a test for example.
+        kept = target if kind is Contract or kind is str else getattr(target, "contract", target)
         # By identity: a contract's hash takes longer than all that is kept, which keeps it alive.
-        name = target if isinstance(target, str) else id(target)
-        key = (name, response, function, *options.items()) if options or response is not UNSET or function else name
+        key = target if kind is str else id(kept)
+        if options or response is not UNSET or function is not None:
+            key = _to_key(key, response, function, options)
         try:
             known = self._bound.get(key)
         except TypeError:  # an option that is not hashable, such as a client_context
@@ -114,7 +118,7 @@ class BaseInvoker(Generic[T, H]):
         if known is None:
             if len(self._bound) >= _MAX_BOUND:
                 self._bound.clear()
-            known = self._bound[key] = (target, self._bind_new_target(target, options, response, function))
+            known = self._bound[key] = (kept, self._bind_new_target(target, options, response, function))
         return known[1]
 
     def _bind_new_target(
@@ -239,6 +243,16 @@ class BaseRemoteFunction(Generic[Inv, Req, Resp]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.contract!r})"
+
+
+def _to_key(target: object, response: object, function: object, options: CallOptions) -> tuple[object, ...]:
+    """Return a key that tells values apart which are equal and yet mean something else.
+
+    So are ``True`` and ``1``, of which one is not a timeout, and ``date | str`` and ``str | date``: pydantic tries
+    their members in order.
+    """
+    members = None if response is UNSET or isinstance(response, type) else repr(response)
+    return (target, response, members, function, type(function), *options.items(), *map(type, options.values()))
 
 
 def find_interceptors(

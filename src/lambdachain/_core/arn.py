@@ -65,7 +65,8 @@ class Qualifier(str):
             _raise_invalid("qualifier", text, "a version number, $LATEST, or an alias of letters, digits, '-' and '_'")
         if len(text) > MAX_QUALIFIER_LENGTH:
             _raise_invalid("qualifier", text, f"at most {MAX_QUALIFIER_LENGTH} characters (it has {len(text)})")
-        return super().__new__(cls, text)
+        # str(text) of a member of class Stage(str, Enum) is "Stage.LIVE".
+        return super().__new__(cls, str.__str__(text))
 
     @classmethod
     def latest(cls) -> Self:

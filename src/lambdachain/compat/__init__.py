@@ -108,8 +108,8 @@ def upgrade(
 
     Args:
         client: A client that boto3 or botocore has created.
-        idempotent: Names of the functions that may run twice for one call; only they are retried after a failure
-            which does not prove that the function did not run.
+        idempotent: Names or ARNs of the functions that may run twice for one call; only they are retried after a
+            failure which does not prove that the function did not run.
         timeout: Seconds, or a ``timedelta``, for a whole call with its retries; the time that the current invocation
             has left is a limit, too, inside ``invocation_scope``.
         retry: When a failed call is retried; by default ``RetryPolicy()``, with the number of attempts in the client's

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any, Final
 
 from lambdachain._core.errors import CallError, FunctionError
 from lambdachain._core.invocation import Invocation, InvocationType, Outcome
+from lambdachain._core.type_guards import is_mapping
 
 ACCEPTED: Final = 202
 _STATUS: Final = {InvocationType.REQUEST_RESPONSE: 200, InvocationType.EVENT: ACCEPTED, InvocationType.DRY_RUN: 204}
@@ -26,7 +28,7 @@ class Attempts:
 
     Attributes:
         response: What boto3 returned for the last attempt.
-        reached: Whether the last attempt was about to be sent. A stub or a mock responds before that.
+        reached: Whether the last attempt was about to be sent, and no mock had responded before.
         may_repeat: Whether the last attempt was a request, and can be sent again.
         count: How many attempts there were.
     """
@@ -35,8 +37,8 @@ class Attempts:
         self.response: Any = None
         self.reached = self.may_repeat = False
         self.count = 0
-        self._raised: Exception | None = None
-        self._causes: list[tuple[CallError, Exception | None]] = []
+        self._raised: Any = None
+        self._causes: list[tuple[CallError, Any]] = []
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send the call once; see ``Transport.send``."""
@@ -60,12 +62,22 @@ class Attempts:
                 raise FinalError(error) from None
             raise
 
-    def find_cause(self, error: CallError) -> Exception | None:
-        """Return boto3's exception behind an error, or behind the failure that had no time for a retry."""
+    def count_retries(self, response: Any) -> None:
+        """Write into boto3's response how often the call was sent again, as botocore's own retries do."""
+        metadata: Any = response.get("ResponseMetadata") if self.reached and is_mapping(response) else None
+        if isinstance(metadata, dict):
+            metadata["RetryAttempts"] = self.count - 1
+
+    def find_cause(self, error: CallError) -> Any:
+        """Return what boto3 raised for an error; of one that has no time for a retry, for the failure before it."""
         for known, raised in self._causes:
             if known is error or known is error.__cause__:
                 return raised
         return None
+
+
+CURRENT_ATTEMPTS: Final[ContextVar[Any]] = ContextVar("lambdachain_compat_attempts", default=None)
+"""The attempts of the call in progress. Between ``invoke()`` and its request there is only botocore's code."""
 
 
 def accept(kind: InvocationType, outcome: Outcome) -> Outcome:

@@ -7,6 +7,7 @@ The class of the client is replaced by a subclass of it. So what other code does
 from __future__ import annotations
 
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lambdachain._core.errors import ContractError
@@ -29,8 +30,7 @@ class ProtectedClient:
             return call(operation_name, api_params)
         from ._sending import send_call
 
-        # A copy for each attempt: instrumentation writes into the parameters.
-        return send_call(self, operation_name, api_params, lambda: call(operation_name, dict(api_params)))
+        return send_call(self, operation_name, api_params, lambda: call(operation_name, api_params))
 
 
 def protect(client: Any, settings: CallSettings) -> Any:
@@ -68,6 +68,7 @@ def _install(client: Any) -> None:
     from ._request_hooks import register_request_hooks
 
     _turn_off_retries(client)
+    _replace_requests(client)
     set_keep_alive(client)
     watch_connections(client)
     register_request_hooks(client)
@@ -95,3 +96,22 @@ def _turn_off_retries(client: Any) -> None:
         return needs_retry(attempts, operation_model, *args, **options)
 
     endpoint._needs_retry = decide  # noqa: SLF001 - the event for it cannot veto what another handler decides
+
+
+def _replace_requests(client: Any) -> None:
+    """Have the attempts of a call take the place of its request, inside all that botocore does once a call.
+
+    So instrumentation, which wraps ``_make_api_call``, makes one span of a call that was retried, as of boto3's.
+    """
+    from ._attempts import CURRENT_ATTEMPTS
+
+    endpoint: Any = client._endpoint  # noqa: SLF001
+    replaced: Callable[..., Any] | None = endpoint.__dict__.get("make_request")
+
+    def make_request(operation_model: Any, request: dict[str, Any]) -> Any:
+        # Looked up for each request: a test may have replaced the method of the class.
+        send = partial(replaced or partial(endpoint.__class__.make_request, endpoint), operation_model)
+        attempts = CURRENT_ATTEMPTS.get() if operation_model.name in OPERATIONS else None
+        return send(request) if attempts is None else attempts.make_request(send, request)
+
+    endpoint.make_request = make_request

@@ -1,10 +1,10 @@
-"""Event handlers of a client: they add the metadata of a call, and report when a request is about to be sent."""
+"""What one attempt adds to botocore's request, and an event handler that reports when it is about to be sent."""
 
 from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, Final
@@ -40,37 +40,31 @@ class CurrentRequest:
         finally:
             _current.reset(token)
 
+    def add_to(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a copy of botocore's request with the metadata and the timeout of this attempt."""
+        context, headers = dict(request["context"]), request["headers"].copy()
+        if self.timeout is not None:
+            configured = context["client_config"].read_timeout
+            context["read_timeout"] = self.timeout if configured is None else min(configured, self.timeout)
+        if self.client_context is not None:
+            headers[_CLIENT_CONTEXT] = merge_client_contexts(headers.get(_CLIENT_CONTEXT), self.client_context)
+        return {**request, "context": context, "headers": headers}
+
 
 _current: ContextVar[CurrentRequest | None] = ContextVar("lambdachain_compat_request", default=None)
 
 
 def register_request_hooks(client: Any) -> None:
-    """Have a client add the metadata of a call, and report when a request is about to be sent.
-
-    The handlers run after stubs have responded and mocks have compared the parameters, which are the caller's.
-    """
+    """Have a client report when a request is about to be sent: after the point where stubs and mocks respond."""
     for operation in OPERATIONS:
-        events, name = client.meta.events, f"lambdachain-compat-{operation}"
-        events.register(f"before-call.lambda.{operation}", _prepare_request, unique_id=f"{name}-prepare")
-        events.register_first(f"request-created.lambda.{operation}", _mark_reached, unique_id=f"{name}-reached")
+        event, name = f"request-created.lambda.{operation}", f"lambdachain-compat-{operation}-reached"
+        client.meta.events.register_first(event, _mark_reached, unique_id=name)
 
 
 def _mark_reached(**_: Any) -> None:
     request = _current.get()
     if request is not None:
         request.reached = True
-
-
-def _prepare_request(params: dict[str, Any], context: dict[str, Any], **_: Any) -> None:
-    request = _current.get()
-    if request is None:
-        return
-    if request.timeout is not None:
-        configured = context["client_config"].read_timeout
-        context["read_timeout"] = request.timeout if configured is None else min(configured, request.timeout)
-    if request.client_context is not None:
-        headers = params["headers"]
-        headers[_CLIENT_CONTEXT] = merge_client_contexts(headers.get(_CLIENT_CONTEXT), request.client_context)
 
 
 def merge_client_contexts(theirs: str | None, ours: str) -> str:

@@ -15,10 +15,9 @@ from lambdachain._core import clock
 from lambdachain._core.current_invocation import current_invocation
 from lambdachain._core.errors import CallError, FunctionError
 from lambdachain._core.invocation import JsonText
-from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.transport_override import transport_override
 
-from ._attempts import Attempts, FinalError, get_kind
+from ._attempts import get_kind
 from ._boto_attempts import BotoAttempts
 from ._errors import to_boto_error
 from ._settings import policy_for, settings_for
@@ -40,31 +39,35 @@ def send_call(client: Any, operation: str, parameters: Mapping[str, Any], send: 
     Raises:
         Exception: botocore's exception, which is also the ``CallError`` that says whether the function ran.
     """
-    call = _prepare(client, operation, parameters)
-    attempts = _make_attempts(client, operation, parameters, send)
+    call, substitute = _prepare(client, operation, parameters), transport_override()
+    if isinstance(call, CallError):
+        raised = to_boto_error(call, None, client, operation)
+        raise raised from raised.__cause__
+    if substitute is None:
+        return BotoAttempts(client, operation, call).run(send)
+    from ._override import OverriddenAttempts
+
+    attempts = OverriddenAttempts(client, operation, parameters, substitute)
     try:
-        if isinstance(call, CallError):
-            raise call
         send_with_retries(attempts, call, (attempts.observe,))
     except FunctionError:
         pass  # the response has it
-    except FinalError as exc:
-        raised = to_boto_error(exc.error, attempts.find_cause(exc.error), client, operation)
-        raise raised from raised.__cause__
     except CallError as error:
         raised = to_boto_error(error, attempts.find_cause(error), client, operation, retries=attempts.count - 1)
         raise raised from raised.__cause__
-    return _with_retries(attempts.response, attempts.count - 1) if attempts.reached else attempts.response
+    attempts.count_retries(attempts.response)
+    return attempts.response
 
 
 def _prepare(client: Any, operation: str, parameters: Mapping[str, Any]) -> PreparedCall | CallError:
     settings = settings_for(client)
     function, qualifier = str(parameters.get("FunctionName", "")), parameters.get("Qualifier")
-    target = Target(_CONTRACT, function, qualifier if isinstance(qualifier, str) else None)
+    qualifier = qualifier if isinstance(qualifier, str) else None
+    target = Target(_CONTRACT, function, qualifier)
     now = Moment(clock.monotonic(), clock.epoch())
     options: CallOptions = {"timeout": settings.timeout, "retry": policy_for(client)}
     durable_name = parameters.get("DurableExecutionName") or None
-    repeatable = settings.may_run_twice(function) or durable_name is not None
+    repeatable = settings.may_run_twice(function, qualifier) or durable_name is not None
     try:
         compiled = compile_call(target, get_kind(operation, parameters), options)
         # Checked by botocore, as all parameters are.
@@ -74,19 +77,3 @@ def _prepare(client: Any, operation: str, parameters: Mapping[str, Any]) -> Prep
     except CallError as error:
         return error
     return call if settings.metadata else call._replace(metadata=None)
-
-
-def _make_attempts(client: Any, operation: str, parameters: Mapping[str, Any], send: Callable[[], Any]) -> Attempts:
-    substitute = transport_override()
-    if substitute is None:
-        return BotoAttempts(client, operation, parameters, send)
-    from ._override import OverriddenAttempts
-
-    return OverriddenAttempts(client, operation, parameters, substitute)
-
-
-def _with_retries(response: Any, retries: int) -> Any:
-    metadata = response.get("ResponseMetadata") if is_mapping(response) else None
-    if isinstance(metadata, dict):
-        metadata["RetryAttempts"] = retries
-    return response

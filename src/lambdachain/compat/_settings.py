@@ -8,12 +8,13 @@ from typing import Any, Final, NamedTuple
 
 from lambdachain._calling.options import check_bound_options
 from lambdachain._calling.retry import RetryPolicy
-from lambdachain._core.arn import parse_target
+from lambdachain._core.arn import FunctionArn, FunctionName, parse_target
 from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._transports.argument_checks import describe_kind
 
 OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream", "InvokeAsync")
 """The operations that run a function."""
+_Function = FunctionArn | FunctionName
 _ATTRIBUTE: Final = "_lambdachain_settings"
 
 
@@ -49,9 +50,15 @@ class CallSettings(NamedTuple):
             )
         return settings
 
-    def may_run_twice(self, function: str) -> bool:
+    def may_run_twice(self, function: str, qualifier: str | None = None) -> bool:
         """Check whether calls of *function*, a name or an ARN, may run it twice."""
-        return function in self.idempotent or _to_name(function) in self.idempotent
+        if not self.idempotent or function in self.idempotent:
+            return bool(self.idempotent)
+        try:
+            called = parse_target(function)
+        except InvalidArnError:  # Lambda, and not lambdachain, checks what is called
+            return False
+        return any(_includes(parse_target(one), called, called.qualifier or qualifier) for one in self.idempotent)
 
 
 def _check_names(names: Any) -> frozenset[str]:
@@ -62,15 +69,18 @@ def _check_names(names: Any) -> frozenset[str]:
     for name in found:
         if not isinstance(name, str):
             raise ContractError(f"idempotent must be the names of functions, and contains {describe_kind(name)}")
+        try:
+            parse_target(name)
+        except InvalidArnError as exc:
+            raise ContractError(f"idempotent must be the names of functions: {exc}") from None
     return found
 
 
-def _to_name(function: str) -> str:
-    """Return the name in an address; botocore, and not lambdachain, checks whether Lambda would accept it."""
-    try:
-        return parse_target(function).name
-    except InvalidArnError:
-        return function
+def _includes(listed: _Function, called: _Function, qualifier: str | None) -> bool:
+    """Check whether a listed function is the one that is called; what the listed address leaves out may be anything."""
+    pairs = [(listed.name, called.name), (listed.qualifier, qualifier)]
+    pairs += [(listed.account_id, called.account_id), (listed.region, called.region)]
+    return all(wanted in (None, found) for wanted, found in pairs)
 
 
 def set_settings(client: Any, settings: CallSettings) -> None:
