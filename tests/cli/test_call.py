@@ -271,7 +271,11 @@ def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachai
             2,
             "has no 'chrge'; it has the contracts charge, elsewhere, idempotent, other",
         ),
-        (["call", "billing_contracts:number", "1"], 2, "error: billing_contracts:number is not a contract but int"),
+        (
+            ["call", "billing_contracts:number", "1"],
+            2,
+            "error: billing_contracts:number is not a contract but a value of type int",
+        ),
         (
             ["call", "billing_contract:charge", "1"],
             3,

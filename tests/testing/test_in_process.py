@@ -420,6 +420,28 @@ def test_something_else_than_a_handler_cannot_be_added():
         system.add("f", 3)  # type: ignore[arg-type]
 
 
+def plain_handler(event: object, context: object) -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize("arguments", [(plain_handler,), (plain_handler, plain_handler), (Order, plain_handler)])
+def test_a_handler_without_a_name_cannot_be_added(arguments: tuple[Any, ...]):
+    """It has no contract to take the name from; a class has none either."""
+    system = InProcessTransport()
+    expected = rf'{arguments[0].__name__} is not a contract, a name or an ARN: add\("name", handler\)'
+    with pytest.raises(ContractError, match=expected):
+        system.add(*arguments)
+    with pytest.raises(ContractError, match=expected):
+        InProcessTransport({arguments[0]: plain_handler})
+
+
+@pytest.mark.parametrize("name", ["f", stock], ids=["name", "contract"])
+def test_a_name_after_its_handler_is_an_error(name: Any):
+    """The message has the right order."""
+    with pytest.raises(ContractError, match=r"the name comes first: add\(.*, handler\)"):
+        InProcessTransport().add(plain_handler, name)
+
+
 def test_one_address_has_one_handler():
     """A second one would never run."""
     system = InProcessTransport({"f": echo, "f:live": echo})

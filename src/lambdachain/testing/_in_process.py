@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
+from lambdachain._contracts.contract import Contract, has_contract
 from lambdachain._contracts.s3_offload import OffloadMemory
 from lambdachain._core import clock
+from lambdachain._core.arn import Address
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
+from lambdachain._core.type_guards import describe_object
 from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, InvocationResult, InvokeRequest
@@ -131,8 +134,12 @@ class InProcessTransport:
             ValueError: A number is out of range.
         """
         function: Any = target if handler is None else handler
+        if callable(target) and isinstance(handler, Address | Contract):
+            raise ContractError(f"the name comes first: add({handler!r}, handler)")
         if not callable(function):
             raise ContractError(f"{target!r} is not a handler: pass one as well, add({target!r}, handler)")
+        if not isinstance(target, Address) and not has_contract(target):
+            raise ContractError(f'{describe_object(target)} is not a contract, a name or an ARN: add("name", handler)')
         timeout = self._timeout if timeout is None else timeout
         memory = self._memory if memory is None else memory
         _check_numbers(timeout, memory, reserved_concurrency)
