@@ -277,6 +277,16 @@ def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachai
             "error: billing_contracts:number is not a contract but a value of type int",
         ),
         (
+            ["call", "billing_contracts.charge", "1"],
+            3,
+            "]; a contract is written as billing_contracts:charge\n",
+        ),
+        (
+            ["call", "echo", "broken.py"],
+            2,
+            "expected value at column 1; to send a file, write @broken.py\n",
+        ),
+        (
             ["call", "billing_contract:charge", "1"],
             3,
             "; if it is a contract: there is no module 'billing_contract' in this directory or on PYTHONPATH",

@@ -82,6 +82,9 @@ def find_hint(target: HasContract[Any, Any] | str, function: str | None) -> str:
     if not isinstance(target, str):
         other = "; if the function is deployed under another name, pass it with --function"
         return other if function is None else ""
+    module, _, name = target.rpartition(".")
+    if module and ":" not in target and _has_module(module):
+        return f"; a contract is written as {module}:{name}"
     module, _, name = target.partition(":")
     if name and ":" not in name and "." not in name and not name.isdigit():
         return f"; if it is a contract: there is no module {module!r} in this directory or on PYTHONPATH"
