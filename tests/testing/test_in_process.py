@@ -191,6 +191,23 @@ def test_nothing_is_shared_between_caller_and_callee():
 def test_the_report_without_calls():
     """It is not empty."""
     assert InProcessTransport().describe() == "no calls"
+
+
+def test_the_description_says_which_handlers_were_not_added():
+    """The error alone is Lambda's, and looks like one of a deployment."""
+
+    def caller(event: object, context: object) -> object:
+        return client.call("price", event)
+
+    with InProcessTransport({"caller": caller, "audit:live": plain_handler}) as system:
+        with pytest.raises(FunctionError, match="price"):
+            client.call("caller", None)
+        with pytest.raises(FunctionNotFoundError):
+            client.call("audit:beta", None)
+
+    assert system.describe().splitlines()[-1] == (
+        "not in this system: audit:beta, price: deploy each with add(handler); functions: caller, audit:live"
+    )
     assert repr(InProcessTransport()) == "InProcessTransport(functions: none)"
 
 

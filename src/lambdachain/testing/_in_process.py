@@ -22,7 +22,7 @@ from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._lambda_api.responses import ApiError, ApiResponse
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
-from ._call_log import CallLog, InProcessCall, to_in_process_call
+from ._call_log import CallLog, InProcessCall, format_called, to_in_process_call
 from ._event_queue import InProcessEventQueue, PendingEvent
 from ._in_process_functions import InProcessFunction, InProcessFunctions, Target, find_version
 from ._received_requests import check_invocation, location_for
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 Edge = tuple[str | None, str, InvocationType]
 
 _QUEUED: Final = 202
+_NOT_FOUND: Final = "ResourceNotFoundException"
 
 
 class InProcessTransport:
@@ -219,8 +220,13 @@ class InProcessTransport:
         """No-op: there are no connections."""
 
     def describe(self) -> str:
-        """Return the calls and their outcomes, one per line."""
-        return "\n".join(map(repr, self._log)) or "no calls"
+        """Return the calls and their outcomes, one per line; at the end, what to do if a function was not found."""
+        lines = [*map(repr, self._log)]
+        missing = {format_called(call) for call in self._log if call.error_type == _NOT_FOUND}
+        if missing:
+            names = ", ".join(sorted(missing))
+            lines.append(f"not in this system: {names}: deploy each with add(handler); {self._functions}")
+        return "\n".join(lines) or "no calls"
 
     def __enter__(self) -> Self:
         self._stack.enter_context(override_transport(self))
