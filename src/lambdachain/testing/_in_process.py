@@ -134,9 +134,10 @@ class InProcessTransport:
             InvalidArnError: Lambda would not accept the name.
             ValueError: A number is out of range.
         """
-        function: Any = target if handler is None else handler
-        if callable(target) and isinstance(handler, Address | Contract):
-            raise ContractError(f"the name comes first: add({handler!r}, handler)")
+        passed: Any = target
+        function: Any = passed if handler is None else handler
+        if callable(passed) and isinstance(function, Address | Contract):
+            raise ContractError(f"the name comes first: add({function!r}, handler)")
         if not callable(function):
             raise ContractError(f"{target!r} is not a handler: pass one as well, add({target!r}, handler)")
         if not isinstance(target, Address) and not has_contract(target):
