@@ -40,6 +40,8 @@ def failure(client: LambdaClient, *, idempotent: bool = False, timeout: float = 
     """Call, and return the error."""
     with pytest.raises(lc.CallError) as caught:
         client.call(plain(idempotent), {"cents": 5}, timeout=timeout)
+    # Said only if nothing was sent.
+    assert caught.value.execution is DID_NOT_RUN or "cannot connect" not in str(caught.value)
     return caught.value
 
 
