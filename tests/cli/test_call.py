@@ -248,7 +248,7 @@ def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachai
     ran = lambdachain("call", "echo", "1", "--endpoint-url", "http://127.0.0.1:1", "--max-attempts", "2")
 
     assert ran.returncode == 3
-    assert "ConnectError: echo: the connection failed" in ran.stderr
+    assert "ConnectError: echo: cannot connect to http://127.0.0.1:1 (" in ran.stderr
     assert "; 2 attempts in " in ran.stderr
 
 
@@ -271,7 +271,21 @@ def test_a_refused_connection_is_reported_with_the_number_of_attempts(lambdachai
             2,
             "has no 'chrge'; it has the contracts charge, elsewhere, idempotent, other",
         ),
-        (["call", "billing_contracts:number", "1"], 2, "error: billing_contracts:number is not a contract but int"),
+        (
+            ["call", "billing_contracts:number", "1"],
+            2,
+            "error: billing_contracts:number is not a contract but a value of type int",
+        ),
+        (
+            ["call", "billing_contracts.charge", "1"],
+            3,
+            "]; a contract is written as billing_contracts:charge\n",
+        ),
+        (
+            ["call", "echo", "broken.py"],
+            2,
+            "expected value at column 1; to send a file, write @broken.py\n",
+        ),
         (
             ["call", "billing_contract:charge", "1"],
             3,

@@ -187,7 +187,7 @@ def test_reading_a_revision_changes_nothing(lambdachain: Run, here: Path):
         ("nowhere:billing:charge", "no such revision: nowhere"),
         ("HEAD:nowhere:charge", "HEAD:nowhere:charge: cannot import nowhere"),
         ("HEAD:billing:chrge", "HEAD:billing:chrge: billing has no 'chrge'; it has the contracts charge"),
-        ("HEAD:json:dumps", "json:dumps is not a contract but function"),
+        ("HEAD:json:dumps", "json:dumps is not a contract but the function dumps"),
         ("HEAD:nowhere.json", "no such file in revision HEAD: nowhere.json"),
         ("torn.json", "torn.json: not valid JSON"),
         (

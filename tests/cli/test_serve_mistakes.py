@@ -190,6 +190,9 @@ NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=ap
     [
         ([], 1, NOTHING),
         (["nothing.yaml"], 1, "error: nothing.yaml: no such file\n"),
+        (["orders"], 1, "error: orders: no such file; write functions as NAME=[DIRECTORY/]MODULE.FUNCTION, such as "),
+        (["app.handler"], 1, "error: app.handler: no such file; write functions as "),
+        (["x/app.handler"], 1, "error: x/app.handler: no such file; write functions as "),
         (["app.py"], 1, "error: app.py"),
         (["a=app"], 1, "error: argument 'a=app': handler 'app' is not 'module.function'\n"),
         (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': directory 'x' does not exist\n"),

@@ -65,6 +65,35 @@ def test_a_project_moves_by_one_line_a_file(project: Path):
     assert run_tests(project) == passed
 
 
+def test_imports_of_every_form_are_changed_or_listed(tmp_path: Path):
+    """In functions, with comments, in subdirectories: a file that is left out would retry as boto3 does."""
+    written = {
+        "app.py": "import boto3  # noqa: F401\n",
+        "lazy.py": "def connect():\n    import boto3\n    return boto3.client('lambda')\n",
+        "deep/er.py": "    from boto3 import client\n    from boto3.session import Session\n    import boto3 as aws\n",
+        "other.py": "import boto3, json\nimport boto3.session\nfrom boto3.dynamodb import conditions\nimport boto3x\n",
+        "none.py": "import json\n",
+    }
+    for name, text in written.items():
+        (tmp_path / "functions" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "functions" / name).write_text(text)
+
+    migrate(tmp_path)
+
+    assert {name: (tmp_path / "functions" / name).read_text() for name in written} == {
+        "app.py": "from lambdachain import compat as boto3  # noqa: F401\n",
+        "lazy.py": "def connect():\n    from lambdachain import compat as boto3\n    return boto3.client('lambda')\n",
+        "deep/er.py": "    from lambdachain.compat import client\n    from lambdachain.compat.session import Session\n"
+        "    from lambdachain import compat as aws\n",
+        "other.py": written["other.py"],
+        "none.py": written["none.py"],
+    }
+    listing = re.search(r"```sh\n(grep .*?)\n```", PAGE.read_text(), re.DOTALL)
+    assert listing is not None
+    left = subprocess.run(["bash", "-c", listing[1]], cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert left == "functions/other.py:1:import boto3, json\nfunctions/other.py:2:import boto3.session\n"
+
+
 CHECK = """
 import conftest, sys
 from importlib import import_module

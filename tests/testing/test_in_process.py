@@ -191,6 +191,23 @@ def test_nothing_is_shared_between_caller_and_callee():
 def test_the_report_without_calls():
     """It is not empty."""
     assert InProcessTransport().describe() == "no calls"
+
+
+def test_the_description_says_which_handlers_were_not_added():
+    """The error alone is Lambda's, and looks like one of a deployment."""
+
+    def caller(event: object, context: object) -> object:
+        return client.call("price", event)
+
+    with InProcessTransport({"caller": caller, "audit:live": plain_handler}) as system:
+        with pytest.raises(FunctionError, match="price"):
+            client.call("caller", None)
+        with pytest.raises(FunctionNotFoundError):
+            client.call("audit:beta", None)
+
+    assert system.describe().splitlines()[-1] == (
+        "not in this system: audit:beta, price: deploy each with add(handler); functions: caller, audit:live"
+    )
     assert repr(InProcessTransport()) == "InProcessTransport(functions: none)"
 
 
@@ -418,6 +435,28 @@ def test_something_else_than_a_handler_cannot_be_added():
         system.add(stock)
     with pytest.raises(ContractError, match="is not a handler"):
         system.add("f", 3)  # type: ignore[arg-type]
+
+
+def plain_handler(event: object, context: object) -> None:
+    """Do nothing."""
+
+
+@pytest.mark.parametrize("arguments", [(plain_handler,), (plain_handler, plain_handler), (Order, plain_handler)])
+def test_a_handler_without_a_name_cannot_be_added(arguments: tuple[Any, ...]):
+    """It has no contract to take the name from; a class has none either."""
+    system = InProcessTransport()
+    expected = rf'{arguments[0].__name__} is not a contract, a name or an ARN: add\("name", handler\)'
+    with pytest.raises(ContractError, match=expected):
+        system.add(*arguments)
+    with pytest.raises(ContractError, match=expected):
+        InProcessTransport({arguments[0]: plain_handler})
+
+
+@pytest.mark.parametrize("name", ["f", stock], ids=["name", "contract"])
+def test_a_name_after_its_handler_is_an_error(name: Any):
+    """The message has the right order."""
+    with pytest.raises(ContractError, match=r"the name comes first: add\(.*, handler\)"):
+        InProcessTransport().add(plain_handler, name)
 
 
 def test_one_address_has_one_handler():

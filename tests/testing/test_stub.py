@@ -349,6 +349,14 @@ def test_an_event_is_accepted_and_not_run(stub: StubTransport):
         CLIENT.call(mail, "to")
 
 
+def test_a_response_is_not_for_an_event(stub: StubTransport):
+    """Not even ``None``, which the message shows as it was written."""
+    stub.on(mail).returns(None)
+
+    with pytest.raises(UnstubbedCallError, match=r"on\('mail'\): returns None  \(has no response for fire\)"):
+        CLIENT.fire(mail, "to")
+
+
 def test_calls_and_events_have_steps_of_their_own(stub: StubTransport):
     """In one stub, or two of the same function."""
     stub.on(mail).accepts().returns(None)

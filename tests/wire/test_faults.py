@@ -40,6 +40,8 @@ def failure(client: LambdaClient, *, idempotent: bool = False, timeout: float = 
     """Call, and return the error."""
     with pytest.raises(lc.CallError) as caught:
         client.call(plain(idempotent), {"cents": 5}, timeout=timeout)
+    # Said only if nothing was sent.
+    assert caught.value.execution is DID_NOT_RUN or "cannot connect" not in str(caught.value)
     return caught.value
 
 
@@ -313,11 +315,14 @@ def test_a_refused_connection_proves_that_nothing_ran(connect: Callable[..., Lam
     """It may be retried without idempotency."""
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))
-        client = connect(endpoint_url=f"http://127.0.0.1:{unheard.getsockname()[1]}")
+        origin = f"http://127.0.0.1:{unheard.getsockname()[1]}"
+        client = connect(endpoint_url=f"{origin}/stage")
 
         failed = failure(client)
 
     assert (lc.ConnectError, DID_NOT_RUN, True, 1) == summary(failed)
+    assert f": cannot connect to {origin} (" in str(failed)
+    assert "): start the local endpoint, or correct its URL [" in str(failed)
 
 
 @pytest.mark.allow_real_invokes
@@ -335,6 +340,8 @@ def test_a_name_that_does_not_resolve_proves_that_nothing_ran(
         failed = failure(client)
 
     assert (lc.ConnectError, DID_NOT_RUN, True, 1) == summary(failed)
+    assert ": cannot connect to http://lambda.invalid (" in str(failed)
+    assert "): check the region, the endpoint and the network [" in str(failed)
 
 
 def test_a_connect_timeout_proves_that_nothing_ran(

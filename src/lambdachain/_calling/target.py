@@ -46,8 +46,10 @@ def contract_for(target: object, response: object = UNSET) -> Contract[Any, Any]
         return PlainContract(target, request=Any, response=response_type)
     contract = getattr(target, "contract", None)
     if not isinstance(contract, Contract):
+        from lambdachain._core.type_guards import describe_object
+
         raise ContractError(
-            f"cannot call {type(target).__name__}: pass a Contract, a handler made by remote, a name or an ARN"
+            f"cannot call {describe_object(target)}: pass a Contract, a handler made by remote, a name or an ARN"
         )
     if response is not UNSET:
         raise ContractError(f"{contract!r} has a response type: response= is for plain names and ARNs")

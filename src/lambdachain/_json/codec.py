@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 from functools import cached_property, lru_cache
+from types import NoneType
 from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._core.errors import ContractError, ErrorDetail
@@ -57,7 +58,7 @@ def codec_for(annotation: object) -> Codec:
 def type_name(annotation: object) -> str:
     """Format a type as its author would write it: ``ChargeRequest``, ``list[int]``, ``None``."""
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):
-        return annotation.__name__
+        return "None" if annotation is NoneType else annotation.__name__
     return str(annotation).replace("typing.", "")
 
 

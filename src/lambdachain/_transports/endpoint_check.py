@@ -1,4 +1,4 @@
-"""Check, before anything is sent, that a region can be signed for and an endpoint URL can be sent to."""
+"""Check that a region can be signed for and an endpoint URL can be sent to, and describe an endpoint not reached."""
 
 from __future__ import annotations
 
@@ -26,6 +26,25 @@ def check_endpoint(region: str | None, url: str | None) -> None:
         flaw = _find_flaw(url)
         if flaw is not None:
             raise _setup_error(f"the endpoint URL {flaw}: check endpoint_url=, AWS_ENDPOINT_URL or the profile")
+
+
+def describe_failed_connect(url: str, reason: str) -> str:
+    """Format that no connection to an endpoint was made; of the URL only the origin, because the rest may be secret.
+
+    >>> describe_failed_connect("https://user:password@lambda.eu-wst-1.amazonaws.com/path", "gaierror")
+    'cannot connect to https://lambda.eu-wst-1.amazonaws.com (gaierror): check the region, the endpoint and the network'
+    """
+    from lambdachain._core.loopback import is_loopback
+
+    scheme, _, rest = url.partition("://")
+    authority = re.split(r"[/?#]", rest, maxsplit=1)[0].rpartition("@")[2]
+    host = re.sub(r":\d*$", "", authority)
+    advice = (
+        "start the local endpoint, or correct its URL"
+        if is_loopback(host)
+        else "check the region, the endpoint and the network"
+    )
+    return f"cannot connect to {scheme}://{authority} ({reason}): {advice}"
 
 
 def _is_region(value: object) -> bool:

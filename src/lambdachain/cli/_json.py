@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import sys
 from decimal import Decimal
@@ -64,13 +65,23 @@ def parse_json(name: str, text: bytes) -> JsonText:
         # Not json.loads, which accepts NaN and Infinity.
         value = from_json(text, allow_inf_nan=False)
     except ValueError as exc:
-        hint = "; in a shell, put it in single quotes" if name == "the payload" else ""
+        hint = _advise(text) if name == "the payload" else ""
         reason = str(exc) if b"\n" in text.strip() else str(exc).replace(" at line 1 column ", " at column ")
         raise InputError(f"{name} is not valid JSON: {reason}{hint}") from None
     # from_json() reads 1e400 as infinity even with allow_inf_nan=False.
     if _MAY_BE_INFINITE.search(text):
         _check_finite(name, value)
     return JsonText(text)
+
+
+def _advise(argument: bytes) -> str:
+    """Return what to do about an argument that is not JSON: it may be the name of a file."""
+    name = os.fsdecode(argument)
+    try:
+        is_file = Path(name).is_file()
+    except (OSError, ValueError):  # too long, or with a null character
+        is_file = False
+    return f"; to send a file, write @{name}" if is_file else "; in a shell, put it in single quotes"
 
 
 def _check_finite(name: str, value: object) -> None:

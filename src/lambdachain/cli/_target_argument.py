@@ -11,6 +11,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from lambdachain._contracts.contract import Contract, HasContract, has_contract
+from lambdachain._core.type_guards import describe_object
 
 from ._exit_status import InputError, to_one_line
 
@@ -66,7 +67,7 @@ def import_contract(module: str, name: str, *, instead: str = "") -> HasContract
         raise InputError(f"{module} has no {name!r}; {_describe_contracts(imported)}{instead}") from None
     if not has_contract(found):
         raise InputError(
-            f"{module}:{name} is not a contract but {type(found).__name__}; {_describe_contracts(imported)}"
+            f"{module}:{name} is not a contract but {describe_object(found)}; {_describe_contracts(imported)}"
         )
     return found
 
@@ -81,6 +82,9 @@ def find_hint(target: HasContract[Any, Any] | str, function: str | None) -> str:
     if not isinstance(target, str):
         other = "; if the function is deployed under another name, pass it with --function"
         return other if function is None else ""
+    module, _, name = target.rpartition(".")
+    if module and ":" not in target and _has_module(module):
+        return f"; a contract is written as {module}:{name}"
     module, _, name = target.partition(":")
     if name and ":" not in name and "." not in name and not name.isdigit():
         return f"; if it is a contract: there is no module {module!r} in this directory or on PYTHONPATH"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from lambdachain._contracts.contract import HasContract, split_qualifier
+from lambdachain._contracts.contract import HasContract, has_contract, split_qualifier
 from lambdachain._core.arn import Address, FunctionArn, FunctionName, parse_target
 from lambdachain._core.errors import ContractError
+from lambdachain._core.type_guards import describe_object
 from lambdachain._lambda_api.aws_location import LATEST
 
 
@@ -39,11 +40,15 @@ def to_function_address(
     """Return the address of a target: *function* if given, else the one of its contract.
 
     Raises:
-        ContractError: Both the address and *qualifier* have a qualifier.
+        ContractError: *target* has no contract, or both the address and *qualifier* have a qualifier.
         InvalidArnError: Lambda would not accept an address or qualifier.
     """
     if isinstance(target, Address):
         address, own = (function or target), None
+    elif not has_contract(target):
+        raise ContractError(
+            f"{describe_object(target)} is not a target: pass a contract, a handler made by remote, a name or an ARN"
+        )
     else:
         # The contract's qualifier also applies to a name that the client resolves it to.
         address, own = (function or target.contract.function), target.contract.qualifier

@@ -52,11 +52,15 @@ class InProcessCall:
 
     def __repr__(self) -> str:
         who = f"{self.caller}: " if self.caller else ""
-        name = f"{self.function}:{self.qualifier}" if self.qualifier else self.function
         when = f" (delivery {self.attempt}, {self.at:g} s)" if self.attempt > 1 else ""
         failure = printable(f"{self.error_type}: {self.error_message}", _MAX_MESSAGE)
         result = failure if self.error_type else _shorten(self.response)
-        return f"{who}{VERBS[self.invocation_type]} {name} <- {_shorten(self.request)}{when}: {result}"
+        return f"{who}{VERBS[self.invocation_type]} {format_called(self)} <- {_shorten(self.request)}{when}: {result}"
+
+
+def format_called(call: InProcessCall) -> str:
+    """Format the function that was called, with the qualifier of the call."""
+    return f"{call.function}:{call.qualifier}" if call.qualifier else call.function
 
 
 class CallLog:

@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
+from lambdachain._contracts.contract import Contract, has_contract
 from lambdachain._contracts.s3_offload import OffloadMemory
 from lambdachain._core import clock
+from lambdachain._core.arn import Address
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
+from lambdachain._core.type_guards import describe_object
 from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, InvocationResult, InvokeRequest
@@ -19,7 +22,7 @@ from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._lambda_api.responses import ApiError, ApiResponse
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
-from ._call_log import CallLog, InProcessCall, to_in_process_call
+from ._call_log import CallLog, InProcessCall, format_called, to_in_process_call
 from ._event_queue import InProcessEventQueue, PendingEvent
 from ._in_process_functions import InProcessFunction, InProcessFunctions, Target, find_version
 from ._received_requests import check_invocation, location_for
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 Edge = tuple[str | None, str, InvocationType]
 
 _QUEUED: Final = 202
+_NOT_FOUND: Final = "ResourceNotFoundException"
 
 
 class InProcessTransport:
@@ -130,9 +134,14 @@ class InProcessTransport:
             InvalidArnError: Lambda would not accept the name.
             ValueError: A number is out of range.
         """
-        function: Any = target if handler is None else handler
+        passed: Any = target
+        function: Any = passed if handler is None else handler
+        if callable(passed) and isinstance(function, Address | Contract):
+            raise ContractError(f"the name comes first: add({function!r}, handler)")
         if not callable(function):
             raise ContractError(f"{target!r} is not a handler: pass one as well, add({target!r}, handler)")
+        if not isinstance(target, Address) and not has_contract(target):
+            raise ContractError(f'{describe_object(target)} is not a contract, a name or an ARN: add("name", handler)')
         timeout = self._timeout if timeout is None else timeout
         memory = self._memory if memory is None else memory
         _check_numbers(timeout, memory, reserved_concurrency)
@@ -212,8 +221,13 @@ class InProcessTransport:
         """No-op: there are no connections."""
 
     def describe(self) -> str:
-        """Return the calls and their outcomes, one per line."""
-        return "\n".join(map(repr, self._log)) or "no calls"
+        """Return the calls and their outcomes, one per line; at the end, what to do if a function was not found."""
+        lines = [*map(repr, self._log)]
+        missing = {format_called(call) for call in self._log if call.error_type == _NOT_FOUND}
+        if missing:
+            names = ", ".join(sorted(missing))
+            lines.append(f"not in this system: {names}: deploy each with add(handler); {self._functions}")
+        return "\n".join(lines) or "no calls"
 
     def __enter__(self) -> Self:
         self._stack.enter_context(override_transport(self))

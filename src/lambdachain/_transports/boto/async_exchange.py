@@ -116,7 +116,10 @@ class AsyncExchange:
     def _correct(self, failure: NoAnswerError) -> NoAnswerError:
         """Correct what aiobotocore cannot know: it reports a reset during the request as a failed connect."""
         if failure.trouble in (Trouble.CONNECTION, Trouble.TIMEOUT) and failure.progress is not Progress.ANSWER_BEGUN:
-            failure.progress = self._get_progress(failure.__cause__)
+            progress = self._get_progress(failure.__cause__)
+            if progress is not failure.progress and failure.trouble is Trouble.CONNECTION:
+                failure.args = (f"the connection failed ({type(failure.__cause__).__name__})",)
+            failure.progress = progress
         return failure
 
     def _timeout_error(self) -> NoAnswerError:

@@ -276,6 +276,11 @@ def _message(exc: Exception, trouble: Trouble) -> str:
         from lambdachain._core.redaction import redact_passwords
 
         return redact_passwords(f"{kind}: {exc}")
+    url = exc.kwargs.get("endpoint_url") if isinstance(exc, b.EndpointConnectionError | b.ConnectTimeoutError) else None
+    if isinstance(url, str):
+        from lambdachain._transports.endpoint_check import describe_failed_connect
+
+        return describe_failed_connect(url, kind)
     if trouble is Trouble.SETUP:
         return f"cannot create the request ({kind}): check the region, the endpoint and the options"
     return f"{_MESSAGES.get(trouble, 'the connection failed')} ({kind})"

@@ -226,7 +226,7 @@ async def connect(
         sock = await _open_socket(addresses, deadline)
         return await _start_tls(sock, endpoint, tls_config, tls_config.context, deadline)
     except Exception as exc:
-        raise connect_error(exc, deadline) from exc
+        raise connect_error(exc, deadline, endpoint) from exc
 
 
 async def within_deadline(deadline: float, wait: Callable[[], Awaitable[T]]) -> T:

@@ -37,7 +37,7 @@ class Addresses:
             await within_deadline(deadline, lambda: asyncio.wait([lookup]))
         failure = lookup.exception()
         if isinstance(failure, Exception):
-            raise connect_error(failure, deadline) from failure
+            raise connect_error(failure, deadline, self._endpoint) from failure
         found: Sequence[Address] = lookup.result()
         return found
 

@@ -169,16 +169,21 @@ def connect(endpoint: Endpoint, tls_config: TlsConfig, deadline: float) -> Conne
             _start_tls(_open_socket(endpoint, deadline), endpoint, tls_config, tls_config.context, deadline)
         )
     except Exception as exc:
-        raise connect_error(exc, deadline) from exc
+        raise connect_error(exc, deadline, endpoint) from exc
 
 
-def connect_error(exc: Exception, deadline: float) -> NoAnswerError:
+def connect_error(exc: Exception, deadline: float, endpoint: Endpoint | None = None) -> NoAnswerError:
     """Convert an exception while connecting: nothing was sent, and an invalid setting is not worth a retry.
 
     Raises:
         Exception: *exc* itself, if it is foreign; see ``is_foreign``.
     """
     failure = no_answer_error(exc, Progress.NOTHING_SENT, deadline)
+    if endpoint is not None and failure.trouble is Trouble.CONNECTION:
+        # Loaded only here, as in no_answer_error().
+        from lambdachain._transports.endpoint_check import describe_failed_connect
+
+        failure.args = (describe_failed_connect(endpoint.url, type(exc).__name__),)
     if not isinstance(exc, OSError):
         failure.trouble = Trouble.SETUP
     # An untrusted certificate and plain HTTP on a TLS port are settings to correct: the message names which.

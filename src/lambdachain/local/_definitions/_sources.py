@@ -29,6 +29,7 @@ FILES: Final = (
     "serverless.yaml",
 )
 _SAM_TEMPLATES: Final = ("template.yaml", "template.yml", "template.json")
+_SUFFIXES: Final = {Path(name).suffix for name in FILES}
 _SAM_BUILD: Final = Path(".aws-sam/build/template.yaml")
 
 
@@ -76,7 +77,11 @@ def read_system(path: Path, context: TemplateContext) -> SystemDefinition:
     try:
         text = read_text_file(path)
     except FileNotFoundError:
-        return _nothing(source, "no such file")
+        if path.suffix in _SUFFIXES:
+            return _nothing(source, "no such file")
+        return _nothing(
+            source, "no such file; write functions as NAME=[DIRECTORY/]MODULE.FUNCTION, such as orders=app.handler"
+        )
     except (OSError, ValueError) as exc:
         return _nothing(source, f"cannot be read: {exc}")
     return parse_system(text, source, path.parent, add_cdk_context(path, context))
