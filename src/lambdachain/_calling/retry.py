@@ -69,7 +69,7 @@ def is_callee_down(error: BaseException) -> bool:
     return isinstance(error, _CALLEE_DOWN)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class RetryPolicy:
     """When a failed call is retried.
 
