@@ -147,3 +147,22 @@ def test_the_user_agent_is_that_of_botocore(server: Any, monkeypatch: pytest.Mon
     assert "app/shop" in sent[0]
     assert "mine/1" in sent[0]
     assert [sent[0]] * 3 == sent
+
+
+def test_botocore_does_not_validate_what_has_been_validated(server: Any) -> None:
+    """It would for every call; a ``Config`` of the user may ask for it. What lambdachain rejects is not sent."""
+    where: dict[str, Any] = {"region": "eu-west-1", "endpoint_url": server.url}
+    server.respond(http_response("200 OK", b"1", VERSION))
+    foreign = lc.Invocation("billing", tenant_id="")  # not what a client prepares
+    with pytest.raises(lc.NoAnswerError, match="botocore rejected the parameters"):
+        BotoTransport(config=Config(parameter_validation=True), **where).send(foreign, timeout=30)
+    client = LambdaClient(BotoTransport(**where))
+    rejected: list[dict[str, Any]] = [{"tenant_id": ""}, {"durable_name": "a b"}, {"qualifier": "live!"}]
+    for options in rejected:
+        with pytest.raises(lc.LambdaChainError):
+            client.call("billing", None, **options)
+    with pytest.raises(lc.InvalidArnError):
+        client.call("", None)
+
+    assert server.requests == []
+    assert client.call("billing", None) == 1

@@ -1,9 +1,7 @@
 """What all calls of one target with the same options have in common: validated, and worked out once."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from lambdachain._core.invocation import InvocationType
 from lambdachain._json.codec import Codec, codec_for
@@ -61,7 +59,7 @@ class CompiledCall(NamedTuple):
         waits = self.kind is InvocationType.REQUEST_RESPONSE
         return self.policy.hedge_after if waits and self.repeatable else None
 
-    def within(self, seconds: float) -> CompiledCall:
+    def within(self, seconds: float) -> Self:
         """Return the call for one that ends in *seconds* at the latest."""
         return self._replace(timeout=seconds if self.timeout is None else min(seconds, self.timeout))
 

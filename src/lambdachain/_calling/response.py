@@ -1,7 +1,5 @@
 """The response to a successful call, and its payload decoded as the contract's type."""
 
-from __future__ import annotations
-
 from typing import Any, Final, NamedTuple
 
 from lambdachain._core.errors import Attempt, ResponseError

@@ -1,7 +1,5 @@
 """Targets: from what a user passes to a contract and an address."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 

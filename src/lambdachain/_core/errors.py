@@ -11,8 +11,6 @@ checkers, and the tests of the docs, the exit statuses and ``Stub.raises`` fail 
 No message, repr or pickle holds a payload, a ClientContext or a credential.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Sequence
 from enum import StrEnum

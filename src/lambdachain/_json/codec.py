@@ -40,7 +40,7 @@ _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too de
 _LARGE: Final = 4096
 _REPLACEMENT_CHARACTER: Final = "\ufffd".encode()
 # A number of 16 characters or more, or with an exponent: a float may not have all of its digits.
-MAY_EXCEED_FLOAT_PRECISION: Final = re.compile(rb"\d[\d.]{15}|\d[eE]-?\d{2}")
+MAY_EXCEED_FLOAT_PRECISION: Final = rb"\d[\d.]{15}|\d[eE]-?\d{2}"
 
 
 def codec_for(annotation: object) -> Codec:
@@ -215,7 +215,7 @@ class Codec:
             if _has_nan_literal(data):  # validate_json would accept it
                 _raise_for_nan(data)
             value = gc_paused(len(data), self._compiled.validator.validate_json, data)
-            if self._traits.has_decimals and MAY_EXCEED_FLOAT_PRECISION.search(data):
+            if self._traits.has_decimals and re.search(MAY_EXCEED_FLOAT_PRECISION, data):
                 value = self._restore_decimal_digits(data, value)
         except _VALIDATION_ERROR() as exc:
             details = self._to_error_details(exc, _parse_json_or_none(data))

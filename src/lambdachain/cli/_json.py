@@ -129,7 +129,7 @@ def encode_response(contract: Contract[Any, Any] | None, value: Any, address: st
     if contract is None:
         return (
             to_compact_json(load_json(value)).encode()
-            if MAY_EXCEED_FLOAT_PRECISION.search(value)
+            if re.search(MAY_EXCEED_FLOAT_PRECISION, value)
             else to_json(from_json(value))
         )
     try:

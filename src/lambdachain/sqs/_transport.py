@@ -188,7 +188,7 @@ def _create_client(session: Any, region: str | None, endpoint_url: str | None) -
     from lambdachain._transports.boto.transport import merge_config
 
     make = getattr(maker, "client", None) or maker.create_client
-    config = merge_config(Config(read_timeout=_READ_TIMEOUT))
+    config = merge_config(Config(read_timeout=_READ_TIMEOUT, parameter_validation=True))
     try:
         client = make("sqs", region_name=region, endpoint_url=endpoint_url, config=config)
     except Exception as exc:  # noqa: BLE001 - what is not botocore's is raised unchanged

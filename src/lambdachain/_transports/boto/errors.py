@@ -160,8 +160,12 @@ def check_headers(request: Any, **_: Any) -> None:
     Raises:
         NoAnswerError: There is one; its value, which may be a secret, is not quoted.
     """
+    # Nearly always all is well. botocore's mapping creates an object for each name it is asked for: hence its dict.
+    values = "".join(map(_to_text, getattr(request.headers, "_dict", request.headers).values()))
+    if values.isascii() and values.isprintable():
+        return
     for name, value in request.headers.items():
-        text = value.decode("latin-1") if isinstance(value, bytes) else str(value)
+        text = _to_text(value)
         signs = name.lower() in _SIGNING_HEADERS
         if _INVALID_IN_HEADER.search(text) or (signs and not text.isascii()):
             raise NoAnswerError(
@@ -169,6 +173,10 @@ def check_headers(request: Any, **_: Any) -> None:
                 progress=Progress.NOTHING_SENT,
                 trouble=Trouble.CREDENTIALS if signs else Trouble.REQUEST,
             )
+
+
+def _to_text(value: object) -> str:
+    return value.decode("latin-1") if isinstance(value, bytes) else str(value)
 
 
 def sanitize_error_body(response_dict: dict[str, Any], **_: Any) -> None:

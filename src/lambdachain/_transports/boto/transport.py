@@ -72,7 +72,8 @@ class BotoTransport(AwsTransport):
         session: A boto3 or botocore session to create clients from; by default boto3's default session.
         region: The region for functions whose address names none; by default the session's.
         endpoint_url: Where to send everything, such as a local endpoint's URL.
-        config: A ``botocore.config.Config`` merged over ours (pool of 256, 5 s to connect, keep-alive, no retries).
+        config: A ``botocore.config.Config`` merged over ours (pool of 256, 5 s to connect, keep-alive, no retries,
+            no second validation of parameters).
 
     Raises:
         ContractError: *client* or *config* has retries on: botocore's default may run one function up to five times
@@ -381,6 +382,8 @@ def merge_config(theirs: Config | None) -> Config:
         connect_timeout=CONNECT_TIMEOUT,
         read_timeout=LONGEST_FUNCTION + HEADROOM,
         max_pool_connections=_POOL,
+        # Addresses and options are validated before a transport is called; botocore would do so again for each call.
+        parameter_validation=False,
         tcp_keepalive=True,
         user_agent_extra=f"lib/lambdachain#{__version__}",
     )

@@ -1,7 +1,5 @@
 """Lambda's endpoints: the host names of its regions, by botocore's endpoint rules, and endpoints given by URL."""
 
-from __future__ import annotations
-
 import re
 from typing import Final, NamedTuple
 

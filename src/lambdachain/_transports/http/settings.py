@@ -3,8 +3,6 @@
 Without a session and a configuration file, the environment has all settings, and botocore need not be imported.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable, Mapping

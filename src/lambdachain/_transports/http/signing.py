@@ -4,8 +4,6 @@ The steps and their names are those of AWS's "Create a signed AWS API request" (
 ``SigV4Auth`` and AWS's published test vectors are the tests' oracles.
 """
 
-from __future__ import annotations
-
 import hmac
 from collections.abc import Mapping
 from hashlib import sha256
