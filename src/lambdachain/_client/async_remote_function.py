@@ -44,11 +44,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
 
     async def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
         """Run the function as ``call`` does; return the response with its metadata."""
-        return await self._invoker.invoke(self._bind(), payload)
+        return await self._invoker.invoke(self.bind_target(), payload)
 
     async def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return await self._invoker.fire(self._bind(), payload)
+        return await self._invoker.fire(self.bind_target(), payload)
 
     @overload
     def map(
@@ -116,11 +116,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         """Run the function and yield its response in chunks; see ``LambdaClient.stream``."""
         from .async_stream import stream_response
 
-        return stream_response(self._invoker, self._bind(), payload, text=text)
+        return stream_response(self._invoker, self.bind_target(), payload, text=text)
 
     async def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return await self._invoker.can_invoke(self._bind())
+        return await self._invoker.can_invoke(self.bind_target())
 
     def with_options(self, **options: Unpack[CallOptions]) -> AsyncRemoteFunction[Req, Resp]:
         """Return the same function with other options; those that are not passed stay as they are.
@@ -153,10 +153,11 @@ class AsyncRemoteFunction(Generic[Req, Resp]):
         from .async_map import run_map
         from .map import bound_map_request
 
-        request = bound_map_request(self._invoker, self._bind(), kind, own, return_exceptions=return_exceptions)
+        request = bound_map_request(self._invoker, self.bind_target(), kind, own, return_exceptions=return_exceptions)
         return run_map(request, payloads)
 
-    def _bind(self) -> BoundTarget:
+    def bind_target(self) -> BoundTarget:
+        """Return the target with the options of this function, for its next call."""
         # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
         if self._bound is not None:
             return self._bound

@@ -159,7 +159,7 @@ class BaseInvoker(Generic[T, H]):
         from lambdachain._contracts.s3_offload import put_payload
 
         # Not transport_for(): of an asynchronous client, that asks for an event loop, and this runs in a thread.
-        transport = self._get_transport(target)
+        transport = self.get_transport(target.address)
         # Before the upload: a call that a test blocks must not leave an object in a bucket on AWS.
         if network_guard.closed:
             address = parse_target(target.function)
@@ -173,13 +173,18 @@ class BaseInvoker(Generic[T, H]):
         Raises:
             ConnectError: The client is closed.
         """
-        return self._get_transport(target)
+        return self.get_transport(target.address)
 
-    def _get_transport(self, target: Target) -> T:
+    def get_transport(self, function: str) -> T:
+        """Return the transport, without a check of where it is used; *function* is what an error names.
+
+        Raises:
+            ConnectError: The client is closed.
+        """
         # Under the lock: two threads that make the first calls must not make two transports.
         with self._lock:
             if self._closed:
-                raise ConnectError("the client is closed: create a new one", function=target.address)
+                raise ConnectError("the client is closed: create a new one", function=function)
             # Looked up for each call: a module-level client is older than the test that overrides its transport. One
             # that would not reach AWS, such as a transport of the user's, is not replaced.
             substitute = transport_override()

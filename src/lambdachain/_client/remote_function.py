@@ -44,11 +44,11 @@ class RemoteFunction(Generic[Req, Resp]):
 
     def invoke(self, payload: Req, /) -> InvokeResult[Resp]:
         """Run the function as ``call`` does; return the response with its metadata."""
-        return self._invoker.invoke(self._bind(), payload)
+        return self._invoker.invoke(self.bind_target(), payload)
 
     def fire(self, payload: Req, /) -> Receipt:
         """Queue an event for the function; see ``LambdaClient.fire``."""
-        return self._invoker.fire(self._bind(), payload)
+        return self._invoker.fire(self.bind_target(), payload)
 
     @overload
     def map(
@@ -97,11 +97,11 @@ class RemoteFunction(Generic[Req, Resp]):
         # Imported here, as map is below: a function that is only called pays for neither at its cold start.
         from .stream import stream_response
 
-        return stream_response(self._invoker, self._bind(), payload, text=text)
+        return stream_response(self._invoker, self.bind_target(), payload, text=text)
 
     def can_invoke(self) -> Permission:
         """Check whether the function may be invoked; see ``LambdaClient.can_invoke``."""
-        return self._invoker.can_invoke(self._bind())
+        return self._invoker.can_invoke(self.bind_target())
 
     def with_options(self, **options: Unpack[CallOptions]) -> RemoteFunction[Req, Resp]:
         """Return the same function with other options; those that are not passed stay as they are.
@@ -128,10 +128,11 @@ class RemoteFunction(Generic[Req, Resp]):
     ) -> Generator[Any]:
         from .map import bound_map_request, run_map
 
-        request = bound_map_request(self._invoker, self._bind(), kind, own, return_exceptions=return_exceptions)
+        request = bound_map_request(self._invoker, self.bind_target(), kind, own, return_exceptions=return_exceptions)
         return run_map(request, payloads)
 
-    def _bind(self) -> BoundTarget:
+    def bind_target(self) -> BoundTarget:
+        """Return the target with the options of this function, for its next call."""
         # Kept here too, where the address cannot change: what finds it in the invoker costs as much as what it saves.
         if self._bound is not None:
             return self._bound

@@ -18,6 +18,7 @@ from typing import Final
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._transports import socket_options
 from lambdachain._transports.invoke_response import MalformedResponseError, OversizedResponseError
+from lambdachain._transports.tls_socket import is_open
 
 from .endpoint import Endpoint
 from .response import ResponseReader
@@ -52,10 +53,11 @@ class BaseConnection:
     def is_usable(self, now: float) -> bool:
         """Check whether the connection can take another request, at *now* by the wall clock.
 
-        Readable while no request is in flight means that the peer has closed it. It also ages while Lambda freezes the
-        sandbox, and only the wall clock shows that. *now* may be a moment before another thread's last use of it.
+        Readable while no request is in flight means that the peer has closed it, or has sent a TLS ticket. It also ages
+        while Lambda freezes the sandbox, and only the wall clock shows that. *now* may be a moment before another
+        thread's last use of it.
         """
-        return abs(now - self._used) <= socket_options.MAX_IDLE and not self._has_data()
+        return abs(now - self._used) <= socket_options.MAX_IDLE and (not self._has_data() or is_open(self._sock))
 
     def close(self) -> None:
         """Close it."""

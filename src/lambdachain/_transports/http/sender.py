@@ -60,6 +60,14 @@ class Sender:
         stream.outcome = self._renew_if_expired(stream.outcome, keys)
         return stream
 
+    def warm_up(self, deadline: float) -> None:
+        """Find credentials, derive the signing key and open a connection, until *deadline*; nothing is sent."""
+        network_guard.check_access("open a connection", self._host)
+        keys = self._credentials.get(deadline)
+        now = time.time()
+        self._writer.derive_key(keys, now)
+        self._pool.keep(self._pool.acquire(now, deadline))
+
     def _prepare(
         self, invocation: Invocation, deadline: float, *, streamed: bool
     ) -> tuple[SigningKeys, bytes, Connection]:
