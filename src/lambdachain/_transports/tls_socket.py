@@ -42,8 +42,8 @@ def is_open(sock: object) -> bool:
     """
     if not isinstance(sock, ssl.SSLSocket):
         return False
+    timeout = sock.gettimeout()
     try:
-        timeout = sock.gettimeout()
         sock.settimeout(0.0)
         sock.recv(1)
     except ssl.SSLWantReadError:
