@@ -232,7 +232,7 @@ def test_a_refused_connection_is_a_debug_record(kind: Any, records: pytest.LogCa
     """Raised by the call, not here."""
     with LambdaClient(kind(endpoint_url=_unused_url()), retry=RetryPolicy.never()) as client:
         client.warm_up(PLAIN)
-        assert [("the default region", "NoAnswerError")] == warmed(records)
+        assert [("default", "NoAnswerError")] == warmed(records)
         with pytest.raises(ConnectError):
             client.call(PLAIN, 1)
 
@@ -246,7 +246,7 @@ def test_an_untrusted_certificate_is_a_debug_record(
     with LambdaClient(kind(endpoint_url=laboratory.url)) as client:
         client.warm_up()
 
-    assert [("the default region", "NoAnswerError")] == warmed(records)
+    assert [("default", "NoAnswerError")] == warmed(records)
 
 
 @pytest.mark.parametrize("kind", BLOCKING)
@@ -258,21 +258,19 @@ def test_missing_settings_are_debug_records(
         monkeypatch.delenv(name)
     # A session of its own: boto3's default one may have found credentials in another test.
     LambdaClient(kind(session=botocore.session.Session(), endpoint_url=laboratory.url)).warm_up()
-    assert [("the default region", "NoAnswerError")] == warmed(records)
+    assert [("default", "NoAnswerError")] == warmed(records)
 
     records.clear()
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     LambdaClient(kind(session=botocore.session.Session())).warm_up()
-    assert ["the default region"] == [what for what, error in warmed(records) if error is not None]
+    assert ["default"] == [what for what, error in warmed(records) if error is not None]
 
 
 def test_a_mistake_is_a_debug_record(laboratory: Laboratory, records: pytest.LogCaptureFixture) -> None:
     """What is not a target is left to the call; the other targets are warmed up all the same."""
     with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
         client.warm_up(42, "not a name!", PLAIN)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-        assert [("int", "ContractError"), ("not a name!", "InvalidArnError"), ("the default region", None)] == warmed(
-            records
-        )
+        assert [("int", "ContractError"), ("not a name!", "InvalidArnError"), ("default", None)] == warmed(records)
         assert laboratory.connections == 1
 
         records.clear()
@@ -280,7 +278,7 @@ def test_a_mistake_is_a_debug_record(laboratory: Laboratory, records: pytest.Log
         assert [("int", "ContractError")] == warmed(records)
     records.clear()
     client.warm_up()
-    assert [("the default region", "ConnectError")] == warmed(records)
+    assert [("default", "ConnectError")] == warmed(records)
 
 
 def test_a_failing_resolver_is_a_debug_record(records: pytest.LogCaptureFixture) -> None:
@@ -307,7 +305,7 @@ def test_a_peer_that_hangs_is_left_alone(
         for thread in [each for each in threading.enumerate() if each.name == "lambdachain-warm-up"]:
             thread.join(60)
 
-    assert [("the default region", "NoAnswerError")] == warmed(records)
+    assert [("default", "NoAnswerError")] == warmed(records)
 
 
 def test_a_peer_that_hangs_is_left_alone_by_an_event_loop(
@@ -328,7 +326,7 @@ def test_the_network_guard_holds(records: pytest.LogCaptureFixture) -> None:
         LambdaClient(kind(region="eu-west-1")).warm_up()
     asyncio.run(AsyncLambdaClient(AsyncHttpTransport(region="eu-west-1")).warm_up())
 
-    assert [("the default region", "RealInvokeBlockedError")] * 3 == warmed(records)
+    assert [("default", "RealInvokeBlockedError")] * 3 == warmed(records)
 
 
 def test_transports_of_tests_have_nothing_to_warm_up(records: pytest.LogCaptureFixture) -> None:
@@ -344,7 +342,7 @@ def test_transports_of_tests_have_nothing_to_warm_up(records: pytest.LogCaptureF
     with StubTransport():
         LambdaClient(HttpTransport(region="eu-west-1")).warm_up(handler)
 
-    assert [("the default region", None)] * 5 == warmed(records)
+    assert [("default", None)] * 5 == warmed(records)
 
 
 class Own:
@@ -400,7 +398,7 @@ def test_many_threads_may_warm_up_one_client(laboratory: Laboratory, records: py
             thread.start()
         for thread in threads:
             thread.join(60)
-        assert [("the default region", None)] * 8 == warmed(records)
+        assert [("default", None)] * 8 == warmed(records)
         opened = laboratory.connections
         client.call(PLAIN, 1)
 

@@ -18,8 +18,8 @@ from lambdachain._core.results import InvokeResult
 from lambdachain._transports.async_adapter import to_async_transport
 
 from .async_invoker import AsyncInvoker
+from .async_lifecycle import AsyncClientLifecycle
 from .async_remote_function import AsyncRemoteFunction
-from .lifecycle import AsyncClientLifecycle
 
 if TYPE_CHECKING:
     from typing import Unpack

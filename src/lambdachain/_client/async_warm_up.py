@@ -12,7 +12,7 @@ from typing import Any
 from lambdachain._transports.transport_override import WARM_UP
 
 from .async_invoker import AsyncInvoker
-from .warm_up import WARM_UP_TIMEOUT, compile_targets, describe_region, log, remember
+from .warm_up import DEFAULT_REGION, WARM_UP_TIMEOUT, compile_targets, log, remember
 
 
 async def warm_up(invoker: AsyncInvoker, targets: tuple[object, ...]) -> None:
@@ -21,7 +21,7 @@ async def warm_up(invoker: AsyncInvoker, targets: tuple[object, ...]) -> None:
     try:
         loop = asyncio.get_running_loop()
     except RuntimeError as exc:  # trio's, in which a transport to AWS cannot connect
-        log("the connections", exc, time.monotonic())
+        log(DEFAULT_REGION, exc, time.monotonic())
         return
     remember(invoker, regions, partial(_reconnect, weakref.ref(loop)))
     await _connect_all(invoker, regions)
@@ -50,7 +50,7 @@ async def _connect(invoker: AsyncInvoker, region: str | None, deadline: float) -
     except Exception as exc:  # noqa: BLE001 - logged: the first call raises it, unless it has passed by then
         error = exc
     finally:
-        log(describe_region(region), error, began)
+        log(region or DEFAULT_REGION, error, began)
 
 
 def _reconnect(

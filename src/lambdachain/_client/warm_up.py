@@ -32,6 +32,10 @@ WARM_UP_TIMEOUT: Final = 2.0
 """Seconds for all connections of one ``warm_up()``: an init phase has 10."""
 
 
+DEFAULT_REGION: Final = "default"
+"""What log records name in place of a region of functions whose address names none."""
+
+
 def warm_up(invoker: Invoker, targets: tuple[object, ...]) -> None:
     """Compile *targets*, and open a connection for each of their regions; without targets, for the default region."""
     regions = compile_targets(invoker, targets)
@@ -78,7 +82,7 @@ def _start_thread(work: Callable[[], None], region: str | None) -> threading.Thr
     try:
         thread.start()
     except RuntimeError as exc:  # the system allows no more threads, or the interpreter is shutting down
-        log(describe_region(region), exc, time.monotonic())
+        log(region or DEFAULT_REGION, exc, time.monotonic())
         return None
     return thread
 
@@ -91,7 +95,7 @@ def _connect(invoker: Invoker, region: str | None, deadline: float) -> None:
             connect(region, timeout=max(deadline - began, 0.0))
     except Exception as exc:  # noqa: BLE001 - logged: the first call raises it, unless it has passed by then
         error = exc
-    log(describe_region(region), error, began)
+    log(region or DEFAULT_REGION, error, began)
 
 
 # What to connect again after a restore, for as long as the client exists. A second warm_up() adds its regions.
@@ -123,8 +127,3 @@ def log(what: str, error: BaseException | None, began: float) -> None:
 def _describe_target(target: object) -> str:
     function: Any = target if isinstance(target, str) else getattr(getattr(target, "contract", None), "function", None)
     return function if isinstance(function, str) else type(target).__name__
-
-
-def describe_region(region: str | None) -> str:
-    """Return a region as log records name it."""
-    return region or "the default region"
