@@ -73,6 +73,17 @@ class Connection(BaseConnection):
 
     __slots__ = ()
 
+    def wait_for_ticket(self, timeout: float) -> bool:
+        """Wait up to *timeout* seconds for the ticket of a new connection; return whether there is a TLS session.
+
+        Nothing else arrives before a request, and what has arrived need not be read by the first one.
+        """
+        sock = self._sock
+        if isinstance(sock, ssl.SSLSocket) and sock.version() == "TLSv1.3" and not _has_ticket(sock):
+            _make_readable_check(sock, timeout)()
+            is_open(sock)
+        return not isinstance(sock, ssl.SSLSocket) or sock.version() != "TLSv1.3" or _has_ticket(sock)
+
     def send_request(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
     ) -> bool:
@@ -252,6 +263,10 @@ def _open_socket(endpoint: Endpoint, deadline: float) -> socket.socket:
     raise failure
 
 
+def _has_ticket(sock: ssl.SSLSocket) -> bool:
+    return sock.session is not None and sock.session.has_ticket
+
+
 def set_socket_options(sock: socket.socket) -> None:
     """Set the options of a connection to Lambda: no delay, keep-alive."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -311,10 +326,10 @@ def seconds_left(deadline: float) -> float:
     return left
 
 
-def _make_readable_check(sock: socket.socket) -> Callable[[], object]:
-    """Return a function that checks whether there is something to read."""
+def _make_readable_check(sock: socket.socket, timeout: float = 0) -> Callable[[], object]:
+    """Return a function that checks whether there is something to read, or will be within *timeout* seconds."""
     if not hasattr(select, "poll"):
-        return lambda: select.select([sock], [], [], 0)[0]
+        return lambda: select.select([sock], [], [], timeout)[0]
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return partial(poll.poll, 0)
+    return partial(poll.poll, int(timeout * 1000))

@@ -56,7 +56,7 @@ class BasePool(Generic[L]):
         self.keep(connection)
 
     def keep(self, connection: L) -> None:
-        """Put in a connection, which may be new: without its TLS session, which may be yet to come."""
+        """Put in a connection without its TLS session, which is yet to come if the connection is new."""
         # Appended before the check: close() may run in another thread between the two, and would miss it otherwise.
         self._idle.append(connection)
         if self._closed:
