@@ -54,7 +54,12 @@ def measure(where: Environment, group: Path | None, rounds: int) -> dict[str, li
     for position in range(-1, rounds):
         for name in in_turn(list(VARIANTS), position):
             command = [where.python, "-m", "first_call_probe", name, str(group or "")]
-            ran = subprocess.run(command, env=where.variables, capture_output=True, text=True, check=True)  # noqa: S603
+            variables = where.variables
+            if group is not None:
+                file, limited, whole = find_quota_file(group)
+                file.write_text(whole)
+                variables = {**variables, "FIRST_CALL_QUOTA": f"{file.name}={limited}"}
+            ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=True)  # noqa: S603
             if position >= 0:
                 found[name].append(json.loads(ran.stdout))
     return found
@@ -68,7 +73,7 @@ def limited_group() -> Iterator[Path | None]:
         with suppress(OSError):
             group.mkdir()
             try:
-                _set_quota(group)
+                find_quota_file(group)[0].read_text()  # the controller is enabled here
                 yield group
             finally:
                 group.rmdir()
@@ -76,12 +81,12 @@ def limited_group() -> Iterator[Path | None]:
     yield None
 
 
-def _set_quota(group: Path) -> None:
-    if (group / "cpu.cfs_quota_us").exists():  # version 1
-        (group / "cpu.cfs_period_us").write_text(str(PERIOD))
-        (group / "cpu.cfs_quota_us").write_text(str(int(PERIOD * QUOTA)))
-    else:
-        (group / "cpu.max").write_text(f"{int(PERIOD * QUOTA)} {PERIOD}")
+def find_quota_file(group: Path) -> tuple[Path, str, str]:
+    """Return the file with a group's quota, and its texts for ``QUOTA`` and for a whole processor."""
+    limited = int(PERIOD * QUOTA)
+    if (group / "cpu.cfs_quota_us").exists():  # version 1 of cgroups
+        return group / "cpu.cfs_quota_us", str(limited), "-1"
+    return group / "cpu.max", f"{limited} {PERIOD}", f"max {PERIOD}"
 
 
 def to_section(found: dict[str, list[dict[str, float]]], *, is_limited: bool) -> str:
