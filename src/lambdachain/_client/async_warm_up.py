@@ -39,7 +39,8 @@ async def _connect_all(invoker: AsyncInvoker, regions: Iterable[str | None]) -> 
 
 
 async def _connect(invoker: AsyncInvoker, region: str | None, deadline: float) -> None:
-    began, error = time.monotonic(), None
+    began = time.monotonic()
+    error: BaseException | None = None
     try:
         connect: Any = getattr(invoker.get_transport(WARM_UP), "warm_up", None)
         if connect is not None:
