@@ -14,7 +14,7 @@ WHEEL := .venv-wheel
 NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
 
 .PHONY: demo test check unit coverage oldest aio integrations integrations-oldest versions wheel deployed docs pictures examples javascript \
-  node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-cli-start lock clean
+  node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-first-call bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -176,6 +176,10 @@ bench-fan-out: $(VENV)/.plots $(BENCH)/.ready
 bench-local: $(BENCH_LOCAL)/.ready
 	PYTHONPATH=benchmarks $(BENCH_LOCAL)/bin/python -m local_endpoint --emulator $(BENCH_LOCAL)/emulator \
 	  --write docs/performance-local.md
+
+# The first call of a function whose init phase has warmed it up, at a small function's share of a processor.
+bench-first-call: $(VENV)/.test $(BENCH)/.ready
+	PYTHONPATH=benchmarks:. $(VENV)/bin/python benchmarks/first_call.py --python $(BENCH)/bin/python --write docs/how-to/start-fast.md
 
 bench-cli-start: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/cli_start.py --count

@@ -170,7 +170,7 @@ def test_the_contract_of_a_handler_may_be_replaced(client: LambdaClient, echo: E
     client.call(handler, 1)
 
     assert [one.function_name for one in echo.sent] == ["orders-double", "orders-half", "orders-double"]
-    assert client._invoker.bind(handler, {}) is client._invoker.bind(double, {})
+    assert client._invoker.bind_target(handler, {}) is client._invoker.bind_target(double, {})
 
 
 def test_an_empty_address_is_not_the_contracts_own(client: LambdaClient):
@@ -178,7 +178,7 @@ def test_an_empty_address_is_not_the_contracts_own(client: LambdaClient):
     client.call(double, 1)
 
     with pytest.raises(InvalidArnError):
-        client._invoker.bind(double, {}, function="")
+        client._invoker.bind_target(double, {}, function="")
 
 
 def test_a_client_context_is_validated_for_each_call(client: LambdaClient, echo: Echo):

@@ -114,6 +114,7 @@ _CORE = {
     "_client.base_invoker",
     "_client.invoker",
     "_client.client",
+    "_client.lifecycle",
     "_client.remote_function",
     "_contracts",
     "_contracts.contract",

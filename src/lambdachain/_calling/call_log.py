@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from lambdachain._core.errors import Attempt, CallError, Execution
+from lambdachain._core.errors import Attempt, CallError, Execution, LambdaChainError
 from lambdachain._core.escaping import printable
 from lambdachain._core.invocation import InvocationType
 
@@ -113,6 +113,25 @@ def log_concurrency(function: str, before: int, after: int, in_flight: int, paus
             previous_concurrency_limit=before,
             in_flight=in_flight,
             wait=round(pause, 6),
+        ),
+    )
+
+
+def log_warm_up(what: str, error: BaseException | None, elapsed: float) -> None:
+    """Log that a target or a region's connection is warm, or why not, at DEBUG: a later call may still succeed."""
+    # The message only of an error of this package: that of any other may show what a user keeps secret.
+    reason = printable(str(error)) if isinstance(error, LambdaChainError) else ""
+    _LOGGER.debug(
+        "warm_up %s: %s, %.3f s",
+        printable(what),
+        "ok" if error is None else f"{type(error).__name__}{': ' * bool(reason)}{reason}",
+        elapsed,
+        extra=_to_extra(
+            "warm_up",
+            function=printable(what),
+            operation="warm_up",
+            error=None if error is None else type(error).__name__,
+            duration=round(elapsed, 6),
         ),
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from lambdachain._calling.async_attempts import AsyncHook
 from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound_options, check_client
@@ -18,6 +18,7 @@ from lambdachain._core.results import InvokeResult
 from lambdachain._transports.async_adapter import to_async_transport
 
 from .async_invoker import AsyncInvoker
+from .async_lifecycle import AsyncClientLifecycle
 from .async_remote_function import AsyncRemoteFunction
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class AsyncLambdaClient:
+class AsyncLambdaClient(AsyncClientLifecycle):
     """Call functions from an event loop: as ``LambdaClient``, with coroutines for methods.
 
     Create one at module scope and keep it: it connects with the first call, and serves every event loop, each over
@@ -430,19 +431,6 @@ class AsyncLambdaClient:
             raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
         check_bound_options(options, function)
         return AsyncRemoteFunction(self._invoker, contract_for(contract), function, options)
-
-    async def aclose(self) -> None:
-        """Close the connections, of all loops."""
-        await self._invoker.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return f"AsyncLambdaClient({self._invoker!r})"
 
 
 AsyncLambdaClient.__module__ = "lambdachain"

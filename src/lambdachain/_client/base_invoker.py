@@ -167,7 +167,7 @@ class BaseInvoker(Generic[T, H]):
         from lambdachain._contracts.s3_offload import put_payload
 
         # Not transport_for(): of an asynchronous client, that asks for an event loop, and this runs in a thread.
-        transport = self._get_transport(target)
+        transport = self.get_transport(target.address)
         # Before the upload: a call that a test blocks must not leave an object in a bucket on AWS.
         if network_guard.closed:
             address = parse_target(target.function)
@@ -181,13 +181,18 @@ class BaseInvoker(Generic[T, H]):
         Raises:
             ConnectError: The client is closed.
         """
-        return self._get_transport(target)
+        return self.get_transport(target.address)
 
-    def _get_transport(self, target: Target) -> T:
+    def get_transport(self, function: str) -> T:
+        """Return the transport, without a check of where it is used; *function* is what an error names.
+
+        Raises:
+            ConnectError: The client is closed.
+        """
         # Under the lock: two threads that make the first calls must not make two transports.
         with self._lock:
             if self._closed:
-                raise ConnectError("the client is closed: create a new one", function=target.address)
+                raise ConnectError("the client is closed: create a new one", function=function)
             # Looked up for each call: a module-level client is older than the test that overrides its transport. One
             # that would not reach AWS, such as a transport of the user's, is not replaced.
             substitute = transport_override()
@@ -243,6 +248,14 @@ class BaseRemoteFunction(Generic[Inv, Req, Resp]):
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.contract!r})"
+
+
+def get_bound_target(target: object) -> BoundTarget | None:
+    """Return the target of a bound function, with its options; ``None`` of anything else."""
+    if not isinstance(target, BaseRemoteFunction):
+        return None
+    # Not a public method: those of RemoteFunction are its user's.
+    return target._bind_target()  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportUnknownVariableType]
 
 
 def _to_key(target: object, response: object, function: object, options: CallOptions) -> tuple[object, ...]:

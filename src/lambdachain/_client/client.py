@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 from lambdachain._calling.attempts import Hook
 from lambdachain._calling.options import CallOptions, ConstructorSignature, check_bound_options, check_client
@@ -17,6 +17,7 @@ from lambdachain._core.invocation import InvocationType, Transport
 from lambdachain._core.results import InvokeResult
 
 from .invoker import Invoker
+from .lifecycle import ClientLifecycle
 from .remote_function import RemoteFunction
 
 if TYPE_CHECKING:
@@ -32,10 +33,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class LambdaClient:
+class LambdaClient(ClientLifecycle):
     """Call functions: wait for the response, fire and forget, or only check whether it is allowed.
 
-    Thread-safe. Create one at module scope and keep it: it connects with the first call, and keeps its connections. It
+    Thread-safe. Create one at module scope and keep it: it connects with the first call, or with
+    ``warm_up``, and keeps its connections. It
     retries a call only where that cannot run the function twice against its contract; botocore's own retries are off.
 
     Args:
@@ -430,19 +432,6 @@ class LambdaClient:
             raise ContractError("bind() needs a Contract, or a handler made by remote: a plain name has no types")
         check_bound_options(options, function)
         return RemoteFunction(self._invoker, contract_for(contract), function, options)
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._invoker.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def __repr__(self) -> str:
-        return f"LambdaClient({self._invoker!r})"
 
 
 LambdaClient.__module__ = "lambdachain"

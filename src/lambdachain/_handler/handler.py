@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import json
-from collections.abc import Callable, Coroutine, Generator, Iterable, Mapping, Sequence
-from types import CodeType, FrameType, FunctionType
+from collections.abc import Callable, Coroutine, Generator, Iterable, Sequence
+from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, TypeVar, cast, overload
 
 from lambdachain._calling.options import CallOptions, check_bound_options
@@ -87,6 +87,7 @@ class RemoteHandler(HasContract[Req, Resp]):
         self._signature = signature
         self._interceptors = interceptors
         keep_under_decorators(self)
+        signature.build_codecs_in_lambda(contract)
 
     @property
     def contract(self) -> Contract[Req, Resp]:
@@ -342,7 +343,7 @@ class ContractDecorator(Generic[Req, Resp]):
         /,
     ) -> RemoteHandler[Req, Resp]:
         """Make a handler of *function*, whose annotations must fit the contract."""
-        signature = read_signature(function, _caller_locals(inspect.currentframe()))
+        signature = read_signature(function, inspect.currentframe())
         check_against_contract(signature, self._contract)
         return RemoteHandler(function, self._contract, signature, self._interceptors)
 
@@ -370,7 +371,7 @@ class NameDecorator:
     def __call__(self, function: Callable[[AnyReq, Any], AnyResp], /) -> RemoteHandler[AnyReq, AnyResp]: ...
     def __call__(self, function: Callable[..., Any], /) -> RemoteHandler[Any, Any]:
         """Make a handler of *function*, whose annotations become the contract."""
-        signature = read_signature(function, _caller_locals(inspect.currentframe()))
+        signature = read_signature(function, inspect.currentframe())
         contract = make_contract(self._name, signature, self._options)
         return RemoteHandler(function, contract, signature, self._interceptors)
 
@@ -433,11 +434,6 @@ def remote(
 def _is_injected(errors: Sequence[ErrorDetail]) -> bool:
     """Check whether a strict model rejected only ``headers``."""
     return [error["loc"] for error in errors] == [("headers",)] and errors[0]["type"] in UNEXPECTED_FIELD_RULES
-
-
-def _caller_locals(frame: FrameType | None) -> Mapping[str, Any]:
-    """Return the local names at the decorator: annotations may name types that are defined inside a function."""
-    return frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
 
 
 def _run_coroutine(start: Callable[..., Coroutine[Any, Any, AnyResp]], request: Any, context: Any) -> AnyResp:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
-from types import FunctionType, MethodType
+from types import FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 from lambdachain._contracts.annotations import evaluate_annotations, own_annotations
 from lambdachain._contracts.contract import Contract, make_readable_contract
 from lambdachain._core.errors import ContractError
-from lambdachain._json.codec import type_name
+from lambdachain._json.codec import codec_for, type_name
 
 MISSING: Final = object()
 _PUBLIC: Final = ("contract", "local", "call", "invoke", "fire", "map", "can_invoke", "bind")
@@ -29,15 +31,31 @@ class HandlerSignature:
     is_async: bool
     description: str | None
 
+    @staticmethod
+    def build_codecs_in_lambda(contract: Contract[Any, Any]) -> None:
+        """Build the validators of a handler now, where it runs: the init phase has a whole processor.
 
-def read_signature(function: Callable[..., Any], local_names: Mapping[str, Any]) -> HandlerSignature:
+        A type that cannot be built yet, or at all, is left to the first invocation: it may be another handler's.
+        """
+        if "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+            for annotation in (contract.request, contract.response):
+                with suppress(Exception):
+                    codec_for(annotation).build()
+
+
+def read_signature(function: Callable[..., Any], decorator: FrameType | None) -> HandlerSignature:
     """Read the signature of a handler function: ``f(request)`` or ``f(request, context)``.
+
+    Args:
+        function: The function.
+        decorator: The frame of the decorator: annotations may name types that are defined inside its caller.
 
     Raises:
         ContractError: It does not take one or two positional arguments, or is a method that is not bound.
     """
     if not callable(function):
         raise ContractError(f"remote decorates a function, not {type(function).__name__}")
+    local_names = decorator.f_back.f_locals if decorator is not None and decorator.f_back is not None else {}
     name = getattr(function, "__qualname__", repr(function))
     shape = inspect.signature(function)
     required = [p for p in shape.parameters.values() if p.default is p.empty and p.kind in _POSITIONAL]

@@ -102,6 +102,12 @@ class Codec:
 
         return compile_type(self._annotation, type_name(self._annotation))
 
+    def build(self) -> None:
+        """Build the validator now, and what the first payload would be the first to need."""
+        _ = self._post_encode_checks, self._nan_markers, self._has_only_declared_floats
+        _ = self._may_hold_floats, self._validates_like_json
+        may_overflow(b"E")  # compiles its pattern for the first payload with this letter
+
     @property
     def schema(self) -> object:
         """The core schema that pydantic has for the type."""

@@ -41,6 +41,12 @@ class TransportAdapter:
         if pause is not None:
             self.pause = pause
 
+    async def warm_up(self, region: str | None, /, *, timeout: float) -> None:  # noqa: ASYNC109 - as HttpTransport
+        """Have the transport open a connection, in a thread, if it can; see ``HttpTransport.warm_up``."""
+        connect: Callable[..., object] | None = getattr(self._transport, "warm_up", None)
+        if connect is not None:
+            await in_thread(partial(connect, region, timeout=timeout))
+
     async def close(self) -> None:
         """Close the transport; that does not block."""
         self._transport.close()

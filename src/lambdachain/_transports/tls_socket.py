@@ -34,6 +34,26 @@ class ClosingSSLSocket(ssl.SSLSocket):
             raise
 
 
+def is_open(sock: object) -> bool:
+    """Check whether what there is to read on an idle socket is TLS's own, such as session tickets; it is then read.
+
+    A server of TLS 1.3 sends tickets after the handshake. They look like data until something reads them, and stay
+    unread on a connection that was opened before there is a request for it.
+    """
+    if not isinstance(sock, ssl.SSLSocket):
+        return False
+    timeout = sock.gettimeout()
+    try:
+        sock.settimeout(0.0)
+        sock.recv(1)
+    except ssl.SSLWantReadError:
+        sock.settimeout(timeout)
+        return True
+    except (OSError, ValueError):
+        return False
+    return False  # the end of the connection, or data that no request has asked for
+
+
 def close_failed_sockets(context: object) -> None:
     """Have a context create such sockets; one with another library's class is left as it is."""
     kind: Any = getattr(context, "sslsocket_class", None)

@@ -44,7 +44,10 @@ class WrappingTransport:
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
 
-_PASSED_ON: Final = {"max_connections", "offload_memory", "pause", "responds_immediately"}
+WARM_UP: Final = "warm_up()"
+"""What an error of a warm-up, such as that of a closed client, names in place of a function."""
+
+_PASSED_ON: Final = {"max_connections", "offload_memory", "pause", "responds_immediately", "warm_up"}
 
 
 # Not a context variable: threads start with an empty context, and a fixture's override must hold in them, too.

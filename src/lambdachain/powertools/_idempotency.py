@@ -55,9 +55,7 @@ def idempotent_by_caller_key(
     keyed_config = _to_config_with_key(config or IdempotencyConfig())
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
-        frame = inspect.currentframe()
-        names = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
-        signature = read_signature(function, names)
+        signature = read_signature(function, inspect.currentframe())
         _check_signature(signature)
         handle = _make_idempotent(function, signature, keyed_config, persistence_store, key_prefix)
         return cast("Callable[P, R]", handle)

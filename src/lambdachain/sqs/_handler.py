@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from traceback import extract_tb
@@ -148,9 +148,7 @@ class QueueDecorator(Generic[Req]):
 
     def __call__(self, function: Callable[[Req], object] | Callable[[Req, Any], object], /) -> QueueHandler[Req]:
         """Make a handler of *function*, whose annotation must fit the contract's request."""
-        frame = inspect.currentframe()
-        local_names: Mapping[str, Any] = frame.f_back.f_locals if frame is not None and frame.f_back is not None else {}
-        signature = read_signature(function, local_names)
+        signature = read_signature(function, inspect.currentframe())
         # What it returns is dropped, so every annotation of it fits.
         check_against_contract(replace(signature, response=type(None)), _to_record_contract(self._contract))
         return QueueHandler(

@@ -100,6 +100,12 @@ class SqsTransport(AwsTransport):
         other: object = self._other
         return other.host_for(region, function) if isinstance(other, AwsTransport) else ""
 
+    def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:
+        """Have the other transport open a connection, if it can; see ``HttpTransport.warm_up``."""
+        connect: Any = getattr(self._other, "warm_up", None)
+        if connect is not None:
+            connect(region, timeout=timeout)
+
     def close(self) -> None:
         """Close the clients of SQS and the other transport."""
         with self._lock:

@@ -20,6 +20,7 @@ from lambdachain._transports.async_adapter import AwsThreadAdapter
 from lambdachain._transports.endpoint_check import check_endpoint
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
 from lambdachain._transports.transport_override import (
+    WARM_UP,
     AwsTransport,
     RealInvokeBlockedError,
     network_guard,
@@ -132,6 +133,15 @@ class AsyncBotoTransport(AwsTransport):
             stream = await open_stream(client, invocation, exchange)
         stream.outcome = self._expire_rejected_credentials(stream.outcome, client, exchange)
         return stream
+
+    async def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as Transport
+        """Create a region's client in this loop, and find credentials; aiohttp connects with the first request."""
+        async with asyncio.timeout(timeout):
+            client = await self._client_for(region, WARM_UP)
+            network_guard.check_access("find credentials", get_endpoint_host(client))
+            credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
+            if credentials is not None:
+                await credentials.get_frozen_credentials()
 
     async def close(self) -> None:
         """Close the clients created here; those of a loop in another thread are closed there."""

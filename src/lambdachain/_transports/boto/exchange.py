@@ -19,7 +19,7 @@ from lambdachain._core.loopback import get_host
 from lambdachain._transports import socket_options as _options
 from lambdachain._transports.deadline_timer import deadline_timer
 from lambdachain._transports.foreign_exceptions import get_frames
-from lambdachain._transports.tls_socket import close_failed_sockets
+from lambdachain._transports.tls_socket import close_failed_sockets, is_open
 from lambdachain._transports.transport_override import guard_sends, is_mocked, network_guard
 
 from .body_limit import check_content_length, limit_chunks
@@ -360,6 +360,12 @@ class _WatchedMixin:
             network_guard.check(watched.function, self._tunnel_host or self.host)
         close_failed_sockets(self.ssl_context)
         super().connect()  # type: ignore[misc]
+        self._used = time.time()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the connection is open: also with TLS tickets that nothing has read; see ``is_open``."""
+        return bool(cast("Any", super()).is_connected) or is_open(self.sock)
 
     def getresponse(self) -> Any:
         """Wait for the response; botocore reads an error's whole body itself, so its size is limited here."""

@@ -28,6 +28,7 @@ from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
 from lambdachain._transports.sdk_import import import_sdk
 from lambdachain._transports.socket_options import CONNECT_TIMEOUT, HEADROOM, KEEP_ALIVE, LONGEST_FUNCTION
 from lambdachain._transports.transport_override import (
+    WARM_UP,
     AwsTransport,
     RealInvokeBlockedError,
     is_mocked,
@@ -139,6 +140,21 @@ class BotoTransport(AwsTransport):
         return open_stream(
             client, invocation, _time_left(deadline), keys, partial(self._expire_rejected_credentials, client)
         )
+
+    def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:
+        """Create a region's client, find credentials and open a connection; see ``HttpTransport.warm_up``."""
+        from .warm_up import check_credentials, open_connection
+
+        deadline = time.monotonic() + (CONNECT_TIMEOUT if timeout is None else timeout)
+        try:
+            client = self._client_for(region, WARM_UP, deadline)
+            self._keys_for(client, WARM_UP, deadline)
+        except TimeoutError as exc:
+            raise _timeout_error() from exc
+        check_credentials(client)
+        if not is_mocked():
+            network_guard.check_access("open a connection", get_endpoint_host(client))
+            open_connection(client, deadline)
 
     def host_for(self, region: str | None, function: str) -> str:  # noqa: ARG002 - as AwsTransport
         """Return the host that calls go to; see ``AwsTransport.host_for``."""

@@ -86,6 +86,20 @@ class AsyncSender:
         stream.outcome = self._renew_if_expired(stream.outcome, keys)
         return stream
 
+    async def warm_up(self, deadline: float) -> None:
+        """Find credentials, derive the signing key and open a connection, until *deadline*; nothing is sent."""
+        network_guard.check_access("open a connection", self._endpoint_config.endpoint.host)
+        keys = self._credentials.get_ready() or await self._fetch_keys(deadline)
+        pool = self._pool_for_loop()
+        now = time.time()
+        self._writer.derive_key(keys, now)
+        if not pool.try_acquire_slot():  # all are in use, so nothing is cold
+            return
+        try:
+            pool.keep(pool.get_idle(now) or await pool.acquire(now, deadline))
+        finally:
+            pool.release_slot()
+
     def _ready_keys(self, invocation: Invocation) -> SigningKeys | None:
         """Return the keys to sign with, if that needs no waiting."""
         if network_guard.closed:

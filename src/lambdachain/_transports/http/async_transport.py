@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
-from typing import Protocol
+from typing import Any, Protocol
 
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import ThreadAdapter
 from lambdachain._transports.boto.async_transport import create_boto_transport
 from lambdachain._transports.socket_options import HEADROOM, LONGEST_FUNCTION
 from lambdachain._transports.streaming import AsyncResponseStream, open_async_stream
+from lambdachain._transports.transport_override import WARM_UP
 
 from .async_connection import within_deadline
 from .async_pool import MAX_OPEN_CONNECTIONS
@@ -26,6 +27,8 @@ class _RegionSender(Protocol):
     async def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
 
     async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncResponseStream: ...
+
+    async def warm_up(self, deadline: float) -> None: ...
 
     async def close(self) -> None: ...
 
@@ -57,22 +60,29 @@ class AsyncHttpTransport(RegionalSenders[_RegionSender]):
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
         """Send *invocation* once; see ``AsyncTransport.send``."""
         deadline = _deadline(timeout)
-        sender = self._senders.get(invocation.region) or await self._sender_in_thread(invocation, deadline)
+        region = invocation.region
+        sender = self._senders.get(region) or await self._sender_in_thread(region, invocation.function, deadline)
         return await sender.send(invocation, deadline)
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
         """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
         deadline = _deadline(timeout)
-        sender = self._senders.get(invocation.region) or await self._sender_in_thread(invocation, deadline)
+        region = invocation.region
+        sender = self._senders.get(region) or await self._sender_in_thread(region, invocation.function, deadline)
         return await sender.open_stream(invocation, deadline)
+
+    async def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as Transport
+        """Find credentials and open a connection in this loop; see ``HttpTransport.warm_up``."""
+        deadline = _deadline(timeout)
+        sender = self._senders.get(region) or await self._sender_in_thread(region, WARM_UP, deadline)
+        await sender.warm_up(deadline)
 
     async def close(self) -> None:
         """Close every connection, of all loops; later calls raise."""
         for sender in self._take_senders():
             await sender.close()
 
-    async def _sender_in_thread(self, invocation: Invocation, deadline: float) -> _RegionSender:
-        region, function = invocation.region, invocation.function
+    async def _sender_in_thread(self, region: str | None, function: str, deadline: float) -> _RegionSender:
         return await within_deadline(deadline, lambda: asyncio.to_thread(self._sender_for, region, function))
 
     def _create_sender(self, endpoint_config: EndpointConfig) -> _RegionSender:
@@ -99,6 +109,11 @@ class _TransportSender:
 
     async def open_stream(self, invocation: Invocation, deadline: float) -> AsyncResponseStream:
         return await open_async_stream(self._transport, invocation, deadline - time.monotonic())
+
+    async def warm_up(self, deadline: float) -> None:
+        connect: Any = getattr(self._transport, "warm_up", None)
+        if connect is not None:
+            await connect(None, timeout=deadline - time.monotonic())
 
     async def close(self) -> None:
         await self._transport.close()

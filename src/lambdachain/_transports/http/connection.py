@@ -18,6 +18,7 @@ from typing import Final
 from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
 from lambdachain._transports import socket_options
 from lambdachain._transports.invoke_response import MalformedResponseError, OversizedResponseError
+from lambdachain._transports.tls_socket import is_open
 
 from .endpoint import Endpoint
 from .response import ResponseReader
@@ -52,10 +53,11 @@ class BaseConnection:
     def is_usable(self, now: float) -> bool:
         """Check whether the connection can take another request, at *now* by the wall clock.
 
-        Readable while no request is in flight means that the peer has closed it. It also ages while Lambda freezes the
-        sandbox, and only the wall clock shows that. *now* may be a moment before another thread's last use of it.
+        Readable while no request is in flight means that the peer has closed it, or has sent a TLS ticket. It also ages
+        while Lambda freezes the sandbox, and only the wall clock shows that. *now* may be a moment before another
+        thread's last use of it.
         """
-        return abs(now - self._used) <= socket_options.MAX_IDLE and not self._has_data()
+        return abs(now - self._used) <= socket_options.MAX_IDLE and (not self._has_data() or is_open(self._sock))
 
     def close(self) -> None:
         """Close it."""
@@ -70,6 +72,17 @@ class Connection(BaseConnection):
     """A connection that blocks while it waits."""
 
     __slots__ = ()
+
+    def wait_for_ticket(self, timeout: float) -> bool:
+        """Wait up to *timeout* seconds for the ticket of a new connection; return whether there is a TLS session.
+
+        Nothing else arrives before a request, and what has arrived need not be read by the first one.
+        """
+        sock = self._sock
+        if isinstance(sock, ssl.SSLSocket) and sock.version() == "TLSv1.3" and not _has_ticket(sock):
+            _make_readable_check(sock, timeout)()
+            is_open(sock)
+        return not isinstance(sock, ssl.SSLSocket) or sock.version() != "TLSv1.3" or _has_ticket(sock)
 
     def send_request(
         self, reader: ResponseReader, head: bytes, payload: bytes, deadline: float, *, only_head: bool = False
@@ -255,6 +268,10 @@ def _open_socket(endpoint: Endpoint, deadline: float) -> socket.socket:
     raise failure
 
 
+def _has_ticket(sock: ssl.SSLSocket) -> bool:
+    return sock.session is not None and sock.session.has_ticket
+
+
 def set_socket_options(sock: socket.socket) -> None:
     """Set the options of a connection to Lambda: no delay, keep-alive."""
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -314,10 +331,10 @@ def seconds_left(deadline: float) -> float:
     return left
 
 
-def _make_readable_check(sock: socket.socket) -> Callable[[], object]:
-    """Return a function that checks whether there is something to read."""
+def _make_readable_check(sock: socket.socket, timeout: float = 0) -> Callable[[], object]:
+    """Return a function that checks whether there is something to read, or will be within *timeout* seconds."""
     if not hasattr(select, "poll"):
-        return lambda: select.select([sock], [], [], 0)[0]
+        return lambda: select.select([sock], [], [], timeout)[0]
     poll = select.poll()
     poll.register(sock, select.POLLIN)
-    return partial(poll.poll, 0)
+    return partial(poll.poll, int(timeout * 1000))

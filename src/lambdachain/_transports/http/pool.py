@@ -53,6 +53,10 @@ class BasePool(Generic[L]):
         """Return a connection to the pool; if there are too many, the oldest is closed."""
         if self._tls_config.lacks_session:
             self._tls_config.remember(connection.session)
+        self.keep(connection)
+
+    def keep(self, connection: L) -> None:
+        """Put in a connection without its TLS session, which is yet to come if the connection is new."""
         # Appended before the check: close() may run in another thread between the two, and would miss it otherwise.
         self._idle.append(connection)
         if self._closed:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
@@ -19,6 +19,9 @@ from .signing import SigningKeys
 
 if TYPE_CHECKING:
     from .stream import HttpStream
+
+# Seconds. A server of TLS 1.3 sends its ticket within one round trip after the handshake, if it sends one.
+_TICKET_WAIT: Final = 0.05
 
 
 class Sender:
@@ -59,6 +62,18 @@ class Sender:
         stream = HttpStream(connection, reader, deadline, self._pool.release, complete=complete)
         stream.outcome = self._renew_if_expired(stream.outcome, keys)
         return stream
+
+    def warm_up(self, deadline: float) -> None:
+        """Find credentials, derive the signing key and open a connection, until *deadline*; nothing is sent."""
+        network_guard.check_access("open a connection", self._host)
+        keys = self._credentials.get(deadline)
+        now = time.time()
+        self._writer.derive_key(keys, now)
+        connection = self._pool.acquire(now, deadline)
+        if connection.wait_for_ticket(_TICKET_WAIT):
+            self._pool.release(connection)
+        else:
+            self._pool.keep(connection)
 
     def _prepare(
         self, invocation: Invocation, deadline: float, *, streamed: bool

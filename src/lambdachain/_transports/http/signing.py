@@ -49,10 +49,11 @@ class Signer:
         canonical = f"{route}{fields}\n{names}\n{sha256(payload).hexdigest()}"
         scope = stamp[:8] + self._scope
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.digest(self._key(keys.secret_key, stamp[:8]), text.encode(), "sha256").hex()
+        signature = hmac.digest(self.derive_key(keys.secret_key, stamp[:8]), text.encode(), "sha256").hex()
         return f"{ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
 
-    def _key(self, secret: str, date: str) -> bytes:
+    def derive_key(self, secret: str, date: str) -> bytes:
+        """Return the key that signs on a *date*, ``20150830``; it is derived once."""
         # One tuple, replaced as a whole: threads that race derive the same key twice, and never mix two keys.
         latest = self._latest
         if latest[0] == date and latest[1] == secret:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._transports.socket_options import HEADROOM, LONGEST_FUNCTION
+from lambdachain._transports.transport_override import WARM_UP
 
 from .regional_senders import EndpointConfig, RegionalSenders
 from .sender import Sender
@@ -21,6 +22,8 @@ class _RegionSender(Protocol):
     def send(self, invocation: Invocation, deadline: float) -> Outcome: ...
 
     def open_stream(self, invocation: Invocation, deadline: float) -> ResponseStream: ...
+
+    def warm_up(self, deadline: float) -> None: ...
 
     def close(self) -> None: ...
 
@@ -58,6 +61,18 @@ class HttpTransport(RegionalSenders[_RegionSender]):
         deadline = _deadline(timeout)
         return self._sender_for(invocation.region, invocation.function).open_stream(invocation, deadline)
 
+    def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:
+        """Find credentials and open a connection to a region's endpoint, for its next request; nothing is sent.
+
+        Args:
+            region: As in an ARN; ``None`` for that of functions whose address names none.
+            timeout: Seconds; name resolution is not limited.
+
+        Raises:
+            NoAnswerError: It failed.
+        """
+        self._sender_for(region, WARM_UP).warm_up(_deadline(timeout))
+
     def close(self) -> None:
         """Close every connection; later calls raise."""
         for sender in self._take_senders():
@@ -87,6 +102,9 @@ class _BotoSender:
 
     def open_stream(self, invocation: Invocation, deadline: float) -> ResponseStream:
         return self._transport.open_stream(invocation, timeout=deadline - time.monotonic())
+
+    def warm_up(self, deadline: float) -> None:
+        self._transport.warm_up(None, timeout=deadline - time.monotonic())
 
     def close(self) -> None:
         self._transport.close()
