@@ -163,7 +163,7 @@ def test_loopback(server, host):
 
 def test_loopback_of_ip_6():
     transport = BotoTransport(endpoint_url="http://[::1]:1")
-    with pytest.raises(ConnectError, match="connection failed"):
+    with pytest.raises(ConnectError, match="cannot connect"):
         LambdaClient(transport, retry=once).call("f", {})
 
 
@@ -190,7 +190,7 @@ client = LambdaClient(retry=RetryPolicy.never())
 
 def reach_out():
     """Call where the guard would block; the name is unknown, so that nothing is sent."""
-    with pytest.raises(ConnectError, match="connection failed"):
+    with pytest.raises(ConnectError, match="cannot connect"):
         client.call("f", {})
 
 
@@ -312,7 +312,7 @@ def test_without_the_plugin_nothing_is_blocked(project: pytest.Pytester, run: Ca
         from lambdachain import ConnectError, LambdaClient, RetryPolicy
 
         def test_reaches_out():
-            with pytest.raises(ConnectError, match="connection failed"):
+            with pytest.raises(ConnectError, match="cannot connect"):
                 LambdaClient(retry=RetryPolicy.never()).call("f", {})
         """
     )
