@@ -133,14 +133,14 @@ class ExpressionEvaluator:
             return known
         compute = self._by_node_type.get(type(expr))
         # The key is the node, not its id: the memo keeps the node alive, so that no other node gets the same id.
-        return UNRESOLVED if compute is None else self._compute_in_scope(expr, scope, lambda: compute(expr, scope))
+        return UNRESOLVED if compute is None else self.compute_in_scope(expr, scope, lambda: compute(expr, scope))
 
     def evaluate_certainly(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr* may evaluate to; nothing while it depends on a value that is being computed."""
         return self._memo.compute_certain(lambda: self.evaluate(expr, scope)) or ()
 
-    def _compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
-        """Compute something once for each frame that it may depend on."""
+    def compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
+        """Return the result of *compute*, which is called once for each frame that it may depend on."""
         if self._frame is None:
             return self._memo.get_or_compute(key, compute)
         before, self._frame = self._frame, _find_frame(self._frame, scope)
@@ -156,7 +156,7 @@ class ExpressionEvaluator:
             return (ExternalName(f"builtins.{name}"),)
         # The list of bindings lives as long as its scope, so its id identifies the name wherever it is read.
         key = (id(bindings), name) if scope.lookup(name) else (scope, f"*{name}")
-        return self._compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
+        return self.compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
 
     def _evaluate_name_node(self, node: ast.Name, scope: Scope) -> Values:
         if node in scope.overwritten:

@@ -104,15 +104,26 @@ class _Reading:
         return found
 
 
-class _Bases:
-    """Which classes may be the bases of others, as far as the flows between names tell."""
+class _OpenClasses:
+    """The classes of which code that is not in sight may call any method, because it has one of their bases.
 
-    def __init__(self, flow: NameFlow, project: Project) -> None:
+    Args:
+        evaluator: Evaluates the bases of each class.
+        flow: Tells which class may be a base that is unresolved.
+    """
+
+    def __init__(self, evaluator: Evaluator, flow: NameFlow) -> None:
         self._flow = flow
-        self._project = project
+        classes_in_code = [scope for scope in evaluator.project.scopes() if scope.kind == "class"]
+        self._by_base: dict[Scope, list[Scope]] = {}
+        for scope in classes_in_code:
+            if classes.may_call_any_method(evaluator, scope):
+                for base in classes.get_lineage(evaluator, scope):
+                    self._by_base.setdefault(base, []).append(scope)
+        self._unresolved = [scope for scope in classes_in_code if classes.has_unresolved_base(evaluator, scope)]
 
-    def find_subclasses(self, scope: Scope) -> list[Scope]:
-        """Return the classes of which a class may be a base, directly or through others; and itself."""
+    def find_subclasses(self, scope: Scope) -> dict[Scope, None]:
+        """Return those of the classes that are, or may be, subclasses of a class; and itself if it is one."""
         found: dict[Place, None] = {}
         pending: list[Place] = [scope]
         while pending:
@@ -120,14 +131,17 @@ class _Bases:
             if place in self._leading and place not in found:
                 found[place] = None
                 pending += self._flow.flows.get(place, ())
-        return [place for place in found if isinstance(place, Scope) and place.kind == "class"]
+        by_flow = (one for one in self._unresolved if one in found)
+        return dict.fromkeys([*self._by_base.get(scope, ()), *by_flow])
 
     @cached_property
     def _leading(self) -> set[Place]:
-        """The classes, and the places whose values may reach one as its base: few of all places."""
-        found: set[Place] = {scope for scope in self._project.scopes() if scope.kind == "class"}
+        """The places whose values may reach a class as an unresolved base: few of all places."""
+        found: set[Place] = {*self._unresolved}
         # In passes, as the sources of each place would take as much memory as the flows do.
-        while new := [one for one, to in self._flow.flows.items() if one not in found and not found.isdisjoint(to)]:
+        while found and (
+            new := [one for one, to in self._flow.flows.items() if one not in found and not found.isdisjoint(to)]
+        ):
             found.update(new)
         return found
 
@@ -145,8 +159,8 @@ class _Search:
         self._reading: dict[CodeUnit, _Reading] = {}
         # By each unit, those that use it: whether no more than by a name.
         self._users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
-        self._subclasses: dict[Scope, list[Scope]] = {}
-        self._bases = _Bases(flow, self._project)
+        self._subclasses: dict[Scope, dict[Scope, None]] = {}
+        self._open_classes = _OpenClasses(evaluator, flow)
 
     def run(self, finder: CallFinder) -> Mapping[CodeUnit, int]:
         """Return, for each relevant unit, the modules in which code may start, as the bits of a number."""
@@ -229,12 +243,11 @@ class _Search:
                     yield scope.owner
                 else:
                     # A library that is the base of a class may call any method of its objects.
-                    subclasses = self._find_subclasses(scope.owner)
-                    yield from (one for one in subclasses if classes.may_call_any_method(self._evaluator, one))
+                    yield from self._find_open_subclasses(scope.owner)
 
-    def _find_subclasses(self, scope: Scope) -> list[Scope]:
+    def _find_open_subclasses(self, scope: Scope) -> Iterable[Scope]:
         if scope not in self._subclasses:
-            self._subclasses[scope] = self._bases.find_subclasses(scope)
+            self._subclasses[scope] = self._open_classes.find_subclasses(scope)
         return self._subclasses[scope]
 
     def _evaluate(self, unit: CodeUnit, parts: Container[int]) -> set[CodeUnit]:

@@ -7,7 +7,8 @@ text of the code does not determine, with the reason for a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -253,6 +254,17 @@ class EnumMemberValue:
     values: tuple[Value, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CallersValue:
+    """The calls of all functions of one name; no expression has it, but the names depend on it like on values.
+
+    Attributes:
+        by_function: The calls of each function with their scopes, and how many parameters a call passes implicitly.
+    """
+
+    by_function: Mapping[Scope, Sequence[tuple[ast.Call, Scope, int]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Unresolved:
     """A value that the text of the code does not determine.
@@ -285,6 +297,7 @@ Value: TypeAlias = (
     | ResolverValue
     | PartialValue
     | EnumMemberValue
+    | CallersValue
     | Unresolved
 )
 Values: TypeAlias = tuple[Value, ...]
