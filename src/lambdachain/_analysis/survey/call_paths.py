@@ -71,19 +71,31 @@ class CallPaths:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
         relevant: The units from which a call can be reached.
+        possible: Every place that may call a Lambda function, to be reported if not all ways to it can be followed.
     """
 
-    def __init__(self, evaluator: Evaluator, finder: CallFinder, relevant: Relevance) -> None:
+    def __init__(
+        self, evaluator: Evaluator, finder: CallFinder, relevant: Relevance, possible: Sequence[UnresolvedCall]
+    ) -> None:
         self._evaluator = evaluator
         self._finder = finder
         self._scopes = evaluator.project.scopes_by_unit
         self._relevant = relevant
+        self._possible = possible
         self._found: dict[PathStep, tuple[Found, ...]] = {}
         # The next steps of each, with the place of the call that leads there.
         self._next: dict[PathStep, Mapping[PathStep, SourceLocation | None]] = {}
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
+        return (*self._find_calls(start), *self.find_unfollowed())
+
+    def find_unfollowed(self) -> Sequence[UnresolvedCall]:
+        """Return every place that may call a Lambda function, if it takes too long to tell what reaches them."""
+        is_complete = self._relevant.is_complete and not self._evaluator.is_exhausted
+        return () if is_complete else self._possible
+
+    def _find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         bodies = self._get_bodies(start)
         module = bodies[0].module if bodies else self._evaluator.project.modules.get(start.file)
         if module is None:
@@ -170,6 +182,8 @@ class CallPaths:
             return [found for one in self._get_own_scopes(scope) for found in self._finder.find_in_scope(one)]
 
     def _find_next(self, step: PathStep) -> Mapping[PathStep, SourceLocation | None]:
+        if self._evaluator.is_exhausted:
+            return self._next.get(step, {})
         if step not in self._next:
             with self._evaluator.in_frame(step.frame):
                 steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]

@@ -52,6 +52,8 @@ from .source_schema import read_source_schema
 from .string_values import concatenate, evaluate_percent
 from .syntax import CLIENTS, DEFINITIONS, evaluate_filled_mapping, unwrap_annotation
 from .values import (
+    MAX_EFFORT,
+    UNFINISHED,
     UNRESOLVED,
     ClassValue,
     ClientValue,
@@ -88,13 +90,21 @@ class ExpressionEvaluator:
         environment: The environment variables that are known.
         follows_calls: Whether a function returns what it does for the arguments of the call, instead of what it does
             for those of all calls. That is exact, and takes many times as long.
+        max_effort: How many steps are evaluated; whatever would take more is unresolved.
     """
 
-    def __init__(self, project: Project, environment: Mapping[str, str], *, follows_calls: bool = True) -> None:
+    def __init__(
+        self,
+        project: Project,
+        environment: Mapping[str, str],
+        *,
+        follows_calls: bool = True,
+        max_effort: float = MAX_EFFORT,
+    ) -> None:
         self.project = project
         self.environment = environment
         self.follows_calls = follows_calls
-        self._memo = RecursiveMemo[Values]((), UNRESOLVED)
+        self._memo = RecursiveMemo[Values]((), UNRESOLVED, UNFINISHED, max_effort)
         # The call that is being evaluated. It holds for its function and what is nested in it, and for no other code.
         self._frame: Frame | None = None
         self._frames: dict[Hashable, Frame] = {}
@@ -124,6 +134,11 @@ class ExpressionEvaluator:
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
         self._by_node_type |= {to_compact_class(kind): compute for kind, compute in self._by_node_type.items()}
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether something was not evaluated, because that would have taken too many steps."""
+        return self._memo.is_exhausted
 
     # Names
 
@@ -322,7 +337,8 @@ class ExpressionEvaluator:
 
     def evaluate_attribute(self, value: Value, name: str) -> Values:
         """Return what ``value.name`` may be; see ``attributes.evaluate_attribute``."""
-        return attributes.evaluate_attribute(self, value, name)
+        # A set of many values has many attributes, so each counts.
+        return attributes.evaluate_attribute(self, value, name) if self._memo.spend() else UNFINISHED
 
     def find_getattr_calls(self, scope: Scope) -> Iterator[tuple[ast.Call, str | None]]:
         """Yield the calls ``getattr(something, name)``, with the name if it is known."""

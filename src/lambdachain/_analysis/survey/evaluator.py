@@ -34,6 +34,11 @@ class Evaluator(Protocol):
         """Whether what a call returns depends on its arguments."""
         ...
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether something was not evaluated, because that would have taken too many steps."""
+        ...
+
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr*, written in *scope*, may evaluate to."""
         ...

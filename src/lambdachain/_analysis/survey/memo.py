@@ -36,12 +36,18 @@ class RecursiveMemo(Generic[T]):
     again where many more levels are left for it, so that each is computed a few times, however large the web is of
     names that depend on each other.
 
+    The effort is limited, too: after so much of it, whatever is not known for good is *unfinished*.
+
     Args:
         empty: The result of a computation that is still running.
         unknown: The result of a computation that is nested too deeply.
+        unfinished: The result of a computation that is asked for when the effort has been spent; *unknown* by default.
+        max_effort: How many computations are done, each counted as often as it is repeated.
     """
 
-    def __init__(self, empty: T, unknown: T) -> None:
+    def __init__(self, empty: T, unknown: T, unfinished: T | None = None, max_effort: float = inf) -> None:
+        self._unfinished = unknown if unfinished is None else unfinished
+        self._left = max_effort
         self._empty = empty
         self._unknown = unknown
         self._complete: dict[Hashable, T] = {}
@@ -56,6 +62,16 @@ class RecursiveMemo(Generic[T]):
         self._lowest: float = inf
         # Whether the current computation has met the limit of the depth so far.
         self._is_limited = False
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the effort has been spent, so that results may be unfinished."""
+        return self._left < 0
+
+    def spend(self) -> bool:
+        """Count one step of a computation; return whether there is effort left for it."""
+        self._left -= 1
+        return self._left >= 0
 
     def get_complete(self, key: Hashable) -> T | None:
         """Return the result for *key* if it is known for good."""
@@ -72,6 +88,8 @@ class RecursiveMemo(Generic[T]):
         if key in self._running:
             self._lowest = min(self._lowest, self._running[key])
             return self._empty
+        if not self.spend():
+            return self._unfinished
         levels = _MAX_DEPTH - len(self._running)
         result, had_levels = self._limited.get(key, (self._unknown, 0))
         if 2 * had_levels >= levels:

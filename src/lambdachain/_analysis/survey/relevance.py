@@ -29,9 +29,11 @@ class Relevance:
     Args:
         project: The files.
         starts: By unit, the modules in which code may start that reaches a call through the unit.
+        is_complete: Whether the search for them was not given up.
     """
 
-    def __init__(self, project: Project, starts: Mapping[CodeUnit, int]) -> None:
+    def __init__(self, project: Project, starts: Mapping[CodeUnit, int], *, is_complete: bool) -> None:
+        self.is_complete = is_complete
         self._project = project
         self._starts = starts
         self._by_start: dict[int, frozenset[CodeUnit]] = {}
@@ -70,6 +72,11 @@ class KeptMethods:
         is_method = isinstance(expr, ast.Attribute) and expr.attr in boto3_calls.METHODS
         return is_method or self._flow.may_hold(expr, scope, self._places)
 
+    def may_hold_method(self, call: ast.Call, scope: Scope) -> bool:
+        """Check whether what a call calls, or passes on, may be a method that is kept as a value."""
+        passed = (call.func, *call.args, *(keyword.value for keyword in call.keywords))
+        return any(self._flow.may_hold(expr, scope, self._places) for expr in passed)
+
     def _keeps_method(self, scope: Scope, named: Container[Place]) -> bool:
         called = {id(call.func) for call in scope.calls}
         kept = [load for load in scope.loads if last_name(load) in boto3_calls.METHODS and id(load) not in called]
@@ -84,7 +91,8 @@ class KeptMethods:
 
 def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow, kept: KeptMethods) -> Relevance:
     """Return the units from which a call of a Lambda function can be reached."""
-    return Relevance(evaluator.project, _Search(evaluator, flow, kept).run(finder))
+    starts = _Search(evaluator, flow, kept).run(finder)
+    return Relevance(evaluator.project, starts, is_complete=not evaluator.is_exhausted)
 
 
 class _Reading:
@@ -167,7 +175,8 @@ class _Search:
         callers = [unit for unit in self._find_possible_callers() if any(map(finder.has_calls, self._scopes[unit]))]
         everywhere = (1 << len(self._project.modules)) - 1
         pending = [(unit, everywhere) for unit in callers]
-        while pending:
+        # When the effort is spent, whatever has been found is followed, and the survey tells that there may be more.
+        while pending and not self._evaluator.is_exhausted:
             unit, starts = pending.pop()
             known = self._starts.get(unit, 0)
             if known | starts == known:

@@ -304,6 +304,10 @@ Values: TypeAlias = tuple[Value, ...]
 
 # No text of a program begins with this, so a key that is not a string is mistaken for none.
 _NOT_A_STRING: Final = "\0"
+# Some 15 seconds; the largest code bases of a single team that were tried take a third of it.
+MAX_EFFORT: Final = 400_000
+_TOO_MANY_WAYS: Final = Unresolved(f"too many ways lead there: to follow them takes more than {MAX_EFFORT:,} steps")
+UNFINISHED: Final[Values] = (_TOO_MANY_WAYS,)
 UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
 
