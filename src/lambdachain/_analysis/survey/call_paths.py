@@ -28,6 +28,7 @@ from .results import CallSite, CodeUnit, SourceLocation, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
 from .values import (
+    UNFINISHED,
     Arguments,
     ClassValue,
     ExternalName,
@@ -36,6 +37,7 @@ from .values import (
     InstanceValue,
     MappingValue,
     Unresolved,
+    unresolved_reasons,
 )
 
 Found: TypeAlias = CallSite | UnresolvedCall
@@ -166,6 +168,9 @@ class CallPaths:
         )
 
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
+        if step not in self._found and step.frame is None and self._evaluator.is_exhausted:
+            with self._evaluator.use_reserve():
+                self._found[step] = tuple(dict.fromkeys(self._find_in_frame(step.scope, self._create_unknown(step))))
         if step not in self._found:
             found = self._find_in_frame(step.scope, step.frame)
             # Several calls in one place are what several names and modes make in every combination.
@@ -180,6 +185,14 @@ class CallPaths:
     def _find_in_frame(self, scope: Scope, frame: Frame | None) -> list[Found]:
         with self._evaluator.in_frame(frame):
             return [found for one in self._get_own_scopes(scope) for found in self._finder.find_in_scope(one)]
+
+    def _create_unknown(self, step: PathStep) -> Frame | None:
+        """Return a frame of a function that may be called with anything, as not all calls have been followed."""
+        if step.scope.kind != "function":
+            return None
+        function = FunctionValue(step.scope)
+        bound = bind_unknown(self._evaluator, function, unresolved_reasons(UNFINISHED)[0])
+        return self._evaluator.create_frame(function, bound)
 
     def _find_next(self, step: PathStep) -> Mapping[PathStep, SourceLocation | None]:
         if self._evaluator.is_exhausted:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -69,6 +69,7 @@ from .values import (
     Unresolved,
     Value,
     Values,
+    find_enclosing_frame,
     get_elements,
     get_key,
     limit_nesting,
@@ -140,6 +141,10 @@ class ExpressionEvaluator:
         """Whether something was not evaluated, because that would have taken too many steps."""
         return self._memo.is_exhausted
 
+    def use_reserve(self) -> AbstractContextManager[None]:
+        """Evaluate what is most wanted, even if something else has taken too many steps."""
+        return self._memo.use_reserve()
+
     # Names
 
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
@@ -158,7 +163,7 @@ class ExpressionEvaluator:
         """Return the result of *compute*, which is called once for each frame that it may depend on."""
         if self._frame is None:
             return self._memo.get_or_compute(key, compute)
-        before, self._frame = self._frame, _find_frame(self._frame, scope)
+        before, self._frame = self._frame, find_enclosing_frame(self._frame, scope)
         try:
             return self._memo.get_or_compute(key if self._frame is None else (key, self._frame), compute)
         finally:
@@ -282,7 +287,7 @@ class ExpressionEvaluator:
 
     def find_frame(self, scope: Scope) -> Frame | None:
         """Return the call that is being followed, as far as *scope* is in it."""
-        return None if self._frame is None else _find_frame(self._frame, scope)
+        return None if self._frame is None else find_enclosing_frame(self._frame, scope)
 
     def list_items(self, values: Values) -> Values:
         """Return what a loop over *values* may assign to its target."""
@@ -299,7 +304,7 @@ class ExpressionEvaluator:
 
     def _get_closure(self, scope: Scope) -> Frame | None:
         """Return the frame whose names a nested function reads; ``None`` for any other."""
-        return None if self._frame is None or scope.parent is None else _find_frame(self._frame, scope.parent)
+        return None if self._frame is None or scope.parent is None else find_enclosing_frame(self._frame, scope.parent)
 
     def evaluate_annotation(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
         """Return what an annotation reveals of a value: a client, or an object of a class in the code."""
@@ -449,15 +454,3 @@ class ExpressionEvaluator:
     def _evaluate_lambda(self, node: ast.Lambda, scope: Scope) -> Values:
         found = (child for child in scope.children if child.node is node)
         return tuple(FunctionValue(child, frame=self._get_closure(child)) for child in found)
-
-
-def _find_frame(frame: Frame | None, scope: Scope) -> Frame | None:
-    """Return the innermost frame of a function that encloses *scope*."""
-    while frame is not None:
-        enclosing: Scope | None = scope
-        while enclosing is not None and enclosing is not frame.scope:
-            enclosing = enclosing.parent
-        if enclosing is not None:
-            return frame
-        frame = frame.outer
-    return None

@@ -39,6 +39,10 @@ class Evaluator(Protocol):
         """Whether something was not evaluated, because that would have taken too many steps."""
         ...
 
+    def use_reserve(self) -> AbstractContextManager[None]:
+        """Evaluate what is most wanted, even if something else has taken too many steps."""
+        ...
+
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr*, written in *scope*, may evaluate to."""
         ...

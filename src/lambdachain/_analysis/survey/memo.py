@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Generic, TypeVar
@@ -48,6 +49,7 @@ class RecursiveMemo(Generic[T]):
     def __init__(self, empty: T, unknown: T, unfinished: T | None = None, max_effort: float = inf) -> None:
         self._unfinished = unknown if unfinished is None else unfinished
         self._left = max_effort
+        self._reserve = max_effort // 4
         self._empty = empty
         self._unknown = unknown
         self._complete: dict[Hashable, T] = {}
@@ -72,6 +74,18 @@ class RecursiveMemo(Generic[T]):
         """Count one step of a computation; return whether there is effort left for it."""
         self._left -= 1
         return self._left >= 0
+
+    @contextmanager
+    def use_reserve(self) -> Generator[None]:
+        """Go on with a quarter of the effort more, all uses of this together, if the effort has been spent."""
+        if self._left >= 0:
+            yield
+            return
+        left, self._left = self._left, self._reserve
+        try:
+            yield
+        finally:
+            self._reserve, self._left = self._left, left
 
     def get_complete(self, key: Hashable) -> T | None:
         """Return the result for *key* if it is known for good."""

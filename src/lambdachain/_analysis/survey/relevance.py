@@ -186,6 +186,8 @@ class _Search:
                 found = list(self._evaluate_users(unit))
                 pending += [(user, self._pass_on(used, user)) for used, user in found if used in self._starts]
             pending += [(user, self._pass_on(unit, user)) for user in self._users.get(unit, ())]
+        # The calls themselves are found even if not all that leads to them is.
+        self._starts.update((unit, everywhere) for unit in callers if unit not in self._starts)
         return self._starts
 
     def _evaluate_users(self, unit: CodeUnit) -> Iterator[tuple[CodeUnit, CodeUnit]]:

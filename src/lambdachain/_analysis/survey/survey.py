@@ -32,30 +32,35 @@ from .results import (
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
-from .values import UNFINISHED, ContractValue, ExternalName, FunctionValue, unresolved_reasons
+from .values import MAX_EFFORT, UNFINISHED, ContractValue, ExternalName, FunctionValue, unresolved_reasons
 
 # The names of lambdachain whose calls declare something: contracts, handlers, and how clients resolve names.
 _DECLARING: Final = ("Contract", "remote", "LambdaClient", "AsyncLambdaClient")
 
 
-def survey(sources: Iterable[Source], environment: Mapping[str, str] = MappingProxyType({})) -> Survey:
+def survey(
+    sources: Iterable[Source], environment: Mapping[str, str] = MappingProxyType({}), max_effort: float = MAX_EFFORT
+) -> Survey:
     """Find the contracts, handlers and calls in some files.
 
     Args:
         sources: The files, of one or several code bases.
         environment: The environment variables that the code will run with, as far as they are known.
+        max_effort: How many steps are evaluated to tell what reaches the calls, and how many to follow them.
     """
-    return survey_project(Project(sources), environment)
+    return survey_project(Project(sources), environment, max_effort)
 
 
-def survey_project(project: Project, environment: Mapping[str, str] = MappingProxyType({})) -> Survey:
+def survey_project(
+    project: Project, environment: Mapping[str, str] = MappingProxyType({}), max_effort: float = MAX_EFFORT
+) -> Survey:
     """Like ``survey``, for files that have been parsed: to survey them with several environments in turn."""
-    evaluator = ExpressionEvaluator(project, environment)
+    evaluator = ExpressionEvaluator(project, environment, max_effort=max_effort)
     scopes = list(project.scopes())
     uses = find_uses(evaluator)
     flow = NameFlow(project)
     # Which code is searched for calls may be too much of it; the arguments that lead to each call are followed there.
-    quick = ExpressionEvaluator(project, environment, follows_calls=False)
+    quick = ExpressionEvaluator(project, environment, follows_calls=False, max_effort=max_effort)
     flow.link_dynamic(quick)
     # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
     # functions with boto3 alone, none is.

@@ -398,3 +398,15 @@ def get_elements(values: Iterable[Value]) -> Values:
                 yield from UNRESOLVED
 
     return union(each(value) for value in values)
+
+
+def find_enclosing_frame(frame: Frame | None, scope: Scope) -> Frame | None:
+    """Return the innermost frame of a function that encloses *scope*."""
+    while frame is not None:
+        enclosing: Scope | None = scope
+        while enclosing is not None and enclosing is not frame.scope:
+            enclosing = enclosing.parent
+        if enclosing is not None:
+            return frame
+        frame = frame.outer
+    return None
