@@ -49,7 +49,7 @@ from .scopes import (
     get_parameters,
 )
 from .source_schema import read_source_schema
-from .string_values import concatenate, evaluate_percent
+from .string_values import concatenate, evaluate_negative, evaluate_percent
 from .syntax import CLIENTS, DEFINITIONS, evaluate_filled_mapping, unwrap_annotation
 from .values import (
     MAX_EFFORT,
@@ -129,7 +129,7 @@ class ExpressionEvaluator:
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
             ast.Tuple: self._evaluate_collection,
-            ast.UnaryOp: self._evaluate_negative,
+            ast.UnaryOp: lambda node, scope: evaluate_negative(self, node, scope),
             LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
             PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
@@ -381,14 +381,6 @@ class ExpressionEvaluator:
 
     def _evaluate_any(self, exprs: Iterable[ast.expr], scope: Scope) -> Values:
         return union(self.evaluate(expr, scope) for expr in exprs)
-
-    def _evaluate_negative(self, node: ast.UnaryOp, scope: Scope) -> Values:
-        # ``parts[-1]``; the truth of ``not x`` is for the branches alone.
-        match node.op, self.evaluate(node.operand, scope):
-            case ast.USub(), (Constant(int(number)),):
-                return (Constant(-number),)
-            case _:
-                return UNRESOLVED
 
     def _evaluate_constant(self, node: ast.Constant, _scope: Scope) -> Values:
         value = node.value
