@@ -28,6 +28,7 @@ from .results import CallSite, CodeUnit, SourceLocation, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
 from .values import (
+    UNFINISHED,
     Arguments,
     ClassValue,
     ExternalName,
@@ -36,6 +37,7 @@ from .values import (
     InstanceValue,
     MappingValue,
     Unresolved,
+    unresolved_reasons,
 )
 
 Found: TypeAlias = CallSite | UnresolvedCall
@@ -71,19 +73,31 @@ class CallPaths:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
         relevant: The units from which a call can be reached.
+        possible: Every place that may call a Lambda function, to be reported if not all ways to it can be followed.
     """
 
-    def __init__(self, evaluator: Evaluator, finder: CallFinder, relevant: Relevance) -> None:
+    def __init__(
+        self, evaluator: Evaluator, finder: CallFinder, relevant: Relevance, possible: Sequence[UnresolvedCall]
+    ) -> None:
         self._evaluator = evaluator
         self._finder = finder
         self._scopes = evaluator.project.scopes_by_unit
         self._relevant = relevant
+        self._possible = possible
         self._found: dict[PathStep, tuple[Found, ...]] = {}
         # The next steps of each, with the place of the call that leads there.
         self._next: dict[PathStep, Mapping[PathStep, SourceLocation | None]] = {}
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
+        return (*self._find_calls(start), *self.find_unfollowed())
+
+    def find_unfollowed(self) -> Sequence[UnresolvedCall]:
+        """Return every place that may call a Lambda function, if it takes too long to tell what reaches them."""
+        is_complete = self._relevant.is_complete and not self._evaluator.is_exhausted
+        return () if is_complete else self._possible
+
+    def _find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         bodies = self._get_bodies(start)
         module = bodies[0].module if bodies else self._evaluator.project.modules.get(start.file)
         if module is None:
@@ -154,6 +168,9 @@ class CallPaths:
         )
 
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
+        if step not in self._found and step.frame is None and self._evaluator.is_exhausted:
+            with self._evaluator.use_reserve():
+                self._found[step] = tuple(dict.fromkeys(self._find_in_frame(step.scope, self._create_unknown(step))))
         if step not in self._found:
             found = self._find_in_frame(step.scope, step.frame)
             # Several calls in one place are what several names and modes make in every combination.
@@ -169,7 +186,17 @@ class CallPaths:
         with self._evaluator.in_frame(frame):
             return [found for one in self._get_own_scopes(scope) for found in self._finder.find_in_scope(one)]
 
+    def _create_unknown(self, step: PathStep) -> Frame | None:
+        """Return a frame of a function that may be called with anything, as not all calls have been followed."""
+        if step.scope.kind != "function":
+            return None
+        function = FunctionValue(step.scope)
+        bound = bind_unknown(self._evaluator, function, unresolved_reasons(UNFINISHED)[0])
+        return self._evaluator.create_frame(function, bound)
+
     def _find_next(self, step: PathStep) -> Mapping[PathStep, SourceLocation | None]:
+        if self._evaluator.is_exhausted:
+            return self._next.get(step, {})
         if step not in self._next:
             with self._evaluator.in_frame(step.frame):
                 steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]

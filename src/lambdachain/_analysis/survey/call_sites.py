@@ -54,7 +54,7 @@ from .values import (
 Found = Iterator[CallSite | UnresolvedCall]
 
 # Methods that few other objects have: with one of these, an object that is not known may be a client or handler.
-_OWN_METHODS: Final = frozenset({"call", "fire", "fire_map", "can_invoke"})
+OWN_METHODS: Final = frozenset({"call", "fire", "fire_map", "can_invoke"})
 
 
 # Functions of lambdachain.agents that make calls possible: the positions of the client and of the contracts.
@@ -244,7 +244,7 @@ class CallFinder:
     def _find_missing_module(self, method: ast.Attribute, scope: Scope) -> str | None:
         """Return the module that a receiver comes from, if it may be a client or handler and was not found."""
         project = self._evaluator.project
-        if method.attr not in _OWN_METHODS or not project.uses_lambdachain:
+        if method.attr not in OWN_METHODS or not project.uses_lambdachain:
             return None
         for value in self._evaluator.evaluate(method.value, scope):
             match value:

@@ -63,6 +63,11 @@ def may_call_any_method(evaluator: Evaluator, scope: Scope) -> bool:
     return any(not name.startswith(_PASSIVE_BASES) for name in _find_external_bases(evaluator, scope))
 
 
+def has_unresolved_base(evaluator: Evaluator, scope: Scope) -> bool:
+    """Check whether a base of a class is unresolved, so that it may be any class."""
+    return "" in _find_external_bases(evaluator, scope)
+
+
 def get_receiver_type(scope: Scope) -> type[InstanceValue | ClassValue] | None:
     """Return whether a method's first parameter is the object or the class; ``None`` for an ordinary parameter."""
     if scope.owner is None:

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Generator, Hashable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any, Final
 
@@ -49,9 +49,11 @@ from .scopes import (
     get_parameters,
 )
 from .source_schema import read_source_schema
-from .string_values import concatenate, evaluate_percent
+from .string_values import concatenate, evaluate_negative, evaluate_percent
 from .syntax import CLIENTS, DEFINITIONS, evaluate_filled_mapping, unwrap_annotation
 from .values import (
+    MAX_EFFORT,
+    UNFINISHED,
     UNRESOLVED,
     ClassValue,
     ClientValue,
@@ -67,6 +69,7 @@ from .values import (
     Unresolved,
     Value,
     Values,
+    find_enclosing_frame,
     get_elements,
     get_key,
     limit_nesting,
@@ -88,13 +91,21 @@ class ExpressionEvaluator:
         environment: The environment variables that are known.
         follows_calls: Whether a function returns what it does for the arguments of the call, instead of what it does
             for those of all calls. That is exact, and takes many times as long.
+        max_effort: How many steps are evaluated; whatever would take more is unresolved.
     """
 
-    def __init__(self, project: Project, environment: Mapping[str, str], *, follows_calls: bool = True) -> None:
+    def __init__(
+        self,
+        project: Project,
+        environment: Mapping[str, str],
+        *,
+        follows_calls: bool = True,
+        max_effort: float = MAX_EFFORT,
+    ) -> None:
         self.project = project
         self.environment = environment
         self.follows_calls = follows_calls
-        self._memo = RecursiveMemo[Values]((), UNRESOLVED)
+        self._memo = RecursiveMemo[Values]((), UNRESOLVED, UNFINISHED, max_effort)
         # The call that is being evaluated. It holds for its function and what is nested in it, and for no other code.
         self._frame: Frame | None = None
         self._frames: dict[Hashable, Frame] = {}
@@ -118,12 +129,21 @@ class ExpressionEvaluator:
             ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
             ast.Tuple: self._evaluate_collection,
-            ast.UnaryOp: self._evaluate_negative,
+            ast.UnaryOp: lambda node, scope: evaluate_negative(self, node, scope),
             LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
             PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
         }
         self._by_node_type |= {to_compact_class(kind): compute for kind, compute in self._by_node_type.items()}
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether something was not evaluated, because that would have taken too many steps."""
+        return self._memo.is_exhausted
+
+    def use_reserve(self) -> AbstractContextManager[None]:
+        """Evaluate what is most wanted, even if something else has taken too many steps."""
+        return self._memo.use_reserve()
 
     # Names
 
@@ -133,17 +153,17 @@ class ExpressionEvaluator:
             return known
         compute = self._by_node_type.get(type(expr))
         # The key is the node, not its id: the memo keeps the node alive, so that no other node gets the same id.
-        return UNRESOLVED if compute is None else self._compute_in_scope(expr, scope, lambda: compute(expr, scope))
+        return UNRESOLVED if compute is None else self.compute_in_scope(expr, scope, lambda: compute(expr, scope))
 
     def evaluate_certainly(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr* may evaluate to; nothing while it depends on a value that is being computed."""
         return self._memo.compute_certain(lambda: self.evaluate(expr, scope)) or ()
 
-    def _compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
-        """Compute something once for each frame that it may depend on."""
+    def compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
+        """Return the result of *compute*, which is called once for each frame that it may depend on."""
         if self._frame is None:
             return self._memo.get_or_compute(key, compute)
-        before, self._frame = self._frame, _find_frame(self._frame, scope)
+        before, self._frame = self._frame, find_enclosing_frame(self._frame, scope)
         try:
             return self._memo.get_or_compute(key if self._frame is None else (key, self._frame), compute)
         finally:
@@ -156,7 +176,7 @@ class ExpressionEvaluator:
             return (ExternalName(f"builtins.{name}"),)
         # The list of bindings lives as long as its scope, so its id identifies the name wherever it is read.
         key = (id(bindings), name) if scope.lookup(name) else (scope, f"*{name}")
-        return self._compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
+        return self.compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
 
     def _evaluate_name_node(self, node: ast.Name, scope: Scope) -> Values:
         if node in scope.overwritten:
@@ -267,7 +287,7 @@ class ExpressionEvaluator:
 
     def find_frame(self, scope: Scope) -> Frame | None:
         """Return the call that is being followed, as far as *scope* is in it."""
-        return None if self._frame is None else _find_frame(self._frame, scope)
+        return None if self._frame is None else find_enclosing_frame(self._frame, scope)
 
     def list_items(self, values: Values) -> Values:
         """Return what a loop over *values* may assign to its target."""
@@ -284,7 +304,7 @@ class ExpressionEvaluator:
 
     def _get_closure(self, scope: Scope) -> Frame | None:
         """Return the frame whose names a nested function reads; ``None`` for any other."""
-        return None if self._frame is None or scope.parent is None else _find_frame(self._frame, scope.parent)
+        return None if self._frame is None or scope.parent is None else find_enclosing_frame(self._frame, scope.parent)
 
     def evaluate_annotation(self, annotation: ast.expr | None, scope: Scope | None) -> Values:
         """Return what an annotation reveals of a value: a client, or an object of a class in the code."""
@@ -322,7 +342,8 @@ class ExpressionEvaluator:
 
     def evaluate_attribute(self, value: Value, name: str) -> Values:
         """Return what ``value.name`` may be; see ``attributes.evaluate_attribute``."""
-        return attributes.evaluate_attribute(self, value, name)
+        # A set of many values has many attributes, so each counts.
+        return attributes.evaluate_attribute(self, value, name) if self._memo.spend() else UNFINISHED
 
     def find_getattr_calls(self, scope: Scope) -> Iterator[tuple[ast.Call, str | None]]:
         """Yield the calls ``getattr(something, name)``, with the name if it is known."""
@@ -360,14 +381,6 @@ class ExpressionEvaluator:
 
     def _evaluate_any(self, exprs: Iterable[ast.expr], scope: Scope) -> Values:
         return union(self.evaluate(expr, scope) for expr in exprs)
-
-    def _evaluate_negative(self, node: ast.UnaryOp, scope: Scope) -> Values:
-        # ``parts[-1]``; the truth of ``not x`` is for the branches alone.
-        match node.op, self.evaluate(node.operand, scope):
-            case ast.USub(), (Constant(int(number)),):
-                return (Constant(-number),)
-            case _:
-                return UNRESOLVED
 
     def _evaluate_constant(self, node: ast.Constant, _scope: Scope) -> Values:
         value = node.value
@@ -433,15 +446,3 @@ class ExpressionEvaluator:
     def _evaluate_lambda(self, node: ast.Lambda, scope: Scope) -> Values:
         found = (child for child in scope.children if child.node is node)
         return tuple(FunctionValue(child, frame=self._get_closure(child)) for child in found)
-
-
-def _find_frame(frame: Frame | None, scope: Scope) -> Frame | None:
-    """Return the innermost frame of a function that encloses *scope*."""
-    while frame is not None:
-        enclosing: Scope | None = scope
-        while enclosing is not None and enclosing is not frame.scope:
-            enclosing = enclosing.parent
-        if enclosing is not None:
-            return frame
-        frame = frame.outer
-    return None

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -34,12 +34,25 @@ class Evaluator(Protocol):
         """Whether what a call returns depends on its arguments."""
         ...
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether something was not evaluated, because that would have taken too many steps."""
+        ...
+
+    def use_reserve(self) -> AbstractContextManager[None]:
+        """Evaluate what is most wanted, even if something else has taken too many steps."""
+        ...
+
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr*, written in *scope*, may evaluate to."""
         ...
 
     def evaluate_certainly(self, expr: ast.expr, scope: Scope) -> Values:
         """Return what *expr* may evaluate to; nothing while it depends on a value that is being computed."""
+        ...
+
+    def compute_in_scope(self, key: Hashable, scope: Scope, compute: Callable[[], Values]) -> Values:
+        """Return the result of *compute*, which is called once for each frame that it may depend on."""
         ...
 
     def evaluate_string(self, expr: ast.expr, scope: Scope) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Generator, Hashable
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from math import inf
 from typing import Final, Generic, TypeVar
@@ -36,12 +37,19 @@ class RecursiveMemo(Generic[T]):
     again where many more levels are left for it, so that each is computed a few times, however large the web is of
     names that depend on each other.
 
+    The effort is limited, too: after so much of it, whatever is not known for good is *unfinished*.
+
     Args:
         empty: The result of a computation that is still running.
         unknown: The result of a computation that is nested too deeply.
+        unfinished: The result of a computation that is asked for when the effort has been spent; *unknown* by default.
+        max_effort: How many computations are done, each counted as often as it is repeated.
     """
 
-    def __init__(self, empty: T, unknown: T) -> None:
+    def __init__(self, empty: T, unknown: T, unfinished: T | None = None, max_effort: float = inf) -> None:
+        self._unfinished = unknown if unfinished is None else unfinished
+        self._left = max_effort
+        self._reserve = max_effort // 4
         self._empty = empty
         self._unknown = unknown
         self._complete: dict[Hashable, T] = {}
@@ -56,6 +64,28 @@ class RecursiveMemo(Generic[T]):
         self._lowest: float = inf
         # Whether the current computation has met the limit of the depth so far.
         self._is_limited = False
+
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether the effort has been spent, so that results may be unfinished."""
+        return self._left < 0
+
+    def spend(self) -> bool:
+        """Count one step of a computation; return whether there is effort left for it."""
+        self._left -= 1
+        return self._left >= 0
+
+    @contextmanager
+    def use_reserve(self) -> Generator[None]:
+        """Go on with a quarter of the effort more, all uses of this together, if the effort has been spent."""
+        if self._left >= 0:
+            yield
+            return
+        left, self._left = self._left, self._reserve
+        try:
+            yield
+        finally:
+            self._reserve, self._left = self._left, left
 
     def get_complete(self, key: Hashable) -> T | None:
         """Return the result for *key* if it is known for good."""
@@ -72,6 +102,8 @@ class RecursiveMemo(Generic[T]):
         if key in self._running:
             self._lowest = min(self._lowest, self._running[key])
             return self._empty
+        if not self.spend():
+            return self._unfinished
         levels = _MAX_DEPTH - len(self._running)
         result, had_levels = self._limited.get(key, (self._unknown, 0))
         if 2 * had_levels >= levels:

@@ -113,6 +113,11 @@ class NameFlow:
                 yield from ((unit, place) for unit in self._readers.get(place, ()))
                 pending += self._flows.get(place, ())
 
+    def forget(self) -> None:
+        """Free the flows, half of the memory of a survey; ``may_hold`` needs none of them."""
+        self._flows.clear()
+        self._readers.clear()
+
     @property
     def flows(self) -> Mapping[Place, Sequence[Place]]:
         """The places to which the values of each place flow directly."""

@@ -9,7 +9,7 @@ anything. Then the arguments that are visible are returned together with a reaso
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from . import classes
 from .arguments import get_default
@@ -17,6 +17,7 @@ from .evaluator import Evaluator
 from .scopes import Parameter, Scope
 from .values import (
     UNRESOLVED,
+    CallersValue,
     ClassValue,
     FunctionValue,
     InstanceValue,
@@ -43,11 +44,12 @@ def evaluate_parameter(evaluator: Evaluator, parameter: Parameter, scope: Scope)
 
 
 def _find_arguments(evaluator: Evaluator, parameter: Parameter, scope: Scope) -> Iterator[Values]:
-    # Calls are found by name first, for speed; evaluating the callee then sorts out namesakes.
     for name in classes.get_call_names(evaluator, scope):
-        for call, caller in evaluator.project.find_calls(name):
-            skipped = _count_implicit_parameters(evaluator, call, caller, scope)
-            if skipped is not None:
+        for value in _find_callers(evaluator, name, scope):
+            if not isinstance(value, CallersValue):
+                yield (value,)
+                continue
+            for call, caller, skipped in value.by_function.get(scope, ()):
                 position = None if parameter.position is None else parameter.position - skipped
                 passed = _evaluate_argument(evaluator, call, caller, parameter.name, position)
                 yield _evaluate_default(evaluator, scope, parameter.name) if passed is None else passed
@@ -55,14 +57,30 @@ def _find_arguments(evaluator: Evaluator, parameter: Parameter, scope: Scope) ->
         yield (Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}, which is passed on as a value"),)
 
 
-def _count_implicit_parameters(evaluator: Evaluator, call: ast.Call, caller: Scope, scope: Scope) -> int | None:
-    """Return 1 if a call passes ``self`` or ``cls`` implicitly, else 0; ``None`` for a call of another function."""
+def _find_callers(evaluator: Evaluator, name: str, scope: Scope) -> Values:
+    """Return the calls of a name, sorted out by namesakes once for all of them and their parameters."""
+
+    def sort_out() -> Values:
+        found: dict[Scope, list[tuple[ast.Call, Scope, int]]] = {}
+        for call, caller in evaluator.project.find_calls(name):
+            for function, skipped in _count_implicit_parameters(evaluator, call, caller).items():
+                found.setdefault(function, []).append((call, caller, skipped))
+        return (CallersValue(found),)
+
+    return evaluator.compute_in_scope(("callers", name), scope, sort_out)
+
+
+def _count_implicit_parameters(evaluator: Evaluator, call: ast.Call, caller: Scope) -> Mapping[Scope, int]:
+    """Return the functions that a call may call: 1 where it passes ``self`` or ``cls`` implicitly, else 0."""
+    found: dict[Scope, int] = {}
     for value in evaluator.evaluate(call.func, caller):
-        if isinstance(value, FunctionValue) and value.scope is scope:
-            return _count_for_function(evaluator, call, caller, scope)
-        if isinstance(value, ClassValue) and classes.find_constructor(evaluator, value.scope) is scope:
-            return 1
-    return None
+        if isinstance(value, FunctionValue) and value.scope not in found:
+            found[value.scope] = _count_for_function(evaluator, call, caller, value.scope)
+        elif isinstance(value, ClassValue):
+            constructor = classes.find_constructor(evaluator, value.scope)
+            if constructor is not None:
+                found.setdefault(constructor, 1)
+    return found
 
 
 def _count_for_function(evaluator: Evaluator, call: ast.Call, caller: Scope, scope: Scope) -> int:

@@ -29,9 +29,11 @@ class Relevance:
     Args:
         project: The files.
         starts: By unit, the modules in which code may start that reaches a call through the unit.
+        is_complete: Whether the search for them was not given up.
     """
 
-    def __init__(self, project: Project, starts: Mapping[CodeUnit, int]) -> None:
+    def __init__(self, project: Project, starts: Mapping[CodeUnit, int], *, is_complete: bool) -> None:
+        self.is_complete = is_complete
         self._project = project
         self._starts = starts
         self._by_start: dict[int, frozenset[CodeUnit]] = {}
@@ -70,6 +72,11 @@ class KeptMethods:
         is_method = isinstance(expr, ast.Attribute) and expr.attr in boto3_calls.METHODS
         return is_method or self._flow.may_hold(expr, scope, self._places)
 
+    def may_hold_method(self, call: ast.Call, scope: Scope) -> bool:
+        """Check whether what a call calls, or passes on, may be a method that is kept as a value."""
+        passed = (call.func, *call.args, *(keyword.value for keyword in call.keywords))
+        return any(self._flow.may_hold(expr, scope, self._places) for expr in passed)
+
     def _keeps_method(self, scope: Scope, named: Container[Place]) -> bool:
         called = {id(call.func) for call in scope.calls}
         kept = [load for load in scope.loads if last_name(load) in boto3_calls.METHODS and id(load) not in called]
@@ -84,7 +91,8 @@ class KeptMethods:
 
 def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow, kept: KeptMethods) -> Relevance:
     """Return the units from which a call of a Lambda function can be reached."""
-    return Relevance(evaluator.project, _Search(evaluator, flow, kept).run(finder))
+    starts = _Search(evaluator, flow, kept).run(finder)
+    return Relevance(evaluator.project, starts, is_complete=not evaluator.is_exhausted)
 
 
 class _Reading:
@@ -104,15 +112,26 @@ class _Reading:
         return found
 
 
-class _Bases:
-    """Which classes may be the bases of others, as far as the flows between names tell."""
+class _OpenClasses:
+    """The classes of which code that is not in sight may call any method, because it has one of their bases.
 
-    def __init__(self, flow: NameFlow, project: Project) -> None:
+    Args:
+        evaluator: Evaluates the bases of each class.
+        flow: Tells which class may be a base that is unresolved.
+    """
+
+    def __init__(self, evaluator: Evaluator, flow: NameFlow) -> None:
         self._flow = flow
-        self._project = project
+        classes_in_code = [scope for scope in evaluator.project.scopes() if scope.kind == "class"]
+        self._by_base: dict[Scope, list[Scope]] = {}
+        for scope in classes_in_code:
+            if classes.may_call_any_method(evaluator, scope):
+                for base in classes.get_lineage(evaluator, scope):
+                    self._by_base.setdefault(base, []).append(scope)
+        self._unresolved = [scope for scope in classes_in_code if classes.has_unresolved_base(evaluator, scope)]
 
-    def find_subclasses(self, scope: Scope) -> list[Scope]:
-        """Return the classes of which a class may be a base, directly or through others; and itself."""
+    def find_subclasses(self, scope: Scope) -> dict[Scope, None]:
+        """Return those of the classes that are, or may be, subclasses of a class; and itself if it is one."""
         found: dict[Place, None] = {}
         pending: list[Place] = [scope]
         while pending:
@@ -120,14 +139,17 @@ class _Bases:
             if place in self._leading and place not in found:
                 found[place] = None
                 pending += self._flow.flows.get(place, ())
-        return [place for place in found if isinstance(place, Scope) and place.kind == "class"]
+        by_flow = (one for one in self._unresolved if one in found)
+        return dict.fromkeys([*self._by_base.get(scope, ()), *by_flow])
 
     @cached_property
     def _leading(self) -> set[Place]:
-        """The classes, and the places whose values may reach one as its base: few of all places."""
-        found: set[Place] = {scope for scope in self._project.scopes() if scope.kind == "class"}
+        """The places whose values may reach a class as an unresolved base: few of all places."""
+        found: set[Place] = {*self._unresolved}
         # In passes, as the sources of each place would take as much memory as the flows do.
-        while new := [one for one, to in self._flow.flows.items() if one not in found and not found.isdisjoint(to)]:
+        while found and (
+            new := [one for one, to in self._flow.flows.items() if one not in found and not found.isdisjoint(to)]
+        ):
             found.update(new)
         return found
 
@@ -145,15 +167,16 @@ class _Search:
         self._reading: dict[CodeUnit, _Reading] = {}
         # By each unit, those that use it: whether no more than by a name.
         self._users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
-        self._subclasses: dict[Scope, list[Scope]] = {}
-        self._bases = _Bases(flow, self._project)
+        self._subclasses: dict[Scope, dict[Scope, None]] = {}
+        self._open_classes = _OpenClasses(evaluator, flow)
 
     def run(self, finder: CallFinder) -> Mapping[CodeUnit, int]:
         """Return, for each relevant unit, the modules in which code may start, as the bits of a number."""
         callers = [unit for unit in self._find_possible_callers() if any(map(finder.has_calls, self._scopes[unit]))]
         everywhere = (1 << len(self._project.modules)) - 1
         pending = [(unit, everywhere) for unit in callers]
-        while pending:
+        # When the effort is spent, whatever has been found is followed, and the survey tells that there may be more.
+        while pending and not self._evaluator.is_exhausted:
             unit, starts = pending.pop()
             known = self._starts.get(unit, 0)
             if known | starts == known:
@@ -163,6 +186,8 @@ class _Search:
                 found = list(self._evaluate_users(unit))
                 pending += [(user, self._pass_on(used, user)) for used, user in found if used in self._starts]
             pending += [(user, self._pass_on(unit, user)) for user in self._users.get(unit, ())]
+        # The calls themselves are found even if not all that leads to them is.
+        self._starts.update((unit, everywhere) for unit in callers if unit not in self._starts)
         return self._starts
 
     def _evaluate_users(self, unit: CodeUnit) -> Iterator[tuple[CodeUnit, CodeUnit]]:
@@ -229,12 +254,11 @@ class _Search:
                     yield scope.owner
                 else:
                     # A library that is the base of a class may call any method of its objects.
-                    subclasses = self._find_subclasses(scope.owner)
-                    yield from (one for one in subclasses if classes.may_call_any_method(self._evaluator, one))
+                    yield from self._find_open_subclasses(scope.owner)
 
-    def _find_subclasses(self, scope: Scope) -> list[Scope]:
+    def _find_open_subclasses(self, scope: Scope) -> Iterable[Scope]:
         if scope not in self._subclasses:
-            self._subclasses[scope] = self._bases.find_subclasses(scope)
+            self._subclasses[scope] = self._open_classes.find_subclasses(scope)
         return self._subclasses[scope]
 
     def _evaluate(self, unit: CodeUnit, parts: Container[int]) -> set[CodeUnit]:

@@ -169,3 +169,12 @@ def _get_elements(expr: ast.expr) -> list[ast.expr] | None:
     if isinstance(expr, ast.List | ast.Tuple) and not any(isinstance(one, ast.Starred) for one in expr.elts):
         return expr.elts
     return None
+
+
+def evaluate_negative(evaluator: Evaluator, node: ast.UnaryOp, scope: Scope) -> Values:
+    """Return what ``-number`` may be, as in ``parts[-1]``; the truth of ``not x`` is for the branches alone."""
+    match node.op, evaluator.evaluate(node.operand, scope):
+        case ast.USub(), (Constant(int(number)),):
+            return (Constant(-number),)
+        case _:
+            return UNRESOLVED

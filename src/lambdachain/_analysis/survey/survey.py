@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
 from typing import Final
 
+from .boto3_calls import may_have_function_name
 from .call_paths import CallPaths
-from .call_sites import CallFinder, create_call_finder, evaluate_callee
+from .call_sites import OWN_METHODS, CallFinder, create_call_finder, evaluate_callee
 from .dynamic_imports import IMPORTERS, find_unknown_imports
 from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
@@ -30,30 +32,35 @@ from .results import (
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
-from .values import ContractValue, ExternalName, FunctionValue, unresolved_reasons
+from .values import MAX_EFFORT, UNFINISHED, ContractValue, ExternalName, FunctionValue, unresolved_reasons
 
 # The names of lambdachain whose calls declare something: contracts, handlers, and how clients resolve names.
 _DECLARING: Final = ("Contract", "remote", "LambdaClient", "AsyncLambdaClient")
 
 
-def survey(sources: Iterable[Source], environment: Mapping[str, str] = MappingProxyType({})) -> Survey:
+def survey(
+    sources: Iterable[Source], environment: Mapping[str, str] = MappingProxyType({}), max_effort: float = MAX_EFFORT
+) -> Survey:
     """Find the contracts, handlers and calls in some files.
 
     Args:
         sources: The files, of one or several code bases.
         environment: The environment variables that the code will run with, as far as they are known.
+        max_effort: How many steps are evaluated to tell what reaches the calls, and how many to follow them.
     """
-    return survey_project(Project(sources), environment)
+    return survey_project(Project(sources), environment, max_effort)
 
 
-def survey_project(project: Project, environment: Mapping[str, str] = MappingProxyType({})) -> Survey:
+def survey_project(
+    project: Project, environment: Mapping[str, str] = MappingProxyType({}), max_effort: float = MAX_EFFORT
+) -> Survey:
     """Like ``survey``, for files that have been parsed: to survey them with several environments in turn."""
-    evaluator = ExpressionEvaluator(project, environment)
+    evaluator = ExpressionEvaluator(project, environment, max_effort=max_effort)
     scopes = list(project.scopes())
     uses = find_uses(evaluator)
     flow = NameFlow(project)
     # Which code is searched for calls may be too much of it; the arguments that lead to each call are followed there.
-    quick = ExpressionEvaluator(project, environment, follows_calls=False)
+    quick = ExpressionEvaluator(project, environment, follows_calls=False, max_effort=max_effort)
     flow.link_dynamic(quick)
     # Whether an expression is a contract or a handler is known only when it has been evaluated, and in code that calls
     # functions with boto3 alone, none is.
@@ -65,10 +72,12 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
     # Handlers of lambdachain are told apart by what functions return for their arguments; boto3's client needs less.
     searcher = finder if project.may_use_lambdachain() else create_call_finder(quick, declaring, kept.may_be_method)
     relevant = find_relevant_units(quick, searcher, flow, kept)
-    paths = CallPaths(evaluator, finder, relevant)
+    flow.forget()
+    possible = list(_find_possible_calls(project, kept))
+    paths = CallPaths(evaluator, finder, relevant, possible)
 
     def create_paths(inner: Evaluator) -> CallPaths:
-        return CallPaths(inner, create_call_finder(inner, declaring, kept.may_be_method), relevant)
+        return CallPaths(inner, create_call_finder(inner, declaring, kept.may_be_method), relevant, possible)
 
     units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
     roots = paths.find_roots()
@@ -81,6 +90,7 @@ def survey_project(project: Project, environment: Mapping[str, str] = MappingPro
             *project.unreadable,
             *_find_unresolved_imports(evaluator),
             *(call for call in calls if isinstance(call, UnresolvedCall)),
+            *paths.find_unfollowed(),
             *_find_unresolved_handlers(evaluator, declaring),
         ]
     )
@@ -140,6 +150,19 @@ def _find_never_run(
                 callee = call.function if isinstance(call, CallSite) else call.callee
                 why = f"the call of {callee} runs only under a condition that no call in this code fulfills"
                 yield UnresolvedCall(call.location, call.unit, why, callee, call.mode)
+
+
+def _find_possible_calls(project: Project, kept: KeptMethods) -> Iterator[UnresolvedCall]:
+    """Yield the places that may call a Lambda function, by the text alone: like a file, of no unit."""
+    methods = OWN_METHODS if project.may_use_lambdachain() else ()
+    for scope in project.scopes():
+        for call in scope.calls:
+            name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
+            if may_have_function_name(call) or kept.may_hold_method(call, scope) or name in methods:
+                why = (
+                    f"cannot tell what reaches {format_expression(call.func)}(...): {unresolved_reasons(UNFINISHED)[0]}"
+                )
+                yield UnresolvedCall(scope.locate(call), CodeUnit("", ""), why)
 
 
 def _find_unresolved_imports(evaluator: Evaluator) -> Iterator[UnresolvedCall]:

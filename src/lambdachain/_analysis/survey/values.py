@@ -7,7 +7,8 @@ text of the code does not determine, with the reason for a message.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import ast
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -253,6 +254,17 @@ class EnumMemberValue:
     values: tuple[Value, ...]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class CallersValue:
+    """The calls of all functions of one name; no expression has it, but the names depend on it like on values.
+
+    Attributes:
+        by_function: The calls of each function with their scopes, and how many parameters a call passes implicitly.
+    """
+
+    by_function: Mapping[Scope, Sequence[tuple[ast.Call, Scope, int]]]
+
+
 @dataclass(frozen=True, slots=True)
 class Unresolved:
     """A value that the text of the code does not determine.
@@ -285,12 +297,17 @@ Value: TypeAlias = (
     | ResolverValue
     | PartialValue
     | EnumMemberValue
+    | CallersValue
     | Unresolved
 )
 Values: TypeAlias = tuple[Value, ...]
 
 # No text of a program begins with this, so a key that is not a string is mistaken for none.
 _NOT_A_STRING: Final = "\0"
+# Some 15 seconds; the largest code bases of a single team that were tried take a third of it.
+MAX_EFFORT: Final = 400_000
+_TOO_MANY_WAYS: Final = Unresolved(f"too many ways lead there: to follow them takes more than {MAX_EFFORT:,} steps")
+UNFINISHED: Final[Values] = (_TOO_MANY_WAYS,)
 UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
 
@@ -381,3 +398,15 @@ def get_elements(values: Iterable[Value]) -> Values:
                 yield from UNRESOLVED
 
     return union(each(value) for value in values)
+
+
+def find_enclosing_frame(frame: Frame | None, scope: Scope) -> Frame | None:
+    """Return the innermost frame of a function that encloses *scope*."""
+    while frame is not None:
+        enclosing: Scope | None = scope
+        while enclosing is not None and enclosing is not frame.scope:
+            enclosing = enclosing.parent
+        if enclosing is not None:
+            return frame
+        frame = frame.outer
+    return None
