@@ -10,6 +10,7 @@ import boto3
 import botocore.client
 import pytest
 from aws_xray_sdk import core as xray
+from aws_xray_sdk import global_sdk_config
 from aws_xray_sdk.ext.botocore.patch import patch as patch_xray
 from botocore.client import BaseClient
 from botocore.config import Config
@@ -46,6 +47,7 @@ def _opentelemetry(seen: Seen) -> Iterator[None]:
 @contextmanager
 def _xray(seen: Seen) -> Iterator[None]:
     original, prepare = BaseClient._make_api_call, Endpoint.prepare_request  # type: ignore[attr-defined]
+    global_sdk_config.set_sdk_enabled(True)  # Powertools disables it outside Lambda, for the whole process
     patch_xray()
     xray.xray_recorder.configure(sampling=False, context_missing="IGNORE_ERROR")
     xray.xray_recorder.clear_trace_entities()
