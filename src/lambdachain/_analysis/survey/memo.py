@@ -81,11 +81,13 @@ class RecursiveMemo(Generic[T]):
         if self._left >= 0:
             yield
             return
-        left, self._left = self._left, self._reserve
+        left = self._left
+        self._left = self._reserve
         try:
             yield
         finally:
-            self._reserve, self._left = self._left, left
+            self._reserve = self._left
+            self._left = left
 
     def get_complete(self, key: Hashable) -> T | None:
         """Return the result for *key* if it is known for good."""
