@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from typing import Any, Final
 
+from lambdachain._core.context_values import set_value
 from lambdachain._core.invocation import MAX_CLIENT_CONTEXT_BYTES
 from lambdachain._core.metadata import merge_custom
 from lambdachain._core.type_guards import is_mapping
@@ -30,15 +31,10 @@ class CurrentRequest:
         self.timeout = timeout
         self.reached = False
 
-    @contextmanager
-    def sending(self) -> Generator[None]:
+    def sending(self) -> AbstractContextManager[None]:
         """Make this the request that the hooks see."""
         # A context variable: between invoke() and the hooks there is only botocore's code.
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+        return set_value(_current, self)
 
     def add_to(self, request: Mapping[str, Any]) -> dict[str, Any]:
         """Return a copy of botocore's request with the metadata and the timeout of this attempt."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Final
 
 from lambdachain._core import clock
+from lambdachain._core.context_values import set_value
 from lambdachain._lambda_api.recursion_detection import LOOP_LIMIT
 
 
@@ -56,11 +56,6 @@ def current_chain() -> Chain:
     return _chain.get()
 
 
-@contextmanager
-def use_chain(chain: Chain) -> Generator[None]:
+def use_chain(chain: Chain) -> AbstractContextManager[None]:
     """Make *chain* the current chain inside the ``with`` block."""
-    token = _chain.set(chain)
-    try:
-        yield
-    finally:
-        _chain.reset(token)
+    return set_value(_chain, chain)

@@ -9,11 +9,12 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from contextvars import ContextVar
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, Final, cast
 
+from lambdachain._core.context_values import set_value
 from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._core.loopback import get_host
 from lambdachain._transports import socket_options as _options
@@ -72,15 +73,10 @@ class Exchange:
         self._lock = threading.Lock()
         self._timer = None if self.deadline is None else deadline_timer.set(self.deadline, self.abort)
 
-    @contextmanager
-    def sending(self) -> Generator[None]:
+    def sending(self) -> AbstractContextManager[None]:
         """Make this exchange the current one for the request that is sent inside."""
         # A context variable and not a parameter: between invoke() and the connection there is only botocore's code.
-        token = _current.set(self)
-        try:
-            yield
-        finally:
-            _current.reset(token)
+        return set_value(_current, self)
 
     @property
     def has_sent(self) -> bool:
