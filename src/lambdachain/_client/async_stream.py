@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import AsyncGenerator
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -25,7 +24,6 @@ from .stream import (
     check_options,
     close_stream,
     is_failure,
-    is_refused,
     outcome_so_far,
     to_stream_call,
 )
@@ -42,17 +40,13 @@ def stream_response(
     Raises:
         InvalidRequestError: A stream does not have one of the options.
     """
-    if invoker.interceptors or ProcessInterceptors.calling:
-        from .intercepted_stream import intercept_async_stream
-        from .interception import enter
-
-        with enter(invoker, "stream", bound, payload) if is_refused(bound.options) else nullcontext():
-            check_options(bound)
-        start = partial(_start, invoker, bound, payload, text=text)
-        return intercept_async_stream(invoker, bound, payload, start)
     # Not in the generator, which would raise only when the first chunk is requested.
-    check_options(bound)
-    return _start(invoker, bound, payload, text=text)
+    check_options(invoker, bound, payload)
+    if not (invoker.interceptors or ProcessInterceptors.calling):
+        return _start(invoker, bound, payload, text=text)
+    from .intercepted_stream import intercept_async_stream
+
+    return intercept_async_stream(invoker, bound, payload, partial(_start, invoker, bound, payload, text=text))
 
 
 def _start(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 import os
 from collections.abc import Generator
-from contextlib import nullcontext
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any, Final
 from lambdachain._calling.attempts import pause, send_with_retries
 from lambdachain._calling.classify import error_for_no_answer, error_for_outcome
 from lambdachain._calling.compiled_call import BoundTarget
-from lambdachain._calling.options import CallOptions
 from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._calling.response import CallResponse
 from lambdachain._core import clock
@@ -23,7 +21,7 @@ from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerErr
 from lambdachain._transports.invoke_response import MAX_STREAM_BYTES, oversized_message
 from lambdachain._transports.streaming import AsyncResponseStream, ResponseStream, StreamEnd, open_stream
 
-from .base_invoker import ProcessInterceptors
+from .base_invoker import BaseInvoker, ProcessInterceptors
 from .invoker import Invoker
 
 if TYPE_CHECKING:
@@ -40,34 +38,29 @@ def stream_response(invoker: Invoker, bound: BoundTarget, payload: object, *, te
     Raises:
         InvalidRequestError: A stream does not have one of the options.
     """
-    if invoker.interceptors or ProcessInterceptors.calling:
-        from .intercepted_stream import intercept_stream
-        from .interception import enter
-
-        with enter(invoker, "stream", bound, payload) if is_refused(bound.options) else nullcontext():
-            check_options(bound)
-        start = partial(_start, invoker, bound, payload, text=text)
-        return intercept_stream(invoker, bound, payload, start)
     # Not in the generator, which would raise only when the first chunk is requested.
-    check_options(bound)
-    return _start(invoker, bound, payload, text=text)
+    check_options(invoker, bound, payload)
+    if not (invoker.interceptors or ProcessInterceptors.calling):
+        return _start(invoker, bound, payload, text=text)
+    from .intercepted_stream import intercept_stream
+
+    return intercept_stream(invoker, bound, payload, partial(_start, invoker, bound, payload, text=text))
 
 
-def check_options(bound: BoundTarget) -> None:
-    """Raise for options that a stream does not have.
+def check_options(invoker: BaseInvoker[Any, Any], bound: BoundTarget, payload: object) -> None:
+    """Raise for options that a stream does not have; inside the interceptors, if there are any.
 
     Raises:
         InvalidRequestError: There is such an option.
     """
-    if is_refused(bound.options):
+    if bound.options.get("durable_name") is None:
+        return
+    from .interception import enter
+
+    with enter(invoker, "stream", bound, payload):
         raise InvalidRequestError(
             "durable_name: Lambda has no durable executions that stream", function=bound.target.address
         )
-
-
-def is_refused(options: CallOptions) -> bool:
-    """Check whether there is an option that a stream does not have."""
-    return options.get("durable_name") is not None
 
 
 def _start(
