@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
@@ -73,11 +73,15 @@ class CallPaths:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
         relevant: The units from which a call can be reached.
-        possible: Every place that may call a Lambda function, to be reported if not all ways to it can be followed.
+        possible: Finds every place that may call a Lambda function, to be reported if not all ways there are followed.
     """
 
     def __init__(
-        self, evaluator: Evaluator, finder: CallFinder, relevant: Relevance, possible: Sequence[UnresolvedCall]
+        self,
+        evaluator: Evaluator,
+        finder: CallFinder,
+        relevant: Relevance,
+        possible: Callable[[], Sequence[UnresolvedCall]],
     ) -> None:
         self._evaluator = evaluator
         self._finder = finder
@@ -95,7 +99,7 @@ class CallPaths:
     def find_unfollowed(self) -> Sequence[UnresolvedCall]:
         """Return every place that may call a Lambda function, if it takes too long to tell what reaches them."""
         is_complete = self._relevant.is_complete and not self._evaluator.is_exhausted
-        return () if is_complete else self._possible
+        return () if is_complete else self._possible()
 
     def _find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         bodies = self._get_bodies(start)

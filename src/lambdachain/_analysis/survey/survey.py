@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from types import MappingProxyType
 from typing import Final
 
@@ -73,7 +73,8 @@ def survey_project(
     searcher = finder if project.may_use_lambdachain() else create_call_finder(quick, declaring, kept.may_be_method)
     relevant = find_relevant_units(quick, searcher, flow, kept)
     flow.forget()
-    possible = list(_find_possible_calls(project, kept))
+    # Most surveys never ask for them.
+    possible = cache(lambda: tuple(_find_possible_calls(project, kept)))
     paths = CallPaths(evaluator, finder, relevant, possible)
 
     def create_paths(inner: Evaluator) -> CallPaths:
