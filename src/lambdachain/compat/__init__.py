@@ -13,7 +13,7 @@ it. Everything else in this module is boto3's: other services, resources, sessio
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lambdachain._calling.retry import RetryPolicy
 
+    from ._settings import ProtectionOptions
     from ._types import Boto3Client
     from .session import Session as Session
 
@@ -42,11 +43,7 @@ def client(
     aws_session_token: str | None = ...,
     config: Config | None = ...,
     aws_account_id: str | None = ...,
-    *,
-    idempotent: Iterable[str] = ...,
-    timeout: float | timedelta | None = ...,
-    retry: RetryPolicy | None = ...,
-    metadata: bool = ...,
+    **options: Unpack[ProtectionOptions],
 ) -> Boto3Client: ...
 @overload
 def client(
@@ -88,7 +85,7 @@ def client(
     from ._protection import protect
     from ._settings import CallSettings
 
-    settings = CallSettings.check(service_name, idempotent, timeout, retry, metadata)
+    settings = CallSettings.check(service_name, idempotent=idempotent, timeout=timeout, retry=retry, metadata=metadata)
     # Looked up for each call: a test may have replaced boto3.client.
     return protect(import_module("boto3").client(service_name, *args, **options), settings)
 
@@ -126,7 +123,8 @@ def upgrade(
 
     if not is_lambda_client(client):
         raise ContractError(f'{type(client).__name__} is not a Lambda client of boto3: pass boto3.client("lambda")')
-    return protect(client, CallSettings.check("lambda", idempotent, timeout, retry, metadata))
+    settings = CallSettings.check("lambda", idempotent=idempotent, timeout=timeout, retry=retry, metadata=metadata)
+    return protect(client, settings)
 
 
 def __getattr__(name: str) -> Any:

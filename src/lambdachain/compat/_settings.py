@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypedDict, Unpack
 
 from lambdachain._calling.options import check_bound_options
 from lambdachain._calling.retry import RetryPolicy
@@ -18,6 +18,15 @@ _Function = FunctionArn | FunctionName
 _ATTRIBUTE: Final = "_lambdachain_settings"
 
 
+class ProtectionOptions(TypedDict, total=False):
+    """The options of ``compat.client``; see ``lambdachain.compat.upgrade``."""
+
+    idempotent: Iterable[str]
+    timeout: float | timedelta | None
+    retry: RetryPolicy | None
+    metadata: bool
+
+
 class CallSettings(NamedTuple):
     """How the calls of one client are sent; see ``lambdachain.compat.upgrade``."""
 
@@ -27,23 +36,18 @@ class CallSettings(NamedTuple):
     metadata: bool = True
 
     @classmethod
-    def check(
-        cls,
-        service: object,
-        idempotent: Iterable[str],
-        timeout: float | timedelta | None,
-        retry: RetryPolicy | None,
-        metadata: bool,  # noqa: FBT001 - an option passed on
-    ) -> CallSettings:
+    def check(cls, service: object, /, **options: Unpack[ProtectionOptions]) -> CallSettings:
         """Check and return the settings.
 
         Raises:
             ContractError: One of them is not valid, or *service* is another one, whose client would ignore them.
         """
+        timeout, retry = options.get("timeout"), options.get("retry")
         check_bound_options({"timeout": timeout, "retry": retry})
         if retry is not None and retry.hedge_after is not None:
             raise ContractError("RetryPolicy(hedge_after=...) is for LambdaClient: boto3's client sends no duplicates")
-        settings = cls(_check_names(idempotent), timeout, retry, metadata)
+        names = _check_names(options.get("idempotent", ()))
+        settings = cls(names, timeout, retry, options.get("metadata", True))
         if service != "lambda" and settings != cls():
             raise ContractError(
                 f'idempotent, timeout, retry and metadata are for client("lambda"), not for {service!r}'

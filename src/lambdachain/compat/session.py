@@ -52,6 +52,8 @@ class Session(boto3.session.Session):
         **options: Any,
     ) -> Any:
         """Return a client; see ``lambdachain.compat.client``."""
-        settings = CallSettings.check(service_name, idempotent, timeout, retry, metadata)
+        settings = CallSettings.check(
+            service_name, idempotent=idempotent, timeout=timeout, retry=retry, metadata=metadata
+        )
         boto3s: Any = super()
         return protect(boto3s.client(service_name, *args, **options), settings)
