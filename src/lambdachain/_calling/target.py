@@ -44,7 +44,7 @@ def contract_for(target: object, response: object = UNSET) -> Contract[Any, Any]
         return PlainContract(target, request=Any, response=response_type)
     contract = getattr(target, "contract", None)
     if not isinstance(contract, Contract):
-        from lambdachain._core.type_guards import describe_object
+        from lambdachain._transports.argument_checks import describe_object
 
         raise ContractError(
             f"cannot call {describe_object(target)}: pass a Contract, a handler made by remote, a name or an ARN"

@@ -58,4 +58,17 @@ def code_flags(function: Any) -> int:
 
 
 def describe_kind(value: object) -> str:
+    """Format what kind of value an argument is, for a message that must not quote it."""
     return f"the class {value.__name__}" if isinstance(value, type) else type(value).__name__
+
+
+def describe_object(value: object) -> str:
+    """Format what an argument is, where a function may have been passed; otherwise as ``describe_kind``.
+
+    >>> describe_object(len), describe_object(int), describe_object(3)
+    ('the function len', 'the class int', 'a value of type int')
+    """
+    if isinstance(value, type):
+        return describe_kind(value)
+    name = getattr(value, "__name__", None) if callable(value) else None
+    return f"the function {name}" if isinstance(name, str) else f"a value of type {type(value).__name__}"

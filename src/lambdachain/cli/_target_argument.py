@@ -11,7 +11,6 @@ from types import ModuleType
 from typing import Any, Final
 
 from lambdachain._contracts.contract import Contract, HasContract, has_contract
-from lambdachain._core.type_guards import describe_object
 
 from ._exit_status import InputError, to_one_line
 
@@ -66,6 +65,8 @@ def import_contract(module: str, name: str, *, instead: str = "") -> HasContract
     except AttributeError:
         raise InputError(f"{module} has no {name!r}; {_describe_contracts(imported)}{instead}") from None
     if not has_contract(found):
+        from lambdachain._transports.argument_checks import describe_object
+
         raise InputError(
             f"{module}:{name} is not a contract but {describe_object(found)}; {_describe_contracts(imported)}"
         )

@@ -8,8 +8,8 @@ from typing import Any
 from lambdachain._contracts.contract import HasContract, has_contract, split_qualifier
 from lambdachain._core.arn import Address, FunctionArn, FunctionName, parse_target
 from lambdachain._core.errors import ContractError
-from lambdachain._core.type_guards import describe_object
 from lambdachain._lambda_api.aws_location import LATEST
+from lambdachain._transports.argument_checks import describe_object
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,13 +13,13 @@ from lambdachain._core import clock
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import ContractError
 from lambdachain._core.invocation import Invocation, InvocationType, NoAnswerError, Outcome, Progress
-from lambdachain._core.type_guards import describe_object
 from lambdachain._lambda_api import responses
 from lambdachain._lambda_api.aws_location import LATEST
 from lambdachain._lambda_api.delivery import Delivery, InvocationResult, InvokeRequest
 from lambdachain._lambda_api.invoke_api import check_tenant, invocation_response, permitted_response, queued_response
 from lambdachain._lambda_api.outcomes import to_outcome
 from lambdachain._lambda_api.responses import ApiError, ApiResponse
+from lambdachain._transports.argument_checks import describe_object
 from lambdachain._transports.transport_override import override_transport, override_transport_in_context
 
 from ._call_log import CallLog, InProcessCall, format_called, to_in_process_call

@@ -15,6 +15,8 @@ JsonSchema = dict[str, Any]
 REQUEST: Final = "Request"
 RESPONSE: Final = "Response"
 ERROR: Final = "Error"
+# The class around all types of a module, which the tools are given and whose text is removed.
+TYPES_HOLDER: Final = "LambdachainContractTypes"
 
 _PREFIX: Final = "#/$defs/"
 _WORDS: Final = re.compile(r"[A-Za-z0-9]+")

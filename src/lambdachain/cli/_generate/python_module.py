@@ -16,6 +16,7 @@ from .definitions import (
     ERROR,
     REQUEST,
     RESPONSE,
+    TYPES_HOLDER,
     JsonSchema,
     Merged,
     Role,
@@ -28,9 +29,10 @@ from .python_types import REVEAL_SECRET, PythonTypes
 from .sources import ContractSource
 from .syntax import IMPORTS, IS_ABSENT, ModelEditor, to_import_lines
 
-_HOLDER: Final = "LambdachainContractTypes"
 _WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[0-9]+")
-_RESERVED: Final = frozenset({*IMPORTS, _HOLDER, "BaseModel", "ConfigDict", "RootModel", "Enum", "StrEnum", "IntEnum"})
+_RESERVED: Final = frozenset(
+    {*IMPORTS, TYPES_HOLDER, "BaseModel", "ConfigDict", "RootModel", "Enum", "StrEnum", "IntEnum"}
+)
 _HELPERS: Final = {
     REVEAL_SECRET: f"def {REVEAL_SECRET}(secret: SecretStr) -> str:\n    return secret.get_secret_value()",
     IS_ABSENT: f"def {IS_ABSENT}(value: object) -> bool:\n    return value is None",
@@ -67,7 +69,7 @@ def generate_module(sources: Sequence[ContractSource], names: Sequence[str | Non
     types = PythonTypes()
     editor = _make_editor(roles, merged, types)
     document = _to_document(merged, types, {name: alias for alias, name in editor.errors.items()})
-    tree = editor.edit(generate_models(document, _HOLDER, editor.errors))
+    tree = editor.edit(generate_models(document, TYPES_HOLDER, editor.errors))
     body = _write_module(tree, editor.annotations, zip(contracts, sources, strict=True))
     notes = [*(note for source in sources for note in source.notes), *types.notes]
     return GeneratedModule(format_python(body, path), list(dict.fromkeys(notes)))
@@ -80,7 +82,7 @@ def _make_editor(roles: Sequence[Role], merged: Merged, types: PythonTypes) -> M
     # The generator would change their names, which are sent as they are.
     errors = {f"LambdachainError{number}": name for number, name in enumerate(names)}
     return ModelEditor(
-        types.expressions, merged.definitions, _HOLDER, errors, find_references(sent, merged.definitions)
+        types.expressions, merged.definitions, TYPES_HOLDER, errors, find_references(sent, merged.definitions)
     )
 
 
@@ -95,7 +97,7 @@ def _to_document(merged: Merged, types: PythonTypes, aliases: Mapping[str, str])
         properties[f"role_{number}"] = {"$ref": references[reference]} if reference in references else role
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": _HOLDER,
+        "title": TYPES_HOLDER,
         "type": "object",
         "properties": properties,
         "required": list(properties),

@@ -17,6 +17,7 @@ from .definitions import (
     ERROR,
     REQUEST,
     RESPONSE,
+    TYPES_HOLDER,
     JsonSchema,
     Merged,
     Role,
@@ -25,11 +26,10 @@ from .definitions import (
     to_class_name,
 )
 
-_HOLDER: Final = "LambdachainContractTypes"
 _PACKAGE: Final = "json-schema-to-typescript"
 _INSTALL: Final = f"npm install --save-dev {_PACKAGE}"
 _OPTIONS: Final = ("--no-additionalProperties", "--bannerComment=")
-_HOLDER_TEXT: Final = re.compile(rf"^export interface {_HOLDER} \{{\n(?:  .*\n)*\}}\n", re.MULTILINE)
+_HOLDER_TEXT: Final = re.compile(rf"^export interface {TYPES_HOLDER} \{{\n(?:  .*\n)*\}}\n", re.MULTILINE)
 
 
 def generate_typescript(schema: ContractSchema, name: str, source: str) -> str:
@@ -67,7 +67,7 @@ def generate_typescript(schema: ContractSchema, name: str, source: str) -> str:
 def _find_reserved(roles: list[Role], prefix: str) -> set[str]:
     """Return the names that the module gives to something else than a definition."""
     own = {role.name for role in roles[:2] if role.schema.get("title") == role.name}
-    return {prefix + REQUEST, prefix + RESPONSE, prefix + ERROR, _HOLDER} - own
+    return {prefix + REQUEST, prefix + RESPONSE, prefix + ERROR, TYPES_HOLDER} - own
 
 
 def _name_role(merged: Merged, number: int, name: str) -> str:
@@ -82,7 +82,7 @@ def _name_role(merged: Merged, number: int, name: str) -> str:
 
 def _compile(merged: Merged) -> str:
     properties = {f"role{number}": role for number, role in enumerate(merged.roles)}
-    document = {"title": _HOLDER, "type": "object", "properties": properties, "required": list(properties)}
+    document = {"title": TYPES_HOLDER, "type": "object", "properties": properties, "required": list(properties)}
     definitions = {name: map_schemas(schema, _to_old_schema) for name, schema in merged.definitions.items()}
     document |= {"$defs": definitions}
     ran = subprocess.run(  # noqa: S603
