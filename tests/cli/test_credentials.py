@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.support.environments import environment_without
 
 CANARY = "secret-canary"
 KEYS = {"AWS_ACCESS_KEY_ID": "AKIA", "AWS_SECRET_ACCESS_KEY": CANARY, "AWS_SESSION_TOKEN": CANARY}
@@ -17,7 +17,6 @@ NOT_INVOKED = 3
 
 def run(command: list[str], directory: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command without any other source of credentials."""
-    others: Mapping[str, str] = {n: v for n, v in os.environ.items() if not n.startswith("AWS_")}
     own = {
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_DEFAULT_REGION": "eu-west-1",
@@ -28,7 +27,7 @@ def run(command: list[str], directory: Path, *arguments: str, **environment: str
         [*command, *arguments],
         capture_output=True,
         text=True,
-        env={**others, **own, **environment},
+        env={**environment_without("AWS_"), **own, **environment},
         cwd=directory,
         check=False,
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import importlib.util
 import json
 import shutil
 import subprocess
@@ -18,6 +17,7 @@ from pydantic import BaseModel, ValidationError
 from lambdachain import Contract, LambdaClient, RemoteError, remote
 from lambdachain.testing import InProcessTransport, assert_compatible
 from tests.support.contract_variety import CONTRACTS
+from tests.support.modules import import_file
 
 pytest.importorskip("datamodel_code_generator", reason="datamodel-code-generator is not installed")
 
@@ -30,18 +30,6 @@ def generate(directory: Path, *arguments: str, status: int = 0) -> subprocess.Co
     ran = subprocess.run([*RUN, *arguments], cwd=directory, capture_output=True, text=True, check=False)
     assert ran.returncode == status, ran.stdout + ran.stderr
     return ran
-
-
-def import_module(path: Path) -> ModuleType:
-    """Import a generated module, under a name of its own."""
-    name = f"generated_{abs(hash(path))}"
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -68,7 +56,7 @@ def variety(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def generated(variety: Path) -> ModuleType:
     """The module of all contracts."""
-    return import_module(variety / "contracts.py")
+    return import_file(variety / "contracts.py")
 
 
 @pytest.mark.parametrize("name", [name for name in CONTRACTS if name != CLOSED_TUPLE])
@@ -95,7 +83,7 @@ def test_a_generated_contract_has_the_same_schema(tmp_path: Path):
         write_json(tmp_path / f"{name}.json", contract.schema())
     names = [argument for name in contracts for argument in ("--name", f"contract_{name}")]
     generate(tmp_path, *(f"{name}.json" for name in contracts), *names, "--output", "contracts.py")
-    module = import_module(tmp_path / "contracts.py")
+    module = import_file(tmp_path / "contracts.py")
 
     for name, contract in contracts.items():
         assert getattr(module, f"contract_{name}").schema() == contract.schema()
@@ -155,7 +143,7 @@ def place_order(order: Order) -> int:
 
 def test_a_caller_with_the_generated_contract_calls_the_callee(orders: Path):
     """Its response is typed, and its declared error is caught as the generated class."""
-    module = import_module(orders / "contracts.py")
+    module = import_file(orders / "contracts.py")
 
     client = LambdaClient()
     with InProcessTransport({place: place_order}):
@@ -169,7 +157,7 @@ def test_what_the_callee_defaults_is_left_out(tmp_path: Path):
     """A field that is optional and has no default in the schema is not sent as null."""
     write_json(tmp_path / "schema.json", CONTRACTS["Absent"].schema())
     generate(tmp_path, "schema.json", "--output", "contracts.py")
-    module = import_module(tmp_path / "contracts.py")
+    module = import_file(tmp_path / "contracts.py")
 
     assert module.Absent().model_dump_json() == "{}"
     assert module.Absent(names=["a"]).model_dump(mode="json") == {"names": ["a"]}
@@ -273,7 +261,7 @@ def test_openapi(tmp_path: Path):
     (tmp_path / "billing.yaml").write_text(OPENAPI)
     functions = ["--function", "billing-charge:live", "--function", "billing-refund"]
     ran = generate(tmp_path, "billing.yaml", *functions, "--output", "contracts.py")
-    module = import_module(tmp_path / "contracts.py")
+    module = import_file(tmp_path / "contracts.py")
 
     assert (module.billing_charge.function, module.billing_charge.qualifier) == ("billing-charge", "live")
     assert module.billing_charge.description == "Charge a card."
@@ -339,7 +327,7 @@ def test_eventbridge(kind: str, tmp_path: Path):
     """A schema of the registry, in either of its formats, is the request of the function that gets the events."""
     write_json(tmp_path / "event.json", REGISTRY[kind])
     generate(tmp_path, "event.json", "--function", "orders-archive", "--output", "contracts.py")
-    module = import_module(tmp_path / "contracts.py")
+    module = import_file(tmp_path / "contracts.py")
     event = {
         "detail": {"orderId": "o-1", "lines": [1.5]},
         "detail-type": "OrderPlaced",
@@ -361,7 +349,7 @@ def test_json_schemas_of_a_request_and_a_response(tmp_path: Path):
     write_json(tmp_path / "response.json", {"type": "array", "items": {"type": "integer"}})
     arguments = ["request.json", "--response", "response.json", "--function", "orders-price", "--name", "price"]
     generate(tmp_path, *arguments, "--output", "contracts.py")
-    price = import_module(tmp_path / "contracts.py").price
+    price = import_file(tmp_path / "contracts.py").price
 
     header = (tmp_path / "contracts.py").read_text().splitlines()[0]
     assert f"`lambdachain generate request.json {' '.join(arguments[3:])} --response response.json`" in header
@@ -453,6 +441,6 @@ def test_the_page(tmp_path: Path):
         if file:
             (tmp_path / file).write_text(ran.stdout)
 
-    callee = import_module(tmp_path / "billing_contracts.py").charge
-    caller = import_module(tmp_path / "charge_contracts.py").charge
+    callee = import_file(tmp_path / "billing_contracts.py").charge
+    caller = import_file(tmp_path / "charge_contracts.py").charge
     assert caller.schema() == callee.schema()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import sys
@@ -14,6 +13,7 @@ import pytest
 from lambdachain import Invocation
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.testing import InProcessTransport
+from tests.support.modules import import_file
 
 FUNCTIONS = Path(__file__).parent / "functions"
 ID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
@@ -29,10 +29,7 @@ LOOPS = ["loop", "closed_loop", "loop_of_a_library", "same_loop"]
 
 @pytest.fixture(name="odd", scope="module")
 def _odd():
-    spec = importlib.util.spec_from_file_location("odd", FUNCTIONS / "odd.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return import_file(FUNCTIONS / "odd.py")
 
 
 @pytest.fixture(name="endpoint", scope="module")

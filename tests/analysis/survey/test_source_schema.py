@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,6 +13,7 @@ from lambdachain._analysis.compatibility.compare_schemas import find_incompatibi
 from lambdachain._analysis.compatibility.schema_node import SchemaNode
 from lambdachain._analysis.survey.sources import read_sources
 from lambdachain._analysis.survey.survey import survey
+from tests.support.modules import import_file
 
 MODELS = """
 from collections.abc import Mapping, Sequence
@@ -92,17 +91,6 @@ plain = Contract("plain", request=list[int | None], response=None)
 """
 
 
-def _import_file(path: Path) -> ModuleType:
-    name = f"{__name__}.{path.stem}"  # unlike that of the example, which other tests import
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
 def _check_equivalent(one: Any, other: Any) -> None:
     """Check that each schema accepts what the other describes."""
     assert find_incompatibilities(SchemaNode.root(one), SchemaNode.root(other), "it") == []
@@ -129,7 +117,7 @@ def test_every_kind_of_field_is_read_as_by_pydantic(tmp_path: Path):
     path = tmp_path / "models_of_every_kind.py"
     path.write_text(MODELS)
 
-    assert _check_contracts(path, _import_file(path)) == 2
+    assert _check_contracts(path, import_file(path)) == 2
 
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
@@ -149,7 +137,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 )
 def test_the_contracts_of_the_examples_are_read(file: str):
     """With the same schemas that the contracts themselves return."""
-    assert _check_contracts(EXAMPLES / file, _import_file(EXAMPLES / file)) >= 1
+    assert _check_contracts(EXAMPLES / file, import_file(EXAMPLES / file)) >= 1
 
 
 @pytest.mark.parametrize(
