@@ -234,7 +234,8 @@ $(INTEGRATIONS)/.test: pyproject.toml constraints.txt
 $(INTEGRATIONS_OLDEST)/.test: pyproject.toml constraints-integrations-oldest.txt
 	test -x $(INTEGRATIONS_OLDEST)/bin/python || $(PYTHON) -m venv $(INTEGRATIONS_OLDEST)
 	$(INTEGRATIONS_OLDEST)/bin/python -m pip install $(PIP_FLAGS) "pip>=25.1"
-	$(INTEGRATIONS_OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-integrations-oldest.txt -e ".[local]" --group test --group integrations
+	$(INTEGRATIONS_OLDEST)/bin/python -m pip install $(PIP_FLAGS) -c constraints-integrations-oldest.txt -e ".[local]" --group test --group integrations \
+	  "mypy>=2.2" "pyright[nodejs]>=1.1.400"
 	touch $@
 
 $(DOCS)/.ready: pyproject.toml constraints.txt
