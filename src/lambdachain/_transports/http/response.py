@@ -12,7 +12,6 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lambdachain._core.invocation import Progress
 from lambdachain._transports.invoke_response import (
     MAX_RESPONSE_BYTES,
     MalformedResponseError,
@@ -118,11 +117,6 @@ class ResponseReader:
         if self._status:
             return self._status < 300 and is_from_lambda(self._headers)
         return 200 <= self._status_so_far() < 300
-
-    @property
-    def progress(self) -> Progress:
-        """How far a request got whose response breaks off after its headers."""
-        return Progress.ANSWER_BEGUN if self.has_begun else Progress.PERHAPS_SENT
 
     @property
     def request_id(self) -> str | None:
