@@ -119,7 +119,7 @@ def facts(python: str) -> list[str]:
     machine = f"{_processor()}, {os.cpu_count()} cores, {platform.system()}, CPython {platform.python_version()}"
     return [
         f"Measured by `make bench` on {when:%Y-%m-%d}: {machine}; {versions}.",
-        "Ratios are to boto3 + json, medians of pairs measured one after the other; what is in bold misses its goal.",
+        "Ratios are to boto3 + json, medians of pairs measured one after the other; a goal in bold is missed.",
     ]
 
 

@@ -15,6 +15,8 @@ from .environment import Environment
 from .figures import Rounds, in_turn
 
 BARE = "a bare interpreter"
+# Calls after which one costs what all later ones cost: caches are filled, and CPython has specialized the bytecode.
+_WARMED = 20
 
 
 class Size(NamedTuple):
@@ -71,7 +73,7 @@ def warm(environment: Environment, kind: str, names: Sequence[str], size: Size) 
 def instructions(
     environment: Environment, variants: Iterable[str], items: int, calls: int
 ) -> dict[str, tuple[float, float]] | None:
-    """Count instructions: of a cold start with one call, and of one more; ``None`` where valgrind is not installed.
+    """Count instructions: of a cold start with one call, and of a warm one; ``None`` where valgrind is not installed.
 
     They do not depend on what else the machine does, so two processes run at a time.
     """
@@ -79,11 +81,11 @@ def instructions(
         return None
 
     def count(variant: str) -> tuple[float, float]:
-        first, further = (
+        first, warmed, further = (
             _count_instructions(environment.command("cold", variant, items, 0, number), environment)
-            for number in (1, 1 + calls)
+            for number in (1, _WARMED, _WARMED + calls)
         )
-        return first, (further - first) / calls
+        return first, (further - warmed) / calls
 
     with ThreadPoolExecutor(2) as pool:
         bare = pool.submit(_count_instructions, [environment.python, "-c", "pass"], environment)

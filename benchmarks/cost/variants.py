@@ -102,7 +102,7 @@ def aiobotocore_json(payload: dict[str, Any], _models: int) -> Calls:
     return lambda times: loop.run_until_complete(calls(times))
 
 
-def _lambdachain(transport: Any, payload: dict[str, Any], models: int) -> Calls:
+def _lambdachain(transport: Any, payload: dict[str, Any], models: int, *, bound: bool = False) -> Calls:
     from lambdachain import Contract, LambdaClient
 
     from .models import Order, further_models
@@ -112,6 +112,9 @@ def _lambdachain(transport: Any, payload: dict[str, Any], models: int) -> Calls:
     contract = Contract(FUNCTION, request=Order, response=Order)
     client = LambdaClient(transport)
     order = Order.model_validate(payload)
+    if bound:
+        place = client.bind(contract)
+        return _repeat(lambda: place.call(order))
     return _repeat(lambda: client.call(contract, order))
 
 
@@ -122,10 +125,24 @@ def lambdachain_boto(payload: dict[str, Any], models: int) -> Calls:
     return _lambdachain(BotoTransport(), payload, models)
 
 
+def lambdachain_boto_untyped(payload: dict[str, Any], _models: int) -> Calls:
+    """Call with lambdachain over boto3, by name and with dicts."""
+    from lambdachain import BotoTransport, LambdaClient
+
+    client = LambdaClient(BotoTransport())
+    return _repeat(lambda: client.call(FUNCTION, payload))
+
+
 def lambdachain_http(payload: dict[str, Any], models: int) -> Calls:
     """Call with lambdachain as inside Lambda."""
     os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:9001"
     return _lambdachain(None, payload, models)
+
+
+def lambdachain_bound(payload: dict[str, Any], models: int) -> Calls:
+    """Call a function object, which ``bind`` returns, as inside Lambda."""
+    os.environ["AWS_LAMBDA_RUNTIME_API"] = "127.0.0.1:9001"
+    return _lambdachain(None, payload, models, bound=True)
 
 
 def floor(payload: dict[str, Any], _models: int) -> Calls:
@@ -160,7 +177,9 @@ VARIANTS: dict[str, Variant] = {
     "botocore + json": botocore_json,
     "aiobotocore + json": aiobotocore_json,
     "lambdachain, BotoTransport": lambdachain_boto,
+    "lambdachain, BotoTransport, untyped": lambdachain_boto_untyped,
     "lambdachain, HttpTransport": lambdachain_http,
+    "lambdachain, HttpTransport, bound": lambdachain_bound,
     "raw socket, bytes": floor,
 }
 TYPED = (
@@ -168,6 +187,8 @@ TYPED = (
     "boto3 + pydantic, the usual way",
     "lambdachain, BotoTransport",
     "lambdachain, HttpTransport",
+    "lambdachain, HttpTransport, bound",
 )
 BASE, TYPED_BASE, USUAL_BASE = "boto3 + json", "boto3 + pydantic", "boto3 + pydantic, the usual way"
-OURS, OURS_BOTO = "lambdachain, HttpTransport", "lambdachain, BotoTransport"
+OURS, OURS_BOUND = "lambdachain, HttpTransport", "lambdachain, HttpTransport, bound"
+OURS_BOTO, OURS_BOTO_UNTYPED = "lambdachain, BotoTransport", "lambdachain, BotoTransport, untyped"

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lambdachain import CallError, LambdaClient, Outcome, RetryBudget, RetryPolicy
-from lambdachain._calling.retry_budget import TokenBucket, bucket_for
+from lambdachain._calling.retry_budget import TokenBucket, bucket_for, forget
 
 DOWN = Outcome(429, error_code="TooManyRequestsException")
 UP = Outcome(200, b"1", executed_version="1")
@@ -227,6 +227,20 @@ def test_successes_bring_the_retries_back():
     _try(client, "budget-recovers")
 
     assert 2 == transport.sent
+
+
+def test_a_test_does_not_limit_the_retries_of_the_next():
+    """Also of a client that has called the function before, such as one at module scope."""
+    transport = Scripted(DOWN)
+    client = LambdaClient(transport, retry=_eager(RetryBudget(max_tokens=10)))
+    for _ in range(5):
+        _try(client, "budget-forgotten")
+    transport.sent = 0
+
+    forget()
+    _try(client, "budget-forgotten")
+
+    assert transport.sent == 3
 
 
 @pytest.mark.parametrize(

@@ -66,9 +66,11 @@ def test_the_page_has_a_row_for_each_variant(measured: Measured, variants: list[
 
     assert all(rows.count(variant) == 3 for variant in variants)
     assert all(rows.count(name) == 1 for name in CALLEES if name != PLAIN)
-    assert 9 == len(goals(measured))
+    assert 11 == len(goals(measured))
     assert all(math.isfinite(goal.found) for goal in goals(measured))
-    assert "lambdachain" in written[0]
+    assert "saved" in written[0]
+    assert 4 == len([line for line in written if line.endswith("% |")])
+    assert any("lambdachain" in line for line in written if line.startswith("Measured by"))
 
 
 @pytest.mark.timeout(300)
@@ -78,8 +80,8 @@ def test_instruction_counts_are_shown_next_to_times(measured: Measured, variants
     written = list(page(measured._replace(instructions=counted), ["facts"]))
     goals_written = [line for line in written if "≤" in line]
 
-    assert [line.rsplit("|", 2)[1].strip() for line in goals_written[:3]] == ["**0.57**", "**0.57**", "0.10"]
-    assert goals_written[3].endswith("|  |")
+    assert [line.rsplit("|", 2)[1].strip() for line in goals_written[:3]] == ["**0.570**", "**0.570**", "0.100"]
+    assert goals_written[4].endswith("|  |  |")
 
 
 @pytest.mark.timeout(300)

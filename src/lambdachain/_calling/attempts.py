@@ -22,7 +22,6 @@ from lambdachain._core.invocation import Invocation, NoAnswerError, Outcome, Tra
 from .prepared_call import PreparedCall
 from .response import CallResponse
 from .retry import counts_against_budget, pause_before_next
-from .retry_budget import bucket_for
 from .success import is_success
 
 if TYPE_CHECKING:
@@ -140,11 +139,10 @@ class CallState:
     """
 
     def __init__(self, call: PreparedCall, now: float, requeue: Requeue | None = None) -> None:
-        policy = call.compiled.policy
         self._call = call
         self._began = now
         self._started = 0
-        self._bucket = bucket_for(policy.budget, call.compiled.address) if policy.budget else None
+        self._bucket = call.compiled.bucket
         self._attempts: tuple[Attempt, ...] = ()
         self._failures: list[CallError] = []
         self._refused_keys: list[int | None] = []

@@ -15,6 +15,7 @@ from .options import (
     wants_log_tail,
 )
 from .retry import RetryPolicy
+from .retry_budget import TokenBucket, bucket_for
 from .target import Target
 
 _DEFAULT_POLICY: Final = RetryPolicy()
@@ -30,6 +31,8 @@ class CompiledCall(NamedTuple):
         request_codec: Encodes the payload.
         response_codec: Decodes the response.
         policy: When a call may be retried.
+        bucket: The function's budget for retries; ``None`` for no limit.
+        hedge_after: Seconds without a response after which a duplicate is sent; ``None`` for never.
         timeout: Seconds for a whole call; ``None`` for as long as a function may run.
         idempotency_key: The same for every attempt of a call; ``None`` without one.
         custom: The user's own texts for the ClientContext.
@@ -45,6 +48,8 @@ class CompiledCall(NamedTuple):
     request_codec: Codec
     response_codec: Codec
     policy: RetryPolicy
+    bucket: TokenBucket | None
+    hedge_after: float | None
     timeout: float | None
     idempotency_key: str | None
     custom: Mapping[str, str]
@@ -52,12 +57,6 @@ class CompiledCall(NamedTuple):
     log_tail: bool
     tenant_id: str | None
     durable_name: str | None
-
-    @property
-    def hedge_after(self) -> float | None:
-        """The seconds without a response after which a duplicate is sent; ``None`` for never."""
-        waits = self.kind is InvocationType.REQUEST_RESPONSE
-        return self.policy.hedge_after if waits and self.repeatable else None
 
     def within(self, seconds: float) -> Self:
         """Return the call for one that ends in *seconds* at the latest."""
@@ -79,17 +78,21 @@ def compile_call(target: Target, kind: InvocationType, options: CallOptions) -> 
     contract, address = target.contract, target.address
     key = validate_idempotency_key(options.get("idempotency_key"), kind, contract.envelope, address)
     durable_name = validate_name("durable_name", options.get("durable_name"), address)
+    policy = options.get("retry") or _DEFAULT_POLICY
+    repeatable = contract.idempotent or key is not None or durable_name is not None
     return CompiledCall(
         target=target,
         kind=kind,
         address=address,
         request_codec=codec_for(contract.request),
         response_codec=codec_for(contract.response),
-        policy=options.get("retry") or _DEFAULT_POLICY,
+        policy=policy,
+        bucket=bucket_for(policy.budget, address) if policy.budget else None,
+        hedge_after=policy.hedge_after if repeatable and kind is InvocationType.REQUEST_RESPONSE else None,
         timeout=to_seconds(options.get("timeout"), address),
         idempotency_key=key,
         custom=validate_client_context(options.get("client_context"), kind, address),
-        repeatable=contract.idempotent or key is not None or durable_name is not None,
+        repeatable=repeatable,
         log_tail=wants_log_tail(options.get("log_tail", False), kind, address),
         tenant_id=validate_name("tenant_id", options.get("tenant_id"), address),
         durable_name=durable_name,

@@ -63,6 +63,11 @@ class TokenBucket:
         """Whether retries are allowed at present."""
         return self._tokens > self._budget.max_tokens / 2
 
+    def refill(self) -> None:
+        """Fill the bucket."""
+        with self._lock:
+            self._tokens = float(self._budget.max_tokens)
+
     def record_success(self) -> None:
         """Add the tokens of a success."""
         # Checked without the lock first: the bucket is full nearly always, and a successful call need not wait for it.
@@ -81,8 +86,9 @@ _buckets: Final[dict[tuple[RetryBudget, str], TokenBucket]] = {}
 
 
 def forget() -> None:
-    """Forget all buckets, between tests: failures in one must not limit the retries of the next."""
-    _buckets.clear()
+    """Refill all buckets, between tests: failures in one must not limit the retries of the next."""
+    for bucket in list(_buckets.values()):
+        bucket.refill()
 
 
 def bucket_for(budget: RetryBudget, function: str) -> TokenBucket:

@@ -103,12 +103,13 @@ class Invoker(BaseInvoker[Transport, Hook]):
         self, bound: BoundTarget, payload: object, kind: InvocationType, seen: StartedCall | None
     ) -> tuple[PreparedCall, CallResponse]:
         call = self.prepare(bound, payload, kind, seen)
+        transport = self.get_transport(call.compiled.address)
         if call.compiled.hedge_after is None:
-            return call, send_with_retries(self.transport_for(bound.target), call, self.hooks)
+            return call, send_with_retries(transport, call, self.hooks)
         # Imported here: only calls with hedge_after need threads and a queue.
         from lambdachain._calling.hedging import send_hedged
 
-        return call, send_hedged(self.transport_for(bound.target), call, self.hooks)
+        return call, send_hedged(transport, call, self.hooks)
 
     def _intercept(
         self,

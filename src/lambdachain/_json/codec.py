@@ -39,6 +39,8 @@ _TOO_DEEP: Final = ErrorDetail(loc=(), type="not_json", msg="It is nested too de
 # Bytes of JSON from which walking the schema, once a type, is cheaper than scanning the payload for large numbers.
 _LARGE: Final = 4096
 _REPLACEMENT_CHARACTER: Final = "\ufffd".encode()
+# Numbers: for a bytes object, "in" first finds out by an exception of its own that it is not a number.
+_N, _I = b"NI"
 # A number of 16 characters or more, or with an exponent: a float may not have all of its digits.
 MAY_EXCEED_FLOAT_PRECISION: Final = rb"\d[\d.]{15}|\d[eE]-?\d{2}"
 
@@ -358,7 +360,7 @@ class Codec:
         return find_non_finite(dumped, json.loads(data), self.schema) if _may_hold_nan(dumped) else []
 
     def _has_nan_marker(self, data: bytes) -> bool:
-        return any(map(data.__contains__, self._nan_markers))
+        return any(data.find(marker) >= 0 for marker in self._nan_markers)
 
     def _dump_python(self, value: object) -> object:
         return self._compiled.serializer.to_python(value, by_alias=True, warnings=False)
@@ -388,8 +390,8 @@ def _VALIDATION_ERROR() -> type[ValidationError]:  # noqa: N802 - a class, looke
 
 
 def _has_nan_literal(data: bytes) -> bool:
-    # bytes.find of one byte is a memchr, thirty times as fast as a search for three.
-    return (b"N" in data and b"NaN" in data) or (b"I" in data and b"Infinity" in data)
+    # A search for one byte is a memchr, thirty times as fast as one for three.
+    return (_N in data and b"NaN" in data) or (_I in data and b"Infinity" in data)
 
 
 def _raise_for_nan(data: bytes) -> None:

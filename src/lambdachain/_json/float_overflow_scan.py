@@ -12,6 +12,9 @@ from typing import Final
 _EXPONENT: Final = re.compile(rb"e(?<=[0-9]e)\+?[0-9]{3,}(?:[\s,\]}]|\Z)")
 _CAPITAL_EXPONENT: Final = rb"E(?<=[0-9]E)\+?[0-9]{3,}(?:[\s,\]}]|\Z)"
 
+# A number: see _N in codec.
+_E: Final = ord("E")
+
 # With an exponent of at most two digits, a number needs 210 digits and perhaps a point to overflow, so every sample of
 # it is a digit. The wide stride rules out text at little cost; the narrow one sees every blank between two numbers.
 _LONG: Final = 210
@@ -26,7 +29,7 @@ def may_overflow(data: bytes) -> bool:
     >>> may_overflow(b'{"cents": 1e400}'), may_overflow(b'{"cents": 1e40, "id": "7e400"}')
     (True, False)
     """
-    if _EXPONENT.search(data) or (b"E" in data and re.search(_CAPITAL_EXPONENT, data)):
+    if _EXPONENT.search(data) or (_E in data and re.search(_CAPITAL_EXPONENT, data)):
         return True
     if len(data) < _LONG or _WIDE_ROW not in data[::_WIDE].translate(_IS_DIGIT):
         return False

@@ -287,7 +287,11 @@ def test_past_the_deadline_nothing_is_sent() -> None:
     assert (Progress.NOTHING_SENT, Trouble.TIMEOUT, b"") == (caught.value.progress, caught.value.trouble, sock.sent)
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+class FrameworkError(Exception):
+    """Raised by a test's replacement for the network, for example."""
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, FrameworkError])
 def test_foreign_exceptions_pass_unchanged(error: type[BaseException]) -> None:
     """The connection is closed, because the response may still arrive on it."""
     sock: Any = Socket(takes=9**9, then=error())  # type: ignore[arg-type]
@@ -296,6 +300,16 @@ def test_foreign_exceptions_pass_unchanged(error: type[BaseException]) -> None:
         _exchange(sock, b"POST / HTTP/1.1\r\n\r\n", b"", time.monotonic() + 60)
 
     assert sock.closed
+
+
+def test_after_a_bug_the_function_may_have_run() -> None:
+    """An exception that is not the network's says nothing about how far the request got."""
+    sock: Any = Socket(takes=9**9, then=ValueError())  # type: ignore[arg-type]
+
+    with pytest.raises(NoAnswerError) as caught:
+        _exchange(sock, b"POST / HTTP/1.1\r\n\r\n", b"", time.monotonic() + 60)
+
+    assert (Progress.PERHAPS_SENT, True) == (caught.value.progress, sock.closed)
 
 
 @pytest.mark.parametrize("kind", ["plain", "TLS"])

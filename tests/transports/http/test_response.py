@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import http.client
 import io
+import re
 import tracemalloc
 import weakref
 from collections.abc import Iterable
@@ -174,6 +175,51 @@ def test_a_connection_is_reused_only_if_nothing_follows_the_response(answer: byt
 
     assert response is not None
     assert reusable is response.reusable
+
+
+# RFC 9112's grammar of a head, with obs-text and without line folding.
+GRAMMAR = re.compile(
+    rb"HTTP/1\.[01] [1-5][0-9]{2}(?: [^\x00-\x08\x0a-\x1f\x7f]*)?"
+    rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*"
+)
+FRAGMENTS = [
+    "x",
+    "X-Y",
+    ":",
+    ": ",
+    " ",
+    "\t",
+    "\r",
+    "\n",
+    "\r\n",
+    "\0",
+    "\x1f",
+    "\x7f",
+    "\x85",
+    "\xe9",
+    "a:b",
+    "",
+    "\u0130",
+]
+
+
+@given(
+    line=st.sampled_from(["HTTP/1.1 200 OK", "HTTP/1.0 502", "HTTP/1.1 600 No", "HTTP/1.1 200 a\x01", "HTTP/1.1 20"]),
+    fields=st.lists(st.lists(st.sampled_from(FRAGMENTS), max_size=4).map("".join), max_size=4),
+)
+def test_a_head_is_accepted_exactly_if_the_grammar_accepts_it(line: str, fields: list[str]) -> None:
+    """And each header is its name in lower case, with its value without the blanks around it."""
+    text = "\r\n".join([line, *fields, "\r\n"]).encode("latin-1", errors="replace")
+    head = text[: text.index(b"\r\n\r\n")]
+    reader = ResponseReader()
+    if GRAMMAR.fullmatch(head) is None:
+        with pytest.raises(MalformedResponseError):
+            reader.feed(head + b"\r\n\r\n")
+        return
+    reader.feed(head + b"\r\n\r\n")
+    pairs = [field.split(":", 1) for field in head.decode("latin-1").split("\r\n")[1:]]
+
+    assert reader.response.headers == {name.lower(): value.strip(" \t") for name, value in reversed(pairs)}
 
 
 def test_the_first_of_duplicate_headers_counts() -> None:

@@ -16,7 +16,6 @@ from typing import Any, Final, TypeVar
 from lambdachain._core.errors import LambdaChainError
 from lambdachain._core.invocation import Progress
 from lambdachain._transports import socket_options
-from lambdachain._transports.invoke_response import MalformedResponseError
 
 from .async_deadline_timer import AsyncDeadlineTimer
 from .connection import (
@@ -24,7 +23,7 @@ from .connection import (
     TLS_RECORD_SIZE,
     BaseConnection,
     connect_error,
-    no_answer_error,
+    exchange_error,
     seconds_left,
     set_socket_options,
     wrap_tls,
@@ -87,10 +86,9 @@ class AsyncConnection(BaseConnection):
             if sent < len(request):
                 await self._send_rest(request[sent:])
             return await self._receive(reader)
-        except (OSError, MalformedResponseError) as exc:
+        except Exception as exc:
             self.close()
-            progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
-            raise no_answer_error(exc, progress, deadline, reader.request_id) from exc
+            raise exchange_error(exc, reader, progress, deadline) from exc
         except BaseException:
             self.close()
             raise
@@ -107,9 +105,9 @@ class AsyncConnection(BaseConnection):
         try:
             seconds_left(deadline)
             return await self._receive(reader)
-        except (OSError, MalformedResponseError) as exc:
+        except Exception as exc:
             self.close()
-            raise no_answer_error(exc, reader.progress, deadline, reader.request_id) from exc
+            raise exchange_error(exc, reader, Progress.PERHAPS_SENT, deadline) from exc
         except BaseException:
             self.close()
             raise

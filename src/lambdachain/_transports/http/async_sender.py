@@ -14,7 +14,6 @@ from lambdachain._transports.transport_override import network_guard
 
 from .async_connection import within_deadline
 from .async_pool import AsyncPool
-from .connection import map_exceptions
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
 from .response import ResponseReader
@@ -48,8 +47,7 @@ class AsyncSender:
             # get_idle() first: it is no coroutine, and most calls need no more.
             connection = pool.get_idle(now) or await pool.acquire(now, deadline)
             reader = ResponseReader()
-            with map_exceptions(deadline):
-                await connection.send_request(reader, head, invocation.payload, deadline)
+            await connection.send_request(reader, head, invocation.payload, deadline)
             response = reader.response
             if response.reusable:
                 pool.release(connection)
@@ -74,11 +72,10 @@ class AsyncSender:
             head = self._writer.head(invocation, keys, now, streamed=True)
             connection = pool.get_idle(now) or await pool.acquire(now, deadline)
             reader = ResponseReader(streamed=True)
-            with map_exceptions(deadline):
-                complete = await connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
-                # An error is read to its end: it decides about a retry before the caller gets a stream.
-                while reader.status >= 300 and not complete:
-                    complete = await connection.read_more(reader, deadline)
+            complete = await connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
+            # An error is read to its end: it decides about a retry before the caller gets a stream.
+            while reader.status >= 300 and not complete:
+                complete = await connection.read_more(reader, deadline)
         except BaseException:
             pool.release_slot()
             raise

@@ -7,7 +7,6 @@ from lambdachain._transports.streaming import StreamEnd
 
 from .async_connection import AsyncConnection
 from .async_pool import AsyncPool
-from .connection import map_exceptions
 from .response import ResponseReader
 from .stream import ChunkBuffer
 
@@ -60,5 +59,4 @@ class AsyncHttpStream:
     async def _read_more(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        with map_exceptions(self._deadline):
-            self._complete = await self._connection.read_more(self._reader, self._deadline)
+        self._complete = await self._connection.read_more(self._reader, self._deadline)

@@ -113,10 +113,9 @@ class Connection(BaseConnection):
             complete = self._receive(reader, deadline)
             while not (complete or (only_head and reader.has_head)):
                 complete = self._receive(reader, deadline)
-        except (OSError, MalformedResponseError) as exc:
+        except Exception as exc:
             self.close()
-            progress = Progress.ANSWER_BEGUN if reader.has_begun else progress
-            raise no_answer_error(exc, progress, deadline, reader.request_id) from exc
+            raise exchange_error(exc, reader, progress, deadline) from exc
         except BaseException:
             # An interrupt or a framework's timeout: the response is still to come, and would be the next request's.
             self.close()
@@ -132,9 +131,9 @@ class Connection(BaseConnection):
         """
         try:
             complete = self._receive(reader, deadline)
-        except (OSError, MalformedResponseError) as exc:
+        except Exception as exc:
             self.close()
-            raise no_answer_error(exc, reader.progress, deadline, reader.request_id) from exc
+            raise exchange_error(exc, reader, Progress.PERHAPS_SENT, deadline) from exc
         except BaseException:
             self.close()
             raise
@@ -232,17 +231,17 @@ def no_answer_error(
     )
 
 
-class map_exceptions:  # noqa: N801 - used as a statement
-    """Convert exceptions of another kind, such as a bug's or a framework's, as if the function may have run."""
+def exchange_error(exc: Exception, reader: ResponseReader, progress: Progress, deadline: float) -> NoAnswerError:
+    """Convert an exception while sending a request that has got to *progress*, or while receiving its response.
 
-    def __init__(self, deadline: float) -> None:
-        self._deadline = deadline
-
-    def __enter__(self) -> None: ...
-
-    def __exit__(self, kind: type[BaseException] | None, exc: BaseException | None, _: object) -> None:
-        if isinstance(exc, Exception) and not isinstance(exc, NoAnswerError):
-            raise no_answer_error(exc, Progress.PERHAPS_SENT, self._deadline) from exc
+    Raises:
+        Exception: *exc* itself, if it is foreign; see ``is_foreign``.
+    """
+    if not isinstance(exc, OSError | MalformedResponseError):  # a bug's: the function may have run
+        progress = Progress.PERHAPS_SENT
+    elif reader.has_begun:
+        progress = Progress.ANSWER_BEGUN
+    return no_answer_error(exc, progress, deadline, reader.request_id)
 
 
 def _open_socket(endpoint: Endpoint, deadline: float) -> socket.socket:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lambdachain._core.invocation import Progress
 from lambdachain._transports.invoke_response import (
     MAX_RESPONSE_BYTES,
     MalformedResponseError,
@@ -24,9 +24,8 @@ MAX_HEAD: Final = 64 * 1024
 MAX_FIELDS: Final = 100
 MAX_INTERIMS: Final = 10
 _MAX_CHUNK_LINE: Final = 1024
-_STATUS: Final = r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?"
-_HEAD: Final = re.compile(_STATUS + r"((?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[^\x00\r\n]*)*)")
-_FIELD: Final = re.compile(r"\r\n([^:]+):[ \t]*([^\r]*)")
+_STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
+_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
 _WITHOUT_BODY: Final = (204, 304)
 
 
@@ -120,11 +119,6 @@ class ResponseReader:
         return 200 <= self._status_so_far() < 300
 
     @property
-    def progress(self) -> Progress:
-        """How far a request got whose response breaks off after its headers."""
-        return Progress.ANSWER_BEGUN if self.has_begun else Progress.PERHAPS_SENT
-
-    @property
     def request_id(self) -> str | None:
         """The service's id of the request, if it has arrived."""
         return self._headers.get("x-amzn-requestid")
@@ -148,7 +142,7 @@ class ResponseReader:
 
     def _status_so_far(self) -> int:
         line, end, _ = self._head.partition(b"\r\n")
-        match = re.fullmatch(_STATUS, line.decode("latin-1")) if end else None
+        match = _STATUS_LINE.fullmatch(line.decode("latin-1")) if end else None
         return int(match[2]) if match else 0
 
     def _parse_head(self, data: bytes) -> bool:
@@ -163,10 +157,9 @@ class ResponseReader:
             if not b"HTTP/1.".startswith(self._head[:7]):
                 raise MalformedResponseError("the response is not HTTP/1.1")
             return False
-        match = _HEAD.fullmatch(self._head[:end].decode("latin-1"))
-        if match is None:
-            raise MalformedResponseError("the status line or a header is not valid")
-        minor, status, fields = match[1], int(match[2]), _parse_fields(match[3])
+        line, *lines = self._head[:end].decode("latin-1").split("\r\n")
+        minor, status = _parse_status_line(line)
+        fields = _parse_fields(lines)
         rest = self._head[end + 4 :]
         self._headers, self._head = fields, b""
         if status < 200:
@@ -294,23 +287,46 @@ class ResponseReader:
         return True
 
 
-def _parse_fields(text: str) -> dict[str, str]:
-    lines = _FIELD.findall(text)
+# Cached, as are names: nearly all responses of a server have the same ones.
+@lru_cache(maxsize=16)
+def _parse_status_line(line: str) -> tuple[str, int]:
+    match = _STATUS_LINE.fullmatch(line)
+    if match is None:
+        raise _malformed_head()
+    return match[1], int(match[2])
+
+
+def _parse_fields(lines: list[str]) -> dict[str, str]:
+    """Parse header lines; of duplicates, the first counts.
+
+    Two different lengths leave open where the response ends, and are rejected.
+    """
     if len(lines) > MAX_FIELDS:
         raise MalformedResponseError(f"there are more than {MAX_FIELDS} headers")
-    fields = {name.lower(): value.rstrip(" \t") for name, value in lines}
-    return fields if len(fields) == len(lines) else _merge_duplicates(lines)
-
-
-def _merge_duplicates(lines: list[tuple[str, str]]) -> dict[str, str]:
-    """Resolve duplicate headers; two different lengths leave open where the response ends, and are rejected."""
+    text = "".join(lines)
+    if "\r" in text or "\n" in text or "\0" in text:
+        raise _malformed_head()
     fields: dict[str, str] = {}
-    for line_name, line_value in lines:
-        name, value = line_name.lower(), line_value.rstrip(" \t")
+    for line in lines:
+        name, colon, value = line.partition(":")
+        if not colon:
+            raise _malformed_head()
+        name, value = _parse_name(name), value.strip(" \t")
         first = fields.setdefault(name, value)
         if first is not value and (name == "transfer-encoding" or (name == "content-length" and value != first)):
             raise MalformedResponseError(f"there are two {name} headers")
     return fields
+
+
+@lru_cache(maxsize=64)
+def _parse_name(name: str) -> str:
+    if not name or not _TOKEN.issuperset(name):
+        raise _malformed_head()
+    return name.lower()
+
+
+def _malformed_head() -> MalformedResponseError:
+    return MalformedResponseError("the status line or a header is not valid")
 
 
 def _parse_chunk_size(line: bytes | bytearray) -> int:

@@ -10,7 +10,7 @@ from lambdachain._core.invocation import Invocation, Outcome
 from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
-from .connection import Connection, map_exceptions
+from .connection import Connection
 from .pool import Pool
 from .regional_senders import EndpointConfig
 from .request import RequestWriter
@@ -37,8 +37,7 @@ class Sender:
         """Send *invocation* once, until *deadline* on the monotonic clock; see ``Transport.send``."""
         keys, head, connection = self._prepare(invocation, deadline, streamed=False)
         reader = ResponseReader()
-        with map_exceptions(deadline):
-            connection.send_request(reader, head, invocation.payload, deadline)
+        connection.send_request(reader, head, invocation.payload, deadline)
         response = reader.response
         if response.reusable:
             self._pool.release(connection)
@@ -54,11 +53,10 @@ class Sender:
 
         keys, head, connection = self._prepare(invocation, deadline, streamed=True)
         reader = ResponseReader(streamed=True)
-        with map_exceptions(deadline):
-            complete = connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
-            # An error is read to its end: it decides about a retry before the caller gets a stream.
-            while reader.status >= 300 and not complete:
-                complete = connection.read_more(reader, deadline)
+        complete = connection.send_request(reader, head, invocation.payload, deadline, only_head=True)
+        # An error is read to its end: it decides about a retry before the caller gets a stream.
+        while reader.status >= 300 and not complete:
+            complete = connection.read_more(reader, deadline)
         stream = HttpStream(connection, reader, deadline, self._pool.release, complete=complete)
         stream.outcome = self._renew_if_expired(stream.outcome, keys)
         return stream

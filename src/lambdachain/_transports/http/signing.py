@@ -30,7 +30,7 @@ class Signer:
         self._region = region
         self._service = service
         self._scope = f"/{region}/{service}/aws4_request"
-        self._latest: tuple[str, str, bytes] = ("", "", b"")
+        self._latest: tuple[str, str, hmac.HMAC] | None = None
 
     def authorization(
         self, keys: SigningKeys, stamp: str, route: str, headers: Mapping[str, str], payload: bytes
@@ -49,16 +49,21 @@ class Signer:
         canonical = f"{route}{fields}\n{names}\n{sha256(payload).hexdigest()}"
         scope = stamp[:8] + self._scope
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.digest(self.derive_key(keys.secret_key, stamp[:8]), text.encode(), "sha256").hex()
-        return f"{ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
+        # A copy has absorbed the key, which takes as long as the text.
+        signature = self.derive_key(keys.secret_key, stamp[:8]).copy()
+        signature.update(text.encode())
+        return (
+            f"{ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, "
+            f"Signature={signature.hexdigest()}"
+        )
 
-    def derive_key(self, secret: str, date: str) -> bytes:
-        """Return the key that signs on a *date*, ``20150830``; it is derived once."""
+    def derive_key(self, secret: str, date: str) -> hmac.HMAC:
+        """Return an HMAC with the key that signs on a *date*, ``20150830``; it is derived once."""
         # One tuple, replaced as a whole: threads that race derive the same key twice, and never mix two keys.
         latest = self._latest
-        if latest[0] == date and latest[1] == secret:
+        if latest is not None and latest[0] == date and latest[1] == secret:
             return latest[2]
-        key = signing_key(secret, date, self._region, self._service)
+        key = hmac.new(signing_key(secret, date, self._region, self._service), digestmod="sha256")
         self._latest = (date, secret, key)
         return key
 

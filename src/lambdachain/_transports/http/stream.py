@@ -10,7 +10,7 @@ from lambdachain._core.invocation import NoAnswerError, Outcome, Progress
 from lambdachain._transports.invoke_response import read_invoke_response
 from lambdachain._transports.streaming import ChunkReader, StreamEnd
 
-from .connection import Connection, map_exceptions
+from .connection import Connection
 from .response import ResponseReader
 
 
@@ -98,5 +98,4 @@ class HttpStream:
     def _read_more(self) -> None:
         if self._connection is None:
             raise NoAnswerError("the stream is closed", progress=Progress.ANSWER_BEGUN)
-        with map_exceptions(self._deadline):
-            self._complete = self._connection.read_more(self._reader, self._deadline)
+        self._complete = self._connection.read_more(self._reader, self._deadline)
