@@ -106,7 +106,7 @@ def _delattr(self: Any, name: str) -> None:
 
 def _check_not_frozen(self: Any, name: str, action: str) -> None:
     # A subclass that is not a dataclass may have attributes of its own.
-    if "__dataclass_fields__" in vars(type(self)) or name in self.__dataclass_fields__:
+    if "__dataclass_fields__" in vars(self.__class__) or name in self.__dataclass_fields__:
         raise dataclasses.FrozenInstanceError(f"cannot {action} field {name!r}")
 
 
