@@ -496,6 +496,60 @@ def test_without_aiobotocore_the_error_says_what_to_install(monkeypatch: pytest.
         AsyncBotoTransport()
 
 
+@pytest.mark.skipif(not HAS_AIOBOTOCORE, reason="it takes aiobotocore")
+async def test_warm_up_over_aiobotocore_creates_the_client_and_fetches_credentials(laboratory: Laboratory) -> None:
+    """Once, in the loop that runs; aiohttp connects with the first call, which finds the rest."""
+    credentials, session = (
+        importlib.import_module("aiobotocore.credentials"),
+        importlib.import_module("aiobotocore.session"),
+    )
+    fetched: list[int] = []
+
+    async def fetch() -> dict[str, str]:
+        fetched.append(laboratory.received)
+        return {"access_key": "AKIA", "secret_key": "s", "token": "t", "expiry_time": "2099-01-01T00:00:00Z"}
+
+    own = session.AioSession()
+    own._credentials = credentials.AioDeferredRefreshableCredentials(fetch, "test")
+    transport = AsyncBotoTransport(session=own, region="eu-west-1", endpoint_url=laboratory.url)
+    async with AsyncLambdaClient(transport) as client:
+        await client.warm_up("orders")
+        assert ([0], 0, 0) == (fetched, laboratory.connections, laboratory.received)
+        await client.warm_up("orders")
+        await client.call("orders", None)
+
+    assert ([0], 1, 1) == (fetched, laboratory.connections, laboratory.received)
+
+
+@pytest.mark.skipif(not HAS_AIOBOTOCORE, reason="it takes aiobotocore")
+async def test_what_fails_in_warm_up_over_aiobotocore_is_a_debug_record(
+    laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No credentials, and credentials that cannot be fetched: the call raises it, not warm_up()."""
+    credentials, session = (
+        importlib.import_module("aiobotocore.credentials"),
+        importlib.import_module("aiobotocore.session"),
+    )
+    caplog.set_level("DEBUG", "lambdachain")
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"):
+        monkeypatch.delenv(name)
+
+    async def fail() -> dict[str, str]:
+        raise RuntimeError("secret")
+
+    failing = session.AioSession()
+    failing._credentials = credentials.AioDeferredRefreshableCredentials(fail, "test")
+    for own in (session.AioSession(), failing):
+        transport = AsyncBotoTransport(session=own, region="eu-west-1", endpoint_url=laboratory.url)
+        async with AsyncLambdaClient(transport) as client:
+            await client.warm_up("orders")
+
+    ours = [record for record in caplog.records if record.name == "lambdachain"]
+    errors = [vars(record)["lambdachain_error"] for record in ours]
+    assert (["NoAnswerError", "NoAnswerError"], 0) == (errors, laboratory.connections)
+    assert not any("secret" in record.getMessage() for record in ours)
+
+
 @pytest.mark.filterwarnings("ignore::ResourceWarning")
 async def test_a_proxy_is_left_to_botocore(laboratory: Laboratory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Over aiobotocore where it is installed, else over boto3 in threads."""

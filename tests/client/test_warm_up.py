@@ -20,6 +20,7 @@ import pytest
 from botocore.credentials import DeferredRefreshableCredentials
 from pydantic import BaseModel, ConfigDict
 
+import lambdachain._client.async_warm_up as async_warm_up_module
 import lambdachain._client.warm_up as warm_up_module
 from lambdachain import (
     AsyncHttpTransport,
@@ -33,10 +34,14 @@ from lambdachain import (
     Invocation,
     LambdaClient,
     Outcome,
+    RequestTooLargeError,
     RetryPolicy,
+    S3Offload,
     TransportWrapper,
     remote,
+    use,
 )
+from lambdachain._core.metadata import _spare
 from lambdachain.sqs import SqsTransport
 from lambdachain.testing import InProcessTransport, StubTransport
 from tests.core.snapshots import FORGET, printed_around_snapshot
@@ -47,6 +52,19 @@ from tests.support.laboratory import Laboratory
 BLOCKING = [HttpTransport, BotoTransport]
 RESTORE = "for restore, given, named in snapshot_restore_py.get_after_restore(): restore(*given, **named)\n"
 PLAIN = Contract("f", request=int, response=dict[str, str])
+
+
+PATIENT = (
+    "from lambdachain._client import async_warm_up, warm_up\n"
+    "warm_up.WARM_UP_TIMEOUT = async_warm_up.WARM_UP_TIMEOUT = 60"
+)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    for module in (warm_up_module, async_warm_up_module):
+        monkeypatch.setattr(module, "WARM_UP_TIMEOUT", 60)
 
 
 @pytest.fixture
@@ -154,8 +172,9 @@ def test_validators_are_built(laboratory: Laboratory) -> None:
     assert [True, True] == [Order.__pydantic_complete__, Placed.__pydantic_complete__]
 
 
-_MODULES = """
+_MODULES = f"""
 import sys
+{PATIENT}
 from pydantic import BaseModel
 from lambdachain import Contract, HttpTransport, LambdaClient
 
@@ -202,8 +221,62 @@ def test_a_bound_function_is_a_target(laboratory: Laboratory) -> None:
     assert "%3Aus-east-1%3A" in laboratory.requests[0].path
 
 
-def test_hooks_and_interceptors_see_no_call(laboratory: Laboratory) -> None:
-    """Because there is none."""
+def functions_of_call(client: LambdaClient) -> set[str]:
+    """Return the names of the functions of the package that a call runs."""
+    names = set[str]()
+
+    def record(frame: Any, event: str, _argument: object) -> None:
+        if event == "call" and "lambdachain" in frame.f_code.co_filename:
+            names.add(frame.f_code.co_name)
+
+    sys.setprofile(record)
+    try:
+        client.call(PLAIN, 1)
+    finally:
+        sys.setprofile(None)
+    return names
+
+
+def test_the_first_call_runs_what_the_next_one_runs(laboratory: Laboratory) -> None:
+    """The random ids, the token bucket and the signing key are there already; only the function's path is not."""
+    _spare.clear()
+    of_path = {"_build_address", "percent_encoded", "_canonical_path", "<listcomp>"}
+    of_region = {"_find_region", "parse_target", "_check_text", "_parse_cached"}
+    with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
+        client.warm_up(PLAIN)
+        first, second = functions_of_call(client), functions_of_call(client)
+
+    assert first - second <= of_path | of_region
+    assert {"prepare", "authorization", "decode_response"} <= second
+
+
+@pytest.mark.parametrize("threshold", [0, 1_000_000])
+def test_the_rehearsal_stores_nothing_in_s3(
+    threshold: int, laboratory: Laboratory, records: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Even where a contract sends every payload through a bucket."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", laboratory.url)
+    contract = Contract("f", request=int, response=int, offload=S3Offload("bucket", threshold=threshold))
+    with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
+        client.warm_up(contract)
+
+    assert ([("default", None)], 1, 0) == (warmed(records), laboratory.connections, laboratory.received)
+
+
+def test_a_call_that_cannot_be_sent_is_a_debug_record(laboratory: Laboratory, records: Any) -> None:
+    """As the call would raise it: here its ClientContext is too large."""
+    with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
+        function = client.bind(PLAIN, client_context={"tenant": "secret" * 1000})
+        client.warm_up(function)
+        assert [("f", "RequestTooLargeError")] == warmed(records)
+        with pytest.raises(RequestTooLargeError):
+            function.call(1)
+
+    assert "secret" not in records.text
+
+
+def test_hooks_interceptors_and_logs_see_no_call(laboratory: Laboratory, records: pytest.LogCaptureFixture) -> None:
+    """Because there is none: neither of this client nor of the process."""
     seen: list[object] = []
 
     class Counting(Interceptor):
@@ -216,10 +289,11 @@ def test_hooks_and_interceptors_see_no_call(laboratory: Laboratory) -> None:
         return proceed(invocation)
 
     transport = HttpTransport(endpoint_url=laboratory.url)
-    with LambdaClient(transport, hooks=[hook], interceptors=[Counting()]) as client:
+    with use(Counting()), LambdaClient(transport, hooks=[hook], interceptors=[Counting()]) as client:
         client.warm_up(PLAIN)
 
     assert ([], 1, 0) == (seen, laboratory.connections, laboratory.received)
+    assert ["warm_up"] == [vars(record).get("lambdachain_record") for record in records.records]
 
 
 def _unused_url() -> str:
@@ -438,6 +512,7 @@ def test_a_forked_process_opens_a_connection_of_its_own(kind: Any, laboratory: L
 
 _SNAPSHOT = """
 import asyncio, os
+PATIENT
 from pathlib import Path
 from tests.support import faults
 from tests.support.laboratory import Laboratory
@@ -468,8 +543,10 @@ with Laboratory(Path(os.environ["AWS_CA_BUNDLE"])) as laboratory, asyncio.Runner
 def test_connections_are_taken_up_again_after_a_restore(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """They are closed before the snapshot; after a restore, they are opened before the first call."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(write_self_signed(tmp_path / "server.pem")))
-    program = _SNAPSHOT.replace("        FORGET\n", f"        {FORGET}").replace(
-        "        RESTORE\n", f"        {RESTORE}"
+    program = (
+        _SNAPSHOT.replace("PATIENT", PATIENT)
+        .replace("        FORGET\n", f"        {FORGET}")
+        .replace("        RESTORE\n", f"        {RESTORE}")
     )
 
     assert ["1 2 2 1"] * 3 == printed_around_snapshot(program).splitlines()

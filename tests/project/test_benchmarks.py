@@ -12,6 +12,7 @@ from pathlib import Path
 
 import cli_start
 import fan_out
+import first_call
 import pytest
 from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
@@ -131,6 +132,21 @@ def test_the_start_of_the_command_line_is_measured() -> None:
 
     assert [line.split("  ")[0] for line in told] == list(cli_start.COMMANDS)
     assert all(re.search(r"[\d.]+ ms CPU  x [\d.]+$", line) for line in told)
+
+
+@pytest.mark.timeout(300)
+def test_a_first_call_is_measured_with_and_without_warm_up() -> None:
+    """In processes of their own: what the init phase takes, and a first call next to warm ones."""
+    with prepare(sys.executable, [3]) as where:
+        found = first_call.measure(where, None, 1)
+    section = first_call.to_section(found, is_limited=False)
+
+    assert set(found) == set(first_call.VARIANTS)
+    assert all(value >= 0 and math.isfinite(value) for runs in found.values() for one in runs for value in one.values())
+    assert [0] == [one["init_wall"] for one in found["without"]]
+    assert all(one[f"{name}_cpu"] > 0 for one in found["warm_up"] for name in ("init", "first", "warm"))
+    assert ["not held to a quota"] == re.findall("not held to a quota", section)
+    assert all(section.count(f"| {label} | ") == 1 for label in first_call.VARIANTS.values())
 
 
 @pytest.mark.timeout(300)

@@ -125,6 +125,7 @@ _CORE = {
     "_core.current_invocation",
     "_core.errors",
     "_core.invocation",
+    "_core.lean_dataclass",
     "_core.metadata",
     "_core.fork_hooks",
     "_core.results",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from lambdachain._core.errors import (
@@ -23,6 +23,7 @@ from lambdachain._core.errors import (
     ThrottledError,
     requested_wait,
 )
+from lambdachain._core.lean_dataclass import dataclass
 
 from .retry_budget import RetryBudget
 
@@ -69,7 +70,7 @@ def is_callee_down(error: BaseException) -> bool:
     return isinstance(error, _CALLEE_DOWN)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
+@dataclass(frozen=True, repr=False)
 class RetryPolicy:
     """When a failed call is retried.
 

@@ -7,13 +7,13 @@ could be retried takes a token, every success adds a part of one, and retries ar
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import Final
 
 from lambdachain._core.fork_hooks import lock_for
+from lambdachain._core.lean_dataclass import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RetryBudget:
     """The size of a function's token bucket for retries in this process.
 

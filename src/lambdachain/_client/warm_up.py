@@ -1,8 +1,9 @@
 """``warm_up()``: what a first call has to do once is done before it; nothing is invoked, and nothing is raised.
 
-A target is bound and compiled by the same functions, into the same caches, as in a call. The transport then finds
-credentials and opens a connection for each region, in a thread: name resolution and TLS hold up the init phase for no
-more than ``WARM_UP_TIMEOUT``.
+A target is bound and compiled by the same functions, into the same caches, as in a call, and a call of it is rehearsed:
+prepared, and a made-up response to it checked, without a transport. So no hook, interceptor or log record has it. The
+transport then finds credentials and opens a connection for each region, in a thread: name resolution and TLS hold up
+the init phase for no more than ``WARM_UP_TIMEOUT``.
 """
 
 from __future__ import annotations
@@ -15,15 +16,20 @@ from contextvars import copy_context
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from lambdachain._calling.attempts import DEBUG, is_logging
+from lambdachain._calling.attempts import DEBUG, CallState, is_logging
+from lambdachain._calling.success import is_success
+from lambdachain._core import clock
 from lambdachain._core.arn import FunctionArn, parse_target
 from lambdachain._core.fork_hooks import register_restore_hook
-from lambdachain._core.invocation import InvocationType
+from lambdachain._core.invocation import InvocationType, JsonText, Outcome
+from lambdachain._json.codec import allocate_string_cache
 from lambdachain._transports.transport_override import WARM_UP
 
 from .base_invoker import get_bound_target
 
 if TYPE_CHECKING:
+    from lambdachain._calling.compiled_call import BoundTarget
+
     from .base_invoker import BaseInvoker
     from .invoker import Invoker
 
@@ -64,8 +70,20 @@ def _compile_target(invoker: AnyInvoker, target: object) -> str | None:
     compiled = bound.compile(InvocationType.REQUEST_RESPONSE)
     compiled.request_codec.build()
     compiled.response_codec.build()
+    _rehearse_call(invoker, bound)
     address = parse_target(bound.target.function)
     return address.region if isinstance(address, FunctionArn) else None
+
+
+def _rehearse_call(invoker: AnyInvoker, bound: BoundTarget) -> None:
+    """Prepare a call and check a response, neither of which is sent: code that has run once runs faster."""
+    allocate_string_cache()
+    if bound.target.contract.offload is not None:
+        return  # a payload of any size may go to S3
+    call = invoker.prepare(bound, JsonText(b"null"), InvocationType.REQUEST_RESPONSE)
+    now = clock.monotonic()
+    CallState(call, now).start_attempt(now)
+    is_success(call.compiled.kind, Outcome(200, b"null", executed_version="1"))
 
 
 def _connect_all(invoker: Invoker, regions: Iterable[str | None]) -> None:

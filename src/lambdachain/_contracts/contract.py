@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from types import FunctionType, MethodType
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeVar, cast, overload
 
 from lambdachain._core.arn import Address, FunctionArn, FunctionName, Qualifier, parse_target
 from lambdachain._core.errors import ContractError
+from lambdachain._core.lean_dataclass import dataclass
 from lambdachain._json.codec import check_json_type, type_name
 
 if TYPE_CHECKING:

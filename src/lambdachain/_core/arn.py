@@ -6,11 +6,12 @@ Patterns and lengths are those of botocore's service model for ``Invoke`` (``Nam
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final, NoReturn, Self
 
 from .errors import InvalidArnError
+from .lean_dataclass import dataclass
 
 MAX_TARGET_LENGTH: Final = 256
 MAX_NAME_LENGTH: Final = 64
@@ -112,7 +113,7 @@ class Qualifier(str):
         return f"Qualifier({str(self)!r})"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FunctionName:
     """A function named without a full ARN: ``orders``, ``orders:live`` or ``123456789012:function:orders``.
 
@@ -151,7 +152,7 @@ class FunctionName:
         return ":".join(part for part in (*parts, self.name, self.qualifier) if part is not None)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FunctionArn:
     """The full address of a function, or of one of its versions or aliases.
 

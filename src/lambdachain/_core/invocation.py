@@ -1,12 +1,13 @@
 """The interface between a client and a transport: ``Invocation`` in, ``Outcome`` out; the ``Transport`` protocols."""
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar
 
 from .arn import FunctionArn, parse_target
 from .errors import LambdaChainError
+from .lean_dataclass import dataclass
 
 MAX_REQUEST_BYTES: Final = 6 * 1024 * 1024
 MAX_EVENT_BYTES: Final = 1024 * 1024

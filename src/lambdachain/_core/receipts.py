@@ -1,12 +1,12 @@
 """What a fire and a permission check return."""
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from .errors import Attempt
+from .lean_dataclass import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Receipt:
     """The event has been queued by Lambda; there is no result to wait for.
 
@@ -28,7 +28,7 @@ class PermissionReason(StrEnum):
     NO_SUCH_QUALIFIER = "no such qualifier"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Permission:
     """The result of a permission check; its truth value is *allowed*.
 

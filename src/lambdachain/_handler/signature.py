@@ -6,13 +6,13 @@ import inspect
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from types import FrameType, FunctionType, MethodType
 from typing import Any, Final
 
 from lambdachain._contracts.annotations import evaluate_annotations, own_annotations
 from lambdachain._contracts.contract import Contract, make_readable_contract
 from lambdachain._core.errors import ContractError
+from lambdachain._core.lean_dataclass import dataclass
 from lambdachain._json.codec import codec_for, type_name
 
 MISSING: Final = object()
@@ -20,7 +20,7 @@ _PUBLIC: Final = ("contract", "local", "call", "invoke", "fire", "map", "can_inv
 _POSITIONAL: Final = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class HandlerSignature:
     """What a handler function takes and returns; ``MISSING`` for an annotation that cannot be evaluated."""
 

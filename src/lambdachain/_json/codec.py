@@ -57,6 +57,13 @@ def codec_for(annotation: object) -> Codec:
         return Codec(annotation)  # a type with unhashable metadata, such as Annotated[int, {...}]
 
 
+def allocate_string_cache() -> None:
+    """Have pydantic-core allocate its cache of short strings, 256 KB, before the first response with one does."""
+    from pydantic_core import from_json
+
+    from_json(b'["text"]')
+
+
 def type_name(annotation: object) -> str:
     """Format a type as its author would write it: ``ChargeRequest``, ``list[int]``, ``None``."""
     if isinstance(annotation, type) and not hasattr(annotation, "__args__"):

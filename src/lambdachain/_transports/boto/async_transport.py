@@ -136,12 +136,12 @@ class AsyncBotoTransport(AwsTransport):
 
     async def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as Transport
         """Create a region's client in this loop, and find credentials; aiohttp connects with the first request."""
+        from .warm_up import fetch_credentials
+
         async with asyncio.timeout(timeout):
             client = await self._client_for(region, WARM_UP)
             network_guard.check_access("find credentials", get_endpoint_host(client))
-            credentials: Any = getattr(getattr(client, "_request_signer", None), "_credentials", None)
-            if credentials is not None:
-                await credentials.get_frozen_credentials()
+            await fetch_credentials(client)
 
     async def close(self) -> None:
         """Close the clients created here; those of a loop in another thread are closed there."""

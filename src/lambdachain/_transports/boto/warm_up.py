@@ -25,6 +25,21 @@ def check_credentials(client: Any) -> None:
         raise_credentials_error(NoCredentialsError())
 
 
+async def fetch_credentials(client: Any) -> None:
+    """Fetch the credentials of one of aiobotocore's clients.
+
+    Raises:
+        NoAnswerError: There are none, or they cannot be fetched.
+    """
+    check_credentials(client)
+    credentials = find_credentials(client)
+    try:
+        if credentials is not None:
+            await credentials.get_frozen_credentials()
+    except Exception as exc:  # noqa: BLE001 - from any provider of credentials; foreign ones are raised unchanged
+        raise_credentials_error(exc)
+
+
 def open_connection(client: Any, deadline: float) -> None:
     """Open a connection to a client's endpoint, and leave it in the pool of botocore's HTTP session.
 

@@ -85,11 +85,13 @@ class AsyncSender:
 
     async def warm_up(self, deadline: float) -> None:
         """Find credentials, derive the signing key and open a connection, until *deadline*; nothing is sent."""
+        from .rehearsal import rehearse_request
+
         network_guard.check_access("open a connection", self._endpoint_config.endpoint.host)
         keys = self._credentials.get_ready() or await self._fetch_keys(deadline)
         pool = self._pool_for_loop()
         now = time.time()
-        self._writer.derive_key(keys, now)
+        rehearse_request(self._writer, keys, now)
         if not pool.try_acquire_slot():  # all are in use, so nothing is cold
             return
         try:

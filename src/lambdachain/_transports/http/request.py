@@ -69,10 +69,6 @@ class RequestWriter:
             "latin-1"
         )
 
-    def derive_key(self, keys: SigningKeys, now: float) -> None:
-        """Derive the signing key before the first request of the day needs it."""
-        self._signer.derive_key(keys.secret_key, _format_timestamp(int(now))[:8])
-
     def _address(self, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
         key = function, qualifier, route
         address = self._addresses.get(key)

@@ -63,10 +63,12 @@ class Sender:
 
     def warm_up(self, deadline: float) -> None:
         """Find credentials, derive the signing key and open a connection, until *deadline*; nothing is sent."""
+        from .rehearsal import rehearse_request
+
         network_guard.check_access("open a connection", self._host)
         keys = self._credentials.get(deadline)
         now = time.time()
-        self._writer.derive_key(keys, now)
+        rehearse_request(self._writer, keys, now)
         connection = self._pool.acquire(now, deadline)
         if connection.wait_for_ticket(_TICKET_WAIT):
             self._pool.release(connection)
