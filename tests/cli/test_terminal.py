@@ -157,7 +157,7 @@ def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
-        # As bash breaks them: at blanks, and at ":" and "@".
+        # As bash breaks them: at blanks, and at ":", "=" and "@".
         (["can"], ["can-invoke"]),
         (["call", "bill"], ["billing_contracts:charge", "billing_contracts:refund"]),
         (["call", "billing_contracts", ":"], ["charge", "refund"]),
@@ -169,6 +169,10 @@ def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server
         (["schema", "b"], ["billing_contracts:charge", "billing_contracts:refund"]),
         (["check", "or"], ["order.json", "orders/"]),
         (["serve", "ser"], ["serverless.yml"]),
+        (["serve", "x", "=", "sh"], ["shop/app.handler", "shop/app.run"]),
+        (["serve", "x", "=", "shop/"], ["shop/app.handler", "shop/app.run"]),
+        (["serve", "--stage", "=", "dev", "x", "=", "shop/app.h"], ["shop/app.handler"]),
+        (["serve", "x", "=", "nothing"], []),
         (["call", "nothing-here"], []),
     ],
 )
@@ -179,7 +183,7 @@ def test_the_printed_script_completes_in_bash(
     contracts = "raise SystemExit('imported')\ncharge = Contract('c')\nrefund = lambdachain.Contract('r')\nother = 1\n"
     files = {
         "billing_contracts.py": contracts,
-        "shop/app.py": "@remote('shop')\ndef handler(x): ...\ndef helper(x): ...\n",
+        "shop/app.py": "@remote('shop')\ndef handler(x): ...\ndef helper(x): ...\ndef run(event, context): ...\n",
         "broken.py": "def (",
         "order.json": "{}",
         "orders/a.json": "{}",

@@ -178,7 +178,7 @@ class HttpConnection(asyncio.Protocol):
         self._disconnect()
 
     def pause_writing(self) -> None:
-        """Let responses wait for a client that does not read."""
+        """Make responses wait: the client does not read."""
         self._is_writable.clear()
 
     def resume_writing(self) -> None:

@@ -65,9 +65,7 @@ class RequestParser:
         self._unparsed += len(content)
         try:
             self._parser.feed_data(content)
-        except HttpParserUpgrade:
-            self.failure = ProtocolError("the client has changed the protocol")
-        except HttpParserError as exc:
+        except (HttpParserError, HttpParserUpgrade) as exc:  # the second after a request for another protocol, the last
             self.failure = ProtocolError(f"not a valid HTTP request: {exc}")
         if self._unparsed > MAX_HEAD:
             self.failure = ProtocolError(f"the headers exceed {MAX_HEAD} bytes")

@@ -51,9 +51,11 @@ class Http1Server(ABC):
 
     async def __aexit__(self, *exc_info: object) -> None:
         self._is_stopping = True
+        # asyncio never closes a connection that it accepts while it closes the server: stop accepting first.
+        asyncio.get_running_loop().remove_reader(self._listener.fileno())
+        await run_ready_callbacks()
         if self._server is not None:
             self._server.close()
-        await run_ready_callbacks()  # those of connections that have just been accepted
         in_flight = self._in_flight & self._connections.keys()
         for idle in self._connections.keys() - in_flight:
             idle.cancel()

@@ -159,12 +159,12 @@ class RuntimeApi:
 
     async def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
         """Send the next invocation to the runtime client; *deadline_ms* is in milliseconds since the epoch."""
-        self._next_delivery = delivery, deadline_ms
+        self._next_delivery = next_delivery = delivery, deadline_ms
         client = self._polling_client
         # Otherwise it waits for the next poll: the client that was polling has gone, or has sent it back.
         if client is not None and not client.http.is_disconnected:
             with suppress(ConnectionError):
-                await self._send_invocation(client)
+                await self._send_invocation(client, next_delivery)
 
     async def drain(self) -> None:
         """Finish reading the requests that an ended process sent before it exited."""
@@ -263,7 +263,7 @@ class RuntimeApi:
                 client.http, _INVALID_STATE, "it polls for an invocation while another connection is polling"
             )
         elif self._next_delivery is not None:
-            await self._send_invocation(client)
+            await self._send_invocation(client, self._next_delivery)
         else:
             await self._wait_for_delivery(client)
 
@@ -291,17 +291,15 @@ class RuntimeApi:
             self._ready_announced = True
             self.events.put_nowait(Ready())
 
-    async def _send_invocation(self, client: _ClientConnection) -> None:
-        if self._next_delivery is None:
-            raise RuntimeError("there is no invocation to send")
-        delivery, deadline_ms = self._next_delivery
+    async def _send_invocation(self, client: _ClientConnection, next_delivery: tuple[Delivery, int]) -> None:
+        delivery, deadline_ms = next_delivery
         self._next_delivery, self._polling_client, self._ready_announced = None, None, False
         self._current_request_id, self._served = delivery.request_id, True
         try:
             await client.http.respond(200, delivery.payload, invocation_headers(delivery, deadline_ms))
         except ConnectionError:
             # The client disconnected before it could read the invocation, so that nothing runs it: offer it again.
-            self._next_delivery, self._current_request_id = (delivery, deadline_ms), None
+            self._next_delivery, self._current_request_id = next_delivery, None
             raise
         client.end_poll()
 

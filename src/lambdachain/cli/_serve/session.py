@@ -29,7 +29,7 @@ from lambdachain._core.loopback import is_loopback
 from lambdachain._templates.diagnostics import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction, LocalHttpApi
 
-from .build_hints import find_build_hint
+from .build_hints import find_build_hint, find_handler_hint
 from .file_watcher import FilesChanged, FileWatcher
 from .handler_checks import HandlerChecker
 from .messages import (
@@ -314,9 +314,11 @@ class _ServeLoop:
         if declared is not None:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} cannot be loaded: {reason}"
+            hint = find_handler_hint(function, reason)
             # After a build, nothing that a build installs is missing.
-            if self._request.build_cache is None and (hint := find_build_hint(function, reason)) is not None:
-                text = f"{text}; {hint}"
+            if hint is None and self._request.build_cache is None:
+                hint = find_build_hint(function, reason)
+            text = text if hint is None else f"{text}; {hint}"
             self._inbox.put(Diagnostic(declared.location("handler"), text, fatal=False))
 
 
