@@ -171,7 +171,7 @@ class HttpConnection(asyncio.Protocol):
         self._disconnect()
         return True
 
-    def connection_lost(self, _exc: Exception | None) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002 - asyncio's signature
         """Report that the client has disconnected."""
         self._parser.feed_eof()
         self._is_writable.set()

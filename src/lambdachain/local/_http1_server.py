@@ -37,7 +37,7 @@ class Http1Server(ABC):
         self._listener = listener
         self._server: asyncio.Server | None = None
         self._connections: dict[asyncio.Task[None], HttpConnection] = {}
-        self._in_flight: set[asyncio.Task[None] | None] = set()
+        self._in_flight: set[HttpConnection] = set()
         self._is_stopping = False
 
     @abstractmethod
@@ -56,7 +56,7 @@ class Http1Server(ABC):
         await run_ready_callbacks()
         if self._server is not None:
             self._server.close()
-        in_flight = self._in_flight & self._connections.keys()
+        in_flight = {task for task, http in self._connections.items() if http in self._in_flight}
         for idle in self._connections.keys() - in_flight:
             idle.cancel()
         if in_flight:
@@ -77,15 +77,14 @@ class Http1Server(ABC):
             _LOGGER.error("a request could not be handled", exc_info=failure)
 
     async def _serve(self, http: HttpConnection) -> None:
-        this = asyncio.current_task()
         with suppress(ConnectionError):
             try:
                 while not self._is_stopping and (request := await http.next_request()) is not None:
-                    self._in_flight.add(this)
+                    self._in_flight.add(http)
                     try:
                         await self._handle(http, request)
                     finally:
-                        self._in_flight.discard(this)
+                        self._in_flight.discard(http)
             except ProtocolError as exc:
                 await http.respond(400, str(exc).encode(), {"Connection": "close"})
 

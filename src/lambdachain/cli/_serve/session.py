@@ -96,24 +96,9 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
     if not system.functions:
         report_nothing_served(system, report)
         return 1
-    _LOGGER.addHandler(_LogForwarder(inbox))
-    _LOGGER.setLevel(logging.INFO)
-    # Records reach the terminal as messages only, not also by a handler of the root logger.
-    _LOGGER.propagate = False
+    _forward_log(inbox)
     try:
-        endpoint = LocalEndpoint(
-            system.functions,
-            host=options.host,
-            port=options.port,
-            account_id=request.context.aws_location.account_id,
-            region=request.context.aws_location.region,
-            queue=options.queue,
-            services=system.services,
-            allowed_hosts=options.allowed_hosts,
-            observer=inbox.put,
-            concurrency=options.concurrency,
-            http=system.http_apis,
-        ).start()
+        endpoint = _start_endpoint(system, request, options, inbox)
     except (OSError, ValueError) as exc:
         report(Diagnostic(Location("lambdachain serve"), _describe_start_failure(exc, options)))
         return 1
@@ -123,6 +108,30 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
     report(Stopped(stop.signal.name))
     # The exit status of a process that a signal ended, as shells report it.
     return 128 + stop.signal
+
+
+def _forward_log(inbox: Inbox) -> None:
+    """Put the log records of the endpoint into the inbox."""
+    _LOGGER.addHandler(_LogForwarder(inbox))
+    _LOGGER.setLevel(logging.INFO)
+    # Records reach the terminal as messages only, not also by a handler of the root logger.
+    _LOGGER.propagate = False
+
+
+def _start_endpoint(system: LoadedSystem, request: ServeRequest, options: ServeOptions, inbox: Inbox) -> LocalEndpoint:
+    return LocalEndpoint(
+        system.functions,
+        host=options.host,
+        port=options.port,
+        account_id=request.context.aws_location.account_id,
+        region=request.context.aws_location.region,
+        queue=options.queue,
+        services=system.services,
+        allowed_hosts=options.allowed_hosts,
+        observer=inbox.put,
+        concurrency=options.concurrency,
+        http=system.http_apis,
+    ).start()
 
 
 def _stop(inbox: Inbox, report: ServeReporter) -> int:
