@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from types import MappingProxyType
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, cast
 
 from multidict import CIMultiDict
 
@@ -152,8 +152,7 @@ class HttpConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Pass the connection on."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - for type checkers
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is of another class
         self._is_writable.set()
         self._on_connect(self)
 
