@@ -21,7 +21,7 @@ from .page import page
 
 FULL = Effort(cold=40, warm=2_000, together=100)
 QUICK = Effort(cold=2, warm=10, together=4)
-_VERSIONS = ("aiohttp", "awslambdaric", "boto3", "lambdachain")
+_VERSIONS = ("awslambdaric", "boto3", "httptools", "lambdachain")
 
 
 def facts(python: str, emulator: Path | None) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from pathlib import Path
@@ -19,6 +19,8 @@ OURS, EMULATOR, BARE, CLIENT = "lambdachain serve", "AWS's emulator", "awslambda
 RegionalSenders = dict[str, Callable[[], float]]
 PAYLOAD: Final = b'{"order": 1}'
 SECONDS: Final = 0.5
+CALLERS: Final = (1, 16)
+FUNCTIONS: Final = 50
 
 
 class Effort(NamedTuple):
@@ -39,6 +41,8 @@ class Measured(NamedTuple):
             result; of boto3 alone, with a server that responds immediately.
         together: Seconds until calls at the same time were all answered: the first time, which starts the processes,
             and again. ``None`` for what does not survive it.
+        start: Seconds until ``serve`` accepts connections, with many functions.
+        cpu: CPU seconds of the endpoint's process for a warm call, by the number of concurrent callers.
         memory: MB that the process of the endpoint has and had at most: before the first call, after all, with as many
             functions running as there were calls at the same time.
     """
@@ -46,6 +50,8 @@ class Measured(NamedTuple):
     cold: Rounds
     warm: Rounds
     together: Mapping[str, tuple[float, float] | None]
+    start: Sequence[float]
+    cpu: Mapping[int, float]
     memory: Mapping[str, Mapping[str, float]]
 
 
@@ -55,11 +61,13 @@ def measure(python: str, emulator: Path | None, effort: Effort) -> Measured:
         idle = servers.memory(server)
         cold = _cold(python, emulator, server, effort.cold)
         warm = _warm(python, emulator, server, effort.warm)
+        cpu = {callers: _cpu(server, callers, effort.warm) for callers in CALLERS}
         together: dict[str, tuple[float, float] | None] = {OURS: _together(server, servers.WAIT, effort.together)}
         if emulator is not None:
             together[EMULATOR] = _call_emulator_together(python, emulator, 2)
         memory = {"before the first call": idle, "after all calls": servers.memory(server)}
-    return Measured(cold, warm, together, memory)
+    start = [servers.start(python, FUNCTIONS) for _ in range(min(effort.cold, 10))]
+    return Measured(cold, warm, together, start, cpu, memory)
 
 
 def _cold(python: str, emulator: Path | None, server: servers.Server, rounds: int) -> Rounds:
@@ -112,6 +120,16 @@ def _warm_alone(runtime: BareRuntime) -> float:
     seconds = _seconds(lambda: runtime.invoke(PAYLOAD))
     runtime.accept()
     return seconds
+
+
+def _cpu(server: servers.Server, callers: int, calls: int) -> float:
+    calling = servers.client(server, callers)
+    with ThreadPoolExecutor(callers) as threads:
+        call: Callable[[object], bytes] = lambda _: _call(calling, servers.WARM, PAYLOAD)  # noqa: E731
+        list(threads.map(call, range(2 * callers)))  # so that each caller has a process
+        begun = servers.cpu(server)
+        list(threads.map(call, range(calls)))
+    return (servers.cpu(server) - begun) / calls
 
 
 def _together(server: servers.Server, name: str, number: int) -> tuple[float, float]:

@@ -18,6 +18,7 @@ from botocore.config import Config
 HERE: Final = Path(__file__).parent
 # The names of the functions: the emulator knows one only.
 WARM, COLD, WAIT, EMULATED = "warm", "cold-{}", "wait", "function"
+_MAIN: Final = "from lambdachain.cli import main; main()"
 
 
 class Server(NamedTuple):
@@ -32,8 +33,7 @@ def endpoint(python: str, cold: int) -> Iterator[Server]:
     """Run ``lambdachain serve`` as a user does, with *cold* functions that have never been called."""
     names = [WARM, *map(COLD.format, range(cold))]
     functions = [f"{WAIT}=echo.wait", *(f"{name}=echo.handler" for name in names)]
-    main = "from lambdachain.cli import main; main()"
-    with _running(lambda port: [python, "-c", main, "serve", "--port", str(port), *functions]) as server:
+    with _running(lambda port: [python, "-c", _MAIN, "serve", "--port", str(port), *functions]) as server:
         _await_idle(server.pid)
         yield server
 
@@ -76,6 +76,20 @@ def memory(server: Server) -> Mapping[str, float]:
     status = Path(f"/proc/{server.pid}/status").read_text()
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return {name: int(fields[field].split()[0]) / 1024 for name, field in (("now", "VmRSS"), ("most", "VmHWM"))}
+
+
+def cpu(server: Server) -> float:
+    """Return the CPU seconds that the process of a server has taken; its functions are processes of their own."""
+    threads = Path(f"/proc/{server.pid}/task").glob("*/schedstat")
+    return sum(int(thread.read_text().split()[0]) for thread in threads) / 1e9
+
+
+def start(python: str, number: int) -> float:
+    """Return the seconds from the start of ``lambdachain serve`` until it accepts connections, with many functions."""
+    functions = [f"{COLD.format(position)}=echo.handler" for position in range(number)]
+    begun = time.perf_counter()
+    with _running(lambda port: [python, "-c", _MAIN, "serve", "--port", str(port), *functions]):
+        return time.perf_counter() - begun
 
 
 def _binary(directory: Path) -> Path:

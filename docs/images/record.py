@@ -6,17 +6,11 @@ the port is shown as the usual one, 9001, which may be in use while this runs.
 
 from __future__ import annotations
 
-import fcntl
 import io
 import os
-import pty
 import re
-import signal
-import struct
-import subprocess
 import sys
 import tempfile
-import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final
@@ -26,9 +20,11 @@ from rich.console import Console
 from rich.text import Text
 
 from tests.support.dry_run_server import serve_dry_runs
+from tests.support.terminal import Terminal
 
 HERE: Final = Path(__file__).parent
 WIDTH: Final = 118
+CTRL_C: Final = b"\x03"
 PROMPT: Final = "\x1b[1;32m$\x1b[0m "
 # The pages have the same files: run-a-system-locally.md, map-a-file.md, ask-the-doctor.md.
 SYSTEM: Final = {
@@ -102,65 +98,35 @@ def handler(cents: int) -> str:
 }
 
 
-class Session:
-    """A command in a terminal, and everything that it has written."""
-
-    def __init__(self, command: str, directory: Path, environment: dict[str, str]) -> None:
-        self.shown = ""
-        self.terminal, inner = pty.openpty()
-        fcntl.ioctl(inner, termios.TIOCSWINSZ, struct.pack("HHHH", 60, WIDTH, 0, 0))
-        self.process = subprocess.Popen(
-            ["bash", "-c", f"exec {command}"], cwd=directory, env=environment, stdin=inner, stdout=inner, stderr=inner
-        )
-        os.close(inner)
-
-    def wait_for(self, pattern: str) -> re.Match[str]:
-        """Read until the terminal shows a pattern."""
-        while not (found := re.search(pattern, self.shown)):
-            self.shown += os.read(self.terminal, 65536).decode()
-        return found
-
-    def end(self, with_signal: signal.Signals | None = None) -> str:
-        """Read until the command ends, and return what it has written."""
-        if with_signal is not None:
-            self.process.send_signal(with_signal)
-        try:
-            while read := os.read(self.terminal, 65536):
-                self.shown += read.decode()
-        except OSError:  # Linux: the other end is closed
-            pass
-        self.process.wait()
-        os.close(self.terminal)
-        return self.shown.replace("\r\n", "\n")
-
-
 def record_serve(directory: Path, environment: dict[str, str]) -> Iterator[str]:
     """Serve two functions, one of which calls the other."""
     _write(directory, SYSTEM)
-    session = Session("lambdachain serve --port 0", directory, environment)
-    session.wait_for("Ctrl-C")
-    _client(session).invoke(FunctionName="PlaceOrder", Payload=b'{"cents": 500}')
-    _client(session).invoke(FunctionName="PlaceOrder", Payload=b'{"cents": 700}')
-    session.wait_for("(?s)charging.* 700.*RequestResponse.*RequestResponse.*\n")
-    shown = session.shown.replace("\r", "")
-    session.end(signal.SIGINT)
+    with _run("lambdachain serve --port 0", directory, environment) as terminal:
+        terminal.show("Ctrl-C")
+        _client(terminal).invoke(FunctionName="PlaceOrder", Payload=b'{"cents": 500}')
+        _client(terminal).invoke(FunctionName="PlaceOrder", Payload=b'{"cents": 700}')
+        terminal.show("(?s)charging.* 700.*RequestResponse.*RequestResponse.*\n")
+        shown = terminal.shown.replace("\r", "")
+        terminal.press(CTRL_C)
+        terminal.end()
     yield f"{PROMPT}lambdachain serve\n{shown}"
 
 
 def record_map(directory: Path, environment: dict[str, str]) -> Iterator[str]:
     """Map a file: the progress bar in the middle, and the end."""
     _write(directory, BILLING)
-    server = Session("lambdachain serve --port 0 billing-charge=app.handler", directory, environment)
-    server.wait_for("Ctrl-C")
-    exported = dict(re.findall(r"export (\w+)=(\S+)", server.shown))
     command = "lambdachain map billing_contracts:charge orders.jsonl --output charged.jsonl"
-    shown = Session(command, directory, {**environment, **exported}).end()
+    with _run("lambdachain serve --port 0 billing-charge=app.handler", directory, environment) as server:
+        export = server.show(r"export (.*)\r?\n")[1]
+        server.show("Ctrl-C")
+        shown = _show(command, directory, {**environment, **dict(re.findall(r"(\w+)=(\S+)", export))})
+        server.press(CTRL_C)
+        server.end()
     frames = [frame for frame in re.split(r"\r", shown) if "/1500 " in frame]
     end = re.split(r"\r", shown)[-1]
     yield f"{PROMPT}{command}\n{frames[len(frames) // 2].rstrip()}\n{end.lstrip()}"
     first, second, *_ = (directory / "charged.jsonl").read_text().splitlines()
     yield f"{PROMPT}head -n 2 charged.jsonl\n{first}\n{second}\n"
-    server.end(signal.SIGINT)
 
 
 def record_doctor(directory: Path, environment: dict[str, str]) -> Iterator[str]:
@@ -169,7 +135,7 @@ def record_doctor(directory: Path, environment: dict[str, str]) -> Iterator[str]
     with serve_dry_runs() as (url, _):
         keys = {"AWS_ACCESS_KEY_ID": "AKIATEST", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": "token"}
         settings = {"AWS_ENDPOINT_URL_LAMBDA": url, "AWS_REGION": "eu-west-1", **keys}
-        shown = Session("lambdachain doctor src", directory, {**environment, **settings}).end()
+        shown = _show("lambdachain doctor src", directory, {**environment, **settings})
         yield f"{PROMPT}lambdachain doctor src\n{shown}"
 
 
@@ -187,8 +153,19 @@ def _write(directory: Path, files: dict[str, str]) -> None:
         (directory / name).write_text(text.lstrip("\n"))
 
 
-def _client(session: Session) -> boto3.client:
-    found = session.wait_for(r"AWS_ENDPOINT_URL_LAMBDA=(\S+)")
+def _run(command: str, directory: Path, environment: dict[str, str]) -> Terminal:
+    return Terminal(command.split(), (60, WIDTH), cwd=directory, env=environment)
+
+
+def _show(command: str, directory: Path, environment: dict[str, str]) -> str:
+    """Run a command to its end, and return what it has shown."""
+    with _run(command, directory, environment) as terminal:
+        terminal.end()
+        return terminal.shown.replace("\r\n", "\n")
+
+
+def _client(terminal: Terminal) -> boto3.client:
+    found = terminal.show(r"AWS_ENDPOINT_URL_LAMBDA=(\S+)")
     keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local", "region_name": "us-east-1"}
     return boto3.client("lambda", endpoint_url=found[1], **keys)
 

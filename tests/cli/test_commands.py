@@ -63,3 +63,23 @@ def test_the_shell_completes_commands_and_options(
     ran = subprocess.run(command, env={**environment, **asked}, capture_output=True, text=True, check=True)
 
     assert ran.stdout.split() == [f"plain,{completed}"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("sreve", "No such command 'sreve'. Did you mean serve?"),
+        ("can_invoke", "No such command 'can_invoke'. Did you mean can-invoke?"),
+        ("invoke", "No such command 'invoke'. Did you mean call or can-invoke?"),
+        ("start-lambda", "No such command 'start-lambda'. Did you mean serve?"),
+        ("frobnicate", "No such command 'frobnicate'."),
+    ],
+)
+def test_an_unknown_command_names_similar_ones(
+    command: list[str], environment: dict[str, str], words: str, message: str
+):
+    """Also what other tools call it."""
+    ran = subprocess.run([*command, words], env=environment, capture_output=True, text=True, check=False)
+
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.splitlines()[-1] == f"Error: {message}"

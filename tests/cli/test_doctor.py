@@ -169,7 +169,12 @@ def test_no_response_is_not_a_permission(run: Run, endpoint, no_configuration):
     [
         (["--profile", "nobody"], "error: The config profile (nobody) could not be found"),
         (["--function", "a b"], "error: invalid function name 'a b'"),
-        (["nowhere"], "error: nowhere: no such file or directory"),
+        (
+            ["charge"],
+            "error: charge: no such file or directory; to check this function, pass --function charge\n",
+        ),
+        (["no/where"], "error: no/where: no such file or directory\n"),
+        (["nowhere.py"], "error: nowhere.py: no such file or directory\n"),
     ],
 )
 def test_invalid_input_is_one_line(run: Run, no_configuration, arguments: list[str], message: str):

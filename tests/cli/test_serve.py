@@ -251,23 +251,19 @@ def test_a_second_signal_exits_immediately(serve: Any, write: Any):
 
 
 def test_output_for_people(write: Any, environment: dict[str, str], tmp_path: Path, command: list[str]):
-    """A table, the variables to export, a line per call; functions' output with their names; no colors in a pipe."""
+    """A table, one line to copy, a line per call; functions' output with their names; no colors in a pipe."""
     write(SYSTEM)
     with subprocess.Popen(
         [*command, "serve", "--port", "0"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         lines = iter(process.stdout)
-        head = [next(lines).rstrip("\n") for _ in range(14)]
+        head = [next(lines).rstrip("\n") for _ in range(10)]
         url = head[0].rpartition(" ")[2]
-        exported = {
-            name: value
-            for line in head
-            if line.startswith("  export ")
-            for name, _, value in [line.removeprefix("  export ").partition("=")]
-        }
+        (export,) = [line for line in head if line.startswith("  export ")]
         script = "import boto3; boto3.client('lambda').invoke(FunctionName='Child', Payload=b'5')"
-        subprocess.run([*command[:1], "-c", script], env={**environment, **exported}, check=True)
+        copied = ["sh", "-c", f'{export}; exec "$@"', "sh", *command[:1], "-c", script]
+        subprocess.run(copied, env=environment, check=True)
         assert next(lines) == "Press Ctrl-C to stop.\n"
         rest = [next(lines), next(lines)]
         process.send_signal(signal.SIGINT)
@@ -283,11 +279,10 @@ def test_output_for_people(write: Any, environment: dict[str, str], tmp_path: Pa
         f"  Parent    app.handler  {_runtime()}  20 s     128 MB",
         "",
         "Call them from another terminal, with any AWS SDK or the AWS CLI:",
-        f"  export AWS_ENDPOINT_URL_LAMBDA={url}",
-        "  export AWS_ACCESS_KEY_ID=local",
-        "  export AWS_SECRET_ACCESS_KEY=local",
-        "  export AWS_REGION=us-east-1",
-        "  export AWS_DEFAULT_REGION=us-east-1",
+        (
+            f"  export AWS_ENDPOINT_URL_LAMBDA={url} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local "
+            "AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1"
+        ),
         "  aws lambda invoke --function-name Child /dev/stdout",
         "",
     ]

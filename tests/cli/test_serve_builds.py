@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import shutil
 import signal
-import subprocess
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +14,7 @@ import pytest
 
 from lambdachain.local._definitions._build_cache import BuildCache
 from lambdachain.local._definitions._pyproject import ProjectRequirements, read_project, to_requirement
+from tests.support.terminal import Terminal
 
 APP = "def handler(event, context):\n    return 'served'\n"
 WORDS = "from words import WORD\n\ndef handler(event, context):\n    return WORD\n"
@@ -295,24 +293,17 @@ def test_progress_is_shown_on_a_terminal(write: Any, tmp_path: Path, command: li
     """A line when a build starts, and one when it ends, with the function's name."""
     directory = write({"app.py": WORDS, "requirements.txt": "./words-1.0-py3-none-any.whl\n"})
     write_wheel(directory / "words-1.0-py3-none-any.whl", "one")
-    own, terminal = pty.openpty()
-    process = subprocess.Popen(
+    with Terminal(
         [*command, "serve", "F=app.handler", "--build", "--port", "0"],
         cwd=directory,
         env={**environment, "XDG_CACHE_HOME": str(tmp_path / "cache")},
-        stdout=terminal,
-        stderr=terminal,
-    )
-    os.close(terminal)
-    shown = b""
-    while b"Press Ctrl-C" not in shown:
-        shown += os.read(own, 4096)
-    process.send_signal(signal.SIGINT)
-    process.wait(timeout=30)
-    os.close(own)
+    ) as terminal:
+        terminal.show("Press Ctrl-C")
+        terminal.process.send_signal(signal.SIGINT)
+        terminal.end()
 
-    assert b"F: installing requirements.txt" in shown
-    assert b"F: installed requirements.txt in " in shown
+    assert "F: installing requirements.txt" in terminal.shown
+    assert "F: installed requirements.txt in " in terminal.shown
 
 
 BUILD_SYSTEM = "[build-system]\nrequires = []\nbuild-backend = 'slow'\nbackend-path = ['.']\n"

@@ -193,8 +193,21 @@ NOTHING = "error: lambdachain serve: nothing to serve: pass functions (orders=ap
         (["orders"], 1, "error: orders: no such file; write functions as NAME=[DIRECTORY/]MODULE.FUNCTION, such as "),
         (["app.handler"], 1, "error: app.handler: no such file; write functions as "),
         (["x/app.handler"], 1, "error: x/app.handler: no such file; write functions as "),
-        (["app.py"], 1, "error: app.py"),
-        (["a=app"], 1, "error: argument 'a=app': handler 'app' is not 'module.function'\n"),
+        (
+            ["app.py"],
+            1,
+            (
+                "error: app.py: code, not a template; write functions as NAME=[DIRECTORY/]MODULE.FUNCTION, such as "
+                "app=app.handler\n"
+            ),
+        ),
+        (["a=app"], 1, "error: argument 'a=app': handler 'app' is not 'module.function', such as 'app.handler'\n"),
+        (["a=app:handler"], 1, "error: argument 'a=app:handler': handler 'app:handler' is not 'module.function', "),
+        (
+            ["a=app.py:f"],
+            1,
+            "error: argument 'a=app.py:f': handler 'app.py:f' is not 'module.function', such as 'app.f'",
+        ),
         (["a=x/app.handler"], 1, "error: argument 'a=x/app.handler': directory 'x' does not exist\n"),
         (["a=app.handler", "--env-file", "no.env"], 1, "error: no.env: cannot be read: "),
         (["a=app.handler", "--host", "no.such.host.invalid"], 1, "error: lambdachain serve: "),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
+
+from tests.support.terminal import Terminal
 
 CODE = {
     "app.py": """
@@ -21,21 +22,9 @@ COMMANDS = [["policy", "app.py", "--as", "sam"], ["graph", "app.py"], ["doctor",
 
 def run_on_terminal(arguments: list[str], directory: Path, environment: Mapping[str, str]) -> str:
     """Run a command with a terminal as its output."""
-    ours, its = os.openpty()
-    process = subprocess.Popen(arguments, cwd=directory, env=environment, stdout=its, stderr=its, stdin=its)
-    os.close(its)
-    shown = b""
-    while True:
-        try:
-            data = os.read(ours, 65536)
-        except OSError:  # Linux's way to say that nobody has it open any more
-            data = b""
-        if not data:
-            break
-        shown += data
-    os.close(ours)
-    process.wait(timeout=60)
-    return shown.decode()
+    with Terminal(arguments, cwd=directory, env=environment) as terminal:
+        terminal.end()
+        return terminal.shown
 
 
 @pytest.mark.parametrize("arguments", COMMANDS, ids=lambda arguments: arguments[0])

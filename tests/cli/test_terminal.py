@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shlex
 import shutil
 import subprocess
-import termios
-import time
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
@@ -17,53 +14,9 @@ from typing import Any
 import pytest
 
 from lambdachain.cli._exit_status import echo
+from tests.support.terminal import Terminal
 
 pytestmark = pytest.mark.skipif(shutil.which("setsid") is None, reason="needs setsid of util-linux")
-
-
-class Terminal:
-    """A process with its own terminal."""
-
-    def __init__(self, arguments: list[str], **how: Any) -> None:
-        self._master, slave = os.openpty()
-        termios.tcsetwinsize(slave, (30, 100))
-        self.shown = ""
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", *arguments], stdin=slave, stdout=slave, stderr=slave, **how
-        )
-        os.close(slave)
-
-    def show(self, wanted: str) -> re.Match[str]:
-        """Wait until some text is shown."""
-        deadline = time.monotonic() + 30
-        while not (found := re.search(wanted, self.shown)):
-            assert time.monotonic() < deadline, f"no {wanted} in {self.shown!r}"
-            assert self._read(), f"no {wanted} in {self.shown!r}, and it has ended"
-        return found
-
-    def press(self, key: bytes) -> None:
-        """Press a key."""
-        os.write(self._master, key)
-
-    def end(self) -> int:
-        """Read to the end, and return the exit status."""
-        while self._read():
-            pass
-        return self.process.wait(timeout=30)
-
-    def close(self) -> None:
-        """Clean up."""
-        self.process.kill()
-        self.process.wait()
-        os.close(self._master)
-
-    def _read(self) -> bool:
-        try:
-            data = os.read(self._master, 65536)
-        except OSError:  # nobody has it open any more
-            return False
-        self.shown += data.decode()
-        return bool(data)
 
 
 @pytest.fixture
@@ -157,7 +110,7 @@ def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server
 @pytest.mark.parametrize(
     ("words", "completed"),
     [
-        # As bash breaks them: at blanks, and at ":" and "@".
+        # As bash breaks them: at blanks, and at ":", "=" and "@".
         (["can"], ["can-invoke"]),
         (["call", "bill"], ["billing_contracts:charge", "billing_contracts:refund"]),
         (["call", "billing_contracts", ":"], ["charge", "refund"]),
@@ -169,6 +122,10 @@ def test_ctrl_c_on_the_keyboard_stops_a_map_and_it_goes_on(terminal: Any, server
         (["schema", "b"], ["billing_contracts:charge", "billing_contracts:refund"]),
         (["check", "or"], ["order.json", "orders/"]),
         (["serve", "ser"], ["serverless.yml"]),
+        (["serve", "x", "=", "sh"], ["shop/app.handler", "shop/app.run"]),
+        (["serve", "x", "=", "shop/"], ["shop/app.handler", "shop/app.run"]),
+        (["serve", "--stage", "=", "dev", "x", "=", "shop/app.h"], ["shop/app.handler"]),
+        (["serve", "x", "=", "nothing"], []),
         (["call", "nothing-here"], []),
     ],
 )
@@ -179,7 +136,7 @@ def test_the_printed_script_completes_in_bash(
     contracts = "raise SystemExit('imported')\ncharge = Contract('c')\nrefund = lambdachain.Contract('r')\nother = 1\n"
     files = {
         "billing_contracts.py": contracts,
-        "shop/app.py": "@remote('shop')\ndef handler(x): ...\ndef helper(x): ...\n",
+        "shop/app.py": "@remote('shop')\ndef handler(x): ...\ndef helper(x): ...\ndef run(event, context): ...\n",
         "broken.py": "def (",
         "order.json": "{}",
         "orders/a.json": "{}",

@@ -21,8 +21,16 @@ BAD = [
         "function 'orders:live': a name must have 1 to 64 letters, digits, '-', '_' and '.'",
         id="alias",
     ),
-    pytest.param({"handler": "nodots"}, "function 'orders': handler 'nodots' is not 'module.function'", id="no dots"),
-    pytest.param({"handler": "app."}, "function 'orders': handler 'app.' is not 'module.function'", id="no function"),
+    pytest.param(
+        {"handler": "nodots"},
+        "function 'orders': handler 'nodots' is not 'module.function', such as 'nodots.handler'",
+        id="no dots",
+    ),
+    pytest.param(
+        {"handler": "app."},
+        "function 'orders': handler 'app.' is not 'module.function', such as 'app.handler'",
+        id="no function",
+    ),
     pytest.param(
         {"timeout": 0}, "function 'orders': timeout must be more than 0 and at most 900 seconds, not 0", id="no time"
     ),

@@ -210,7 +210,7 @@ def test_a_poll_that_the_state_does_not_allow_is_refused():
         surplus.say("GET", NEXT)
         status, _, body = await surplus.hear()
         assert (status, json.loads(body)["errorType"]) == (403, OUT_OF_TURN)
-        api.deliver(delivery("one"), 0)
+        await api.deliver(delivery("one"), 0)
         assert (await runtime.hear())[1]["lambda-runtime-aws-request-id"] == "one"
         for path, expected in [(NEXT, 403), ("/2018-06-01/runtime/something/else", 404)]:
             surplus.say("GET", path)
@@ -370,7 +370,7 @@ async def working(api: RuntimeApi, address: str) -> Talk:
     talk = await Talk.to(address)
     talk.say("GET", NEXT)
     assert await api.events.get() == Ready()
-    api.deliver(delivery("one"), 0)
+    await api.deliver(delivery("one"), 0)
     assert (await talk.hear())[1]["lambda-runtime-aws-request-id"] == "one"
     return talk
 
@@ -409,7 +409,7 @@ def test_a_client_that_polls_and_disconnects_takes_no_invocation():
         second = await Talk.to(address)
         second.say("GET", NEXT)
         await until(lambda: api._polling_client is not None)
-        api.deliver(delivery("one"), 0)
+        await api.deliver(delivery("one"), 0)
         status, headers, _ = await second.hear()
         second.say("POST", ANSWER, b"1")
         assert (status, headers["lambda-runtime-aws-request-id"]) == (200, "one")
@@ -429,7 +429,7 @@ def test_an_invocation_waits_for_the_next_poll():
         assert await api.events.get() == Ready()
         await first.close()
         await until(lambda: not api._connections)
-        api.deliver(delivery("one"), 0)
+        await api.deliver(delivery("one"), 0)
         second = await Talk.to(address)
         second.say("GET", NEXT)
         assert (await second.hear())[0] == 200
@@ -455,7 +455,7 @@ def test_a_poll_that_disconnects_during_a_response_is_dropped():
         await until(lambda: len(api._connections) == 1)
         first.say("GET", NEXT)
         assert await api.events.get() == Ready()
-        api.deliver(delivery("two"), 0)
+        await api.deliver(delivery("two"), 0)
         assert (await first.hear())[1]["lambda-runtime-aws-request-id"] == "two"
         await first.close()
 
@@ -509,7 +509,7 @@ def test_a_poll_may_arrive_before_the_end_of_a_stream():
         streaming.write(b"b")
         assert (await streaming.hear())[0] == 202
         assert [await api.events.get() for _ in range(3)] == [Streaming(b"b"), Streamed(None), Ready()]
-        api.deliver(delivery("two"), 0)
+        await api.deliver(delivery("two"), 0)
         assert (await asking.hear())[1]["lambda-runtime-aws-request-id"] == "two"
         await asking.close()
         await streaming.close()
@@ -527,7 +527,7 @@ def test_an_initialization_error_is_accepted_before_the_first_invocation_only():
         failing.say("POST", INIT_ERROR, b"{}")
         assert (await failing.hear())[0] == 202
         assert await api.events.get() == InitFailed(Body(b"{}", 2))
-        api.deliver(delivery("one"), 0)
+        await api.deliver(delivery("one"), 0)
         await asking.hear()
         failing.say("POST", INIT_ERROR, b"{}")
         assert (await failing.hear())[0] == 403

@@ -130,7 +130,7 @@ class PageReader:
             line = self.server.stdout.readline()
             assert line, shown
             shown += line
-        exports = re.findall(r"^  export (\w+)=(\S+)$", shown, re.MULTILINE)
+        exports = re.findall(r"(\w+)=(\S+)", "".join(re.findall(r"^  export (.*)$", shown, re.MULTILINE)))
         self.environment |= dict(exports)
         return shown.replace(dict(exports)["AWS_ENDPOINT_URL_LAMBDA"], ADDRESS)
 

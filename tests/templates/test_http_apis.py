@@ -300,11 +300,9 @@ def test_unresolved_routes_are_reported(event: str, text: str):
     assert problems[0].endswith("; the route is not served")
 
 
-def test_sam_authorizers():
-    """The API's default, an event's own or none, tokens and requests, and those that are not functions."""
-    apis, problems = read(
-        SAM
-        + """
+SAM_AUTHORIZERS = (
+    SAM
+    + """
       HttpApi: {Auth: {DefaultAuthorizer: Simple, Authorizers: {
         Simple: {FunctionArn: !GetAtt Check.Arn, AuthorizerPayloadFormatVersion: 2.0, EnableSimpleResponses: true,
           Identity: {Headers: [X-Key], QueryStrings: [key], Context: [routeKey], StageVariables: [v]}},
@@ -326,39 +324,49 @@ def test_sam_authorizers():
       Vpc: {Type: AWS::EC2::VPC}
       Check: {Type: AWS::Serverless::Function, Properties: {FunctionName: check}}
       CheckAlias: {Type: AWS::Lambda::Alias, Properties: {FunctionName: !Ref Check, Name: live, FunctionVersion: 1}}
-      One:
-        Type: AWS::Serverless::Function
-        Properties:
-          Events:
-            A: {Type: Api, Properties: {Path: /a, Method: get, RestApiId: !Ref Rest}}
-            B: {Type: Api, Properties: {Path: /b, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Request}}}
-            C: {Type: Api, Properties: {Path: /c, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: NONE}}}
-            D: {Type: Api, Properties: {Path: /d, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Pool}}}
-            E: {Type: Api, Properties: {Path: /e, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: AWS_IAM}}}
-            F: {Type: Api, Properties: {Path: /f, Method: get, RestApiId: !Ref Rest, Auth: {Authorizer: Unknown}}}
-            G: {Type: Api, Properties: {Path: /g, Method: get, RestApiId: !Ref Rest, Auth: {ApiKeyRequired: true}}}
-            H: {Type: HttpApi, Properties: {Path: /h, Method: get}}
-            I: {Type: HttpApi, Properties: {Path: /i, Method: get, Auth: {Authorizer: Jwt}}}
-            J: {Type: HttpApi, Properties: {Path: /j, Method: get, Auth: {Authorizer: Gone}}}
+      One: {Type: AWS::Serverless::Function, Properties: {Events: {Get: EVENT}}}
     """
-    )
-    token = ("token", "check", None, ("header.X-Token",), "a.*", False)
-    assert authorizers(apis["Rest"]) == {
-        "/a": token,
-        "/b": ("request", "check", "live", ("header.A", "header.B"), None, False),
-        "/c": None,
-        "/d": "a Cognito user pool is not here",
-        "/e": "signatures are not checked",
-        "/f": "only AWS knows Vpc.Arn: pass --parameter Vpc.Arn=VALUE",
-        "/g": token,
-    }
-    sources = ("header.X-Key", "querystring.key", "context.routeKey", "stageVariables.v")
-    assert authorizers(apis["ServerlessHttpApi"]) == {
-        "/h": ("request", "check", None, sources, None, True),
-        "/i": "JSON Web Tokens are not checked",
-        "/j": "it is not defined in this template",
-    }
+)
+TOKEN = ("token", "check", None, ("header.X-Token",), "a.*", False)
+SIMPLE_SOURCES = ("header.X-Key", "querystring.key", "context.routeKey", "stageVariables.v")
+
+
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        ("{}", TOKEN),
+        ("{Authorizer: Request}", ("request", "check", "live", ("header.A", "header.B"), None, False)),
+        ("{Authorizer: NONE}", None),
+        ("{Authorizer: Pool}", "a Cognito user pool is not here"),
+        ("{Authorizer: AWS_IAM}", "signatures are not checked"),
+        ("{Authorizer: Unknown}", "only AWS knows Vpc.Arn: pass --parameter Vpc.Arn=VALUE"),
+        ("{ApiKeyRequired: true}", TOKEN),
+    ],
+)
+def test_sam_authorizers_of_a_rest_api(auth: str, expected: Any):
+    """The API's default, an event's own or none, tokens and requests, and those that are not functions."""
+    event = f"{{Type: Api, Properties: {{Path: /a, Method: get, RestApiId: !Ref Rest, Auth: {auth}}}}}"
+    apis, problems = read(SAM_AUTHORIZERS.replace("EVENT", event))
+
+    assert authorizers(apis["Rest"]) == {"/a": expected}
     assert (apis["Rest"].stage_variables, problems) == ({"table": "orders"}, [])
+
+
+@pytest.mark.parametrize(
+    ("auth", "expected"),
+    [
+        ("{}", ("request", "check", None, SIMPLE_SOURCES, None, True)),
+        ("{Authorizer: Jwt}", "JSON Web Tokens are not checked"),
+        ("{Authorizer: Gone}", "it is not defined in this template"),
+    ],
+)
+def test_sam_authorizers_of_an_http_api(auth: str, expected: Any):
+    """The default of Globals, a JWT, and one that does not exist."""
+    event = f"{{Type: HttpApi, Properties: {{Path: /h, Method: get, Auth: {auth}}}}}"
+    apis, problems = read(SAM_AUTHORIZERS.replace("EVENT", event))
+
+    assert authorizers(apis["ServerlessHttpApi"]) == {"/h": expected}
+    assert problems == []
 
 
 def authorizers(api: HttpApiDefinition) -> dict[str, Any]:

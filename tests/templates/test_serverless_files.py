@@ -177,7 +177,9 @@ WRONG = {
         "Dockerfile names"
     ),
     "timeout: 5": "serverless.yml:4: functions.bad: no handler",
-    "handler: app": "serverless.yml:5: functions.bad.handler: handler 'app' is not 'module.function'",
+    "handler: app": (
+        "serverless.yml:5: functions.bad.handler: handler 'app' is not 'module.function', such as 'app.handler'"
+    ),
     "handler: ${ssm:x}": (
         "serverless.yml:4: functions.bad.handler: ${ssm:x} has no value outside AWS: pass --parameter ssm:x=VALUE"
     ),

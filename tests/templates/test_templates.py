@@ -307,7 +307,7 @@ WRONG = {
     ),
     "a handler": (
         "CodeUri: code\nHandler: app",
-        "6: Resources.Bad.Properties.Handler: handler 'app' is not 'module.function'",
+        "6: Resources.Bad.Properties.Handler: handler 'app' is not 'module.function', such as 'app.handler'",
     ),
     "a handler of another stack": (
         "CodeUri: code\nHandler: !ImportValue handler",

@@ -33,7 +33,7 @@ def test_file_may_have_every_setting_of_a_function():
 
 GOOD = '[functions.good]\nhandler = "app.handler"\n'
 WRONG = {
-    'handler = "app"': "handler: handler 'app' is not 'module.function'",
+    'handler = "app"': "handler: handler 'app' is not 'module.function', such as 'app.handler'",
     "timeout = 3": ": no handler",
     'handler = "a.b"\ntimout = 3': "timout: unknown setting; did you mean 'timeout'?",
     'handler = "a.b"\ntimeout = "long"': "timeout: must be a number, not 'long'",
@@ -107,7 +107,7 @@ def test_argument_has_the_directory_before_its_last_slash():
             ["=app.handler"],
             "argument '=app.handler': not of the form NAME=[DIRECTORY/]MODULE.FUNCTION, such as orders=app.handler",
         ),
-        (["a=app"], "argument 'a=app': handler 'app' is not 'module.function'"),
+        (["a=app"], "argument 'a=app': handler 'app' is not 'module.function', such as 'app.handler'"),
         (["a b=app.handler"], "argument 'a b=app.handler': a name must have 1 to 64 letters, digits, '-', '_' and '.'"),
         (
             ["a=x.handler", "a=y.handler"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 from lambdachain._core.arn import FunctionArn, partition_for
 
@@ -26,9 +27,15 @@ class AwsLocation:
 
     def arn(self, name: str, qualifier: str | None = None) -> FunctionArn:
         """Return the ARN of a function here."""
-        return FunctionArn.build(name, region=self.region, account_id=self.account_id, qualifier=qualifier)
+        return _build_arn(name, self.region, self.account_id, qualifier)
 
     def text(self, name: str, qualifier: str | None = None) -> str:
         """Format an ARN as Lambda's messages show it, also for a name or qualifier that no function can have."""
         arn = f"arn:{partition_for(self.region)}:lambda:{self.region}:{self.account_id}:function:{name}"
         return arn if qualifier is None else f"{arn}:{qualifier}"
+
+
+# Cached: every call of a function here needs its ARN, and FunctionArn validates each part.
+@lru_cache(maxsize=1024)
+def _build_arn(name: str, region: str, account_id: str, qualifier: str | None) -> FunctionArn:
+    return FunctionArn.build(name, region=region, account_id=account_id, qualifier=qualifier)

@@ -195,8 +195,7 @@ def _json_payload(content: bytes) -> bytes:
     if not content:
         return b"{}"
     try:
-        # Python's parser accepts NaN and Infinity, AWS's does not.
-        json.loads(content.decode(), parse_constant=_reject_constant)
+        _STRICT_JSON.decode(content.decode())
     except UnicodeDecodeError as exc:
         raise responses.body_not_json(
             f"Invalid UTF-8 start byte 0x{content[exc.start]:02x}", 1, exc.start + 2
@@ -213,3 +212,7 @@ def _json_payload(content: bytes) -> bytes:
 
 def _reject_constant(name: str) -> Never:
     raise json.JSONDecodeError(f"Non-standard token '{name}'", "", 0)
+
+
+# Python's parser accepts NaN and Infinity, AWS's does not.
+_STRICT_JSON: Final = json.JSONDecoder(parse_constant=_reject_constant)

@@ -6,7 +6,7 @@ from click.shell_completion import BashComplete, CompletionItem, add_completion_
 
 
 class WordBreakingBash(BashComplete):
-    """Completion for bash, which breaks words at ``:`` and ``@`` too: ``module:contract`` arrives as three words."""
+    """Completion for bash, which breaks words at ``:``, ``=`` and ``@``: ``module:contract`` arrives as three words."""
 
     _stripped = ""
 
@@ -15,14 +15,14 @@ class WordBreakingBash(BashComplete):
         arguments, incomplete = super().get_completion_args()
         whole: list[str] = []
         for word in [*arguments, incomplete]:
-            if whole and (word == ":" or whole[-1].endswith(":") or whole[-1] == "@"):
+            if whole and (word in (":", "=") or whole[-1].endswith((":", "=")) or whole[-1] == "@"):
                 whole[-1] += word
             else:
                 whole.append(word)
         last = whole.pop()
-        if last != incomplete or last in (":", "@"):
+        if last != incomplete or last in (":", "=", "@"):
             # bash replaces the part after the break only.
-            self._stripped = last[: max(last.rfind(":"), last.rfind("@")) + 1]
+            self._stripped = last[: max(map(last.rfind, ":=@")) + 1]
         return whole, last
 
     def format_completion(self, item: CompletionItem) -> str:

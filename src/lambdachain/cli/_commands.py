@@ -45,6 +45,9 @@ COMMANDS: Final = {
     "completion": CommandEntry("_completion:completion", "Print the completion script for bash, zsh or fish."),
 }
 
+# What the AWS CLI and SAM call what these commands do.
+_OTHER_NAMES: Final = {"invoke": "call", "start-lambda": "serve", "start-api": "serve"}
+
 
 class CommandGroup(click.Group):
     """A group that imports a command only to run it; names and one-line help come from the table."""
@@ -60,6 +63,14 @@ class CommandGroup(click.Group):
         module, _, function = COMMANDS[cmd_name].location.partition(":")
         command: click.Command = getattr(import_module(f"lambdachain.cli.{module}"), function)
         return command
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; for an unknown one, name those that may be meant."""
+        if args[0] not in COMMANDS and (similar := find_similar(args[0])):
+            raise click.UsageError(f"No such command {args[0]!r}. Did you mean {' or '.join(similar)}?", ctx)
+        return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run a command; print a known error in one line and exit with its status. Bugs keep their traceback."""
@@ -89,6 +100,18 @@ class CommandGroup(click.Group):
             CompletionItem(name, help=entry.help) for name, entry in COMMANDS.items() if name.startswith(incomplete)
         ]
         return [*names, *click.Command.shell_complete(self, ctx, incomplete)]
+
+
+def find_similar(name: str) -> list[str]:
+    """Return the commands whose names are similar, the most similar first.
+
+    >>> find_similar("sreve"), find_similar("invoke"), find_similar("--help")
+    (['serve'], ['call', 'can-invoke'], [])
+    """
+    from difflib import get_close_matches
+
+    known = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else []
+    return [*known, *get_close_matches(name, COMMANDS, n=2)]
 
 
 @click.command(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

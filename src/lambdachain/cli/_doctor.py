@@ -82,6 +82,8 @@ def command(
 
     for base in code:
         if not base.exists():
+            if len(base.parts) == 1 and not base.suffix:
+                raise InputError(f"{base}: no such file or directory; to check this function, pass --function {base}")
             raise InputError(f"{base}: no such file or directory")
     findings: list[Finding] = []
     if templates or python is not None:

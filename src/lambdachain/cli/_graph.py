@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
     from lambdachain._analysis.call_graph.warnings import ConfiguredTimeout, GraphWarning
     from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
     from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
+
+    _CodeByFunction: TypeAlias = Mapping[str, tuple[str, CodeUnit | None]]
+    """The name of each function in the code, and its code, by its name in the template."""
 
 _FORMATS: Final = ("text", "mermaid", "dot", "svg")
 
@@ -113,20 +116,26 @@ def command(
 def _analyze(
     survey: Survey, environment: Mapping[str, str], deployments: Sequence[TemplateDeployment], code: Sequence[Path]
 ) -> tuple[Graph, list[GraphWarning], list[UnresolvedCall]]:
-    from lambdachain._analysis.call_graph.graph import FunctionEnvironment, build_graph
     from lambdachain._analysis.call_graph.type_mismatches import find_type_mismatches
     from lambdachain._analysis.call_graph.warnings import find_warnings
-    from lambdachain._analysis.survey.results import (
-        CallMode,
-        CallSite,
-        UnresolvedCall,
-        explain_undecided,
-        merge_by_site,
-    )
+    from lambdachain._analysis.survey.results import merge_by_site
 
     functions = [function for deployment in deployments for function in deployment.functions]
     deployed = DeployedCode(survey)
     names = {function.name: _find_code(function, survey, deployed) for function in functions}
+    graph = _build_graph(survey, environment, functions, names)
+    _report_unread(graph, functions, names)
+    timeouts = dict(_find_timeouts(functions, names))
+    mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
+    warnings = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
+    return graph, warnings, list(merge_by_site([*_find_unresolved(survey, graph), *unresolved]))
+
+
+def _build_graph(
+    survey: Survey, environment: Mapping[str, str], functions: Sequence[DeployedFunction], names: _CodeByFunction
+) -> Graph:
+    from lambdachain._analysis.call_graph.graph import FunctionEnvironment, build_graph
+
     environments = {
         names[one.name][0]: FunctionEnvironment(
             survey.in_environment(get_environment(one, names[one.name][0], environment)),
@@ -134,30 +143,34 @@ def _analyze(
         )
         for one in functions
     }
-    graph = build_graph(
+    return build_graph(
         survey,
         {name: unit for name, (_, unit) in names.items() if unit is not None},
         environments,
         {own: name for own, (name, _) in names.items()},
     )
+
+
+def _report_unread(graph: Graph, functions: Sequence[DeployedFunction], names: _CodeByFunction) -> None:
+    """Print a note for each function whose code was not read."""
     shown = {node.name for node in graph.nodes}
     for one in functions:
         if names[one.name][0] not in shown:
             reason = f"its calls are unknown: the code of {one.name} is not among the files read"
             echo(f"note: {one.location}: {reason}", file=sys.stderr)
-    timeouts = dict(_find_timeouts(functions, names))
-    mismatched, unresolved = find_type_mismatches(survey, list(_find_schema_files(code or [Path()])))
-    warnings = sorted([*find_warnings(graph, timeouts), *mismatched], key=lambda one: (one.location, one.kind))
+
+
+def _find_unresolved(survey: Survey, graph: Graph) -> Iterator[UnresolvedCall]:
+    """Yield the calls whose function or verb is unknown."""
+    from lambdachain._analysis.survey.results import CallMode, CallSite, UnresolvedCall, explain_undecided
+
     # A call that is unresolved without a template may be resolved with the variables of each function.
-    whole = (one for one in survey.unresolved if not one.callee)
-    left = (call for edge in graph.edges for call in edge.calls if isinstance(call, UnresolvedCall))
-    undecided = (
-        explain_undecided(call)
-        for edge in graph.edges
-        for call in edge.calls
-        if edge.mode is CallMode.UNDECIDED and isinstance(call, CallSite)
-    )
-    return graph, warnings, list(merge_by_site([*whole, *left, *undecided, *unresolved]))
+    yield from (one for one in survey.unresolved if not one.callee)
+    for edge in graph.edges:
+        yield from (call for call in edge.calls if isinstance(call, UnresolvedCall))
+    for edge in graph.edges:
+        if edge.mode is CallMode.UNDECIDED:
+            yield from (explain_undecided(call) for call in edge.calls if isinstance(call, CallSite))
 
 
 def _find_code(function: DeployedFunction, survey: Survey, code: DeployedCode) -> tuple[str, CodeUnit | None]:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from lambdachain._analysis.survey.results import CodeUnit, Survey
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
+
+    _Starts: TypeAlias = Mapping[str, Sequence[CodeUnit]]
+    """The code with which each function of a template starts."""
 
 _FORMATS: Final = ("iam", "sam", "serverless", "cdk", "terraform")
 
@@ -271,40 +274,19 @@ def _print_resource_policy(
 
 
 def _check_template(request: _PolicyRequest, deployment: TemplateDeployment, callers: Sequence[str]) -> ExitStatus:
-    from lambdachain._analysis.permissions.required_permissions import find_required_permissions
-    from lambdachain._analysis.survey.results import merge_by_site
-
     survey = survey_code(request.project, request.environment)
     code = DeployedCode(survey)
     starts = {function.name: code.find_entry_points(function) for function in deployment.functions}
-    chosen = [
-        one for one in deployment.functions if not callers or _is_requested(one, starts[one.name], survey, callers)
-    ]
-    if callers and not chosen:
-        names = ", ".join(function.name for function in deployment.functions) or "none"
-        raise InputError(f"{deployment.source} has no function {', '.join(map(repr, callers))}; it has {names}")
-    needs = {
-        one.name: find_required_permissions(
-            find_function_calls(one, starts[one.name], survey, request.environment), request.resolve
-        )
-        for one in deployment.functions
-        if starts[one.name]
-    }
+    chosen = _choose_functions(deployment, starts, survey, callers)
+    needs = _find_needs(request, deployment, starts, survey)
     found = [
         finding
         for function, findings in _compare(deployment, needs, request.stack)
         if function in chosen
         for finding in findings
     ]
-    # Several functions may reach the same code, for reasons of their own: an unresolved call is reported once.
-    undecided: list[Any] = []
-    for function in chosen:
-        if function.name in needs:
-            undecided += needs[function.name].unresolved
-        else:
-            reason = f"not checked: the code of {function.name} is not among the files read"
-            echo(f"note: {function.location}: {reason}", file=sys.stderr)
-    undecided = request.baseline.select_new([*deployment.diagnostics, *merge_by_site(undecided)], unresolved_to_line)
+    undecided = [*deployment.diagnostics, *_find_undecided(chosen, needs)]
+    undecided = request.baseline.select_new(undecided, unresolved_to_line)
     found = request.baseline.select_new(found, issue_to_line)
     if note := request.baseline.save():
         echo(f"note: {note}", file=sys.stderr)
@@ -313,6 +295,53 @@ def _check_template(request: _PolicyRequest, deployment: TemplateDeployment, cal
     _print_findings(found, undecided, deployment.source, checked, known, as_json=request.as_json)
     # A check in CI must not pass because nothing was checked.
     return ExitStatus.NO if found or undecided or not checked else ExitStatus.DONE
+
+
+def _choose_functions(
+    deployment: TemplateDeployment, starts: _Starts, survey: Survey, callers: Sequence[str]
+) -> list[DeployedFunction]:
+    """Return the functions that --function names, or all.
+
+    Raises:
+        InputError: The template has none of them.
+    """
+    if not callers:
+        return list(deployment.functions)
+    chosen = [one for one in deployment.functions if _is_requested(one, starts[one.name], survey, callers)]
+    if not chosen:
+        names = ", ".join(function.name for function in deployment.functions) or "none"
+        raise InputError(f"{deployment.source} has no function {', '.join(map(repr, callers))}; it has {names}")
+    return chosen
+
+
+def _find_needs(
+    request: _PolicyRequest, deployment: TemplateDeployment, starts: _Starts, survey: Survey
+) -> dict[str, RequiredPermissions]:
+    """Return what each function needs whose code was read."""
+    from lambdachain._analysis.permissions.required_permissions import find_required_permissions
+
+    return {
+        one.name: find_required_permissions(
+            find_function_calls(one, starts[one.name], survey, request.environment), request.resolve
+        )
+        for one in deployment.functions
+        if starts[one.name]
+    }
+
+
+def _find_undecided(functions: Sequence[DeployedFunction], needs: Mapping[str, RequiredPermissions]) -> list[Any]:
+    """Return the unresolved calls of the functions, and print a note for each whose code was not read."""
+    from lambdachain._analysis.survey.results import merge_by_site
+
+    undecided: list[Any] = []
+    for function in functions:
+        if function.name in needs:
+            undecided += needs[function.name].unresolved
+        else:
+            reason = f"not checked: the code of {function.name} is not among the files read"
+            echo(f"note: {function.location}: {reason}", file=sys.stderr)
+    # Several functions may reach the same code, for reasons of their own: an unresolved call is reported once.
+    return list(merge_by_site(undecided))
 
 
 def _is_requested(

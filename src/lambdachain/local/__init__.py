@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 from lambdachain._core.extras import explain_missing
 
-_MISSING = [name for name in ("aiohttp", "awslambdaric") if find_spec(name) is None]
+_MISSING = [name for name in ("aiohttp", "awslambdaric", "httptools") if find_spec(name) is None]
 if _MISSING:
     raise ImportError(explain_missing("lambdachain.local", " and ".join(_MISSING), "local"))
 

@@ -1,4 +1,4 @@
-"""Running aiohttp as the server of Lambda's API: reading bodies with bounded memory, starting and stopping."""
+"""Running aiohttp as the server of HTTP APIs: reading bodies with bounded memory, starting and stopping."""
 
 from __future__ import annotations
 
@@ -13,10 +13,9 @@ from aiohttp import web
 from lambdachain._lambda_api.delivery import Body
 from lambdachain._lambda_api.limits import MAX_HEADERS
 
-Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from ._http1_server import SHUTDOWN_TIMEOUT, run_ready_callbacks
 
-# Seconds for requests in flight to finish on shutdown. Not 0, which aiohttp takes as no limit.
-SHUTDOWN_TIMEOUT: Final = 0.05
+Handler: TypeAlias = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 CONNECTION_OPTIONS: Final[dict[str, Any]] = {
     "access_log": None,
@@ -101,20 +100,14 @@ async def stop_server(runner: web.AppRunner, listener: socket.socket, in_flight:
     """
     # asyncio never closes a connection that it accepts while it closes the server: stop accepting first.
     asyncio.get_running_loop().remove_reader(listener.fileno())
-    await _run_ready_callbacks()
+    await run_ready_callbacks()
     server = runner.server
     if server is not None:
         server.pre_shutdown()  # stop reading requests
-        await _run_ready_callbacks()
+        await run_ready_callbacks()
     await in_flight.finish(SHUTDOWN_TIMEOUT)
     for connection in server.connections if server else ():
         if connection.transport is not None:
             connection.transport.abort()
     await asyncio.sleep(0)
     await runner.cleanup()
-
-
-async def _run_ready_callbacks() -> None:
-    """Wait until the event loop has run the callbacks that are ready, and those that they schedule."""
-    for _ in range(3):
-        await asyncio.sleep(0)

@@ -11,7 +11,7 @@ from contextlib import AsyncExitStack, ExitStack, closing
 from ipaddress import ip_address
 from pathlib import Path
 from random import Random
-from typing import Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from lambdachain._lambda_api.aws_location import LATEST, AwsLocation
 
@@ -25,12 +25,14 @@ from ._function_config import LocalFunction, index_by_name, with_absolute_direct
 from ._function_registry import FunctionRegistry
 from ._host_check import HostCheck
 from ._http_api import LocalHttpApi, index_http_apis
-from ._http_server import HttpServer
 from ._invocations import LocalInvocation, Observer
 from ._invoke_server import InvokeServer
 from ._orphan_guard import OrphanGuard
 from ._runtimes import runtime_for
 from ._sandbox import SandboxResources
+
+if TYPE_CHECKING:
+    from ._http_server import HttpServer
 
 Result = TypeVar("Result")
 
@@ -327,6 +329,9 @@ class LocalEndpoint:
                 AsyncExitStack() as http_servers,
             ):
                 for api, http_listener in zip(self._http.values(), listeners[1:], strict=True):
+                    # Imported here: aiohttp is a third of the time that an endpoint without HTTP APIs takes to start.
+                    from ._http_server import HttpServer
+
                     server = HttpServer(
                         api, registry, http_listener, hosts=hosts, location=location, report=self._report
                     )

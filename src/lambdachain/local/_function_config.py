@@ -23,7 +23,7 @@ RuntimeKind: TypeAlias = Literal["python", "nodejs", "provided"]
 RecursiveLoop: TypeAlias = Literal["Terminate", "Allow"]
 
 _NAME: Final = re.compile(rf"[a-zA-Z0-9_.-]{{1,{MAX_NAME_LENGTH}}}")
-_HANDLER: Final = re.compile(r"[^\s.]\S*\.[^\s.]+")
+_HANDLER: Final = re.compile(r"[^\s.:][^\s:]*\.[^\s.:]+")
 
 _ARGUMENT_TYPES: Final = {
     "name": TEXT,
@@ -171,7 +171,7 @@ class LocalFunction:
         if self.runtime not in get_args(RuntimeKind):
             yield f"runtime must be {_join_choices(RuntimeKind)}, not {self.runtime!r}"
         if self.runtime != "provided" and not _HANDLER.fullmatch(self.handler):
-            yield f"handler {self.handler!r} is not 'module.function'"
+            yield f"handler {self.handler!r} is not 'module.function', such as {_similar_handler(self.handler)!r}"
         if not 0 < self.timeout <= MAX_TIMEOUT:
             yield f"timeout must be more than 0 and at most {MAX_TIMEOUT:g} seconds, not {self.timeout!r}"
         if not MIN_MEMORY <= self.memory <= MAX_MEMORY:
@@ -184,6 +184,13 @@ class LocalFunction:
             yield f"recursive_loop must be {_join_choices(RecursiveLoop)}, not {self.recursive_loop!r}"
         yield from _find_environment_problems(self.environment)
         yield from find_version_problems(self.versions, self._whole_aliases())
+
+
+def _similar_handler(text: str) -> str:
+    """Return a handler for what was written in its place: a module, a file, or ``module:function``."""
+    module, _, function = text.partition(":")
+    handler = f"{module.removesuffix('.py').rstrip('.')}.{function or 'handler'}"
+    return handler if _HANDLER.fullmatch(handler) else "app.handler"
 
 
 def _join_choices(choices: object) -> str:

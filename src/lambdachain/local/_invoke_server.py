@@ -5,12 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Final
-from urllib.parse import unquote
-
-from aiohttp import web
+from typing import Final, NamedTuple
+from urllib.parse import parse_qs, unquote
 
 from lambdachain._core.invocation import InvocationType
 from lambdachain._lambda_api import responses
@@ -30,11 +28,13 @@ from lambdachain._lambda_api.operations import Operation, parse_operation
 from lambdachain._lambda_api.responses import ApiError, ApiResponse
 from lambdachain._lambda_api.stream_events import CONTENT_TYPE, invoke_complete, payload_chunk
 
-from ._aiohttp_server import AiohttpServer, read_body
 from ._credentials import find_caller
 from ._event_delivery import EventDelivery
 from ._function_registry import FunctionRegistry
 from ._host_check import CHECKED_HEADERS, HostCheck
+from ._http1_connection import HttpConnection
+from ._http1_parser import Request
+from ._http1_server import Http1Server, http_date
 from ._invocations import LocalInvocation, invocation_from_bad_request, invocation_from_ending, invocation_from_error
 from ._sandbox import Sink
 from ._served_function import AcceptedInvocation
@@ -42,7 +42,19 @@ from ._served_function import AcceptedInvocation
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
 
-class InvokeServer(AiohttpServer):
+class ApiCall(NamedTuple):
+    """A call of Lambda's API: the operation, the function in the path, still percent-encoded, and the query."""
+
+    operation: Operation
+    function: str
+    query: Mapping[str, Sequence[str]]
+
+    def parameter(self, name: str) -> str | None:
+        """Return the first value of a parameter of the query."""
+        return self.query.get(name, (None,))[0]
+
+
+class InvokeServer(Http1Server):
     """Serves the functions of a registry on *listener*, inside ``async with``."""
 
     def __init__(
@@ -62,58 +74,67 @@ class InvokeServer(AiohttpServer):
         self._location = location
         self._report = report
 
-    async def _handle(self, request: web.Request) -> web.StreamResponse:
-        headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json"}
+    async def _handle(self, http: HttpConnection, request: Request) -> None:
+        headers = {"x-amzn-RequestId": str(uuid.uuid4()), "Content-Type": "application/json", "Date": http_date()}
         try:
             self._refuse_web_pages(request)
             _check_head(request)
-            operation, target = parse_operation(request.method, request.rel_url.raw_path)
-            if operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
-                response = await self._invoke(request, operation, target, headers)
+            call = _parse_api_call(request)
+            if call.operation in (Operation.INVOKE, Operation.INVOKE_STREAM):
+                response = await self._invoke(http, request, call, headers)
             else:
-                response = self._describe(request, operation, target)
+                response = self._describe(call)
         except ApiError as exc:
-            # A client that is still sending its body reads the response only once the body has been taken.
-            await read_body(request, 0)
             response = exc.response
-        if isinstance(response, web.StreamResponse):
-            return response
-        return web.Response(status=response.status, body=response.body, headers={**headers, **response.headers})
+        if response is not None:
+            # A client that is still sending its body reads the response only once the body has been taken.
+            await http.read_body(0)
+            await http.respond(response.status, response.body, {**headers, **response.headers})
 
-    def _refuse_web_pages(self, request: web.Request) -> None:
+    def _refuse_web_pages(self, request: Request) -> None:
         fields = {name: values for name in CHECKED_HEADERS if (values := request.headers.getall(name, ()))}
-        reason = self._hosts.rejection_reason(request.raw_path, fields)
+        reason = self._hosts.rejection_reason(request.target, fields)
         if reason is not None:
             _LOGGER.warning("rejected a request: %s", reason)
             raise responses.request_rejected(reason)
 
-    def _describe(self, request: web.Request, operation: Operation, target: str) -> ApiResponse:
-        if operation is Operation.LIST_FUNCTIONS:
-            return function_list_response(
-                self._registry.describe_all(versions=request.query.get("FunctionVersion") == "ALL")
-            )
-        qualifier = request.query.get("Qualifier")
-        action = "GetFunction" if operation is Operation.GET_FUNCTION else "GetFunctionConfiguration"
+    def _describe(self, call: ApiCall) -> ApiResponse:
+        if call.operation is Operation.LIST_FUNCTIONS:
+            versions = call.parameter("FunctionVersion") == "ALL"
+            return function_list_response(self._registry.describe_all(versions=versions))
+        has_code = call.operation is Operation.GET_FUNCTION
         arn = resolve_function(
-            unquote(target), qualifier, self._location, self._registry.qualifiers, unqualified=None, action=action
+            unquote(call.function),
+            call.parameter("Qualifier"),
+            self._location,
+            self._registry.qualifiers,
+            unqualified=None,
+            action="GetFunction" if has_code else "GetFunctionConfiguration",
         )
         described = self._registry.describe(arn.name, arn.qualifier)
-        return (
-            function_response(described) if operation is Operation.GET_FUNCTION else configuration_response(described)
-        )
+        return function_response(described) if has_code else configuration_response(described)
 
     async def _invoke(
-        self, request: web.Request, operation: Operation, target: str, headers: dict[str, str]
-    ) -> ApiResponse | web.StreamResponse:
+        self, http: HttpConnection, request: Request, call: ApiCall, headers: dict[str, str]
+    ) -> ApiResponse | None:
+        """Invoke a function; return the response, or ``None`` if it has been streamed."""
         caller = find_caller(request.headers.get("Authorization"), self._registry.qualifiers)
         try:
-            invoke = await self._parse_invoke(request, target, headers["x-amzn-RequestId"])
+            invoke = read_invoke(
+                call.function,
+                call.parameter("Qualifier"),
+                request.headers,
+                await http.read_body(MAX_REQUEST),
+                request_id=headers["x-amzn-RequestId"],
+                location=self._location,
+                functions=self._registry.qualifiers,
+            )
         except ApiError as exc:
-            self._report(invocation_from_bad_request(target, headers["x-amzn-RequestId"], exc, caller))
+            self._report(invocation_from_bad_request(call.function, headers["x-amzn-RequestId"], exc, caller))
             raise
         try:
             self._registry.check(invoke.delivery)
-            if operation is Operation.INVOKE_STREAM:
+            if call.operation is Operation.INVOKE_STREAM:
                 check_stream_type(request.headers)
             # Concurrency does not matter for these: an event is throttled when it is delivered, a dry run never.
             if invoke.invocation_type is InvocationType.EVENT:
@@ -124,24 +145,13 @@ class InvokeServer(AiohttpServer):
                 return permitted_response()
             accepted = self._registry.accept(invoke.delivery)
             headers["X-Amzn-Trace-Id"] = accepted.delivery.trace_id
-            if operation is Operation.INVOKE:
+            if call.operation is Operation.INVOKE:
                 return await self._call(invoke, accepted, caller)
-            return await self._stream(request, invoke, accepted, caller, headers)
+            await self._stream(http, invoke, accepted, caller, headers)
         except ApiError as exc:
             self._report(invocation_from_error(invoke, exc, caller))
             raise
-
-    async def _parse_invoke(self, request: web.Request, target: str, request_id: str) -> InvokeRequest:
-        body = await read_body(request, MAX_REQUEST)
-        return read_invoke(
-            target,
-            request.query.get("Qualifier"),
-            request.headers,
-            body,
-            request_id=request_id,
-            location=self._location,
-            functions=self._registry.qualifiers,
-        )
+        return None
 
     async def _call(self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None) -> ApiResponse:
         ending = await self._run(invoke, accepted, caller)
@@ -149,17 +159,17 @@ class InvokeServer(AiohttpServer):
 
     async def _stream(
         self,
-        request: web.Request,
+        http: HttpConnection,
         invoke: InvokeRequest,
         accepted: AcceptedInvocation,
         caller: str | None,
         headers: dict[str, str],
-    ) -> web.StreamResponse:
+    ) -> None:
         stream = _StreamingResponse(
-            request, {**headers, "Content-Type": CONTENT_TYPE, "X-Amz-Executed-Version": accepted.version}
+            http, {**headers, "Content-Type": CONTENT_TYPE, "X-Amz-Executed-Version": accepted.version}
         )
         ending = await self._run(invoke, accepted, caller, stream.send)
-        return await stream.complete(ending, log_tail=invoke.log_tail)
+        await stream.complete(ending, log_tail=invoke.log_tail)
 
     async def _run(
         self, invoke: InvokeRequest, accepted: AcceptedInvocation, caller: str | None, sink: Sink | None = None
@@ -172,10 +182,23 @@ class InvokeServer(AiohttpServer):
         return ending
 
 
-def _check_head(request: web.Request) -> None:
-    """Raise if the request line and headers are too long in total, as on Lambda; aiohttp limits each separately."""
+def _parse_api_call(request: Request) -> ApiCall:
+    """Return the call that a request is.
+
+    Raises:
+        ApiError: The operation is not served.
+    """
+    path, _, query = request.target.partition("?")
+    if not path.startswith("/"):  # an absolute URL, as clients send it to a proxy
+        path = "/" + path.partition("://")[2].partition("/")[2]
+    parameters = parse_qs(query, keep_blank_values=True) if query else {}
+    return ApiCall(*parse_operation(request.method, path), parameters)
+
+
+def _check_head(request: Request) -> None:
+    """Raise if the request line and headers are too long in total, as on Lambda."""
     size = (
-        len(request.method) + len(request.raw_path) + sum(len(name) + len(text) for name, text in request.raw_headers)
+        len(request.method) + len(request.target) + sum(len(name) + len(text) for name, text in request.headers.items())
     )
     if size > MAX_HEADERS:
         raise responses.head_too_large(size)
@@ -184,26 +207,27 @@ def _check_head(request: web.Request) -> None:
 class _StreamingResponse:
     """The response of a streaming invocation. The function keeps running if the client disconnects, as on Lambda."""
 
-    def __init__(self, request: web.Request, headers: dict[str, str]) -> None:
-        self._request = request
-        self._response = web.StreamResponse(headers=headers)
+    def __init__(self, http: HttpConnection, headers: dict[str, str]) -> None:
+        self._http = http
+        self._headers = headers
+        self._is_started = False
 
     async def send(self, payload: bytes) -> None:
         """Send a part of the payload."""
         if payload:
             await self._write(payload_chunk(payload))
 
-    async def complete(self, ending: InvocationResult, *, log_tail: bool) -> web.StreamResponse:
+    async def complete(self, ending: InvocationResult, *, log_tail: bool) -> None:
         """Send the last event of the stream, which reports success or failure."""
         code = "Unhandled" if ending.failed else None
         details = ending.body.decode(errors="replace") if ending.failed else None
         await self._write(invoke_complete(code, details, ending.log_tail if log_tail else None))
         with suppress(ConnectionError):
-            await self._response.write_eof()
-        return self._response
+            await self._http.end_stream()
 
     async def _write(self, message: bytes) -> None:
         with suppress(ConnectionError):
-            if not self._response.prepared:
-                await self._response.prepare(self._request)
-            await self._response.write(message)
+            if not self._is_started:
+                self._is_started = True
+                await self._http.start_stream(self._headers)
+            await self._http.send_part(message)

@@ -17,16 +17,17 @@ import json
 import logging
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 from lambdachain._lambda_api.delivery import Body, Delivery
-from lambdachain._lambda_api.limits import MAX_HEADERS, MAX_RESPONSE
+from lambdachain._lambda_api.limits import MAX_RESPONSE
 
-from ._connection_owner import Address, is_owned_by, is_supported
-from ._http1_connection import HttpConnection, ProtocolError, Request
+from ._connection_owner import is_owned_by, is_supported
+from ._http1_connection import HttpConnection
+from ._http1_parser import ProtocolError, Request
 
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 
@@ -92,51 +93,30 @@ class Exited:
 RuntimeEvent: TypeAlias = Ready | Returned | Streaming | Streamed | Raised | InitFailed | Exited
 
 
-class _Protocol(asyncio.StreamReaderProtocol):
-    """A stream protocol that notices a disconnected client immediately: nothing reads while a client polls."""
-
-    def __init__(self, on_accept: Callable[[_ClientConnection], None]) -> None:
-        self.client: _ClientConnection | None = None
-        self._on_accept = on_accept
-        super().__init__(asyncio.StreamReader(limit=MAX_HEADERS), self._on_connect)
-
-    def _on_connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        addresses: tuple[Address, Address] = writer.get_extra_info("peername"), writer.get_extra_info("sockname")
-        self.client = _ClientConnection(HttpConnection(reader, writer), addresses)
-        self._on_accept(self.client)
-
-    def eof_received(self) -> bool | None:
-        if self.client is not None:
-            self.client.disconnect()
-        return super().eof_received()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self.client is not None:
-            self.client.disconnect()
-        super().connection_lost(exc)
-
-
 class _ClientConnection:
     """A connection to the Runtime API, and the process that made it."""
 
-    def __init__(self, http: HttpConnection, addresses: tuple[Address, Address]) -> None:
+    def __init__(self, http: HttpConnection) -> None:
         self.http = http
         self.pending_poll: asyncio.Future[None] | None = None
-        self.is_disconnected = False
-        self._addresses = addresses
         self._belongs: bool | None = None
-
-    def disconnect(self) -> None:
-        """Fail the poll that is pending on this connection."""
-        self.is_disconnected = True
-        if self.pending_poll is not None and not self.pending_poll.done():
-            self.pending_poll.set_exception(ConnectionResetError("the client has disconnected"))
+        # Nothing reads while a client polls, and a poll of a client that has gone must take no invocation.
+        http.on_disconnect = self._fail_poll
 
     def belongs_to(self, root: int) -> bool | None:
         """Check whether a process of the sandbox made the connection; ``None`` if the system does not report it."""
         if self._belongs is None and is_supported():
-            self._belongs = is_owned_by(root, *self._addresses)
+            self._belongs = is_owned_by(root, *self.http.addresses)
         return self._belongs
+
+    def end_poll(self) -> None:
+        """End the poll: it has its response."""
+        if self.pending_poll is not None and not self.pending_poll.done():
+            self.pending_poll.set_result(None)
+
+    def _fail_poll(self) -> None:
+        if self.pending_poll is not None and not self.pending_poll.done():
+            self.pending_poll.set_exception(ConnectionResetError("the client has disconnected"))
 
 
 class RuntimeApi:
@@ -168,7 +148,7 @@ class RuntimeApi:
         """Start serving and return the address: ``host:port/secret``, or ``host:port`` if the client takes no path."""
         self._needs_secret = with_path or is_supported()
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: _Protocol(self._accept), "127.0.0.1", 0, backlog=16)
+        self._server = await loop.create_server(lambda: HttpConnection(self._accept), "127.0.0.1", 0, backlog=16)
         address = f"127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return address + self._prefix if with_path else address
 
@@ -177,16 +157,14 @@ class RuntimeApi:
         self._root = root
         self._has_root.set()
 
-    def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
-        """Set the next invocation for the runtime client; *deadline_ms* is in milliseconds since the epoch."""
-        # Kept until a client takes it: the one that is polling may disconnect before it does.
-        self._next_delivery = delivery, deadline_ms
-        if (
-            self._polling_client is not None
-            and self._polling_client.pending_poll is not None
-            and not self._polling_client.pending_poll.done()
-        ):
-            self._polling_client.pending_poll.set_result(None)
+    async def deliver(self, delivery: Delivery, deadline_ms: int) -> None:
+        """Send the next invocation to the runtime client; *deadline_ms* is in milliseconds since the epoch."""
+        self._next_delivery = next_delivery = delivery, deadline_ms
+        client = self._polling_client
+        # Otherwise it waits for the next poll: the client that was polling has gone, or has sent it back.
+        if client is not None and not client.http.is_disconnected:
+            with suppress(ConnectionError):
+                await self._send_invocation(client, next_delivery)
 
     async def drain(self) -> None:
         """Finish reading the requests that an ended process sent before it exited."""
@@ -202,8 +180,8 @@ class RuntimeApi:
             connection.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
 
-    def _accept(self, client: _ClientConnection) -> None:
-        task = asyncio.create_task(self._serve(client))
+    def _accept(self, http: HttpConnection) -> None:
+        task = asyncio.create_task(self._serve(_ClientConnection(http)))
         self._connections.add(task)
         task.add_done_callback(self._connections.discard)
 
@@ -212,11 +190,11 @@ class RuntimeApi:
             # A killed process may stop in the middle of a request.
             with suppress(ProtocolError, ConnectionError):
                 while (request := await client.http.next_request()) is not None:
-                    path = await self._authorized_path(client, request.path)
+                    path = await self._authorized_path(client, request.target)
                     if path is None:
                         await self._refuse(client.http, "Forbidden", "it comes from a process outside the sandbox")
                         break
-                    await self._handle(client, request._replace(path=path))
+                    await self._handle(client, request._replace(target=path))
         finally:
             client.http.close()
 
@@ -235,32 +213,31 @@ class RuntimeApi:
         return path[len(prefix) :] if has_secret else path
 
     async def _handle(self, client: _ClientConnection, request: Request) -> None:
-        method, path, headers = request
-        http = client.http
+        method, path, http = request.method, request.target, client.http
         # Every branch reads the body: the next request of the connection starts behind it.
         report = _REPORT.fullmatch(path) if method == "POST" else None
         if (method, path) == ("GET", _NEXT):
-            await _read_body(http)
+            await http.read_body(MAX_RESPONSE)
             await self._handle_next(client)
         elif (method, path) == ("POST", _INIT_ERROR):
             await self._handle_init_error(http)
         elif report is None:
-            await _read_body(http)
+            await http.read_body(MAX_RESPONSE)
             await http.respond(404, b'{"errorType":"NotFound"}')
         # A report for an earlier invocation, or a second one for this.
         elif report[1] != self._current_request_id:
-            await _read_body(http)
+            await http.read_body(MAX_RESPONSE)
             await http.respond(400, b'{"errorType":"InvalidRequestID"}')
         elif self._report_lock.locked():
             await self._refuse(http, _INVALID_STATE, "the invocation already has a response in progress")
         else:
             async with self._report_lock:
-                is_stream = headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming"
+                is_stream = request.headers.get("lambda-runtime-function-response-mode", "").lower() == "streaming"
                 await (self._receive_stream(http) if is_stream else self._receive_report(http, report[2]))
 
     async def _refuse(self, http: HttpConnection, error_type: str, reason: str) -> None:
         _LOGGER.warning("rejected a request to the Runtime API of %s: %s", self._name, reason)
-        await _read_body(http)
+        await http.read_body(MAX_RESPONSE)
         await http.respond(403, json.dumps({"errorType": error_type, "errorMessage": f"Rejected: {reason}"}).encode())
 
     async def _handle_init_error(self, http: HttpConnection) -> None:
@@ -269,7 +246,7 @@ class RuntimeApi:
                 http, _INVALID_STATE, "a sandbox that has run an invocation cannot report an initialization error"
             )
         else:
-            self.events.put_nowait(InitFailed(await _read_body(http)))
+            self.events.put_nowait(InitFailed(await http.read_body(MAX_RESPONSE)))
             await http.respond(202, b'{"status":"OK"}')
 
     async def _handle_next(self, client: _ClientConnection) -> None:
@@ -279,17 +256,19 @@ class RuntimeApi:
             await self._refuse(
                 client.http, _INVALID_STATE, "it polls for an invocation before responding to the last one"
             )
-        elif client.is_disconnected:
+        elif client.http.is_disconnected:
             raise ConnectionResetError("the client has disconnected")
         elif self._polling_client is not None:
             await self._refuse(
                 client.http, _INVALID_STATE, "it polls for an invocation while another connection is polling"
             )
+        elif self._next_delivery is not None:
+            await self._send_invocation(client, self._next_delivery)
         else:
-            await self._send_invocation(client, *await self._wait_for_invocation(client))
+            await self._wait_for_delivery(client)
 
-    async def _wait_for_invocation(self, client: _ClientConnection) -> tuple[Delivery, int]:
-        """Wait for the next invocation.
+    async def _wait_for_delivery(self, client: _ClientConnection) -> None:
+        """Report that the client polls, and wait until `deliver` has sent it an invocation.
 
         Raises:
             ConnectionError: The client has disconnected; the invocation waits for the next poll.
@@ -297,17 +276,14 @@ class RuntimeApi:
         this = asyncio.current_task()
         self._polling_client = client
         self._polling_tasks.add(this)
+        client.pending_poll = asyncio.get_running_loop().create_future()
+        self._announce_ready()
         try:
-            while (next_delivery := self._next_delivery) is None:
-                self._announce_ready()
-                client.pending_poll = asyncio.get_running_loop().create_future()
-                await client.pending_poll
+            await client.pending_poll
         finally:
             self._polling_tasks.discard(this)
-            self._polling_client = client.pending_poll = None
-        if client.is_disconnected:
-            raise ConnectionResetError("the client has disconnected")
-        return next_delivery
+            if self._polling_client is client:
+                self._polling_client = None
 
     def _announce_ready(self) -> None:
         """Report `Ready` once per invocation, even if the client reconnects and polls again."""
@@ -315,18 +291,20 @@ class RuntimeApi:
             self._ready_announced = True
             self.events.put_nowait(Ready())
 
-    async def _send_invocation(self, client: _ClientConnection, delivery: Delivery, deadline_ms: int) -> None:
-        self._next_delivery, self._ready_announced = None, False
+    async def _send_invocation(self, client: _ClientConnection, next_delivery: tuple[Delivery, int]) -> None:
+        delivery, deadline_ms = next_delivery
+        self._next_delivery, self._polling_client, self._ready_announced = None, None, False
         self._current_request_id, self._served = delivery.request_id, True
         try:
             await client.http.respond(200, delivery.payload, invocation_headers(delivery, deadline_ms))
         except ConnectionError:
             # The client disconnected before it could read the invocation, so that nothing runs it: offer it again.
-            self._next_delivery, self._current_request_id = (delivery, deadline_ms), None
+            self._next_delivery, self._current_request_id = next_delivery, None
             raise
+        client.end_poll()
 
     async def _receive_report(self, http: HttpConnection, kind: str) -> None:
-        body = await _read_body(http)
+        body = await http.read_body(MAX_RESPONSE)
         self._current_request_id = None
         # Reported even if it is too large: the sandbox decides what the caller gets.
         self.events.put_nowait(Returned(body) if kind == "response" else Raised(body))
@@ -334,7 +312,7 @@ class RuntimeApi:
         await (http.respond(202, b'{"status":"OK"}') if body.size <= MAX_RESPONSE else http.respond(413, b"{}"))
 
     async def _receive_stream(self, http: HttpConnection) -> None:
-        async for chunk in http.body():
+        while (chunk := await http.next_piece()) is not None:
             self.events.put_nowait(Streaming(chunk))
         self._current_request_id = None
         self.events.put_nowait(Streamed(_parse_stream_error(http.trailers)))
@@ -355,17 +333,6 @@ def invocation_headers(delivery: Delivery, deadline_ms: int) -> dict[str, str]:
     if delivery.tenant_id is not None:
         headers["Lambda-Runtime-Aws-Tenant-Id"] = delivery.tenant_id
     return headers
-
-
-async def _read_body(http: HttpConnection) -> Body:
-    """Read a body to its end, and keep at most the maximum size of a response."""
-    content = bytearray()
-    size = 0
-    async for chunk in http.body():
-        size += len(chunk)
-        if size <= MAX_RESPONSE:
-            content += chunk
-    return Body(bytes(content), size)
 
 
 def _parse_stream_error(trailers: Mapping[str, str]) -> bytes | None:

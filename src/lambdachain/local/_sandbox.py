@@ -144,8 +144,7 @@ class Sandbox:
             self._served = True
             self._output.append_platform_line(start(delivery.request_id, self._version))
             if isinstance(event, Ready):
-                self._api.deliver(delivery, int((clock.SystemClock.epoch() + self._function.timeout) * 1000))
-                event = await self._wait_for_response(sink)
+                event = await self._run(delivery, sink)
         outcome = to_outcome(event, delivery.request_id, self._function.timeout)
         memory = peak_memory(self._process.pid) if log_tail and self._process else None
         elapsed = clock.SystemClock.monotonic() - delivered
@@ -186,16 +185,21 @@ class Sandbox:
         return max(INIT_TIMEOUT, self._function.timeout)
 
     async def _next_event(self, seconds: float) -> RuntimeEvent | None:
+        # A warm sandbox has polled long before.
+        if not self._api.events.empty():
+            return self._api.events.get_nowait()
         try:
             async with asyncio.timeout(seconds):
                 return await self._api.events.get()
         except TimeoutError:
             return None
 
-    async def _wait_for_response(self, sink: Sink | None) -> RuntimeEvent | None:
+    async def _run(self, delivery: Delivery, sink: Sink | None) -> RuntimeEvent | None:
         """Wait for the response, in one part or many; return ``None`` if the function times out."""
+        deadline_ms = int((clock.SystemClock.epoch() + self._function.timeout) * 1000)
         try:
             async with asyncio.timeout(self._function.timeout):
+                await self._api.deliver(delivery, deadline_ms)
                 return await self._collect_response(sink)
         except TimeoutError:
             return None

@@ -1,4 +1,4 @@
-"""Hints about the build that a function may need whose handler cannot be loaded."""
+"""Hints about a function whose handler cannot be loaded: another name of it, or the build that it may need."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
+from lambdachain.cli._source_names import find_handlers
 from lambdachain.local import LocalFunction
 from lambdachain.local._definitions._layers import PYTHON_PATH
 from lambdachain.local._definitions._node_build import find_package, find_typescript
@@ -18,6 +19,15 @@ from lambdachain.local._runtimes import identify_python
 # The names that CPython gives to extension modules on Linux: for one version, and for one machine.
 _EXTENSION: Final = re.compile(r"\.cpython-(\d)(\d+)-(\w+)-linux-\w+\.so$")
 _MISSING: Final = re.compile(r"No module named '([\w.]+)'")
+
+
+def find_handler_hint(function: LocalFunction, reason: str) -> str | None:
+    """Return the handlers that the function's module has, if the runtime client found the module only."""
+    if function.runtime != "python" or "Runtime.HandlerNotFound" not in reason:
+        return None
+    module, _, _ = function.handler.rpartition(".")
+    names = [*find_handlers(Path(function.directory, *module.split(".")).with_suffix(".py"))]
+    return f"did you mean {' or '.join(f'{module}.{name}' for name in names)}?" if names else None
 
 
 def find_build_hint(function: LocalFunction, reason: str) -> str | None:

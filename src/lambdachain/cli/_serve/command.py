@@ -12,7 +12,7 @@ import click
 from lambdachain._core.extras import explain_missing
 from lambdachain.cli._help import CommandWithExamples
 from lambdachain.cli._optional_dependencies import missing_packages
-from lambdachain.cli._shell_completion import complete_file
+from lambdachain.cli._shell_completion import complete_function
 from lambdachain.cli._target_options import parse_pairs
 
 DEFAULT_PORT: Final = 9001
@@ -30,7 +30,7 @@ _SERVICES: Final = ("sqs", "sns", "events")
         "lambdachain serve orders=orders/app.handler charge=charge/app.handler --port 0",
     ],
 )
-@click.argument("arguments", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1, shell_complete=complete_file)
+@click.argument("arguments", metavar="[NAME=[DIR/]HANDLER | FILE]...", nargs=-1, shell_complete=complete_function)
 @click.option(
     "--port",
     default=DEFAULT_PORT,

@@ -206,15 +206,17 @@ def _render_serving(message: Serving) -> str:
         "",
         *_render_http_apis(message.http),
         "Call them from another terminal, with any AWS SDK or the AWS CLI:",
-        *(
-            f"  export {name}={shlex.quote(value)}"
-            for name, value in sdk_environment(message.url, message.region).items()
-        ),
+        # One line to copy; that terminal may not have this command on its PATH.
+        f"  export {' '.join(_render_assignments(sdk_environment(message.url, message.region)))}",
         f"  aws lambda invoke --function-name {message.functions[0].name} /dev/stdout",
         "",
         "Press Ctrl-C to stop.",
     ]
     return "\n".join(lines)
+
+
+def _render_assignments(environment: Mapping[str, str]) -> Iterable[str]:
+    return (f"{name}={shlex.quote(value)}" for name, value in environment.items())
 
 
 def _to_cells(row: Mapping[str, Any]) -> Iterable[str]:

@@ -29,7 +29,7 @@ from lambdachain._core.loopback import is_loopback
 from lambdachain._templates.diagnostics import Diagnostic, Location
 from lambdachain.local import LocalEndpoint, LocalFunction, LocalHttpApi
 
-from .build_hints import find_build_hint
+from .build_hints import find_build_hint, find_handler_hint
 from .file_watcher import FilesChanged, FileWatcher
 from .handler_checks import HandlerChecker
 from .messages import (
@@ -96,24 +96,9 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
     if not system.functions:
         report_nothing_served(system, report)
         return 1
-    _LOGGER.addHandler(_LogForwarder(inbox))
-    _LOGGER.setLevel(logging.INFO)
-    # Records reach the terminal as messages only, not also by a handler of the root logger.
-    _LOGGER.propagate = False
+    _forward_log(inbox)
     try:
-        endpoint = LocalEndpoint(
-            system.functions,
-            host=options.host,
-            port=options.port,
-            account_id=request.context.aws_location.account_id,
-            region=request.context.aws_location.region,
-            queue=options.queue,
-            services=system.services,
-            allowed_hosts=options.allowed_hosts,
-            observer=inbox.put,
-            concurrency=options.concurrency,
-            http=system.http_apis,
-        ).start()
+        endpoint = _start_endpoint(system, request, options, inbox)
     except (OSError, ValueError) as exc:
         report(Diagnostic(Location("lambdachain serve"), _describe_start_failure(exc, options)))
         return 1
@@ -123,6 +108,30 @@ def serve(request: ServeRequest, options: ServeOptions) -> int:
     report(Stopped(stop.signal.name))
     # The exit status of a process that a signal ended, as shells report it.
     return 128 + stop.signal
+
+
+def _forward_log(inbox: Inbox) -> None:
+    """Put the log records of the endpoint into the inbox."""
+    _LOGGER.addHandler(_LogForwarder(inbox))
+    _LOGGER.setLevel(logging.INFO)
+    # Records reach the terminal as messages only, not also by a handler of the root logger.
+    _LOGGER.propagate = False
+
+
+def _start_endpoint(system: LoadedSystem, request: ServeRequest, options: ServeOptions, inbox: Inbox) -> LocalEndpoint:
+    return LocalEndpoint(
+        system.functions,
+        host=options.host,
+        port=options.port,
+        account_id=request.context.aws_location.account_id,
+        region=request.context.aws_location.region,
+        queue=options.queue,
+        services=system.services,
+        allowed_hosts=options.allowed_hosts,
+        observer=inbox.put,
+        concurrency=options.concurrency,
+        http=system.http_apis,
+    ).start()
 
 
 def _stop(inbox: Inbox, report: ServeReporter) -> int:
@@ -314,9 +323,11 @@ class _ServeLoop:
         if declared is not None:
             directory = os.path.relpath(function.directory)
             text = f"{function.name}'s handler {function.handler!r} in {directory} cannot be loaded: {reason}"
+            hint = find_handler_hint(function, reason)
             # After a build, nothing that a build installs is missing.
-            if self._request.build_cache is None and (hint := find_build_hint(function, reason)) is not None:
-                text = f"{text}; {hint}"
+            if hint is None and self._request.build_cache is None:
+                hint = find_build_hint(function, reason)
+            text = text if hint is None else f"{text}; {hint}"
             self._inbox.put(Diagnostic(declared.location("handler"), text, fatal=False))
 
 

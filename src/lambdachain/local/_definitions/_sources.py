@@ -30,6 +30,7 @@ FILES: Final = (
 )
 _SAM_TEMPLATES: Final = ("template.yaml", "template.yml", "template.json")
 _SUFFIXES: Final = {Path(name).suffix for name in FILES}
+_CODE_SUFFIXES: Final = {".py", ".js", ".mjs", ".cjs", ".ts", ".mts"}
 _SAM_BUILD: Final = Path(".aws-sam/build/template.yaml")
 
 
@@ -84,6 +85,10 @@ def read_system(path: Path, context: TemplateContext) -> SystemDefinition:
         )
     except (OSError, ValueError) as exc:
         return _nothing(source, f"cannot be read: {exc}")
+    if path.suffix in _CODE_SUFFIXES:
+        example = f"{path.stem}={path.with_suffix('.handler').as_posix()}"
+        text = f"code, not a template; write functions as NAME=[DIRECTORY/]MODULE.FUNCTION, such as {example}"
+        return _nothing(source, text)
     return parse_system(text, source, path.parent, add_cdk_context(path, context))
 
 
