@@ -84,6 +84,7 @@ def state_machine(*, contracts: tuple[str, ...], name: str | None, **options: An
             },
             query_language=language,
         )
+        _check_flow(definition, loaded)
         name = name or _get_function_name(loaded[0])
     elif name is None:
         raise InputError("a definition has no name of its own: pass --name")
@@ -179,6 +180,15 @@ def _load_all(contracts: Sequence[str]) -> list[Contract[Any, Any]]:
     from ._target_argument import load_contract
 
     return [load_contract(one) for one in contracts]
+
+
+def _check_flow(definition: Mapping[str, Any], contracts: Sequence[Contract[Any, Any]]) -> None:
+    """Raise if the response of a function cannot be the request of the next."""
+    from lambdachain.stepfunctions._checks.check import check_definition
+    from lambdachain.stepfunctions._checks.issues import KnownFunctions
+
+    for found in check_definition(definition, KnownFunctions(contracts)).findings:
+        raise InputError(f"{found.path}: {found.reason}: {found.remedy}")
 
 
 def _get_function_name(contract: Contract[Any, Any]) -> str:
