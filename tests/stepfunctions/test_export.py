@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import importlib
 import json
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -156,6 +157,7 @@ class TestFormats:
         parsed = hcl2.loads(text)
 
         assert {"resource", "data"} <= set(parsed)
+        assert is_formatted(text)
         heredoc = text.partition("<<-EOT\n")[2].rpartition("\n  EOT")[0]
         assert json.loads(heredoc.replace("$${", "${").replace("%%{", "%{")) == definition
         assert "${" not in heredoc.replace("$${", "")
@@ -167,6 +169,15 @@ class TestFormats:
 
         [constant] = [node.value for node in module.body if isinstance(node, ast.Assign)]
         assert json.loads(ast.literal_eval(constant)) == definition
+
+
+def is_formatted(text: str) -> bool:
+    """Check whether Terraform's formatter leaves a file as it is, if Terraform is installed."""
+    terraform = shutil.which("terraform")
+    if terraform is None:
+        return True
+    ran = subprocess.run([terraform, "fmt", "-"], input=f"{text}\n", capture_output=True, text=True, check=True)
+    return ran.stdout == f"{text}\n"
 
 
 def find_lint_errors(file: Path, text: str) -> list[str]:
