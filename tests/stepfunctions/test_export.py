@@ -243,13 +243,15 @@ def test_a_map_is_exported():
         "orders_contracts:charge",
         *("--items", "s3://b/in.csv", "--results", "s3://b/out", "--tolerated-failure-percentage", "100"),
         *("--function-timeout", "30", "--max-concurrency", "50", "--query-language", "JSONata"),
+        *("--resolve", "prefix=prod-"),
     )
 
     state = json.loads(ran.stdout)["States"]["Map"]
     assert ran.returncode == 0
     assert state["ItemReader"]["ReaderConfig"]["InputType"] == "CSV"
     assert (state["MaxConcurrency"], state["ToleratedFailurePercentage"]) == (50, 100)
-    assert state["ItemProcessor"]["States"]["Call"]["TimeoutSeconds"] == 90
+    call = state["ItemProcessor"]["States"]["Call"]
+    assert (call["TimeoutSeconds"], call["Arguments"]["FunctionName"]) == (90, "prod-charge")
 
 
 @pytest.mark.usefixtures("project")
