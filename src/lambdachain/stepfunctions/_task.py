@@ -213,7 +213,8 @@ def _build_catcher(
         catcher["ResultPath"] = _ERROR_PATH
     else:
         report = "$parse($parse($states.errorOutput.Cause).errorMessage)"
-        found = f'{{"Error": $states.errorOutput.Error, "Fields": {report}}}' if name in declared else None
+        has_fields = name in declared or name == RequestRejectedError.__name__
+        found = f'{{"Error": $states.errorOutput.Error, "Fields": {report}}}' if has_fields else None
         catcher["Output"] = f'{{% $merge([$states.input, {{"error": {found or "$states.errorOutput"}}}]) %}}'
     return {**catcher, "Next": after}
 
