@@ -174,6 +174,7 @@ def is_catchable(contract: Contract[Any, Any], name: str) -> bool:
 
 
 def get_address(contract: Contract[Any, Any]) -> str:
+    """Return the function of a contract, with its qualifier."""
     return f"{contract.function}:{contract.qualifier}" if contract.qualifier else contract.function
 
 
