@@ -269,6 +269,10 @@ main()
     [
         ("click", "lambdachain: click is not installed: pip install 'lambdachain[local]'\n"),
         ("yaml", "Error: lambdachain serve needs PyYAML, not installed here: pip install 'lambdachain[local]'\n"),
+        (
+            "httptools",
+            "Error: lambdachain serve needs httptools, not installed here: pip install 'lambdachain[local]'\n",
+        ),
         ("aiohttp", "Error: lambdachain serve needs aiohttp, not installed here: pip install 'lambdachain[local]'\n"),
     ],
 )

@@ -260,6 +260,7 @@ def test_no_descriptors_leak(client_of, eventually):
     ("missing", "message"),
     [
         pytest.param(["aiohttp"], "lambdachain.local needs aiohttp, not installed here", id="aiohttp"),
+        pytest.param(["httptools"], "lambdachain.local needs httptools, not installed here", id="httptools"),
         pytest.param(
             ["aiohttp", "awslambdaric"],
             "lambdachain.local needs aiohttp and awslambdaric, not installed here",
@@ -273,3 +274,16 @@ def test_extra_not_installed(missing, message):
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=False)
 
     assert f"ImportError: {message}: pip install 'lambdachain[local]'" == finished.stderr.splitlines()[-1]
+
+
+def test_without_http_apis_it_starts_without_aiohttp():
+    """Importing it would take a third of the start."""
+    script = """
+import sys
+from lambdachain.local import LocalEndpoint, LocalFunction
+with LocalEndpoint([LocalFunction("f", "app.handler")]):
+    print("aiohttp" in sys.modules)
+"""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60, check=True)
+
+    assert ran.stdout == "False\n"

@@ -10,6 +10,7 @@ _NEEDED: Final = {
     "aiohttp": "aiohttp",
     "awslambdaric": "awslambdaric",
     "dotenv": "python-dotenv",
+    "httptools": "httptools",
     "watchfiles": "watchfiles",
     "yaml": "PyYAML",
 }

@@ -137,10 +137,7 @@ def command(
     """
     from lambdachain._analysis.permissions.required_permissions import Stack
 
-    if (callee is not None) != any(caller.values()):
-        raise InputError("--callee requires --principal or --organization, and these require --callee")
-    if template is None and (baseline is not None or write_baseline):
-        raise InputError("--baseline requires --check: it has the findings of a check")
+    _check_combination(callee, caller, template, has_baseline=baseline is not None or write_baseline)
     known = Baseline(baseline, is_written=write_baseline)
     # Only these need a region now. The other formats refer to the region of the stack, which may be deployed elsewhere.
     if output_format == "iam" or template is not None:
@@ -160,6 +157,15 @@ def command(
     for deployment in deployments:
         sys.exit(_check_template(request, deployment, callers))
     sys.exit(_print_policy(request, callers))
+
+
+def _check_combination(
+    callee: str | None, caller: Mapping[str, str | None], template: Path | None, *, has_baseline: bool
+) -> None:
+    if (callee is not None) != any(caller.values()):
+        raise InputError("--callee requires --principal or --organization, and these require --callee")
+    if template is None and has_baseline:
+        raise InputError("--baseline requires --check: it has the findings of a check")
 
 
 def _check_arn_parts(stack: Stack) -> Stack:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import socket
 import time
@@ -86,7 +87,7 @@ class Http1Server(ABC):
                     finally:
                         self._in_flight.discard(http)
             except ProtocolError as exc:
-                await http.respond(400, str(exc).encode(), {"Connection": "close"})
+                await http.respond(400, json.dumps({"message": str(exc)}).encode(), {"Connection": "close"})
 
 
 async def run_ready_callbacks() -> None:
