@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from lambdachain._core.fork_hooks import lock_for
 from lambdachain._core.invocation import Invocation, Outcome
-from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
+from lambdachain._transports.invoke_response import read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
 from .async_connection import within_deadline
@@ -55,7 +54,7 @@ class AsyncSender:
                 connection.close()
         finally:
             pool.release_slot()
-        return self._renew_if_expired(
+        return self._credentials.renew_if_expired(
             read_invoke_response(response.status, response.headers, response.body, complete=response.complete), keys
         )
 
@@ -80,7 +79,7 @@ class AsyncSender:
             pool.release_slot()
             raise
         stream = AsyncHttpStream(connection, reader, deadline, pool, complete=complete)
-        stream.outcome = self._renew_if_expired(stream.outcome, keys)
+        stream.outcome = self._credentials.renew_if_expired(stream.outcome, keys)
         return stream
 
     async def warm_up(self, deadline: float) -> None:
@@ -107,12 +106,6 @@ class AsyncSender:
 
     async def _fetch_keys(self, deadline: float) -> SigningKeys:
         return await within_deadline(deadline, lambda: asyncio.wrap_future(self._credentials.fetch()))
-
-    def _renew_if_expired(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
-        if outcome.error_code not in EXPIRED_CREDENTIALS:
-            return outcome
-        self._credentials.renew(keys)
-        return replace(outcome, refused_keys=hash(keys))
 
     async def close(self) -> None:
         """Close the idle connections, of all loops; one in use is closed when its call ends."""

@@ -10,7 +10,6 @@ from typing import Any, Protocol
 from lambdachain._core.invocation import AsyncTransport, Invocation, Outcome
 from lambdachain._transports.async_adapter import ThreadAdapter
 from lambdachain._transports.boto.async_transport import create_boto_transport
-from lambdachain._transports.socket_options import HEADROOM, LONGEST_FUNCTION
 from lambdachain._transports.streaming import AsyncResponseStream, open_async_stream
 from lambdachain._transports.transport_override import WARM_UP
 
@@ -18,7 +17,7 @@ from .async_connection import within_deadline
 from .async_pool import MAX_OPEN_CONNECTIONS
 from .async_sender import AsyncSender
 from .regional_senders import EndpointConfig, RegionalSenders
-from .transport import HttpTransport
+from .transport import HttpTransport, deadline_for
 
 
 class _RegionSender(Protocol):
@@ -59,21 +58,21 @@ class AsyncHttpTransport(RegionalSenders[_RegionSender]):
 
     async def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:  # noqa: ASYNC109 - as Transport
         """Send *invocation* once; see ``AsyncTransport.send``."""
-        deadline = _deadline(timeout)
+        deadline = deadline_for(timeout)
         region = invocation.region
         sender = self._senders.get(region) or await self._sender_in_thread(region, invocation.function, deadline)
         return await sender.send(invocation, deadline)
 
     async def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> AsyncResponseStream:  # noqa: ASYNC109 - as StreamingTransport
         """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
-        deadline = _deadline(timeout)
+        deadline = deadline_for(timeout)
         region = invocation.region
         sender = self._senders.get(region) or await self._sender_in_thread(region, invocation.function, deadline)
         return await sender.open_stream(invocation, deadline)
 
     async def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:  # noqa: ASYNC109 - as Transport
         """Find credentials and open a connection in this loop; see ``HttpTransport.warm_up``."""
-        deadline = _deadline(timeout)
+        deadline = deadline_for(timeout)
         sender = self._senders.get(region) or await self._sender_in_thread(region, WARM_UP, deadline)
         await sender.warm_up(deadline)
 
@@ -92,10 +91,6 @@ class AsyncHttpTransport(RegionalSenders[_RegionSender]):
 
     def _create_boto_sender(self) -> _RegionSender:
         return _TransportSender(create_boto_transport(**self._arguments))
-
-
-def _deadline(timeout: float | None) -> float:
-    return time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
 
 
 class _TransportSender:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from lambdachain._core.fork_hooks import lock_for, register_fork_hooks
-from lambdachain._core.invocation import NoAnswerError, Progress, Trouble
+from lambdachain._core.invocation import NoAnswerError, Outcome, Progress, Trouble
 from lambdachain._core.single_flight import SingleFlight
+from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS
 
 from .settings import new_session
 from .signing import SigningKeys
@@ -82,6 +84,13 @@ class Credentials:
             from lambdachain._transports.fork_safety import detach_credentials
 
             detach_credentials(self._credentials)
+
+    def renew_if_expired(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
+        """Return the outcome of a request signed with *keys*; if AWS rejected them as expired, renew them."""
+        if outcome.error_code not in EXPIRED_CREDENTIALS:
+            return outcome
+        self.renew(keys)
+        return replace(outcome, refused_keys=hash(keys))
 
     def renew(self, refused: SigningKeys | None = None) -> None:
         """Have credentials that AWS rejected as expired refreshed for the next request, before their own expiry.

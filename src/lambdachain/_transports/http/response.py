@@ -26,6 +26,7 @@ MAX_INTERIMS: Final = 10
 _MAX_CHUNK_LINE: Final = 1024
 _STATUS_LINE: Final = re.compile(r"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [^\x00-\x08\x0a-\x1f\x7f]*)?")
 _TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz")
+_MALFORMED_HEAD: Final = "the status line or a header is not valid"
 _WITHOUT_BODY: Final = (204, 304)
 
 
@@ -292,25 +293,22 @@ class ResponseReader:
 def _parse_status_line(line: str) -> tuple[str, int]:
     match = _STATUS_LINE.fullmatch(line)
     if match is None:
-        raise _malformed_head()
+        raise MalformedResponseError(_MALFORMED_HEAD)
     return match[1], int(match[2])
 
 
 def _parse_fields(lines: list[str]) -> dict[str, str]:
-    """Parse header lines; of duplicates, the first counts.
-
-    Two different lengths leave open where the response ends, and are rejected.
-    """
+    """Parse header lines; the first of duplicates counts. Two lengths leave open where the response ends: an error."""
     if len(lines) > MAX_FIELDS:
         raise MalformedResponseError(f"there are more than {MAX_FIELDS} headers")
     text = "".join(lines)
     if "\r" in text or "\n" in text or "\0" in text:
-        raise _malformed_head()
+        raise MalformedResponseError(_MALFORMED_HEAD)
     fields: dict[str, str] = {}
     for line in lines:
         name, colon, value = line.partition(":")
         if not colon:
-            raise _malformed_head()
+            raise MalformedResponseError(_MALFORMED_HEAD)
         name, value = _parse_name(name), value.strip(" \t")
         first = fields.setdefault(name, value)
         if first is not value and (name == "transfer-encoding" or (name == "content-length" and value != first)):
@@ -321,12 +319,8 @@ def _parse_fields(lines: list[str]) -> dict[str, str]:
 @lru_cache(maxsize=64)
 def _parse_name(name: str) -> str:
     if not name or not _TOKEN.issuperset(name):
-        raise _malformed_head()
+        raise MalformedResponseError(_MALFORMED_HEAD)
     return name.lower()
-
-
-def _malformed_head() -> MalformedResponseError:
-    return MalformedResponseError("the status line or a header is not valid")
 
 
 def _parse_chunk_size(line: bytes | bytearray) -> int:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from lambdachain._core.invocation import Invocation, Outcome
-from lambdachain._transports.invoke_response import EXPIRED_CREDENTIALS, read_invoke_response
+from lambdachain._transports.invoke_response import read_invoke_response
 from lambdachain._transports.transport_override import network_guard
 
 from .connection import Connection
@@ -43,7 +42,7 @@ class Sender:
             self._pool.release(connection)
         else:
             connection.close()
-        return self._renew_if_expired(
+        return self._credentials.renew_if_expired(
             read_invoke_response(response.status, response.headers, response.body, complete=response.complete), keys
         )
 
@@ -58,7 +57,7 @@ class Sender:
         while reader.status >= 300 and not complete:
             complete = connection.read_more(reader, deadline)
         stream = HttpStream(connection, reader, deadline, self._pool.release, complete=complete)
-        stream.outcome = self._renew_if_expired(stream.outcome, keys)
+        stream.outcome = self._credentials.renew_if_expired(stream.outcome, keys)
         return stream
 
     def warm_up(self, deadline: float) -> None:
@@ -85,12 +84,6 @@ class Sender:
         now = time.time()
         head = self._writer.head(invocation, keys, now, streamed=streamed)
         return keys, head, self._pool.acquire(now, deadline)
-
-    def _renew_if_expired(self, outcome: Outcome, keys: SigningKeys) -> Outcome:
-        if outcome.error_code not in EXPIRED_CREDENTIALS:
-            return outcome
-        self._credentials.renew(keys)
-        return replace(outcome, refused_keys=hash(keys))
 
     def close(self) -> None:
         """Close the idle connections; one in use is closed when its call ends."""

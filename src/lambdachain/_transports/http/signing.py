@@ -50,12 +50,9 @@ class Signer:
         scope = stamp[:8] + self._scope
         text = f"{ALGORITHM}\n{stamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
         # A copy has absorbed the key, which takes as long as the text.
-        signature = self.derive_key(keys.secret_key, stamp[:8]).copy()
-        signature.update(text.encode())
-        return (
-            f"{ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, "
-            f"Signature={signature.hexdigest()}"
-        )
+        mac = self.derive_key(keys.secret_key, stamp[:8]).copy()
+        mac.update(text.encode())
+        return f"{ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={mac.hexdigest()}"
 
     def derive_key(self, secret: str, date: str) -> hmac.HMAC:
         """Return an HMAC with the key that signs on a *date*, ``20150830``; it is derived once."""

@@ -51,14 +51,14 @@ class HttpTransport(RegionalSenders[_RegionSender]):
 
     def send(self, invocation: Invocation, /, *, timeout: float | None) -> Outcome:
         """Send *invocation* once; see ``Transport.send``."""
-        deadline = _deadline(timeout)
+        deadline = deadline_for(timeout)
         region = invocation.region
         sender = self._senders.get(region) or self._sender_for(region, invocation.function)
         return sender.send(invocation, deadline)
 
     def open_stream(self, invocation: Invocation, /, *, timeout: float | None) -> ResponseStream:
         """Send *invocation* once and return the response as a stream; see ``StreamingTransport.open_stream``."""
-        deadline = _deadline(timeout)
+        deadline = deadline_for(timeout)
         return self._sender_for(invocation.region, invocation.function).open_stream(invocation, deadline)
 
     def warm_up(self, region: str | None = None, /, *, timeout: float | None = None) -> None:
@@ -71,7 +71,7 @@ class HttpTransport(RegionalSenders[_RegionSender]):
         Raises:
             NoAnswerError: It failed.
         """
-        self._sender_for(region, WARM_UP).warm_up(_deadline(timeout))
+        self._sender_for(region, WARM_UP).warm_up(deadline_for(timeout))
 
     def close(self) -> None:
         """Close every connection; later calls raise."""
@@ -85,7 +85,8 @@ class HttpTransport(RegionalSenders[_RegionSender]):
         return _BotoSender(**self._arguments)
 
 
-def _deadline(timeout: float | None) -> float:
+def deadline_for(timeout: float | None) -> float:
+    """Return when to give up, by the monotonic clock."""
     return time.monotonic() + (LONGEST_FUNCTION + HEADROOM if timeout is None else timeout)
 
 
