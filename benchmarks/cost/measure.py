@@ -82,18 +82,19 @@ def instructions(
 
     def count(variant: str) -> tuple[float, float]:
         first, warmed, further = (
-            _count_instructions(environment.command("cold", variant, items, 0, number), environment)
+            count_instructions(environment.command("cold", variant, items, 0, number), environment)
             for number in (1, _WARMED, _WARMED + calls)
         )
         return first, (further - warmed) / calls
 
     with ThreadPoolExecutor(2) as pool:
-        bare = pool.submit(_count_instructions, [environment.python, "-c", "pass"], environment)
+        bare = pool.submit(count_instructions, [environment.python, "-c", "pass"], environment)
         counted = dict(zip(variants, pool.map(count, variants), strict=True))
         return {variant: (first - bare.result(), further) for variant, (first, further) in counted.items()}
 
 
-def _count_instructions(command: list[str], environment: Environment) -> float:
+def count_instructions(command: list[str], environment: Environment) -> float:
+    """Count the instructions of a process."""
     tool = ["valgrind", "--tool=cachegrind", "--cache-sim=no", "--cachegrind-out-file=/dev/null"]
     ran = subprocess.run([*tool, *command], env=environment.variables, capture_output=True, text=True, check=True)  # noqa: S603
     found = re.search(r"I\s+refs:\s+([\d,]+)", ran.stderr)

@@ -9,8 +9,10 @@ import sys
 from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
+from shutil import which
 
 import cli_start
+import cold_parts
 import fan_out
 import first_call
 import pytest
@@ -93,6 +95,26 @@ def test_the_plots_are_drawn(measured: Measured, tmp_path: Path) -> None:
 
     assert ["callee.svg", "cold.svg", "memory.svg", "warm.svg"] == sorted(path.name for path in tmp_path.iterdir())
     assert all("<svg" in path.read_text() for path in tmp_path.iterdir())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(which("valgrind") is None, reason="valgrind is not installed")
+def test_the_parts_of_a_cold_start_are_counted() -> None:
+    """From the import of pydantic to the first call; here only the first part, which takes millions."""
+    with prepare(sys.executable, [3]) as where:
+        counts = cold_parts.count_parts(where, "defer_build", list(cold_parts.PARTS)[:1])
+
+    assert len(counts) == 1
+    assert counts[0] > 1e6
+
+
+def test_the_parts_of_a_cold_start_are_shown_with_their_sum() -> None:
+    """A column for each setting."""
+    columns = dict.fromkeys(cold_parts.SETTINGS, [1e6] * len(cold_parts.PARTS))
+    table = cold_parts.to_table(columns)
+
+    assert [*cold_parts.PARTS, "together"] == [line.split(" | ")[0].removeprefix("| ") for line in table[2:]]
+    assert "| together | 6 | 6 | 6 |" == table[-1]
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:

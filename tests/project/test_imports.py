@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import os
 import subprocess
 import sys
 from graphlib import TopologicalSorter
@@ -13,6 +14,8 @@ import pytest
 
 import lambdachain
 from lambdachain._core import errors
+from tests.support import faults
+from tests.support.laboratory import Laboratory
 
 SOURCE = Path(lambdachain.__file__).parent
 
@@ -185,6 +188,51 @@ def test_each_stage_of_a_cold_start_loads_what_it_needs_and_no_more():
 
     assert stages["import"] - {"gc", "json", "_json"} == {"lambdachain", *(f"lambdachain.{module}" for module in _CORE)}
     assert [set(), set(), set()] == [stages["declared"], stages["called"], stages["again"]]
+
+
+_HTTP = {
+    "_core.sent_trace",
+    "_core.single_flight",
+    "_core.version",
+    "_transports.endpoint_check",
+    "_transports.http",
+    "_transports.http.connection",
+    "_transports.http.credentials",
+    "_transports.http.endpoint",
+    "_transports.http.pool",
+    "_transports.http.regional_senders",
+    "_transports.http.request",
+    "_transports.http.response",
+    "_transports.http.sender",
+    "_transports.http.settings",
+    "_transports.http.signing",
+    "_transports.http.tls",
+    "_transports.http.transport",
+    "_transports.invoke_response",
+    "_transports.socket_options",
+    "_transports.tls_socket",
+}
+_FIRST_CALL = """
+import sys
+from lambdachain import Contract, LambdaClient
+
+client = LambdaClient()
+contract = Contract("f", request=int, response=dict[str, str])
+before = set(sys.modules)
+client.call(contract, 1)
+print(*sorted(name for name in set(sys.modules) - before if name.startswith("lambdachain.")))
+"""
+
+
+def test_the_first_call_inside_lambda_loads_the_transport_and_no_more():
+    """None of the modules that failures, streams, other transports and ``warm_up`` need."""
+    with Laboratory() as laboratory:
+        laboratory.play(faults.SUCCESS)
+        where = {"AWS_LAMBDA_RUNTIME_API": "127.0.0.1:9001", "AWS_ENDPOINT_URL_LAMBDA": laboratory.url}
+        command = [sys.executable, "-c", _FIRST_CALL]
+        ran = subprocess.run(command, capture_output=True, text=True, check=True, env={**os.environ, **where})
+
+    assert {f"lambdachain.{module}" for module in _HTTP} == set(ran.stdout.split())
 
 
 def test_importing_lambdachain_loads_none_of_its_modules():
