@@ -6,7 +6,8 @@ Source: "Using Map state in Distributed mode"
 (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html).
 """
 
-from __future__ import annotations
+# Annotations are not deferred here: those of public dataclasses would be evaluated in the public module, which has no
+# Literal.
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._contracts.contract import Contract, HasContract
+from lambdachain._contracts.remote_error import RemoteError
 from lambdachain._core.client_context import encode_client_context
 from lambdachain._core.errors import ContractError, RequestRejectedError
 from lambdachain._core.metadata import Metadata
@@ -21,9 +22,6 @@ from ._limits import MAX_FUNCTION_TIMEOUT, MAX_PAYLOAD, RESULT_OVERHEAD, TIMEOUT
 from ._payload import check_payload
 from ._query_language import QueryLanguage, set_member
 from ._retry import STATE_RETRIES, build_retry
-
-if TYPE_CHECKING:
-    from lambdachain._contracts.remote_error import RemoteError
 
 INVOKE: Final = "lambda:invoke"
 _ERROR_PATH: Final = "$.error"
