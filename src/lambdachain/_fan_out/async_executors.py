@@ -1,88 +1,96 @@
-"""The executor of one map in an event loop: a task for each job."""
+"""The executor of one map in an event loop: a task for each call in flight."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
 
 from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
-from lambdachain._calling.response import CallResponse
+from lambdachain._core import clock
 from lambdachain._core.invocation import AsyncTransport
 from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import responds_immediately
 
-from .scheduler import DeferredCall, FinishedJob, Job, MapResult, RequeuePolicy, to_map_result
+from .scheduler import Job, JobSteps, MapResult, MapScheduler, RequeuePolicy
 
 
 class TaskExecutor:
-    """Runs each job in a task of its own. Used in one event loop only.
+    """Runs jobs in tasks. A task that has finished a job takes the next. Used in one event loop only.
 
     Args:
+        scheduler: The scheduler.
+        steps: What to do with each payload.
         transport: The transport.
         hooks: The client's hooks, which run around each attempt.
-        on_finished: Called with each job that has finished.
+        on_finished: Called when a job has finished.
     """
 
     def __init__(
-        self, transport: AsyncTransport, hooks: Sequence[AsyncHook], on_finished: Callable[[FinishedJob], object]
+        self,
+        scheduler: MapScheduler,
+        steps: JobSteps,
+        transport: AsyncTransport,
+        hooks: Sequence[AsyncHook],
+        on_finished: Callable[[], object],
     ) -> None:
+        self._scheduler = scheduler
+        self._steps = steps
         self._transport = transport
         self._hooks = hooks
         self._on_finished = on_finished
-        self._tasks: dict[Job, asyncio.Task[None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        # A test's transport that responds immediately runs jobs one after the other, in order: no task may take the
+        # next one before the others have begun.
+        self._keeps_order = responds_immediately(transport)
 
     def start(self, job: Job) -> None:
         """Start a job."""
         # A requeued job goes on in another task; its interceptors are left in the context that they were entered in.
         context = None if job.scope is None else job.scope.context
         task = asyncio.get_running_loop().create_task(self._work(job), context=context)
-        if not task.done():  # an eager task factory may have run it to its end
-            self._tasks[job] = task
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def cancel(self) -> None:
         """Cancel the jobs in flight."""
-        for task in self._tasks.values():
+        for task in self._tasks:
             task.cancel()
 
     async def wait(self) -> None:
         """Wait until every task has ended."""
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def _work(self, job: Job) -> None:
-        result: CallResponse | MapResult | BaseException
-        try:
-            result = await self._call(job)
-        except asyncio.CancelledError as exc:  # not only by us: a hook may await a task that was cancelled elsewhere
-            self._finish(FinishedJob(job, exc))
-            raise
-        except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
-            result = exc
-        self._finish(FinishedJob(job, result))
+    async def _work(self, first: Job) -> None:
+        job: Job | None = first
+        while job is not None:
+            try:
+                result = await (self._call(job) if job.scope is None else job.scope.run_async(partial(self._call, job)))
+            except asyncio.CancelledError as exc:  # not only by us: a hook may await a task that was cancelled
+                self._finish(job, exc)
+                raise
+            except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
+                job = self._finish(job, exc)
+            else:
+                job = self._finish(job, result)
 
-    def _call(self, job: Job) -> Coroutine[Any, Any, CallResponse | MapResult]:
-        if job.deferred is None:
-            return self._send(job)
-        if job.scope is None:
-            return self._run_deferred(job, job.deferred)
-        return job.scope.run_async(partial(self._run_deferred, job, job.deferred))
+    def _finish(self, job: Job, result: MapResult | BaseException) -> Job | None:
+        """Hand a result to the scheduler; return the job that the task goes on with, if any."""
+        now = clock.monotonic()
+        self._scheduler.finish(job, result, now)
+        self._on_finished()
+        following = None if isinstance(result, asyncio.CancelledError) else self._scheduler.next_job(now)
+        if following is not None and (following.scope is not None or self._keeps_order):
+            self.start(following)
+            return None
+        return following
 
-    def _send(self, job: Job) -> Coroutine[Any, Any, CallResponse]:
-        send = send_with_retries if job.call.compiled.hedge_after is None else send_hedged
-        return send(self._transport, job.call, self._hooks, RequeuePolicy(job).check)
-
-    async def _run_deferred(self, job: Job, deferred: DeferredCall) -> MapResult:
-        """Run a deferred call. Where preparing and decoding it may wait for S3, each runs in a thread.
-
-        Over a test's transport that responds immediately, neither does: jobs run one after the other, in order.
-        """
-        if not deferred.blocks or responds_immediately(self._transport):
-            return to_map_result(job.read(await self._send(job)))
-        await in_thread(lambda: job.call)
-        response = await self._send(job)
-        return await in_thread(lambda: to_map_result(job.read(response)))
-
-    def _finish(self, finished: FinishedJob) -> None:
-        self._tasks.pop(finished.job, None)
-        self._on_finished(finished)
+    async def _call(self, job: Job) -> MapResult:
+        # In a thread where it may wait for S3; but not over a test's transport, where jobs run in order.
+        steps, in_threads = self._steps, self._steps.blocks and not self._keeps_order
+        call = await in_thread(partial(steps.prepare_once, job)) if in_threads else steps.prepare_once(job)
+        send = send_with_retries if call.compiled.hedge_after is None else send_hedged
+        response = await send(self._transport, call, self._hooks, RequeuePolicy(job.permit, call).check)
+        return MapResult(
+            await in_thread(partial(steps.read, call, response)) if in_threads else steps.read(call, response)
+        )
