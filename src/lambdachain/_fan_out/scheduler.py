@@ -296,7 +296,8 @@ class MapScheduler:
 
     def progress(self) -> MapProgress:
         """Return the progress of the map."""
-        return MapProgress(self._done, self._failed, self._total, self.in_flight, self._concurrency_limit.limit)
+        with self._lock:
+            return MapProgress(self._done, self._failed, self._total, self.in_flight, self._concurrency_limit.limit)
 
     @property
     def _has_room(self) -> bool:
