@@ -116,7 +116,7 @@ def to_section(measured: Measured, held: Mapping[str, Sequence[float]]) -> str:
         [
             *summary(measured, held),
             "",
-            "| | in flight | new, calls/s | warm, calls/s | CPU of a call, warm, ms | most memory, MB | of it used, MB |",
+            "| | in flight | new, calls/s | warm, calls/s | CPU of a call, warm, ms | most memory, MB | of it used |",
             "|---|--:|--:|--:|--:|--:|--:|",
             *[
                 f"| {_label(variant)} | {in_flight} | {f['new']:,.0f} | {f['warm']:,.0f} | {f['cpu'] * 1e3:.2f} | "

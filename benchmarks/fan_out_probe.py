@@ -3,8 +3,8 @@
 Started with the name of the variant, how many calls may be in flight, and how many calls there are at least. It prints
 JSON: the first round, which opens the connections but for one, and the best of the others.
 
-The first round has 1,000 calls. The others have ten times as many as are in flight, and no fewer than 1,000: with 500 in
-flight, 1,000 calls are two waves, and a client is idle before the first response and after the last request.
+The first round has 1,000 calls. The others have ten times as many as are in flight, and no fewer than 1,000: with 500
+in flight, 1,000 calls are two waves, and a client is idle before the first response and after the last request.
 """
 
 from __future__ import annotations
