@@ -84,7 +84,7 @@ async def fan_out(
     # Only now: the time of a map, and its transport's loop, begin when the first result is asked for.
     scheduler, transport, payloads, steps = create_parts()
     news = asyncio.Event()
-    executor = TaskExecutor(scheduler, steps, transport, hooks, news.set)
+    executor = TaskExecutor(scheduler, steps, transport, hooks, news.set, loop=asyncio.get_running_loop())
     source = payloads if isinstance(payloads, Iterator) else PayloadReader(payloads, news)
     process = os.getpid()
     try:

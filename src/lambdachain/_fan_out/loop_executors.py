@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -132,10 +133,11 @@ class LoopExecutor:
         background_loop.acquire()
         self._background_loop = background_loop
         self._loop = background_loop.loop
-        self._tasks = TaskExecutor(scheduler, steps, background_loop.transport, (), self._note_finished)
         self._jobs: deque[Job] = deque()
-        self._is_waking = False
         self._news: SimpleQueue[None] = SimpleQueue()
+        self._tasks = TaskExecutor(
+            scheduler, steps, background_loop.transport, (), partial(self._news.put, None), loop=self._loop
+        )
 
     def start(self, job: Job) -> None:
         """Start a job."""
@@ -170,12 +172,3 @@ class LoopExecutor:
         while jobs:
             self._tasks.start(jobs[0])
             jobs.popleft()  # only now: while the deque is not empty, start() does not wake the loop again
-
-    def _note_finished(self) -> None:
-        if not self._is_waking:
-            self._is_waking = True
-            self._loop.call_soon(self._wake_consumer)
-
-    def _wake_consumer(self) -> None:
-        self._is_waking = False
-        self._news.put(None)
