@@ -22,7 +22,7 @@ class TaskExecutor:
     """Runs jobs in tasks, and starts the next ones when calls end. Used in one event loop only.
 
     Each step is done for all calls that have ended in a turn of the loop: read the responses, prepare the next calls,
-    send them. Call by call, the same instructions take a fifth more time, because the processor's caches hold one step.
+    send them. Call by call, they take a tenth more time, because the processor's caches hold one step.
 
     Args:
         scheduler: The scheduler.
