@@ -1,7 +1,10 @@
 """One variant of many calls, measured in a process of its own: calls per second, CPU per call, peak memory.
 
-Started with the name of the variant, how many calls may be in flight, and how many rounds of 1,000 calls there are. It
-prints JSON: the first round, which opens the connections but for one, and the best of the others.
+Started with the name of the variant, how many calls may be in flight, and how many calls there are at least. It prints
+JSON: the first round, which opens the connections but for one, and the best of the others.
+
+The first round has 1,000 calls. The others have ten times as many as are in flight, and no fewer than 1,000: with 500
+in flight, 1,000 calls are two waves, and a client is idle before the first response and after the last request.
 """
 
 from __future__ import annotations
@@ -17,7 +20,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack
 from typing import Any, Final
 
-CALLS: Final = 1000
+NEW: Final = 1000
+_LEAST_ROUNDS: Final = 3
 _PAYLOAD: Final = {"order_id": "o-1", "cents": 500}
 
 Round = Callable[[int], int]
@@ -29,6 +33,7 @@ def boto3_threads(in_flight: int) -> Round:
     import boto3
     from botocore.config import Config
 
+    _note_imported()
     client: Any = boto3.client("lambda", config=Config(max_pool_connections=in_flight))
     threads = ThreadPoolExecutor(in_flight)
 
@@ -44,6 +49,7 @@ def aiobotocore(in_flight: int) -> Round:
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
 
+    _note_imported()
     runner, stack = asyncio.Runner(), AsyncExitStack()
     opening = get_session().create_client("lambda", config=AioConfig(max_pool_connections=in_flight))
     client: Any = runner.run(stack.enter_async_context(opening))
@@ -66,6 +72,7 @@ def lambdachain_map(in_flight: int) -> Round:
     from lambdachain import HttpTransport, LambdaClient
 
     charge, payload = _contract()
+    _note_imported()
     client = LambdaClient(HttpTransport())
     return lambda calls: sum(1 for _ in client.map(charge, iter([payload] * calls), max_concurrency=in_flight))
 
@@ -75,6 +82,7 @@ def lambdachain_async_map(in_flight: int) -> Round:
     from lambdachain import AsyncHttpTransport, AsyncLambdaClient
 
     charge, payload = _contract()
+    _note_imported()
     client, runner = AsyncLambdaClient(AsyncHttpTransport()), asyncio.Runner()
 
     async def all_calls(calls: int) -> int:
@@ -102,23 +110,37 @@ VARIANTS: Final[dict[str, Callable[[int], Round]]] = {
 }
 
 
-def measure(variant: str, in_flight: int, rounds: int) -> dict[str, float]:
+def measure(variant: str, in_flight: int, least_calls: int) -> dict[str, float]:
     """Make rounds of calls, and return the figures."""
     round_ = VARIANTS[variant](in_flight)
     round_(1)  # what is imported and built at the first call is another measurement's
-    taken = [_time_round(round_) for _ in range(rounds)]
-    wall, cpu = min(taken[1:])
+    new, _ = _time_round(round_, NEW)
+    calls = max(NEW, 10 * in_flight)
+    wall, cpu = min(_time_round(round_, calls) for _ in range(max(_LEAST_ROUNDS, least_calls // calls)))
     return {
-        "new": CALLS / taken[0][0],
-        "warm": CALLS / wall,
-        "cpu": cpu / CALLS,
-        "memory": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "new": NEW / new,
+        "warm": calls / wall,
+        "cpu": cpu / calls,
+        "memory": _peak_memory(),
+        "used": _peak_memory() - _imported[0],
     }
 
 
-def _time_round(round_: Round) -> tuple[float, float]:
+_imported: Final[list[float]] = []
+
+
+def _note_imported() -> None:
+    """Record the memory once everything is imported, and nothing is created."""
+    _imported.append(_peak_memory())
+
+
+def _peak_memory() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def _time_round(round_: Round, calls: int) -> tuple[float, float]:
     began, cpu = time.perf_counter(), time.process_time()
-    if round_(CALLS) != CALLS:
+    if round_(calls) != calls:
         raise RuntimeError("calls were lost")
     return time.perf_counter() - began, time.process_time() - cpu
 

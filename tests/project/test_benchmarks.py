@@ -175,7 +175,7 @@ def test_a_first_call_is_measured_with_and_without_warm_up() -> None:
 def test_a_fan_out_is_measured(tmp_path: Path) -> None:
     """Throughput of both maps, their CPU time and memory, and the memory of many payloads."""
     with fan_out.prepare(sys.executable) as where:
-        measured = fan_out.measure(where, fan_out.QUICK, 1, rounds=2)
+        measured = fan_out.measure(where, fan_out.QUICK, 1, calls=1000)
         held = fan_out.memory(where, 1000)
     section = fan_out.to_section(measured, held)
 
@@ -198,7 +198,7 @@ def test_figures_replace_those_between_their_own_markers(tmp_path: Path) -> None
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="matplotlib is not installed")
 def test_the_throughput_is_drawn(tmp_path: Path) -> None:
     """Of each variant that was measured."""
-    figures = {"new": 1.0, "warm": 2.0, "cpu": 0.1, "memory": 30.0}
+    figures = {"new": 1.0, "warm": 2.0, "cpu": 0.1, "memory": 30.0, "used": 20.0}
     fan_out.draw(
         {(variant, number): figures for variant in fan_out.FULL for number in (50, 100)}, tmp_path / "fan-out.svg"
     )

@@ -27,7 +27,7 @@ def run_map(map_request: MapRequest, payloads: Payloads) -> AsyncGenerator[Any, 
         running_loop()  # the map itself needs one, whatever the transport
         transport = map_request.invoker.transport_for(map_request.bound.target)
         scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
-        return MapParts(scheduler, transport, _to_iterator(payloads), map_request.for_transport(transport).prepare)
+        return MapParts(scheduler, transport, _to_iterator(payloads), map_request.steps())
 
     return fan_out(create_parts, map_request.invoker.hooks, on_progress=map_request.settings.on_progress)
 

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from contextvars import Context, copy_context
 
 from lambdachain._calling.interceptors import StartedCall
-from lambdachain._calling.prepared_call import PreparedCall
 from lambdachain._fan_out.scheduler import MapResult, RequeuedError
 
 
@@ -23,10 +22,11 @@ class InterceptedPayload:
         self._entering = entering
         self._seen: StartedCall | None = None
 
-    def prepare(self, prepare: Callable[[StartedCall], PreparedCall]) -> PreparedCall:
-        """Prepare the call, inside its interceptors."""
+    @property
+    def started(self) -> StartedCall:
+        """The call as its interceptors see it, once they have been entered."""
         assert self._seen is not None  # noqa: S101 - for type checkers
-        return prepare(self._seen)
+        return self._seen
 
     def run(self, work: Callable[[], MapResult]) -> MapResult:
         """Run *work*, the whole call or what is left of it; see ``JobScope.run``."""

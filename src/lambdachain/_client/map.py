@@ -30,14 +30,14 @@ from lambdachain._fan_out.options import (
     settings_for,
     split_options,
 )
-from lambdachain._fan_out.scheduler import DeferredCall, MapScheduler
+from lambdachain._fan_out.scheduler import Job, JobScope, JobSteps, MapScheduler
 from lambdachain._transports.transport_override import responds_immediately
 
 from .base_invoker import BaseInvoker, ProcessInterceptors, to_receipt
 from .invoker import Invoker
 
 if TYPE_CHECKING:
-    from lambdachain._calling.interceptors import Operation, StartedCall
+    from lambdachain._calling.interceptors import Operation
 
 # For transports without a connection pool, which need no limit.
 _NO_LIMIT: Final = 1_000_000
@@ -53,11 +53,6 @@ class MapRequest(NamedTuple):
     bound: BoundTarget
     kind: InvocationType
     settings: MapSettings
-    prepares_late: bool = False
-
-    def for_transport(self, transport: object) -> MapRequest:
-        """Return the map as *transport* needs it: if that responds immediately, calls are prepared when they run."""
-        return self._replace(prepares_late=True) if responds_immediately(transport) else self
 
     def make_scheduler(self, payloads: object, connections: int) -> MapScheduler:
         """Return a scheduler for the map, whose timeout runs from now."""
@@ -68,42 +63,36 @@ class MapRequest(NamedTuple):
             # A generator has no length, and counting its payloads would consume it.
             total=len(payloads) if isinstance(payloads, Sized) else None,
             deadline=_deadline(self.settings.timeout),
-            read=_DECODERS[self.kind],
         )
 
-    def prepare(self, payload: Any, left: float | None) -> PreparedCall | DeferredCall:
-        """Validate and encode the call of a payload, which ends in *left* seconds, with its map.
+    def steps(self) -> JobSteps:
+        """Return what the map does with each payload."""
+        # What takes time to store a payload in S3 is done by the worker that sends the call, as preparing all calls is.
+        return JobSteps(
+            self._enter, self._prepare, _DECODERS[self.kind], self.bound.target.contract.offload is not None
+        )
+
+    def _enter(self, payload: Any) -> JobScope | None:
+        """Return the interceptors of a call, in which it is prepared: they see why it cannot be sent."""
+        if not (self.invoker.interceptors or ProcessInterceptors.calling):
+            return None
+        from .intercepted_map import InterceptedPayload
+        from .interception import enter
+
+        return InterceptedPayload(enter(self.invoker, _OPERATIONS[self.kind], self.bound, payload))
+
+    def _prepare(self, job: Job) -> PreparedCall:
+        """Validate and encode the call of a payload.
 
         Raises:
             CallError: It cannot be sent.
         """
-        if self.invoker.interceptors or ProcessInterceptors.calling:
-            return self._prepare_intercepted(payload, left)
-        self._check_time(left)
-        prepare = partial(self.invoker.prepare, self.bound, payload, self.kind, left=left)
-        # Storing a payload in S3 takes time, so the worker that sends the call does it, not the consumer's thread.
-        blocks = self.bound.target.contract.offload is not None
-        return DeferredCall(prepare, _DECODERS[self.kind], blocks) if self.prepares_late or blocks else prepare()
-
-    def _prepare_intercepted(self, payload: Any, left: float | None) -> DeferredCall:
-        """Return a call that is prepared inside its interceptors, which see why it cannot be sent."""
-        from .intercepted_map import InterceptedPayload
-        from .interception import enter
-
-        operation = _OPERATIONS[self.kind]
-        scope = InterceptedPayload(enter(self.invoker, operation, self.bound, payload))
-
-        def prepare(seen: StartedCall) -> PreparedCall:
-            self._check_time(left)
-            return self.invoker.prepare(self.bound, payload, self.kind, seen, left=left)
-
-        blocks = self.bound.target.contract.offload is not None
-        return DeferredCall(partial(scope.prepare, prepare), _DECODERS[self.kind], blocks, scope)
-
-    def _check_time(self, left: float | None) -> None:
+        left = job.left
         if left is not None and left <= 0:
             late = "no time left to send it: the timeout of the map is over"
             raise DeadlineExceededError(late, function=self.bound.target.address)
+        seen = None if job.scope is None else job.scope.started
+        return self.invoker.prepare(self.bound, job.payload, self.kind, seen, left=left)
 
 
 def prepare_map(
@@ -169,33 +158,36 @@ def run_numbered_map(map_request: MapRequest, payloads: Iterable[Any]) -> Genera
 
 
 def _run_map(map_request: MapRequest, payloads: Iterable[Any]) -> Generator[Any, None, None]:
-    transport = map_request.invoker.transport_for(map_request.bound.target)
+    transport, steps = map_request.invoker.transport_for(map_request.bound.target), map_request.steps()
     scheduler = map_request.make_scheduler(payloads, max_connections_for(transport))
     source = iter(payloads)
-    executor = _executor(map_request.invoker, transport, payloads)
+    create_executor = _choose_executor(map_request.invoker, transport, payloads)
     yield from fan_out(
-        scheduler, executor, source, map_request.for_transport(transport).prepare, map_request.settings.on_progress
+        scheduler, create_executor(scheduler, steps), source, steps.enter, map_request.settings.on_progress
     )
 
 
-def _executor(invoker: BaseInvoker[Any, Any], transport: Transport, payloads: object) -> Executor:
+def _choose_executor(
+    invoker: BaseInvoker[Any, Any], transport: Transport, payloads: object
+) -> Callable[[MapScheduler, JobSteps], Executor]:
     """Choose who runs the calls: an event loop over an ``HttpTransport``; threads for what blocks, or for few payloads.
 
     Hooks and other transports block. A transport of a test that responds immediately needs neither loop nor threads.
     """
     if responds_immediately(transport):
-        return InlineExecutor(transport, invoker.hooks)
+        return partial(InlineExecutor, transport=transport, hooks=invoker.hooks)
+    in_threads = partial(ThreadExecutor, transport=transport, hooks=invoker.hooks)
     # A loop cannot wait for hooks, which block, and on Windows it cannot watch the sockets of an AsyncHttpTransport.
     few = isinstance(payloads, Sized) and len(payloads) <= _FEW
     if invoker.hooks or few or sys.platform == "win32" or not _can_run_in_loop(transport):
-        return ThreadExecutor(transport, invoker.hooks)
+        return in_threads
     from lambdachain._fan_out.loop_executors import LoopExecutor
 
     try:
         background_loop = cast("Invoker", invoker).background_loop(transport)
-        return ThreadExecutor(transport, ()) if background_loop is None else LoopExecutor(background_loop)
+        return in_threads if background_loop is None else partial(LoopExecutor, background_loop)
     except NoAnswerError:  # it is closed, and each call will raise that
-        return ThreadExecutor(transport, invoker.hooks)
+        return in_threads
 
 
 def _can_run_in_loop(transport: Any) -> bool:

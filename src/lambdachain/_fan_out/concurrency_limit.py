@@ -57,7 +57,8 @@ class ConcurrencyLimit:
         self._round = 0
         self._pause = _FIRST_PAUSE
         self._resumes_at = 0.0
-        self._lock = threading.Lock()
+        # Reentrant: the garbage collector may close another map in a thread that is inside one of these methods.
+        self._lock = threading.RLock()
 
     @property
     def limit(self) -> int:
@@ -84,11 +85,15 @@ class ConcurrencyLimit:
             own_in_flight: How many calls the map that asks has in flight.
         """
         with self._lock:
-            if now < self._resumes_at or (own_in_flight and self._in_flight >= self.limit):
+            if not self.has_capacity(now, own_in_flight=own_in_flight):
                 return None
             self._in_flight += 1
             self._peak = max(self._peak, self._in_flight)
             return Permit(self._round, self.limit == self._in_flight == 1)
+
+    def has_capacity(self, now: float, *, own_in_flight: int) -> bool:
+        """Check whether ``acquire`` would return a permit."""
+        return now >= self._resumes_at and (not own_in_flight or self._in_flight < self.limit)
 
     def record_success(self, permit: Permit) -> None:
         """Record that Lambda accepted a call: there may be capacity for more."""

@@ -4,31 +4,28 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from contextvars import copy_context
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Protocol
 
 from lambdachain._calling.attempts import Hook, pause, send_with_retries
-from lambdachain._calling.response import CallResponse
+from lambdachain._core import clock
 from lambdachain._core.invocation import Transport
 
-from .scheduler import FinishedJob, Job, MapResult, RequeuePolicy, to_map_result
+from .scheduler import Job, JobSteps, MapResult, MapScheduler, RequeuePolicy
 
 
 class Executor(Protocol):
-    """Runs jobs, and returns them as they finish, in any order."""
+    """Runs jobs, and hands their results to the scheduler."""
 
     def start(self, job: Job) -> None:
         """Start a job."""
         ...
 
-    def collect(self, *, timeout: float | None) -> list[FinishedJob]:
-        """Return the jobs that have finished since the last call.
-
-        Args:
-            timeout: Seconds to wait for one if none has; 0 not to wait, ``None`` to wait for as long as it takes.
-        """
+    def wait(self, timeout: float | None) -> None:
+        """Wait until a job has finished since the last call, at most *timeout* seconds."""
         ...
 
     def pause(self, seconds: float) -> None:
@@ -46,39 +43,36 @@ class Executor(Protocol):
 
 
 class ThreadExecutor:
-    """Runs jobs in threads, and starts another one if all are busy.
+    """Runs jobs in threads, and starts another one if all are busy. A thread that has finished a job takes the next.
 
     Args:
+        scheduler: The scheduler.
+        steps: What to do with each payload.
         transport: The transport.
         hooks: The client's hooks, which run around each attempt.
     """
 
-    def __init__(self, transport: Transport, hooks: Sequence[Hook]) -> None:
+    def __init__(self, scheduler: MapScheduler, steps: JobSteps, transport: Transport, hooks: Sequence[Hook]) -> None:
+        self._scheduler = scheduler
         self._transport = transport
-        self._hooks = hooks
+        self._run_job = partial(_run, steps=steps, transport=transport, hooks=hooks)
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._finished: SimpleQueue[FinishedJob] = SimpleQueue()
+        # One item for each job that has finished.
+        self._finished: SimpleQueue[None] = SimpleQueue()
         self._threads: list[threading.Thread] = []
-        self._in_flight = 0
 
     def start(self, job: Job) -> None:
         """Start a job."""
         self._jobs.put(job)
-        self._in_flight += 1
-        if self._in_flight > len(self._threads):
+        if self._scheduler.in_flight > len(self._threads):
             self._start_thread()
 
-    def collect(self, *, timeout: float | None) -> list[FinishedJob]:
-        """Return the jobs that have finished; see ``Executor.collect``."""
-        found: list[FinishedJob] = []
-        try:
-            if timeout != 0:
-                found.append(self._finished.get(timeout=timeout))
+    def wait(self, timeout: float | None) -> None:
+        """Wait until a job has finished; see ``Executor.wait``."""
+        with suppress(Empty):
+            self._finished.get(timeout=timeout)
             while True:
-                found.append(self._finished.get_nowait())
-        except Empty:
-            self._in_flight -= len(found)
-            return found
+                self._finished.get_nowait()
 
     def pause(self, seconds: float) -> None:
         """Wait, as the transport does between two attempts."""
@@ -110,32 +104,41 @@ class ThreadExecutor:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._finished.put(_run(job, self._transport, self._hooks))
+            result = self._run_job(job)
+            now = clock.monotonic()
+            self._scheduler.finish(job, result, now)
+            if (following := self._scheduler.next_job(now)) is not None:
+                self._jobs.put(following)  # behind the jobs that wait for a thread already
+            self._finished.put(None)
 
 
 class InlineExecutor:
     """Runs jobs in the consumer's thread, over a transport that responds immediately: calls are in payload order.
 
     Args:
+        scheduler: The scheduler.
+        steps: What to do with each payload.
         transport: The transport.
         hooks: The client's hooks, which run around each attempt.
     """
 
     runs_in_this_thread = False
 
-    def __init__(self, transport: Transport, hooks: Sequence[Hook]) -> None:
+    def __init__(self, scheduler: MapScheduler, steps: JobSteps, transport: Transport, hooks: Sequence[Hook]) -> None:
+        self._scheduler = scheduler
         self._transport = transport
-        self._hooks = hooks
+        self._run_job = partial(_run, steps=steps, transport=transport, hooks=hooks)
         self._jobs: list[Job] = []
 
     def start(self, job: Job) -> None:
-        """Queue a job for ``collect``."""
+        """Queue a job for ``wait``."""
         self._jobs.append(job)
 
-    def collect(self, *, timeout: float | None) -> list[FinishedJob]:  # noqa: ARG002 - as Executor
-        """Run the queued jobs; see ``Executor.collect``."""
+    def wait(self, timeout: float | None) -> None:  # noqa: ARG002 - as Executor
+        """Run the queued jobs; see ``Executor.wait``."""
         jobs, self._jobs = self._jobs, []
-        return [_run(job, self._transport, self._hooks) for job in jobs]
+        for job in jobs:
+            self._scheduler.finish(job, self._run_job(job), clock.monotonic())
 
     def pause(self, seconds: float) -> None:
         """Wait, as the transport does between two attempts."""
@@ -145,23 +148,20 @@ class InlineExecutor:
         """No-op: there are no workers."""
 
 
-def _run(job: Job, transport: Transport, hooks: Sequence[Hook]) -> FinishedJob:
+def _run(job: Job, steps: JobSteps, transport: Transport, hooks: Sequence[Hook]) -> MapResult | BaseException:
     try:
         if job.scope is None:
-            return FinishedJob(job, _call(job, transport, hooks))
-        return FinishedJob(job, job.scope.run(lambda: to_map_result(_call(job, transport, hooks))))
+            return _call(job, steps, transport, hooks)
+        return job.scope.run(lambda: _call(job, steps, transport, hooks))
     except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
-        return FinishedJob(job, exc)
+        return exc
 
 
-def _call(job: Job, transport: Transport, hooks: Sequence[Hook]) -> CallResponse | MapResult:
-    return job.read(_send(job, transport, hooks))
-
-
-def _send(job: Job, transport: Transport, hooks: Sequence[Hook]) -> CallResponse:
-    requeue = RequeuePolicy(job).check
-    if job.call.compiled.hedge_after is None:
-        return send_with_retries(transport, job.call, hooks, requeue)
+def _call(job: Job, steps: JobSteps, transport: Transport, hooks: Sequence[Hook]) -> MapResult:
+    call = steps.prepare_once(job)
+    requeue = RequeuePolicy(job.permit, call).check
+    if call.compiled.hedge_after is None:
+        return MapResult(steps.read(call, send_with_retries(transport, call, hooks, requeue)))
     from lambdachain._calling.hedging import send_hedged
 
-    return send_hedged(transport, job.call, hooks, requeue)
+    return MapResult(steps.read(call, send_hedged(transport, call, hooks, requeue)))

@@ -12,6 +12,7 @@ import time
 import weakref
 from collections import deque
 from contextlib import suppress
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, cast
 
@@ -20,7 +21,7 @@ from lambdachain._transports.http.async_transport import AsyncHttpTransport
 from lambdachain._transports.transport_override import WrappingTransport
 
 from .async_executors import TaskExecutor
-from .scheduler import FinishedJob, Job
+from .scheduler import Job, JobSteps, MapScheduler
 
 
 def copy_for_loop(transport: Any) -> AsyncTransport | None:
@@ -122,20 +123,21 @@ async def _shut_down(transport: AsyncTransport) -> None:
 
 
 class LoopExecutor:
-    """Runs jobs in a background loop. Jobs and results cross between the threads in batches, to wake them less often.
+    """Runs jobs in a background loop, which is woken once for several jobs, and wakes the consumer once for several.
 
     Raises:
         NoAnswerError: The loop's client is closed.
     """
 
-    def __init__(self, background_loop: BackgroundLoop) -> None:
+    def __init__(self, background_loop: BackgroundLoop, scheduler: MapScheduler, steps: JobSteps) -> None:
         background_loop.acquire()
         self._background_loop = background_loop
         self._loop = background_loop.loop
-        self._tasks = TaskExecutor(background_loop.transport, (), self._add_finished)
         self._jobs: deque[Job] = deque()
-        self._batch: list[FinishedJob] = []
-        self._finished: SimpleQueue[list[FinishedJob]] = SimpleQueue()
+        self._news: SimpleQueue[None] = SimpleQueue()
+        self._tasks = TaskExecutor(
+            scheduler, steps, background_loop.transport, (), partial(self._news.put, None), loop=self._loop
+        )
 
     def start(self, job: Job) -> None:
         """Start a job."""
@@ -143,15 +145,12 @@ class LoopExecutor:
         if len(self._jobs) == 1:  # otherwise, the loop has been woken and has not started the earlier jobs yet
             self._loop.call_soon_threadsafe(self._start_jobs)
 
-    def collect(self, *, timeout: float | None) -> list[FinishedJob]:
-        """Return the jobs that have finished; see ``Executor.collect``."""
-        found: list[FinishedJob] = []
-        if timeout != 0:
-            with suppress(Empty):
-                found += self._finished.get(timeout=timeout)
-        while not self._finished.empty():  # safe: no other thread takes from it
-            found += self._finished.get()
-        return found
+    def wait(self, timeout: float | None) -> None:
+        """Wait until a job has finished; see ``Executor.wait``."""
+        with suppress(Empty):
+            self._news.get(timeout=timeout)
+            while True:
+                self._news.get_nowait()
 
     def pause(self, seconds: float) -> None:
         """Wait while nothing is in flight."""
@@ -173,12 +172,3 @@ class LoopExecutor:
         while jobs:
             self._tasks.start(jobs[0])
             jobs.popleft()  # only now: while the deque is not empty, start() does not wake the loop again
-
-    def _add_finished(self, finished: FinishedJob) -> None:
-        if not self._batch:
-            self._loop.call_soon(self._hand_over)
-        self._batch.append(finished)
-
-    def _hand_over(self) -> None:
-        batch, self._batch = self._batch, []
-        self._finished.put(batch)

@@ -43,5 +43,10 @@ class ReorderBuffer(Generic[T]):
         """Return the next result; ``None`` if it is not there yet."""
         return self._ready.popleft() if self._ready else None
 
+    @property
+    def has_next(self) -> bool:
+        """Whether the next result is there."""
+        return bool(self._ready)
+
     def __len__(self) -> int:
         return len(self._ready) + len(self._waiting)

@@ -17,8 +17,23 @@ from .endpoint import Endpoint
 from .pool import BasePool
 from .tls import TlsConfig
 
-# Lambda allows a sandbox 1,024 file descriptors; a program may start more calls than it can open sockets for.
-MAX_OPEN_CONNECTIONS: Final = 800
+
+def _find_max_open() -> int:
+    """Return how many connections a loop may have open: of the files that the process may open, four fifths.
+
+    Lambda allows a sandbox 1,024, and so 800 connections. A program may start more calls than it can open sockets for.
+    """
+    try:
+        import resource
+    except ImportError:  # Windows does not count sockets
+        return _MOST_CONNECTIONS
+    allowed, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _MOST_CONNECTIONS if allowed < 0 else min(_MOST_CONNECTIONS, allowed * 25 // 32)
+
+
+# More calls in flight are no faster: one loop can send no more.
+_MOST_CONNECTIONS: Final = 2000
+MAX_OPEN_CONNECTIONS: Final = _find_max_open()
 
 # Handshakes are CPU work, and more of them at a time finish no sooner. So at most this many at a time, plus as many as
 # start at this rate while the network round trips of one last.
