@@ -11,7 +11,7 @@ INTEGRATIONS := .venv-integrations
 INTEGRATIONS_OLDEST := .venv-integrations-oldest
 DOCS := .venv-docs
 WHEEL := .venv-wheel
-NODE_MODULES := examples/node_to_python/node_modules tests/integrations/otel_node/node_modules
+NODE_MODULES := $(addsuffix /node_modules,examples/node_to_python tests/integrations/otel_node tests/stepfunctions)
 
 .PHONY: demo test check unit coverage oldest aio integrations integrations-oldest versions wheel deployed docs pictures examples javascript \
   node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-first-call bench-cli-start lock clean
