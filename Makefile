@@ -14,7 +14,7 @@ WHEEL := .venv-wheel
 NODE_MODULES := $(addsuffix /node_modules,examples/node_to_python tests/integrations/otel_node tests/stepfunctions)
 
 .PHONY: demo test check unit coverage oldest aio integrations integrations-oldest versions wheel deployed docs pictures examples javascript \
-  node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-first-call bench-cli-start lock clean
+  node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-first-call bench-cold-parts bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -180,6 +180,10 @@ bench-local: $(BENCH_LOCAL)/.ready
 # The first call of a function whose init phase has warmed it up, at a small function's share of a processor.
 bench-first-call: $(VENV)/.test $(BENCH)/.ready
 	PYTHONPATH=benchmarks:. $(VENV)/bin/python benchmarks/first_call.py --python $(BENCH)/bin/python --write docs/how-to/start-fast.md
+
+# What each part of a cold start costs in instructions: ours, pydantic's, TLS.
+bench-cold-parts: $(VENV)/.test $(BENCH)/.ready
+	PYTHONPATH=benchmarks:. $(VENV)/bin/python benchmarks/cold_parts.py --python $(BENCH)/bin/python
 
 bench-cli-start: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/cli_start.py --count
