@@ -358,3 +358,27 @@ def test_a_service_error_ends_a_map_with_that_error(mapped: Map):
         list(mapped(counter, double, range(50)))
     with pytest.raises(ThrottledError):
         list(mapped(CountingTransport(capacity=0), double, range(50)))
+
+
+def raise_base_exception(_value: object) -> object:
+    """Raise what no caller catches."""
+    raise NoNumberError
+
+
+Broken = Annotated[int, BeforeValidator(raise_base_exception)]
+
+
+@pytest.mark.parametrize("types", [{"request": Broken}, {"response": Broken}], ids=["request", "response"])
+@pytest.mark.parametrize("kind", ["blocking", "async"])
+def test_a_base_exception_of_a_model_ends_a_map_over_http(types: dict[str, Any], kind: str):
+    """Where an event loop reads and prepares its calls."""
+    contract = Contract("echo", **{"request": int, "response": int, **types})
+    with ThrottlingServer() as server:
+        client: Any = LambdaClient(HttpTransport(endpoint_url=server.url))
+        if kind == "async":
+            client = AsyncLambdaClient(AsyncHttpTransport(endpoint_url=server.url))
+        results = client.map(contract, iter(range(100)))
+        with pytest.raises(NoNumberError):
+            list(results if kind == "blocking" else iterated(results))
+        if kind == "blocking":
+            client.close()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 from lambdachain._calling.async_attempts import AsyncHook, send_hedged, send_with_retries
 from lambdachain._calling.prepared_call import PreparedCall
@@ -16,6 +16,9 @@ from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import responds_immediately
 
 from .scheduler import Job, JobSteps, MapResult, MapScheduler, RequeuePolicy
+
+# The loop that they arrive in ends with them, as with those of any task.
+_INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
 
 
 class TaskExecutor:
@@ -65,7 +68,9 @@ class TaskExecutor:
         else:
             try:
                 call = self._steps.prepare_once(job)
-            except Exception as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
+            except _INTERRUPTS:
+                raise
+            except BaseException as exc:  # noqa: BLE001 - it is a result, or raised again where the map is consumed
                 self._end(job, exc)
                 return
             task = self._loop.create_task(self._work(job, self._send(job, call)))
@@ -112,10 +117,12 @@ class TaskExecutor:
             self.start(following)
         self._on_finished()
 
-    def _read(self, job: Job, response: CallResponse) -> MapResult | Exception:
+    def _read(self, job: Job, response: CallResponse) -> MapResult | BaseException:
         try:
             return MapResult(self._steps.read(self._steps.prepare_once(job), response))
-        except Exception as exc:  # noqa: BLE001 - as above
+        except _INTERRUPTS:
+            raise
+        except BaseException as exc:  # noqa: BLE001 - as above
             return exc
 
     def _send(self, job: Job, call: PreparedCall) -> Coroutine[Any, Any, CallResponse]:

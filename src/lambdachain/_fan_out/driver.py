@@ -17,7 +17,7 @@ from .options import OnProgress
 from .scheduler import Job, JobScope, MapScheduler
 
 # Seconds of taking payloads from a slow iterator after which finished calls are looked for.
-_MAX_START_SECONDS: Final = 0.01
+_MAX_TAKING_SECONDS: Final = 0.01
 
 Enter = Callable[[Any], JobScope | None]
 """Returns what stands around the call of a payload; see ``JobSteps``."""
@@ -72,7 +72,8 @@ def start_calls(scheduler: MapScheduler, start: Callable[[Job], None], payloads:
     Returns:
         Whether there is more to take: a slow iterator of payloads is interrupted to look for finished calls.
     """
-    began = now = clock.monotonic()
+    now = clock.monotonic()
+    seconds_taking = 0.0
     scheduler.expire_requeued(now)
     while True:
         while (job := scheduler.next_job(now)) is not None:
@@ -81,10 +82,11 @@ def start_calls(scheduler: MapScheduler, start: Callable[[Job], None], payloads:
             except Exception as exc:
                 scheduler.finish(job, exc, now)
                 raise
-        if now - began > _MAX_START_SECONDS:
+        if seconds_taking > _MAX_TAKING_SECONDS:
             return True
         if not scheduler.wants_payload(now):
             return False
+        before = clock.monotonic()
         try:
             payload = next(payloads)
         except StopIteration:
@@ -96,6 +98,7 @@ def start_calls(scheduler: MapScheduler, start: Callable[[Job], None], payloads:
         else:
             scheduler.offer(payload, enter(payload))
         now = clock.monotonic()
+        seconds_taking += now - before
 
 
 def _wait(scheduler: MapScheduler, executor: Executor) -> None:
