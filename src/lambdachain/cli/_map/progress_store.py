@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from lambdachain.cli._exit_status import InputError
 
 from .database import Database, Execute, delete_database
-from .lines import FAILURES, Line, LineOutcome, OutputPosition, Position, State, line_checksum
+from .lines import FAILURES, Line, LineOutcome, OutputPosition, Position, RecordedOutcome, State, line_checksum
 
 _APPLICATION_ID: Final = 0x6C63_6D70  # "lcmp": by it, `file` and this module recognize the database
 _FORMAT: Final = 1
@@ -61,6 +61,7 @@ _FAILURES: Final = (
 _RESERVE: Final = "INSERT INTO in_flight SELECT ?, ?, 0, (SELECT outcome FROM lines WHERE line = ?)"
 _START: Final = "UPDATE in_flight SET is_started = 1 WHERE line = ?"
 _END: Final = "INSERT INTO outcomes VALUES (NULL, ?, ?, ?, ?)"
+_SET_LINE: Final = "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?)"
 _DELETE_ENDED: Final = """
     DELETE FROM in_flight WHERE EXISTS (
         SELECT 1 FROM lines WHERE lines.line = in_flight.line AND lines.outcome IS NOT in_flight.old_outcome
@@ -192,6 +193,29 @@ class ProgressStore:
             return execute(_END, (line, State.NOT_EXECUTED, error, text)).lastrowid
 
         return int(self._database.commit(change))
+
+    def record(self, outcomes: Iterable[RecordedOutcome]) -> None:
+        """Record the outcomes of lines that were not reserved, all or none of them."""
+
+        def change(execute: Execute) -> None:
+            for line, state, text, error, is_checked in outcomes:
+                if state is State.BLANK:
+                    execute(_SET_LINE, (line.number, state, None, None))
+                    continue
+                number = execute(_END, (line.number, state, error, text)).lastrowid
+                execute(_SET_LINE, (line.number, state, line_checksum(line.text) if is_checked else None, number))
+
+        self._database.commit(change)
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting of the map; ``None`` if it was never set."""
+        row = self._database.get("SELECT value FROM settings WHERE name = ?", (name,))
+        return None if row is None else str(row[0])
+
+    def set_setting(self, name: str, value: str) -> None:
+        """Set a setting of the map, and sync that to the disk."""
+        statement = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
+        self._database.commit(lambda execute: execute(statement, (name, value)), sync=True)
 
     def release(self, lines: Iterable[int]) -> None:
         """Record that reserved lines did not run: a later run will run them."""

@@ -1,0 +1,170 @@
+"""What moto's interpreter of state machines lacks of a distributed map: the files of results, and an end when it is
+stopped.
+
+moto runs the child executions, and writes a manifest without files. Here, each child's end is recorded, and the
+manifest names files with the fields that "ResultWriter (Map)" in the documentation of Step Functions shows.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Generator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+from unittest.mock import patch
+
+import boto3
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
+    distributed_item_processor_worker as workers,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.result_writer.resource_eval.resource_eval_s3 import (
+    ResourceEvalS3,
+)
+from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda_eval_utils
+from moto.stepfunctions.parser.asl.eval.program_state import ProgramError, ProgramStopped, ProgramTimedOut
+from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
+from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+
+FILES: Final = {"SUCCEEDED": "SUCCEEDED", "PENDING": "PENDING"}  # every other status is in the files FAILED_n.json
+
+
+@dataclass
+class MapRun:
+    """The child executions of a map: those that have ended, and the items of those that run."""
+
+    arn: str
+    ended: list[dict[str, Any]] = field(default_factory=list)
+    running: dict[int, Any] = field(default_factory=dict)
+    pool: Any = None
+    is_closed: bool = False
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def begin(self, pool: Any, job: Any) -> None:
+        with self.lock:
+            self.pool = pool
+            self.running[job.job_index] = job.job_input
+
+    def end(self, job: Any, **facts: Any) -> None:
+        with self.lock:
+            del self.running[job.job_index]
+            if not self.is_closed:
+                self.ended.append(self.record(job.job_input, **facts))
+
+    def record(self, item: Any, **facts: Any) -> dict[str, Any]:
+        """Describe a child execution as a file of results does."""
+        if facts["Status"] == "PENDING":
+            return {"Input": json.dumps(item), "InputDetails": {"Included": True}, **facts}
+        name, now = str(uuid.uuid4()), datetime.now(UTC).isoformat()
+        machine = self.arn.rpartition(":")[0].replace(":mapRun:", ":stateMachine:")
+        return {
+            "ExecutionArn": f"{machine.replace(':stateMachine:', ':execution:')}:{name}",
+            "Input": json.dumps(item),
+            "InputDetails": {"Included": True},
+            "Name": name,
+            "OutputDetails": {"Included": True},
+            "RedriveCount": 0,
+            "RedriveStatus": "NOT_REDRIVABLE" if facts["Status"] == "SUCCEEDED" else "REDRIVABLE",
+            "StartDate": now,
+            "StateMachineArn": machine,
+            "StopDate": now,
+            **facts,
+        }
+
+    def close(self) -> None:
+        """End the map at once: what runs is aborted, and what has not begun stays so."""
+        with self.lock:
+            self.is_closed = True
+            self.ended += [self.record(item, Status="ABORTED") for item in self.running.values()]
+            if self.pool is not None:
+                self.ended += [self.record(job.job_input, Status="PENDING") for job in self.pool._open_jobs]
+                self.pool._open_jobs.clear()
+
+
+@contextmanager
+def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]]:
+    """Complete moto's distributed maps, inside ``mock_aws``; yield the maps by their ARN."""
+    runs: dict[str, MapRun] = {}
+    backend = StepFunctionsParserBackend
+    run_job, start, stop = workers.DistributedItemProcessorWorker._eval_job, backend.start_execution, backend.stop_execution
+
+    def eval_job(worker: Any, env: Any, job: Any) -> None:
+        arn = worker._map_run_record.map_run_arn
+        run = runs.setdefault(arn, MapRun(arn))
+        run.begin(worker._job_pool, job)
+        run_job(worker, env, job)
+        run.end(job, **_describe_end(env.program_state(), job.job_output))
+
+    def put_object(env: Any, *_: object) -> None:
+        parameters = env.stack.pop()
+        env.stack.pop()
+        arn = env.map_run_record_pool_manager.get_all().pop().map_run_arn
+        run = runs.setdefault(arn, MapRun(arn))
+        key = _write_results(run, parameters["Bucket"], parameters["Prefix"], items_a_file)
+        details = {"Bucket": parameters["Bucket"], "Key": key}
+        env.stack.append({"MapRunArn": arn, "ResultWriterDetails": details})
+
+    def start_execution(self: Any, *arguments: Any, **options: Any) -> Any:
+        started = start(self, *arguments, **options)
+        # moto fails to list the maps of an execution whose thread has not begun.
+        while started.exec_worker.env is None:
+            time.sleep(0.001)
+        return started
+
+    def stop_execution(self: Any, execution_arn: str) -> Any:
+        stopped = stop(self, execution_arn)
+        started_with = json.loads(stopped.execution_input)
+        for record in stopped.exec_worker.env.map_run_record_pool_manager.get_all():
+            run = runs.setdefault(record.map_run_arn, MapRun(record.map_run_arn))
+            run.close()
+            _write_results(run, started_with["bucket"], started_with["prefix"], items_a_file)
+            record.set_stop("ABORTED")
+        return stopped
+
+    client_for = cache(boto_client_for)
+    with ExitStack() as patches:
+        for owner, name, replacement in (
+            (workers.DistributedItemProcessorWorker, "_eval_job", eval_job),
+            (ResourceEvalS3, "_handle_put_object", staticmethod(put_object)),
+            (backend, "start_execution", start_execution),
+            (backend, "stop_execution", stop_execution),
+            # moto makes a client for each call, which takes longer than the call.
+            (lambda_eval_utils, "boto_client_for", lambda region, service, **_: client_for(region, service)),
+        ):
+            patches.enter_context(patch.object(owner, name, replacement))
+        yield runs
+
+
+def _describe_end(state: Any, output: Any) -> dict[str, Any]:
+    if isinstance(state, ProgramError):
+        error = state.error or {}
+        return {"Status": "FAILED", "Error": error.get("error"), "Cause": error.get("cause")}
+    if isinstance(state, ProgramStopped | ProgramTimedOut):
+        return {"Status": "ABORTED" if isinstance(state, ProgramStopped) else "TIMED_OUT"}
+    return {"Status": "SUCCEEDED", "Output": json.dumps(output)}
+
+
+def _write_results(run: MapRun, bucket: str, prefix: str, items_a_file: int) -> str:
+    """Write the files of results and the manifest; return the key of the manifest."""
+    client = boto3.client("s3", region_name="us-east-1")
+    directory = f"{prefix}/{run.arn.rpartition(':')[2]}"
+    files: dict[str, list[dict[str, Any]]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
+    for kind, entries in files.items():
+        records = [record for record in run.ended if FILES.get(record["Status"], "FAILED") == kind]
+        for number, part in enumerate(_split(records, items_a_file)):
+            body, key = json.dumps(part).encode(), f"{directory}/{kind}_{number}.json"
+            client.put_object(Bucket=bucket, Key=key, Body=body)
+            entries.append({"Key": key, "Size": len(body)})
+    manifest = {"DestinationBucket": bucket, "MapRunArn": run.arn, "ResultFiles": files}
+    key = f"{directory}/manifest.json"
+    client.put_object(Bucket=bucket, Key=key, Body=json.dumps(manifest).encode())
+    return key
+
+
+def _split(records: Sequence[dict[str, Any]], size: int) -> list[Sequence[dict[str, Any]]]:
+    return [records[start : start + size] for start in range(0, len(records), size)]
