@@ -140,6 +140,11 @@ PAGES = (
     ApiPage("lambdachain.doctor", "Check whether calls can work from here.", module="lambdachain.doctor"),
     ApiPage("lambdachain.progress", "Show the progress of a map.", module="lambdachain.progress"),
     ApiPage("lambdachain.sqs", "Send events through a queue, and handle batches.", module="lambdachain.sqs"),
+    ApiPage(
+        "lambdachain.stepfunctions",
+        "Make the states of Step Functions from contracts.",
+        module="lambdachain.stepfunctions",
+    ),
     ApiPage("lambdachain.httpx", "Call a web app in a function with httpx.", module="lambdachain.httpx"),
     ApiPage("lambdachain.agents", "Offer contracts to language models as tools.", module="lambdachain.agents"),
     ApiPage(

@@ -27,7 +27,7 @@ LAYERS = [
     ["_client", "progress"],
     ["_analysis", "_handler"],
     ["_templates"],
-    ["agents", "compat", "doctor", "httpx", "local", "sqs"],
+    ["agents", "compat", "doctor", "httpx", "local", "sqs", "stepfunctions"],
     ["testing"],
     ["cli"],
     ["__init__", "__main__", "_pytest_plugin"],

@@ -1,0 +1,33 @@
+"""Step Functions from contracts: states in Amazon States Language whose ``Retry`` and ``Catch`` follow from them.
+
+A state machine that calls functions makes the decisions of a caller: which failures are retried, which are caught, how
+long it waits. ``task`` and ``distributed_map`` make them as a client of this package does, by the same table of errors,
+and return plain dicts for a template, for ``create_state_machine`` or for an infrastructure tool. Nothing here calls
+AWS.
+"""
+
+from __future__ import annotations
+
+from ._choice import choice
+from ._distributed_map import S3Items, S3Results, distributed_map
+from ._failures import to_call_error
+from ._query_language import QueryLanguage
+from ._retry import STATE_RETRIES
+from ._state_machine import state_machine
+from ._task import read_error, task
+
+__all__ = [
+    "STATE_RETRIES",
+    "QueryLanguage",
+    "S3Items",
+    "S3Results",
+    "choice",
+    "distributed_map",
+    "read_error",
+    "state_machine",
+    "task",
+    "to_call_error",
+]
+
+for _public in (S3Items, S3Results, choice, distributed_map, read_error, state_machine, task, to_call_error):
+    _public.__module__ = __name__
