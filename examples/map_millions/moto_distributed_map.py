@@ -5,9 +5,12 @@ moto runs the child executions, and writes a manifest without files. Here, each 
 manifest names files with the fields that "ResultWriter (Map)" in the documentation of Step Functions shows.
 """
 
+# ruff: noqa: SLF001 - moto has no public way to its child executions
 from __future__ import annotations
 
 import json
+import logging
+import os
 import threading
 import time
 import uuid
@@ -20,6 +23,9 @@ from typing import Any, Final
 from unittest.mock import patch
 
 import boto3
+from moto import mock_aws
+from moto.server import ThreadedMotoServer
+from moto.stepfunctions.parser.api import ExecutionStatus, MapRunStatus
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
     distributed_item_processor_worker as workers,
 )
@@ -91,7 +97,11 @@ def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]
     """Complete moto's distributed maps, inside ``mock_aws``; yield the maps by their ARN."""
     runs: dict[str, MapRun] = {}
     backend = StepFunctionsParserBackend
-    run_job, start, stop = workers.DistributedItemProcessorWorker._eval_job, backend.start_execution, backend.stop_execution
+    run_job, start, stop = (
+        workers.DistributedItemProcessorWorker._eval_job,
+        backend.start_execution,
+        backend.stop_execution,
+    )
 
     def eval_job(worker: Any, env: Any, job: Any) -> None:
         arn = worker._map_run_record.map_run_arn
@@ -123,7 +133,9 @@ def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]
             run = runs.setdefault(record.map_run_arn, MapRun(record.map_run_arn))
             run.close()
             _write_results(run, started_with["bucket"], started_with["prefix"], items_a_file)
-            record.set_stop("ABORTED")
+            record.set_stop(MapRunStatus.ABORTED)
+        # moto says so when the calls that run have ended.
+        stopped.exec_status, stopped.stop_date = ExecutionStatus.ABORTED, datetime.now(UTC)
         return stopped
 
     client_for = cache(boto_client_for)
@@ -168,3 +180,51 @@ def _write_results(run: MapRun, bucket: str, prefix: str, items_a_file: int) -> 
 
 def _split(records: Sequence[dict[str, Any]], size: int) -> list[Sequence[dict[str, Any]]]:
     return [records[start : start + size] for start in range(0, len(records), size)]
+
+
+@dataclass(frozen=True)
+class LocalStepFunctions:
+    """Step Functions and S3 of moto: in this process, and at a URL for others.
+
+    Attributes:
+        url: The endpoint of both.
+        environment: The variables with which any client calls them, and Lambda at its own endpoint.
+        runs: The maps, by their ARN.
+    """
+
+    url: str
+    environment: dict[str, str]
+    runs: dict[str, MapRun]
+
+    def client(self, service: str) -> Any:
+        """Create a client in this process."""
+        make: Any = boto3.client  # whose types know no name that is not a literal
+        return make(service, region_name="us-east-1")
+
+
+@contextmanager
+def local_step_functions(lambda_url: str, *, items_a_file: int = 1000) -> Generator[LocalStepFunctions]:
+    """Run state machines on this machine; their calls of functions go to *lambda_url*."""
+    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    settings = {
+        **keys,
+        "AWS_ENDPOINT_URL_LAMBDA": lambda_url,
+        "AWS_REGION": "us-east-1",
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    # It logs each failure of a state, and each request.
+    logging.getLogger("moto").setLevel(logging.CRITICAL)
+    logging.getLogger("werkzeug").setLevel(logging.CRITICAL)
+    server = ThreadedMotoServer("127.0.0.1", port=0, verbose=False)
+    with (
+        patch.dict(os.environ, settings),
+        mock_aws(config={"stepfunctions": {"execute_state_machine": True}}),
+        distributed_maps(items_a_file=items_a_file) as runs,
+    ):
+        server.start()
+        try:
+            host, port = server.get_host_and_port()
+            url = f"http://{host}:{port}"
+            yield LocalStepFunctions(url, {**settings, "AWS_ENDPOINT_URL_SFN": url, "AWS_ENDPOINT_URL_S3": url}, runs)
+        finally:
+            server.stop()

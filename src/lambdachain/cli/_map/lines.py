@@ -175,7 +175,7 @@ class Input:
         self.name = "standard input" if path is None or is_stdin else str(path)
         self._original = path if lines is not None and isinstance(path, Path) and not is_stdin else None
         try:
-            file: Any = lines or (sys.stdin.buffer if path is None or is_stdin else Path(path).open("rb"))
+            file: Any = lines or (sys.stdin.buffer if path is None or is_stdin else open(path, "rb"))  # noqa: PTH123, SIM115
         except OSError as exc:
             raise InputError(f"{self.name}: {exc.strerror}") from None
         self._file: BufferedReader = file

@@ -14,6 +14,7 @@ from lambdachain._core.errors import CallError, Execution, InvalidRequestError, 
 from lambdachain.cli._call_output import error_to_dict
 from lambdachain.cli._exit_status import InputError, format_call_error, print_error, to_one_line
 
+from .execution_record import ExecutionRecord
 from .lines import FAILURES, Line, LineStates, NoLineStates, Position, RecordedOutcome, State
 
 if TYPE_CHECKING:
@@ -44,12 +45,14 @@ class ResultSink(Protocol):
         counts: How many lines are in each state, as of the beginning; of the end once it is closed.
         classes: How many lines have failed, by the class of their error.
         broken: Why nothing more can be written; ``None`` while it can.
+        execution: The execution of Step Functions that it is in, if it is.
     """
 
     states: LineStates
     counts: Counter[State]
     classes: Counter[str]
     broken: OSError | None
+    execution: ExecutionRecord
 
     def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
         """Announce lines before any of them is sent, and the position in the input behind them."""
@@ -95,6 +98,7 @@ class FileSink:
         self.counts = store.count_states()
         self.classes = files.classes
         self.broken: OSError | None = None
+        self.execution = ExecutionRecord(store)
         self._store = store
         self._files = files
 
@@ -199,6 +203,7 @@ class StreamSink:
         self.counts = Counter[State]()
         self.classes = Counter[str]()
         self.broken: OSError | None = None
+        self.execution = ExecutionRecord()
         self._failures = failures
 
     def reserve(self, lines: Sequence[Line], position: Position | None) -> None:

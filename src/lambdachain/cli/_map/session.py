@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
 
 from lambdachain._client.map import MapRequest, prepare_bound_map
 from lambdachain._core.invocation import InvocationType
@@ -18,18 +18,24 @@ from lambdachain.cli._json import parse_json, parse_request
 from lambdachain.cli._target_argument import parse_target_argument
 from lambdachain.cli._target_options import TargetOptions
 
+from .execution_record import find_followed
 from .files import open_shared
-from .lines import Input, NoLineStates, Parse, State, check_input
+from .lines import FAILURES, Input, NoLineStates, Parse, State, check_input
 from .output import OutputFiles
 from .reporting import MapReporter
 from .results import FileSink, ResultSink, StreamSink, lost_line
 from .run import CountedPayloads, Payloads, Run
+from .sources import Format, Source
 
 if TYPE_CHECKING:
     from lambdachain._client.invoker import Invoker
     from lambdachain._fan_out.options import MapMethodOptions, OnProgress
+    from lambdachain.stepfunctions._map_run.machine import MapPlace
 
     from .progress_store import ProgressStore
+
+Engine = Literal["process", "step-functions"]
+"""What runs the calls: this process, or Step Functions."""
 
 _OLD_JOURNAL: Final = re.compile(rb'[0-9a-f]{8} H \{"lambdachain map": (\d+)')
 
@@ -39,7 +45,7 @@ class MapArguments:
     """The arguments of the command, except for those of the connection; see its options."""
 
     target: str
-    source: Path
+    source: Path | str
     output: Path | None
     failures: Path | None
     concurrency: int
@@ -51,6 +57,10 @@ class MapArguments:
     client_context: Mapping[str, str]
     quiet: bool
     as_json: bool
+    format: Format | None = None
+    engine: Engine = "process"
+    place: MapPlace | None = None
+    redrive: bool = False
 
     @property
     def paths(self) -> OutputPaths | None:
@@ -64,6 +74,8 @@ class MapArguments:
             reruns |= {State.LOST, State.UNKNOWN}
         if self.rerun_not_executed:
             reruns.add(State.NOT_EXECUTED)
+        if self.redrive:
+            reruns.update(FAILURES)
         return frozenset(reruns)
 
 
@@ -73,6 +85,27 @@ class OutputPaths(NamedTuple):
     output: Path
     failures: Path
     progress: Path
+
+
+class EngineRun(Protocol):
+    """A run of a map, by this process or by Step Functions.
+
+    Attributes:
+        signal: The signal that stopped it, if one did.
+        is_complete: Whether it has reached its end, and no line is left to be run.
+    """
+
+    signal: int | None
+    is_complete: bool
+
+    @property
+    def in_flight(self) -> int:
+        """How many lines it has left in flight."""
+        ...
+
+    def until_ended(self, on_progress: OnProgress) -> None:
+        """Run the lines, or stop at a signal."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,23 +134,41 @@ def run(arguments: MapArguments, connection: TargetOptions) -> int:
     target = parse_target_argument(arguments.target)
     is_typed = not isinstance(target, str)
     reporter = MapReporter(arguments.quiet, arguments.as_json)
-    with closing(connection.create_invoker()) as caller, closing(Input(arguments.source)) as source:
+    is_remote = arguments.engine == "step-functions"
+    where = Source(arguments.source, arguments.format)
+    with (
+        closing(connection.create_invoker()) as caller,
+        closing(where.open(connection.create_s3_client, is_read_twice=is_remote)) as source,
+    ):
         map_request = _map_request(arguments, connection, caller, target)
         parse = _parser_for(map_request, is_typed=is_typed)
         session = open_session(arguments, source, map_request, parse)
         reporter.begin(session.sink, session.count, is_resumed=session.is_resumed)
+        if is_remote:
+            from .step_functions import make_run
+
+            remote = make_run(
+                arguments, connection, map_request, source=source, session=session, parse=parse, is_typed=is_typed
+            )
+            return _run(remote, arguments, map_request, session, reporter)
         payloads = _payloads(source, session, parse, skip_invalid=arguments.skip_invalid)
-        with closing(reporter.bar(map_request.bound.target.address, session.count, arguments.paths)) as bar:
-            map_run = Run(_with_progress(map_request, bar), is_typed=is_typed, payloads=payloads, sink=session.sink)
+        local = Run(map_request, is_typed=is_typed, payloads=payloads, sink=session.sink)
+        return _run(local, arguments, map_request, session, reporter)
+
+
+def _run(
+    map_run: EngineRun, arguments: MapArguments, map_request: MapRequest, session: MapSession, reporter: MapReporter
+) -> int:
+    """Run the lines with a progress bar, close what they went to, and report."""
+    with closing(reporter.bar(map_request.bound.target.address, session.count, arguments.paths)) as bar:
+        try:
+            map_run.until_ended(bar)
+        finally:
             try:
-                map_run.until_ended()
+                session.sink.close(is_complete=map_run.is_complete)
             finally:
-                try:
-                    session.sink.close(is_complete=map_run.is_complete)
-                finally:
-                    bar.close()
-                    paths, left = arguments.paths, payloads.in_flight
-                    reporter.end(session.sink, paths, is_complete=map_run.is_complete, left=left)
+                bar.close()
+                reporter.end(session.sink, arguments.paths, is_complete=map_run.is_complete, left=map_run.in_flight)
     return _status(map_run, session)
 
 
@@ -178,6 +229,12 @@ def _open_store(arguments: MapArguments, paths: OutputPaths, map_request: MapReq
     reruns = arguments.reruns(is_idempotent=map_request.bound.target.contract.idempotent)
     file = ProgressFile(paths.progress, subject, __version__, lost_line)
     store = ProgressStore(file, reruns, overwrite=arguments.overwrite)
+    if arguments.engine == "process" and (arn := find_followed(store.setting)):
+        store.close()
+        raise InputError(
+            f"{paths.progress} is that of a map on Step Functions, which may still run lines: {arn}. Resume it with "
+            "--on step-functions, or start over with --overwrite"
+        )
     if store.is_new:
         try:
             # Again, now that nobody else can be at work: another run may have finished and deleted its progress since.
@@ -260,10 +317,6 @@ def _map_request(arguments: MapArguments, connection: TargetOptions, caller: Inv
     return prepare_bound_map(caller, bound, InvocationType.REQUEST_RESPONSE, own, return_exceptions=True)
 
 
-def _with_progress(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
-    return map_request._replace(settings=map_request.settings._replace(on_progress=on_progress))
-
-
 def _parser_for(map_request: MapRequest, *, is_typed: bool) -> Parse:
     located = map_request.bound.target
     return (lambda name, text: parse_request(located.contract, name, text, located.address)) if is_typed else parse_json
@@ -275,7 +328,7 @@ def _payloads(source: Input, session: MapSession, parse: Parse, *, skip_invalid:
     return CountedPayloads(source, session.sink, parse, skip_invalid=skip_invalid, count=session.count)
 
 
-def _status(map_run: Run, session: MapSession) -> int:
+def _status(map_run: EngineRun, session: MapSession) -> int:
     if map_run.signal is not None:
         return 128 + map_run.signal
     return ExitStatus.NO if session.sink.classes else ExitStatus.DONE

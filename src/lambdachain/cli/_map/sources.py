@@ -144,7 +144,8 @@ def _split_array(name: str, text: str) -> Iterator[str]:
 def _convert_rows(name: str, body: IO[bytes]) -> IO[bytes]:
     """Write each row of a CSV file as an object of texts, by the names in its first row."""
     copy = TemporaryFile()  # noqa: SIM115 - closed with the input
-    rows = csv.reader(TextIOWrapper(body, encoding="utf-8-sig", newline=""), strict=True)
+    text = TextIOWrapper(body, encoding="utf-8-sig", newline="")
+    rows = csv.reader(text, strict=True)
     try:
         headers = next(rows, [])
         if len(set(headers)) < len(headers):
@@ -162,6 +163,8 @@ def _convert_rows(name: str, body: IO[bytes]) -> IO[bytes]:
             start = rows.line_num
     except (csv.Error, UnicodeDecodeError) as exc:
         raise InputError(f"{name}:{rows.line_num} is not valid CSV: {exc}") from None
+    finally:
+        text.detach()
     copy.seek(0)
     return copy
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import hashlib
 from tempfile import SpooledTemporaryFile
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final, Self
 
 from lambdachain._calling.prepared_call import Moment, prepare
 from lambdachain._contracts.s3_offload import REFERENCE, S3Offload, encode_reference
@@ -30,22 +30,20 @@ MAX_ITEMS: Final = 100_000_000
 MAX_FILE_SIZE: Final = 10 * 10**9
 """The bytes of a file that a distributed map reads: 10 GB."""
 
-# {"index":100000000,"payload":...}
 _WRAPPER: Final = len('{"index":,"payload":}') + len(str(MAX_ITEMS))
 _IN_MEMORY: Final = 8 << 20
 _NEVER: Final = Moment(0.0, 0.0)
 
 
-
 class ItemsFile:
-    """The items of a map, in a temporary file: a JSON array with one item in each line.
+    r"""The items of a map, in a temporary file: a JSON array with one item in each line.
 
     >>> with ItemsFile() as items:
     ...     items.append(1, b'{"order_id":"o-1"}')
     ...     items.append(2, b'{"order_id":"o-2"}')
     ...     items.finish()
     ...     items.open().read()
-    b'[\\n{"index":1,"payload":{"order_id":"o-1"}},\\n{"index":2,"payload":{"order_id":"o-2"}}\\n]\\n'
+    b'[\n{"index":1,"payload":{"order_id":"o-1"}},\n{"index":2,"payload":{"order_id":"o-2"}}\n]\n'
 
     Attributes:
         count: How many items it has.
@@ -89,7 +87,7 @@ class ItemsFile:
         """Delete the file."""
         self._file.close()
 
-    def __enter__(self) -> ItemsFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -68,10 +68,10 @@ def parse_manifest(text: bytes) -> tuple[str, list[ResultFile]]:
 
 
 def parse_objects(body: IO[bytes]) -> Iterator[dict[str, Any]]:
-    """Yield the objects of a JSON array, or of JSON Lines, without holding the file in memory: it may have 5 GB.
+    r"""Yield the objects of a JSON array, or of JSON Lines, without holding the file in memory: it may have 5 GB.
 
     >>> from io import BytesIO
-    >>> list(parse_objects(BytesIO(b'[{"a": 1}, {"b": 2}]'))) == list(parse_objects(BytesIO(b'{"a": 1}\\n{"b": 2}\\n')))
+    >>> list(parse_objects(BytesIO(b'[{"a": 1}, {"b": 2}]'))) == list(parse_objects(BytesIO(b'{"a": 1}\n{"b": 2}')))
     True
     """
     decoder = json.JSONDecoder()

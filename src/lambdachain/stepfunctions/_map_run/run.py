@@ -113,7 +113,7 @@ def poll(service: MapService, arn: str) -> Poll:
     execution = service.find(arn)
     if execution is None:
         raise OutcomeUnknownError(
-            f"there is no execution {arn}: Step Functions deletes one 90 days after its end; check the ARN and the region"
+            f"there is no execution {arn}: check the ARN and the region; it is kept for 90 days after its end"
         )
     return Poll(execution, service.find_map_run(arn))
 

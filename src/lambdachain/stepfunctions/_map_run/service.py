@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
-from lambdachain._core.errors import AccessDeniedError, CallError, CredentialsError, NotInvokedError, OutcomeUnknownError
+from lambdachain._core.errors import (
+    AccessDeniedError,
+    CallError,
+    CredentialsError,
+    NotInvokedError,
+    OutcomeUnknownError,
+)
 from lambdachain._core.redaction import redact_passwords, redact_request
 from lambdachain._transports.sdk_import import import_sdk
 from lambdachain._transports.transport_override import guard_sends, network_guard
@@ -127,11 +133,10 @@ class MapService:
     def start(self, machine_arn: str, name: str, arguments: dict[str, Any]) -> None:
         """Start an execution; one with this name that exists is left as it is."""
         text = json.dumps(arguments, sort_keys=True)
-        with _translate_errors(f"cannot start the execution {name}"):
-            try:
-                self.states.start_execution(stateMachineArn=machine_arn, name=name, input=text)
-            except self.states.exceptions.ExecutionAlreadyExists:
-                pass  # with other items at a time, or it has ended since it was looked for
+        # It exists if another process has started it with another concurrency, or it has ended by now.
+        exists = self.states.exceptions.ExecutionAlreadyExists
+        with _translate_errors(f"cannot start the execution {name}"), suppress(exists):
+            self.states.start_execution(stateMachineArn=machine_arn, name=name, input=text)
 
     def find(self, arn: str) -> MapExecution | None:
         """Return an execution; ``None`` if there is none with this ARN."""
