@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from lambdachain._contracts.contract import Contract, HasContract, has_contract
 from lambdachain._core.errors import ContractError
@@ -16,6 +16,7 @@ from lambdachain._core.type_guards import is_mapping, is_sequence
 from ._query_language import QueryLanguage
 
 Scalar = str | int | float | bool | None
+_TYPES_WITH_VALUES: Final[dict[Any, list[Scalar]]] = {"null": [None], "boolean": [True, False]}
 
 
 def choice(
@@ -56,12 +57,24 @@ def choice(
     if query_language == "JSONata":
         state["QueryLanguage"] = query_language
         state["Choices"] = [
-            {"Condition": f"{{% $states.input.{field} = {json.dumps(value)} %}}", "Next": after}
+            {"Condition": f"{{% {_to_path(field, query_language)} = {json.dumps(value)} %}}", "Next": after}
             for value, after in values
         ]
     else:
-        state["Choices"] = _build_rules(f"$.{field}", values, default)
+        state["Choices"] = _build_rules(_to_path(field, query_language), values, default)
     return state if default is None else {**state, "Default": default}
+
+
+def _to_path(field: str, language: QueryLanguage) -> str:
+    """Return a path to a field of the input; a name that is not an identifier is quoted.
+
+    >>> _to_path("order.kind-of", "JSONPath"), _to_path("order.kind-of", "JSONata")
+    ("$.order['kind-of']", '$states.input.order.`kind-of`')
+    """
+    names = field.split(".")
+    if language == "JSONata":
+        return ".".join(["$states.input", *(name if name.isidentifier() else f"`{name}`" for name in names)])
+    return "".join(["$", *(f".{name}" if name.isidentifier() else f"['{name}']" for name in names)])
 
 
 def _build_rules(variable: str, values: list[tuple[Scalar, str]], default: str | None) -> list[dict[str, Any]]:
@@ -132,7 +145,7 @@ def _get_property(root: Any, schema: Any, name: str) -> list[Any]:
 def _get_constants(root: Any, schema: Any) -> list[Scalar]:
     found: list[Scalar] = []
     for one in _resolve(root, schema):
-        constants = [one["const"]] if "const" in one else one.get("enum") or []
+        constants = [one["const"]] if "const" in one else one.get("enum") or _TYPES_WITH_VALUES.get(one.get("type"), [])
         if not constants:
             return []  # one member of a union allows any value
         found += constants

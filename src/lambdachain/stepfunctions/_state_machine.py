@@ -7,11 +7,13 @@ Source: "Structure of state machine definitions"
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from lambdachain._core.errors import ContractError
 
 from ._query_language import QueryLanguage
+
+_MAX_NAME: Final = 80
 
 
 def state_machine(
@@ -60,6 +62,10 @@ def get_next_names(state: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _check_names(first: str, states: Mapping[str, Mapping[str, Any]]) -> None:
+    if long := [name for name in states if len(name) > _MAX_NAME]:
+        raise ContractError(
+            f"state_machine: a name has at most {_MAX_NAME} characters, and not {len(long[0])}: {long[0]}"
+        )
     if first not in states:
         raise ContractError(f"state_machine: there is no state {first!r}, which start_at names")
     reached, waiting = {first}, [first]
