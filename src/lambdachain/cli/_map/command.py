@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
 from lambdachain.cli._help import CommandWithExamples
 from lambdachain.cli._target_options import CONTEXT, TARGET, TargetOptions, target_options
@@ -17,8 +18,7 @@ from .sources import FORMATS, is_s3_url
 if TYPE_CHECKING:
     from lambdachain.stepfunctions._map_run.machine import MapPlace
 
-    from .session import Engine
-    from .sources import Format
+    from .arguments import Engine
 
 _PATH: Final = click.Path(dir_okay=False, path_type=Path, allow_dash=True)
 
@@ -35,6 +35,7 @@ _REMOTE_EXAMPLE: Final = (
     "lambdachain map billing_contracts:charge s3://orders/october.jsonl -o charged.jsonl --on step-functions "
     "--role arn:aws:iam::123456789012:role/maps --bucket orders-maps"
 )
+_REMOTE_CONCURRENCY: Final = 1000
 _NOT_REMOTE: Final = {
     "timeout": "its state machine waits as long as the function may run",
     "max_attempts": "its state machine retries as the contract allows",
@@ -60,7 +61,7 @@ _NOT_REMOTE: Final = {
 @click.option("--failures", type=_PATH, metavar="FILE", help="Write failures here instead of next to the output.")
 @click.option(
     "--format",
-    "chosen_format",
+    "input_format",
     type=click.Choice(FORMATS),
     help="Format of the input; by default csv or json for such a suffix, and otherwise json-lines.",
 )
@@ -102,26 +103,13 @@ _NOT_REMOTE: Final = {
 def command(
     ctx: click.Context,
     *,
-    target: str,
-    source: Path | str,
-    chosen_format: Format | None,
+    output: Path | None,
+    as_json: bool,
     engine: Engine,
     role: str | None,
     bucket: str | None,
     prefix: str | None,
-    redrive: bool,
-    output: Path | None,
-    concurrency: int,
-    quiet: bool,
-    as_json: bool,
-    client_context: Mapping[str, str],
-    failures: Path | None,
-    as_completed: bool,
-    skip_invalid: bool,
-    rerun_unknown: bool,
-    rerun_not_executed: bool,
-    overwrite: bool,
-    **connection: Any,
+    **values: Any,
 ) -> None:
     """Call a function once for each line of a file of JSON.
 
@@ -134,38 +122,22 @@ def command(
     With --on step-functions, the lines are uploaded to S3 and run by a distributed map, which continues without this
     process: Ctrl-C stops following it, and the same command comes back to it.
     """
-    from .session import MapArguments, run
+    from .arguments import MapArguments
+    from .session import run
 
     if output is not None and str(output) == "-":
         output = None
     if as_json and output is None:
         raise click.UsageError("--json requires --output: standard output has the results")
-    given = {"role": role, "bucket": bucket, "prefix": prefix, "redrive": redrive}
-    values = {**connection, "client_context": client_context}
+    given = {"role": role, "bucket": bucket, "prefix": prefix, "redrive": values["redrive"]}
     _check_engine(engine, given, values, has_output=output is not None)
-    is_default = ctx.get_parameter_source("concurrency") is click.core.ParameterSource.DEFAULT
-    if engine == "step-functions" and is_default:
-        concurrency = 1000
-    arguments = MapArguments(
-        target=target,
-        source=source,
-        output=output,
-        failures=failures,
-        concurrency=concurrency,
-        ordered=not as_completed,
-        skip_invalid=skip_invalid,
-        overwrite=overwrite,
-        rerun_unknown=rerun_unknown,
-        rerun_not_executed=rerun_not_executed,
-        client_context=client_context,
-        quiet=quiet,
-        as_json=as_json,
-        format=chosen_format,
-        engine=engine,
-        place=_to_place(role, bucket, prefix),
-        redrive=redrive,
-    )
-    sys.exit(run(arguments, TargetOptions(**connection)))
+    if engine == "step-functions" and ctx.get_parameter_source("concurrency") is ParameterSource.DEFAULT:
+        values["concurrency"] = _REMOTE_CONCURRENCY
+    connection = TargetOptions(**{name: values.pop(name) for name in TargetOptions._fields})
+    ordered = not values.pop("as_completed")
+    place = _to_place(role, bucket, prefix)
+    arguments = MapArguments(output=output, as_json=as_json, engine=engine, place=place, ordered=ordered, **values)
+    sys.exit(run(arguments, connection))
 
 
 def _check_engine(engine: str, given: Mapping[str, Any], values: Mapping[str, Any], *, has_output: bool) -> None:

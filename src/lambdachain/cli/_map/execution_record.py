@@ -2,17 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Final
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Protocol
 
 from .lines import State
-
-if TYPE_CHECKING:
-    from .progress_store import ProgressStore
 
 _EXECUTION: Final = "execution"
 _COLLECTED: Final = "collected execution"
 _RERUNS: Final = "reruns of execution"
+
+
+class SettingsStore(Protocol):
+    """The progress of a map, as far as it keeps settings."""
+
+    @property
+    def reruns(self) -> frozenset[State]:
+        """The outcomes with which a line is run again."""
+        ...
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting."""
+        ...
+
+    def set_settings(self, settings: Mapping[str, str]) -> None:
+        """Set settings, and sync them to the disk."""
+        ...
 
 
 class ExecutionRecord:
@@ -22,7 +36,7 @@ class ExecutionRecord:
         store: The progress of the map; ``None`` for one that cannot resume.
     """
 
-    def __init__(self, store: ProgressStore | None = None) -> None:
+    def __init__(self, store: SettingsStore | None = None) -> None:
         self._store = store
 
     @property

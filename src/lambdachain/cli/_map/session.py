@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, Literal, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Final
 
 from lambdachain._client.map import MapRequest, prepare_bound_map
 from lambdachain._core.invocation import InvocationType
@@ -18,109 +15,24 @@ from lambdachain.cli._json import parse_json, parse_request
 from lambdachain.cli._target_argument import parse_target_argument
 from lambdachain.cli._target_options import TargetOptions
 
+from .arguments import MapArguments, OutputPaths
+from .engine import EngineRun, MapSession
 from .execution_record import find_followed
 from .files import open_shared
-from .lines import FAILURES, Input, NoLineStates, Parse, State, check_input
+from .lines import Input, NoLineStates, Parse, check_input
 from .output import OutputFiles
 from .reporting import MapReporter
-from .results import FileSink, ResultSink, StreamSink, lost_line
+from .results import FileSink, StreamSink, lost_line
 from .run import CountedPayloads, Payloads, Run
-from .sources import Format, Source
+from .sources import InputLocation
 
 if TYPE_CHECKING:
     from lambdachain._client.invoker import Invoker
-    from lambdachain._fan_out.options import MapMethodOptions, OnProgress
-    from lambdachain.stepfunctions._map_run.machine import MapPlace
+    from lambdachain._fan_out.options import MapMethodOptions
 
     from .progress_store import ProgressStore
 
-Engine = Literal["process", "step-functions"]
-"""What runs the calls: this process, or Step Functions."""
-
 _OLD_JOURNAL: Final = re.compile(rb'[0-9a-f]{8} H \{"lambdachain map": (\d+)')
-
-
-@dataclass(frozen=True, slots=True)
-class MapArguments:
-    """The arguments of the command, except for those of the connection; see its options."""
-
-    target: str
-    source: Path | str
-    output: Path | None
-    failures: Path | None
-    concurrency: int
-    ordered: bool
-    skip_invalid: bool
-    overwrite: bool
-    rerun_unknown: bool
-    rerun_not_executed: bool
-    client_context: Mapping[str, str]
-    quiet: bool
-    as_json: bool
-    format: Format | None = None
-    engine: Engine = "process"
-    place: MapPlace | None = None
-    redrive: bool = False
-
-    @property
-    def paths(self) -> OutputPaths | None:
-        """The files of a map with an output; ``None`` for standard output."""
-        return None if self.output is None else output_paths(self.output, self.failures)
-
-    def reruns(self, *, is_idempotent: bool) -> frozenset[State]:
-        """Return the outcomes with which a line is run again."""
-        reruns = {State.LOST} if is_idempotent else set[State]()
-        if self.rerun_unknown:
-            reruns |= {State.LOST, State.UNKNOWN}
-        if self.rerun_not_executed:
-            reruns.add(State.NOT_EXECUTED)
-        if self.redrive:
-            reruns.update(FAILURES)
-        return frozenset(reruns)
-
-
-class OutputPaths(NamedTuple):
-    """The files of a map that has an output."""
-
-    output: Path
-    failures: Path
-    progress: Path
-
-
-class EngineRun(Protocol):
-    """A run of a map, by this process or by Step Functions.
-
-    Attributes:
-        signal: The signal that stopped it, if one did.
-        is_complete: Whether it has reached its end, and no line is left to be run.
-    """
-
-    signal: int | None
-    is_complete: bool
-
-    @property
-    def in_flight(self) -> int:
-        """How many lines it has left in flight."""
-        ...
-
-    def until_ended(self, on_progress: OnProgress) -> None:
-        """Run the lines, or stop at a signal."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class MapSession:
-    """What a map works with.
-
-    Attributes:
-        sink: Where results go.
-        count: How many lines are to be run; ``None`` where the input has no end yet.
-        is_resumed: Whether it continues an earlier run.
-    """
-
-    sink: ResultSink
-    count: int | None
-    is_resumed: bool = False
 
 
 def run(arguments: MapArguments, connection: TargetOptions) -> int:
@@ -135,7 +47,7 @@ def run(arguments: MapArguments, connection: TargetOptions) -> int:
     is_typed = not isinstance(target, str)
     reporter = MapReporter(arguments.quiet, arguments.as_json)
     is_remote = arguments.engine == "step-functions"
-    where = Source(arguments.source, arguments.format)
+    where = InputLocation(arguments.source, arguments.input_format)
     with (
         closing(connection.create_invoker()) as caller,
         closing(where.open(connection.create_s3_client, is_read_twice=is_remote)) as source,
@@ -170,16 +82,6 @@ def _run(
                 bar.close()
                 reporter.end(session.sink, arguments.paths, is_complete=map_run.is_complete, left=map_run.in_flight)
     return _status(map_run, session)
-
-
-def output_paths(output: Path, failures: Path | None) -> OutputPaths:
-    """Name the files of a map with an output.
-
-    >>> [path.name for path in output_paths(Path("charged.jsonl"), None)]
-    ['charged.jsonl', 'charged.failures.jsonl', 'charged.jsonl.progress.sqlite']
-    """
-    default = output.with_name(f"{output.stem}.failures{output.suffix}")
-    return OutputPaths(output, failures or default, output.with_name(f"{output.name}.progress.sqlite"))
 
 
 def open_session(arguments: MapArguments, source: Input, map_request: MapRequest, parse: Parse) -> MapSession:

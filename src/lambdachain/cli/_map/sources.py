@@ -25,7 +25,7 @@ _SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".json": "json"}
 _CHUNK: Final = 1 << 20
 
 
-class Source(NamedTuple):
+class InputLocation(NamedTuple):
     """Where the input is.
 
     Attributes:

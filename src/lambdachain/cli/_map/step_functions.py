@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from lambdachain.cli._target_options import TargetOptions
     from lambdachain.stepfunctions._map_run.results import ItemOutcomes
 
-    from .session import MapArguments, MapSession
+    from .arguments import MapArguments
+    from .engine import MapSession
 
 _AT_ONCE: Final = 256
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)

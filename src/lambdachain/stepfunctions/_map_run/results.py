@@ -26,7 +26,7 @@ class ItemOutcome(NamedTuple):
     """How the child execution of an item ended.
 
     Attributes:
-        index: The index of the item.
+        item: The index of the item.
         status: ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT``, ``ABORTED``, or ``PENDING`` if it was never started.
         output: The response as JSON; ``None`` if there is none, or it is not in the results.
         error: The name of the error.
@@ -34,7 +34,7 @@ class ItemOutcome(NamedTuple):
         redrives: How many times it was redriven.
     """
 
-    index: int
+    item: int
     status: str
     output: str | None = None
     error: str | None = None
@@ -101,7 +101,7 @@ def parse_outcome(record: Mapping[str, Any]) -> ItemOutcome | None:
     """Return the outcome of a child execution; ``None`` if the record does not say which item it had.
 
     >>> parse_outcome({"Input": '{"index": 3, "payload": 1}', "Output": "2", "Status": "SUCCEEDED"})
-    ItemOutcome(index=3, status='SUCCEEDED', output='2', error=None, cause=None, redrives=0)
+    ItemOutcome(item=3, status='SUCCEEDED', output='2', error=None, cause=None, redrives=0)
     """
     try:
         index = json.loads(record["Input"])["index"]
@@ -122,7 +122,7 @@ class ItemOutcomes:
 
     >>> outcomes = ItemOutcomes()
     >>> outcomes.add_all([ItemOutcome(2, "SUCCEEDED", "4"), ItemOutcome(1, "PENDING"), ItemOutcome(1, "FAILED")])
-    >>> [(found.index, found.status) for found in outcomes]
+    >>> [(found.item, found.status) for found in outcomes]
     [(1, 'FAILED'), (2, 'SUCCEEDED')]
     >>> outcomes.close()
     """
@@ -136,7 +136,7 @@ class ItemOutcomes:
         """Add outcomes; of two for one item, the one of the higher rank stays."""
         end = self._file.seek(0, 2)
         for outcome in outcomes:
-            index, rank = outcome.index, outcome.rank
+            index, rank = outcome.item, outcome.rank
             if index >= len(self._ranks):
                 more = index + 1 - len(self._ranks) + len(self._ranks) // 8
                 self._ranks.extend(bytes(more))
