@@ -96,7 +96,7 @@ class MapRun:
 def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]]:
     """Complete moto's distributed maps, inside ``mock_aws``; yield the maps by their ARN."""
     runs: dict[str, MapRun] = {}
-    backend = StepFunctionsParserBackend
+    backend: Any = StepFunctionsParserBackend
     run_job, start, stop = (
         workers.DistributedItemProcessorWorker._eval_job,
         backend.start_execution,

@@ -51,6 +51,7 @@ _NOT_REMOTE: Final = {
         "lambdachain map billing_contracts:charge orders.jsonl -o charged.jsonl",
         "lambdachain map billing-charge orders.jsonl -o charged.jsonl --as-completed --concurrency 500",
         "lambdachain map billing-charge orders.jsonl -o charged.jsonl --rerun-unknown",
+        "lambdachain map billing_contracts:charge orders.jsonl --plan --duration 0.4 --concurrency 500",
         "cat orders.jsonl | lambdachain map billing-charge | jq .value",
         _REMOTE_EXAMPLE,
     ],
@@ -93,6 +94,10 @@ _NOT_REMOTE: Final = {
     metavar="PREFIX",
     help="Prefix of the keys in the bucket, on Step Functions; lambdachain/maps/ by default.",
 )
+@click.option("--plan", "is_plan", is_flag=True, help="Print what each way to run the map takes, and run nothing.")
+@click.option("--items", type=click.IntRange(0), help="Number of items of a plan; by default the input's lines.")
+@click.option("--duration", type=click.FloatRange(0), metavar="SECONDS", help="Seconds for an item, for a plan.")
+@click.option("--memory", type=click.IntRange(128, 10240), metavar="MB", help="Memory of the function, for a plan.")
 @click.option("--redrive", is_flag=True, help="Run what has failed again, on Step Functions.")
 @click.option("--overwrite", is_flag=True, help="Start over, and replace existing output and progress.")
 @click.option("--quiet", "-q", is_flag=True, help="Print errors only.")
@@ -102,6 +107,7 @@ _NOT_REMOTE: Final = {
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     *,
     output: Path | None,
     as_json: bool,
@@ -109,6 +115,7 @@ def command(
     role: str | None,
     bucket: str | None,
     prefix: str | None,
+    is_plan: bool,
     **values: Any,
 ) -> None:
     """Call a function once for each line of a file of JSON.
@@ -127,17 +134,31 @@ def command(
 
     if output is not None and str(output) == "-":
         output = None
+    sized = {name: values.pop(name) for name in ("items", "duration", "memory")}
+    connection = TargetOptions(**{name: values.pop(name) for name in TargetOptions._fields})
+    if is_plan:
+        sys.exit(_print_plan(values, sized, connection, as_json=as_json))
     if as_json and output is None:
         raise click.UsageError("--json requires --output: standard output has the results")
     given = {"role": role, "bucket": bucket, "prefix": prefix, "redrive": values["redrive"]}
-    _check_engine(engine, given, values, has_output=output is not None)
+    _check_engine(engine, given, {**connection._asdict(), **values}, has_output=output is not None)
     if engine == "step-functions" and ctx.get_parameter_source("concurrency") is ParameterSource.DEFAULT:
         values["concurrency"] = _REMOTE_CONCURRENCY
-    connection = TargetOptions(**{name: values.pop(name) for name in TargetOptions._fields})
     ordered = not values.pop("as_completed")
     place = _to_place(role, bucket, prefix)
     arguments = MapArguments(output=output, as_json=as_json, engine=engine, place=place, ordered=ordered, **values)
     sys.exit(run(arguments, connection))
+
+
+def _print_plan(
+    values: Mapping[str, Any], sized: Mapping[str, Any], connection: TargetOptions, *, as_json: bool
+) -> int:
+    from .planning import PlanArguments, print_plan
+    from .sources import InputLocation
+
+    where = InputLocation(values["source"], values["input_format"])
+    arguments = PlanArguments(concurrency=values["concurrency"], **sized)
+    return print_plan(values["target"], where, arguments, connection, as_json=as_json)
 
 
 def _check_engine(engine: str, given: Mapping[str, Any], values: Mapping[str, Any], *, has_output: bool) -> None:

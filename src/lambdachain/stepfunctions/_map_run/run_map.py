@@ -162,20 +162,20 @@ class _StartedMap(NamedTuple):
         arn: The execution; empty without one.
         service: Step Functions and S3.
         reader: Turns outcomes into responses.
-        count: How many items it has; ``None`` where only the items in S3 show it.
+        total: How many items it has; ``None`` where only the items in S3 show it.
         follower: Waits for its end; ``None`` if there is nothing to wait for.
     """
 
     arn: str
     service: MapService
     reader: OutcomeReader
-    count: int | None
+    total: int | None
     follower: Follower | None
 
     def read(self, ended: Poll) -> Iterator[Any]:
         """Read the result of each item."""
         outcomes = read_outcomes(self.service, ended)
-        indexes = self.service.read_indexes(ended.execution) if self.count is None else range(self.count)
+        indexes = self.service.read_indexes(ended.execution) if self.total is None else range(self.total)
         return results_in_order(self.reader, outcomes, indexes)
 
 

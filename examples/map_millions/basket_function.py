@@ -1,13 +1,13 @@
-"""PriceFunction. Handler setting: price_function.handler."""
+"""BasketFunction. Handler setting: basket_function.handler."""
 
 from __future__ import annotations
 
-from price_contracts import Basket, EmptyBasket, Price, price
+from basket_contracts import Basket, EmptyBasket, Price, price_basket
 
 from lambdachain import remote
 
 
-@remote(price)
+@remote(price_basket)
 def handler(basket: Basket) -> Price:
     if not basket.cents:
         raise EmptyBasket(basket_id=basket.basket_id)

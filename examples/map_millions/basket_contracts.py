@@ -1,4 +1,4 @@
-"""The contract of PriceFunction."""
+"""The contract of BasketFunction."""
 
 from __future__ import annotations
 
@@ -21,4 +21,4 @@ class EmptyBasket(RemoteError):
     basket_id: str
 
 
-price = Contract("PriceFunction", request=Basket, response=Price, errors=[EmptyBasket])
+price_basket = Contract("BasketFunction", request=Basket, response=Price, errors=[EmptyBasket])
