@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import closing, redirect_stderr, redirect_stdout
 from io import BytesIO, TextIOWrapper
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,40 @@ def test_redrive_runs_what_has_failed_in_another_execution_if_the_map_succeeded(
     assert Counter(each["n"] for each in function.received()) == {1: 1, 2: 3, 3: 3}
     assert sorted(maps.failures()) == [2, 3]
     assert [line["line"] for line in maps.lines()] == [1]
+
+
+def test_a_follower_that_is_killed_while_it_writes_results_goes_on(maps: RemoteMaps, function: Any) -> None:
+    """The progress is as after a kill between two of its transactions."""
+    maps.write([*({"n": n} for n in range(1, 6)), {"n": 6, "do": "fail"}])
+    assert maps.run("echo", "in.jsonl", "-o", "out.jsonl")[0] == 1
+    before = maps.lines(), maps.failures()
+    with closing(sqlite3.connect(maps.directory / "out.jsonl.progress.sqlite")) as progress:
+        progress.execute("DELETE FROM lines WHERE line > 2")
+        progress.execute("DELETE FROM outcomes WHERE line > 2")
+        progress.execute("UPDATE settings SET value = '' WHERE name = 'collected execution'")
+        progress.commit()
+
+    assert maps.run("echo", "in.jsonl", "-o", "out.jsonl")[0] == 1
+
+    assert (maps.lines(), maps.failures()) == before
+    assert len(function.received()) == 6
+
+
+def test_a_redrive_whose_follower_is_killed_is_not_lost(maps: RemoteMaps, function: Any) -> None:
+    """The same command without --redrive comes back to it, and writes its outcomes over the earlier ones."""
+    maps.write([{"n": 1}, {"n": 2, "do": "fail"}])
+    assert maps.run("echo", "in.jsonl", "-o", "out.jsonl")[0] == 1
+    follower = maps.start("echo", "in.jsonl", "-o", "out.jsonl", *REMOTE, "--redrive")
+    wait_for(lambda: len(function.received()) == 3)
+    follower.kill()
+    follower.communicate()
+
+    status, printed = maps.run("echo", "in.jsonl", "-o", "out.jsonl")
+
+    assert (status, len(maps.executions())) == (1, 2)
+    assert "following arn:aws:states" in printed
+    assert maps.failures() == {2: ("FunctionError", "executed")}
+    assert sorted(each["n"] for each in function.received()) == [1, 2, 2]
 
 
 def test_a_throttled_item_is_retried_by_step_functions(maps: RemoteMaps, fast_lambda: Any) -> None:
