@@ -17,6 +17,7 @@ import boto3
 from moto import mock_aws
 from pydantic import BaseModel
 from transaction_contracts import Purchase, Refund
+from transaction_machine import DEFINITION
 
 from lambdachain.local import LocalEndpoint, LocalFunction
 
@@ -65,8 +66,7 @@ def deployed(endpoint: LocalEndpoint) -> Generator[StateMachine]:
     settings = {"AWS_ENDPOINT_URL_LAMBDA": endpoint.url, "AWS_DEFAULT_REGION": "us-east-1"}
     with patch.dict(os.environ, settings), mock_aws(config={"stepfunctions": {"execute_state_machine": True}}):
         client = _client("stepfunctions")
-        definition = (HERE / "state_machine.asl.json").read_text()
-        made = client.create_state_machine(name="transactions", definition=definition, roleArn=ROLE)
+        made = client.create_state_machine(name="transactions", definition=json.dumps(DEFINITION), roleArn=ROLE)
         yield StateMachine(client, made["stateMachineArn"])
 
 

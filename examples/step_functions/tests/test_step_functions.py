@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 import pytest
-from step_functions_demo import HERE, StateMachine, deployed, system
+from step_functions_demo import StateMachine, deployed, system
 from transaction_contracts import Outcome, Purchase, Refund, RefundTooLate, process_purchase, process_refund
 from transaction_functions import purchase, refund
+from transaction_machine import DEFINITION
 
 from lambdachain import InProcessTransport, LambdaClient
 from lambdachain.testing import assert_handler_fulfils
@@ -71,7 +72,7 @@ def test_the_functions_fulfil_their_contracts() -> None:
 
 
 def test_every_function_of_the_definition_is_one_of_ours() -> None:
-    states = json.loads((HERE / "state_machine.asl.json").read_text())["States"].values()
+    states = DEFINITION["States"].values()
     called = {state["Parameters"]["FunctionName"] for state in states if state["Type"] == "Task"}
 
     assert called == {process_purchase.function, process_refund.function}

@@ -37,6 +37,8 @@ COMMANDS: Final = {
     "generate": CommandEntry("_generate.command:command", "Write a contract module from schemas."),
     "check": CommandEntry("_check:check", "Check whether two versions of a contract are compatible."),
     "policy": CommandEntry("_policy:command", "Print the least-privilege IAM policy for the calls in your code."),
+    "export": CommandEntry("_export:command", "Print a state machine of Step Functions, with the role that it needs."),
+    "asl": CommandEntry("_asl:command", "Check state machines of Step Functions against your contracts."),
     "graph": CommandEntry("_graph:command", "Draw the call graph, and warn about cycles and conflicting timeouts."),
     "doctor": CommandEntry("_doctor:command", "Check whether calls can work from here, and how to fix them."),
     "serve": CommandEntry(

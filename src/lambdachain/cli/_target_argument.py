@@ -48,6 +48,36 @@ def load_contract(text: str) -> Contract[Any, Any]:
     return import_contract(module, name).contract
 
 
+def load_contracts_of(module: str) -> list[Contract[Any, Any]]:
+    """Import all contracts of a module.
+
+    Raises:
+        InputError: There is no such module, or it has no contracts.
+    """
+    if not _has_module(module):
+        raise InputError(f"no module {module!r} in this directory or on PYTHONPATH")
+    imported = _import_module(module)
+    found = [value.contract for value in vars(imported).values() if has_contract(value)]
+    if not found:
+        raise InputError(f"{module}: {_describe_contracts(imported)}")
+    return list(dict.fromkeys(found))
+
+
+def find_value(text: str) -> object:
+    """Import what ``module:name`` names, whatever it is; ``None`` if there is no such name.
+
+    Raises:
+        InputError: There is no such module, or it does not import.
+    """
+    module, _, name = text.partition(":")
+    if not name or not _has_module(module):
+        return None
+    try:
+        return attrgetter(name)(_import_module(module))
+    except AttributeError:
+        return None
+
+
 def import_contract(module: str, name: str, *, instead: str = "") -> HasContract[Any, Any]:
     """Import a contract, or a handler made by ``remote``.
 

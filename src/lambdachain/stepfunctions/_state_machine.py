@@ -6,12 +6,13 @@ Source: "Structure of state machine definitions"
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from lambdachain._core.errors import ContractError
 
 from ._query_language import QueryLanguage
+from ._states import get_next_names
 
 _MAX_NAME: Final = 80
 
@@ -49,16 +50,6 @@ def state_machine(
     if query_language == "JSONata":
         head["QueryLanguage"] = query_language
     return {**head, "StartAt": first, "States": {name: dict(state) for name, state in states.items()}}
-
-
-def get_next_names(state: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the names of the states that may follow a state."""
-    for member in ("Next", "Default"):
-        if isinstance(name := state.get(member), str):
-            yield name
-    for rule in (*state.get("Choices", ()), *state.get("Catch", ())):
-        if isinstance(name := rule.get("Next"), str):
-            yield name
 
 
 def _check_names(first: str, states: Mapping[str, Mapping[str, Any]]) -> None:

@@ -1,0 +1,1 @@
+"""Check state machines against the contracts of the functions that they call."""

@@ -1,0 +1,65 @@
+"""Which function a task calls, and with what: by the service integration of Lambda, or by its ARN as the resource."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final, NamedTuple
+
+from lambdachain._core.type_guards import is_mapping
+
+from ._query_language import QueryLanguage, is_expression
+
+_INTEGRATION: Final = re.compile(r"arn:[a-z-]+:states:::lambda:invoke(?P<pattern>\.waitForTaskToken)?")
+_SDK_INTEGRATION: Final = re.compile(r"arn:[a-z-]+:states:::aws-sdk:lambda:invoke")
+_FUNCTION: Final = re.compile(r"arn:[a-z-]+:lambda:")
+PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
+
+
+class TaskInvocation(NamedTuple):
+    """What a task sends to Lambda.
+
+    Attributes:
+        function: The address as written, with a qualifier that is passed separately; ``None`` if it is only known at
+            run time.
+        payload: The payload template; ``None`` for the state's whole input.
+        is_direct: Whether the response itself, without Lambda's headers, is the result of the task.
+        waits_for_token: Whether the task ends by a callback.
+    """
+
+    function: str | None
+    payload: object
+    is_direct: bool = False
+    waits_for_token: bool = False
+
+
+def parse_invocation(state: Mapping[str, Any], language: QueryLanguage) -> TaskInvocation | None:
+    """Return what a state sends to Lambda; ``None`` if it calls no function."""
+    resource: Any = state.get("Resource")
+    if state.get("Type") != "Task" or not isinstance(resource, str):
+        return None
+    arguments: Any = state.get("Parameters" if language == "JSONPath" else "Arguments")
+    if _FUNCTION.match(resource):
+        payload = arguments if arguments is not None else state.get("InputPath")
+        return TaskInvocation(resource, payload, is_direct=True)
+    found = _INTEGRATION.fullmatch(resource) or _SDK_INTEGRATION.fullmatch(resource)
+    if found is None:
+        return None
+    members: Mapping[str, Any] = arguments if is_mapping(arguments) else {}
+    waits = bool(found.groupdict().get("pattern"))
+    return TaskInvocation(_get_address(members, language), _get_payload(members), waits_for_token=waits)
+
+
+def _get_address(arguments: Mapping[str, Any], language: QueryLanguage) -> str | None:
+    address: Any = arguments.get("FunctionName")
+    qualifier: Any = arguments.get("Qualifier")
+    # A placeholder of a template, ${ChargeFunctionArn}, is filled in before the definition runs.
+    is_dynamic = language == "JSONata" and (is_expression(address, language) or is_expression(qualifier, language))
+    if not isinstance(address, str) or is_dynamic or "Qualifier.$" in arguments:
+        return None
+    return f"{address}:{qualifier}" if isinstance(qualifier, str) else address
+
+
+def _get_payload(arguments: Mapping[str, Any]) -> object:
+    # Without a payload, the function gets an empty object.
+    return arguments.get("Payload.$", arguments.get("Payload", {}))
