@@ -92,16 +92,24 @@ class MapRun:
                 self.pool._open_jobs.clear()
 
 
+Patch = tuple[Any, str, object]
+"""What has an attribute, its name, and what it is replaced with."""
+
+
 @contextmanager
 def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]]:
     """Complete moto's distributed maps, inside ``mock_aws``; yield the maps by their ARN."""
     runs: dict[str, MapRun] = {}
-    backend: Any = StepFunctionsParserBackend
-    run_job, start, stop = (
-        workers.DistributedItemProcessorWorker._eval_job,
-        backend.start_execution,
-        backend.stop_execution,
-    )
+    with ExitStack() as patches:
+        for owner, name, replacement in (*_worker_patches(runs), *_backend_patches(runs, items_a_file)):
+            patches.enter_context(patch.object(owner, name, replacement))
+        yield runs
+
+
+def _worker_patches(runs: dict[str, MapRun]) -> list[Patch]:
+    """Record how each child execution ends."""
+    worker_class, client_for = workers.DistributedItemProcessorWorker, cache(boto_client_for)
+    run_job = worker_class._eval_job
 
     def eval_job(worker: Any, env: Any, job: Any) -> None:
         arn = worker._map_run_record.map_run_arn
@@ -109,6 +117,35 @@ def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]
         run.begin(worker._job_pool, job)
         run_job(worker, env, job)
         run.end(job, **_describe_end(env.program_state(), job.job_output))
+
+    def eval_pool(worker: Any, job: Any, worker_frame: Any) -> None:
+        # In a loop: moto calls itself for the next item, and a thousand of them exceed Python's limit.
+        while job is not None:
+            job_frame = worker_frame.open_inner_frame()
+            worker._eval_job(env=job_frame, job=job)
+            worker_frame.delete_frame(job_frame)
+            is_over = isinstance(job.job_output, Exception) or worker.stopped()
+            following = None if is_over else worker._job_pool.next_job()
+            if following is None:
+                worker._env.delete_frame(worker_frame)
+            worker._job_pool.close_job(job)
+            job = following
+
+    def find_client(region: str, service: str, **_: object) -> Any:
+        # moto makes a client for each call, which takes longer than the call.
+        return client_for(region, service)
+
+    return [
+        (worker_class, "_eval_job", eval_job),
+        (worker_class, "_eval_pool", eval_pool),
+        (lambda_eval_utils, "boto_client_for", find_client),
+    ]
+
+
+def _backend_patches(runs: dict[str, MapRun], items_a_file: int) -> list[Patch]:
+    """Write the results of a map when it ends, or is stopped."""
+    backend: Any = StepFunctionsParserBackend
+    start, stop = backend.start_execution, backend.stop_execution
 
     def put_object(env: Any, *_: object) -> None:
         parameters = env.stack.pop()
@@ -138,18 +175,11 @@ def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]
         stopped.exec_status, stopped.stop_date = ExecutionStatus.ABORTED, datetime.now(UTC)
         return stopped
 
-    client_for = cache(boto_client_for)
-    with ExitStack() as patches:
-        for owner, name, replacement in (
-            (workers.DistributedItemProcessorWorker, "_eval_job", eval_job),
-            (ResourceEvalS3, "_handle_put_object", staticmethod(put_object)),
-            (backend, "start_execution", start_execution),
-            (backend, "stop_execution", stop_execution),
-            # moto makes a client for each call, which takes longer than the call.
-            (lambda_eval_utils, "boto_client_for", lambda region, service, **_: client_for(region, service)),
-        ):
-            patches.enter_context(patch.object(owner, name, replacement))
-        yield runs
+    return [
+        (ResourceEvalS3, "_handle_put_object", staticmethod(put_object)),
+        (backend, "start_execution", start_execution),
+        (backend, "stop_execution", stop_execution),
+    ]
 
 
 def _describe_end(state: Any, output: Any) -> dict[str, Any]:
