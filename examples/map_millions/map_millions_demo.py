@@ -32,8 +32,8 @@ class System:
     aws: LocalStepFunctions
 
     def write_baskets(self, count: int) -> None:
-        """Write ``baskets.jsonl``; every hundredth basket is empty."""
-        baskets = ({"basket_id": f"b-{n}", "cents": [n, 5] if n % 100 else []} for n in range(1, count + 1))
+        """Write ``baskets.jsonl``; every tenth basket is empty."""
+        baskets = ({"basket_id": f"b-{n}", "cents": [n, 5] if n % 10 else []} for n in range(1, count + 1))
         (self.directory / "baskets.jsonl").write_text("".join(f"{json.dumps(basket)}\n" for basket in baskets))
 
     def run_map(self, output: str, *options: str) -> str:
@@ -70,7 +70,7 @@ def system() -> Generator[System]:
         yield System(Path(directory), aws)
 
 
-def main(count: int = 10_000) -> None:
+def main(count: int = 100) -> None:
     with system() as here:
         here.write_baskets(count)
         print("one process:   ", here.run_map("local.jsonl"))
