@@ -45,8 +45,8 @@ class MapRun:
     """The child executions of a map: those that have ended, and the items of those that run."""
 
     arn: str
-    ended: list[dict[str, Any]] = field(default_factory=list)
-    running: dict[int, Any] = field(default_factory=dict)
+    ended: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    running: dict[int, Any] = field(default_factory=dict[int, Any])
     pool: Any = None
     is_closed: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
@@ -108,7 +108,8 @@ def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]
 
 def _worker_patches(runs: dict[str, MapRun]) -> list[Patch]:
     """Record how each child execution ends."""
-    worker_class, client_for = workers.DistributedItemProcessorWorker, cache(boto_client_for)
+    worker_class: Any = workers.DistributedItemProcessorWorker
+    client_for = cache(boto_client_for)
     run_job = worker_class._eval_job
 
     def eval_job(worker: Any, env: Any, job: Any) -> None:
@@ -182,6 +183,11 @@ def _backend_patches(runs: dict[str, MapRun], items_a_file: int) -> list[Patch]:
     ]
 
 
+def _make_client(service: str) -> Any:
+    boto: Any = boto3  # whose types know no name that is not a literal
+    return boto.client(service, region_name="us-east-1")
+
+
 def _describe_end(state: Any, output: Any) -> dict[str, Any]:
     if isinstance(state, ProgramError):
         error = state.error or {}
@@ -193,7 +199,7 @@ def _describe_end(state: Any, output: Any) -> dict[str, Any]:
 
 def _write_results(run: MapRun, bucket: str, prefix: str, items_a_file: int) -> str:
     """Write the files of results and the manifest; return the key of the manifest."""
-    client = boto3.client("s3", region_name="us-east-1")
+    client = _make_client("s3")
     directory = f"{prefix}/{run.arn.rpartition(':')[2]}"
     files: dict[str, list[dict[str, Any]]] = {"FAILED": [], "PENDING": [], "SUCCEEDED": []}
     for kind, entries in files.items():
@@ -228,8 +234,7 @@ class LocalStepFunctions:
 
     def client(self, service: str) -> Any:
         """Create a client in this process."""
-        make: Any = boto3.client  # whose types know no name that is not a literal
-        return make(service, region_name="us-east-1")
+        return _make_client(service)
 
 
 @contextmanager

@@ -147,7 +147,7 @@ def _convert_rows(name: str, body: IO[bytes]) -> IO[bytes]:
     text = TextIOWrapper(body, encoding="utf-8-sig", newline="")
     rows = csv.reader(text, strict=True)
     try:
-        headers = next(rows, [])
+        headers = next(rows, list[str]())
         if len(set(headers)) < len(headers):
             raise InputError(f"{name}: a name is twice in the header of the CSV file")
         written = 0

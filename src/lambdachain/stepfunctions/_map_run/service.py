@@ -206,7 +206,7 @@ class MapService:
             return bool(self.s3.head_object(**where)["ContentLength"] == size)
         except ClientError as exc:
             # Without permission to list the bucket, S3 answers 403 for an object that does not exist.
-            if exc.response["Error"]["Code"] in (*_NOT_FOUND, "403"):
+            if _get_code(exc) in (*_NOT_FOUND, "403"):
                 return False
             raise
 
@@ -247,6 +247,10 @@ class _Unclosed:
         return self._file.read(size)
 
 
+def _get_code(error: Any) -> str:
+    return str(error.response.get("Error", {}).get("Code"))
+
+
 @contextmanager
 def _translate_errors(action: str, *, started: bool = False) -> Generator[None]:
     """Raise the errors of botocore as one of this package: whether functions may run depends on *started*."""
@@ -257,7 +261,7 @@ def _translate_errors(action: str, *, started: bool = False) -> Generator[None]:
         yield
     except (BotoCoreError, ClientError, Boto3Error) as exc:
         error: type[CallError] = OutcomeUnknownError if started else NotInvokedError
-        code = exc.response["Error"]["Code"] if isinstance(exc, ClientError) else type(exc).__name__
+        code = _get_code(exc) if isinstance(exc, ClientError) else type(exc).__name__
         if isinstance(exc, NoCredentialsError) or code in _EXPIRED:
             error = CredentialsError
         elif code in _DENIED:
