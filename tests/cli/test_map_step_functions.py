@@ -223,7 +223,7 @@ def test_a_follower_that_is_killed_while_it_writes_results_goes_on(maps: RemoteM
     with closing(sqlite3.connect(maps.directory / "out.jsonl.progress.sqlite")) as progress:
         progress.execute("DELETE FROM lines WHERE line > 2")
         progress.execute("DELETE FROM outcomes WHERE line > 2")
-        progress.execute("UPDATE settings SET value = '' WHERE name = 'collected execution'")
+        progress.execute("UPDATE settings SET value = '' WHERE name = 'collected_execution'")
         progress.commit()
 
     assert maps.run("echo", "in.jsonl", "-o", "out.jsonl")[0] == 1

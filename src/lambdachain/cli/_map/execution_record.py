@@ -8,8 +8,8 @@ from typing import Final, Protocol
 from .lines import State
 
 _EXECUTION: Final = "execution"
-_COLLECTED: Final = "collected execution"
-_RERUNS: Final = "reruns of execution"
+_COLLECTED: Final = "collected_execution"
+_RERUNS: Final = "execution_reruns"
 
 
 class SettingsStore(Protocol):

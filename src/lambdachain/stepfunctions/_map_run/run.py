@@ -159,11 +159,11 @@ class Follower:
 
     def wait(self, sleep: Callable[[float], object]) -> Poll:
         """Return what Step Functions says when the execution has ended; *sleep* waits for so many seconds."""
-        for seconds in waits():
-            sleep(seconds)
+        pauses = waits()
+        while True:
+            sleep(next(pauses))
             if (ended := self.look()) is not None:
                 return ended
-        raise AssertionError("waits() has no end")
 
 
 def read_outcomes(service: MapService, ended: Poll) -> ItemOutcomes:
