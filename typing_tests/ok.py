@@ -72,6 +72,7 @@ from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.progress import bar
 from lambdachain.resolvers import from_env, mapping, prefix
 from lambdachain.sqs import BatchResponse, QueueHandler, QueueRoute, SqsTransport, queue
+from lambdachain.stepfunctions import S3Items, choice, distributed_map, read_error, state_machine, task, to_call_error
 from lambdachain.testing import (
     Change,
     InProcessCall,
@@ -535,3 +536,14 @@ def test_with_the_endpoint(lambda_endpoint: LambdaEndpoint) -> None:
     assert_type(endpoint, LocalEndpoint)
     assert_type(LambdaClient(region="eu-west-1").call("billing", {}, response=int), int)
     AsyncLambdaClient(region="eu-west-1")
+
+
+# Step Functions: a handler is accepted wherever a contract is
+states = {
+    "Which": choice("kind", {charge: "Charge", by_contract: "Map", "GIFT": "Map", None: "Map"}, default="Charge"),
+    "Charge": task(by_contract, catch={CardDeclined: "Declined", "States.Timeout": "Declined"}, retry=RetryPolicy()),
+    "Map": distributed_map(maybe, items=S3Items("bucket", "key"), execution_type="EXPRESS", query_language="JSONata"),
+    **read_error("Declined", next="Charge"),
+}
+assert_type(state_machine(states), dict[str, Any])
+assert_type(to_call_error(by_contract, "States.Timeout", None), CallError)

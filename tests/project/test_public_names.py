@@ -21,6 +21,7 @@ MODULES = [
     "lambdachain.local",
     "lambdachain.testing",
     "lambdachain.sqs",
+    "lambdachain.stepfunctions",
     "lambdachain.doctor",
     "lambdachain.resolvers",
 ]

@@ -11,6 +11,7 @@ from textwrap import dedent
 import pytest
 
 from lambdachain import Contract, S3Offload
+from lambdachain.resolvers import prefix
 from lambdachain.stepfunctions import choice, distributed_map, read_error, state_machine, task
 from lambdachain.stepfunctions._checks.check import check_definition
 from lambdachain.stepfunctions._checks.issues import KnownFunctions
@@ -263,6 +264,17 @@ def test_functions_without_a_contract_are_reported():
     result = check_definition(state_machine({"A": task(charge, next="B"), "B": task(ship)}), KnownFunctions([charge]))
 
     assert (result.checked, result.skipped) == (1, ("B: no contract for ship",))
+
+
+def test_a_function_is_found_by_its_deployed_name_and_qualifier():
+    """A resolver maps names; of two contracts, that of the called qualifier counts."""
+    definition = with_member(charge_again, **retry("States.ALL"))
+
+    assert check_definition(definition, KnownFunctions([charge, charge_again])).findings == ()
+    deployed = with_member(charge, Parameters={"FunctionName": "prod-charge", "Payload.$": "$"}, **retry("States.ALL"))
+    assert check_definition(deployed, KnownFunctions([charge])).checked == 0
+    [finding] = check_definition(deployed, KnownFunctions([charge], resolve=prefix("prod-"))).findings
+    assert finding.path == "A.Retry[0]"
 
 
 @pytest.mark.parametrize(

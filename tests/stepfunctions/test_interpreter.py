@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from base64 import b64decode
+from types import SimpleNamespace
 
 import pytest
 
-from lambdachain.stepfunctions import choice, distributed_map, read_error, state_machine, task
+from lambdachain import Contract, Execution, ResponseTooLargeError, S3Offload, remote
+from lambdachain.stepfunctions import choice, distributed_map, read_error, state_machine, task, to_call_error
 from tests.support.faults import bare_status, function_error, service_error
 from tests.support.laboratory import Fault, Laboratory
 from tests.support.orders_contracts import CardDeclined, charge, charge_again, purchase, refund
 from tests.support.responses import http_response
-from tests.support.state_machines import interpreter
+from tests.support.state_machines import REGION, interpreter, make_client
 
 ORDER = {"order_id": "o-1", "cents": 500}
 CHARGED = {"charge_id": "c-1", "order_id": "o-1", "cents": 500}
@@ -215,3 +218,44 @@ def test_a_map_whose_item_fails_calls_no_function_again(lab, machines):
     # Step Functions would fail the execution; moto goes on, with null as the result of the item.
     assert json.loads(execution["output"]) == [CHARGED, None]
     assert lab.executions == 2
+
+
+def test_a_response_that_is_too_large_is_told_to_use_offload(lab, machines):
+    """Step Functions fails where Lambda would not; the function ran."""
+    lab.play(succeed({**CHARGED, "charge_id": "c" * 300_000}))
+
+    execution = machines.run(state_machine({"Charge": task(charge)}), ORDER)
+
+    failed = to_call_error(charge, execution["error"], execution["cause"])
+    assert isinstance(failed, ResponseTooLargeError)
+    assert "S3Offload" in str(failed)
+    assert failed.execution is Execution.EXECUTED
+
+
+def test_a_function_knows_that_the_next_one_reads_its_response_from_s3(lab, machines):
+    """The ClientContext of the task reaches its handler, which sends a reference."""
+    large = Contract("report", request=int, response=str, offload=S3Offload("reports", threshold=1000, region=REGION))
+    lab.play(succeed("short"))
+    machines.run(state_machine({"Report": task(large)}), 5)
+    make_client("s3").create_bucket(Bucket="reports")
+
+    @remote(large)
+    def handler(request: int) -> str:
+        return "x" * 2000 * request
+
+    context = LambdaContext(lab.requests[0].headers["x-amz-client-context"])
+    assert list(handler(5, context)) == ["__lambdachain_s3__"]
+
+
+class LambdaContext:
+    """What a handler reads of its context."""
+
+    aws_request_id = "r-1"
+    invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:report"
+
+    def __init__(self, encoded: str) -> None:
+        self.client_context = SimpleNamespace(**json.loads(b64decode(encoded)))
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return a minute."""
+        return 60_000

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ._code_options import ANY_ACCOUNT, ANY_REGION, print_json, print_unresolved, template_options
+from ._code_options import (
+    ANY_ACCOUNT,
+    ANY_REGION,
+    RESOLVE,
+    parse_resolver,
+    print_json,
+    print_unresolved,
+    template_options,
+)
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
 from ._shell_completion import complete_contract
@@ -33,7 +41,7 @@ def command() -> None:
     cls=CommandWithExamples,
     examples=[
         "lambdachain asl check order.asl.json billing_contracts mail_contracts:receipt",
-        "lambdachain asl check template.yaml billing_contracts",
+        "lambdachain asl check template.yaml billing_contracts --resolve prefix=prod-",
         "lambdachain asl check order.asl.yaml billing_contracts --timeout billing-charge=30 --json",
     ],
 )
@@ -47,6 +55,7 @@ def command() -> None:
     multiple=True,
     help="A function's own Timeout, where FILE is not the template that has it; repeatable.",
 )
+@RESOLVE
 @template_options
 @AS_JSON
 def check(
@@ -54,6 +63,7 @@ def check(
     file: Path,
     contracts: tuple[str, ...],
     timeouts: dict[str, str],
+    resolve: tuple[str, ...],
     stage: str | None,
     parameters: dict[str, str],
     as_json: bool,
@@ -71,7 +81,9 @@ def check(
     from lambdachain.stepfunctions._checks.issues import KnownFunctions
 
     found = _read_file(file, stage, parameters)
-    known = KnownFunctions(_load_contracts(contracts), {**found.timeouts, **_parse_timeouts(timeouts)})
+    known = KnownFunctions(
+        _load_contracts(contracts), {**found.timeouts, **_parse_timeouts(timeouts)}, parse_resolver(resolve)
+    )
     results = {
         one.name: check_definition(one.definition, known, is_express=one.is_express) for one in found.definitions
     }

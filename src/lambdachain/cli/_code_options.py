@@ -39,6 +39,14 @@ PYTHON: Final = click.option(
     "text. Default: the packages installed beside lambdachain.",
 )
 
+RESOLVE: Final = click.option(
+    "--resolve",
+    "resolve",
+    metavar="prefix=TEXT|NAME=DEPLOYED",
+    multiple=True,
+    help="Map the names in contracts to deployed names, instead of the clients' own resolvers; repeatable.",
+)
+
 _CODE: Final = (
     click.argument("code", nargs=-1, type=click.Path(path_type=Path), metavar="[CODE]..."),
     PYTHON,

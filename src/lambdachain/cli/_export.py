@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, cast
 
 import click
 
+from ._code_options import RESOLVE, parse_resolver
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
 from ._shell_completion import complete_contract
@@ -30,6 +31,7 @@ _export_options = combine_options(
         "--as", "output_format", type=click.Choice(_FORMATS), default="asl", show_default=True, help="Output format."
     ),
     click.option("--name", metavar="NAME", help="Name of the state machine; by default that of the (first) function."),
+    RESOLVE,
     click.option("--account-id", metavar="ID", help="Account of the state machine, if the output is to name it."),
     click.option("--region", help="Region of the state machine, if the output is to name it."),
     click.option(
@@ -78,12 +80,17 @@ def state_machine(*, contracts: tuple[str, ...], name: str | None, **options: An
         definition = stepfunctions.state_machine(
             {
                 state: stepfunctions.task(
-                    contract, next=after, query_language=language, function_timeout=_get_timeout(options) or _LONGEST
+                    contract,
+                    function=_resolve_function(contract, options["resolve"]),
+                    function_timeout=_get_timeout(options) or _LONGEST,
+                    query_language=language,
+                    next=after,
                 )
                 for (state, contract), after in zip(states.items(), [*[*states][1:], None], strict=True)
             },
             query_language=language,
         )
+        _check_flow(definition, loaded, options["resolve"])
         name = name or _get_function_name(loaded[0])
     elif name is None:
         raise InputError("a definition has no name of its own: pass --name")
@@ -121,6 +128,7 @@ def distributed_map(*, contract: str, name: str | None, items: str | None, resul
         max_concurrency=options.pop("max_concurrency"),
         tolerated_failure_percentage=options.pop("tolerated_failure_percentage"),
         execution_type=options.pop("execution_type"),
+        function=_resolve_function(loaded, options["resolve"]),
         query_language=language,
         function_timeout=_get_timeout(options),
     )
@@ -160,6 +168,18 @@ def _print_export(
     sys.exit(ExitStatus.NO if unresolved else ExitStatus.DONE)
 
 
+def _resolve_function(contract: Contract[Any, Any], resolve: Sequence[str]) -> str:
+    """Return the function as it is deployed, with its qualifier."""
+    from lambdachain._calling.target import resolve_function
+    from lambdachain._contracts.contract import split_qualifier
+    from lambdachain._core.errors import InvalidArnError
+
+    address = resolve_function(contract.function, parse_resolver(resolve))
+    name, qualifier = split_qualifier(address, None, InvalidArnError)
+    qualifier = qualifier or contract.qualifier
+    return f"{name}:{qualifier}" if qualifier else name
+
+
 def _get_timeout(options: Mapping[str, Any]) -> float | None:
     timeout: float | None = options["function_timeout"]
     return timeout
@@ -179,6 +199,15 @@ def _load_all(contracts: Sequence[str]) -> list[Contract[Any, Any]]:
     from ._target_argument import load_contract
 
     return [load_contract(one) for one in contracts]
+
+
+def _check_flow(definition: Mapping[str, Any], contracts: Sequence[Contract[Any, Any]], resolve: Sequence[str]) -> None:
+    """Raise if the response of a function cannot be the request of the next."""
+    from lambdachain.stepfunctions._checks.check import check_definition
+    from lambdachain.stepfunctions._checks.issues import KnownFunctions
+
+    for found in check_definition(definition, KnownFunctions(contracts, resolve=parse_resolver(resolve))).findings:
+        raise InputError(f"{found.path}: {found.reason}: {found.remedy}")
 
 
 def _get_function_name(contract: Contract[Any, Any]) -> str:

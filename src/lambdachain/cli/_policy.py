@@ -16,6 +16,7 @@ from ._baseline import Baseline, baseline_options, issue_to_line, unresolved_to_
 from ._code_options import (
     ANY_ACCOUNT,
     ANY_REGION,
+    RESOLVE,
     code_options,
     find_callers,
     parse_resolver,
@@ -88,13 +89,7 @@ class _PolicyRequest:
     "--region", help="Region of the called functions, if the code does not name one; --as iam defaults to AWS_REGION."
 )
 @click.option("--partition", help="Partition, by default that of the region.")
-@click.option(
-    "--resolve",
-    "resolve",
-    metavar="prefix=TEXT|NAME=DEPLOYED",
-    multiple=True,
-    help="Map the names in contracts to deployed names, instead of the clients' own resolvers; repeatable.",
-)
+@RESOLVE
 @click.option(
     "--check",
     "template",

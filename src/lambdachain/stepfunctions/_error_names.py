@@ -69,12 +69,10 @@ WILDCARDS: Final = ("States.ALL", "States.TaskFailed")
 def _to_java_spelling(code: str) -> str:
     """Return the name that version 2 of the SDK for Java has for an error.
 
-    >>> _to_java_spelling("EC2ThrottledException"), _to_java_spelling("SubnetIPAddressLimitReachedException")
-    ('Ec2ThrottledException', 'SubnetIpAddressLimitReachedException')
+    >>> _to_java_spelling("EFSIOException"), _to_java_spelling("SubnetIPAddressLimitReachedException")
+    ('EfsIoException', 'SubnetIpAddressLimitReachedException')
     """
-    return re.sub(r"(EC2|EFSIO|EFS|ENI|IP|KMS)(?=[A-Z])", lambda found: found[0].capitalize(), code).replace(
-        "Efsio", "EfsIo"
-    )
+    return re.sub(r"(EC2|EFS|ENI|IO|IP|KMS)(?=[A-Z])", lambda found: found[0].capitalize(), code)
 
 
 _ORIGINAL_SPELLING: Final = {_to_java_spelling(code): code for code in SERVICE_ERRORS}

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from lambdachain._calling.target import Resolver, resolve_function
 from lambdachain._contracts.contract import Contract
-from lambdachain._core.arn import parse_target
+from lambdachain._core.arn import FunctionArn, FunctionName, parse_target
 from lambdachain._core.errors import InvalidArnError
 from lambdachain.stepfunctions._invocations import PLACEHOLDER, TaskInvocation, parse_invocation
 from lambdachain.stepfunctions._states import StateEntry, get_inner_definitions, iter_states
@@ -48,16 +49,27 @@ class KnownFunctions:
     Attributes:
         contracts: Their contracts.
         timeouts: Their timeouts in seconds, by name.
+        resolve: Returns the deployed name of a contract's name.
     """
 
     contracts: Sequence[Contract[Any, Any]]
     timeouts: Mapping[str, float] = field(default_factory=dict[str, float])
+    resolve: Resolver | None = None
 
     def find_contract(self, invocation: TaskInvocation) -> Contract[Any, Any] | None:
-        """Return the contract of the function that is called, if there is one."""
-        name = get_function_name(invocation)
-        found = (one for one in self.contracts if name is not None and parse_target(one.function).name == name)
-        return next(found, None)
+        """Return the contract of the function that is called, if there is one; rather that of its qualifier."""
+        called = _parse_function(invocation)
+        if called is None:
+            return None
+        found = [
+            one
+            for one in self.contracts
+            if parse_target(resolve_function(one.function, self.resolve)).name == called.name
+        ]
+        return next((one for one in found if one.qualifier == called.qualifier), found[0] if found else None)
+
+    def _get_deployed_name(self, contract: Contract[Any, Any]) -> str:
+        return parse_target(resolve_function(contract.function, self.resolve)).name
 
     def find_timeout(self, invocation: TaskInvocation) -> float | None:
         """Return the timeout of the function that is called, if it is known."""
@@ -91,9 +103,14 @@ def find_inner_tasks(entry: StateEntry, known: KnownFunctions) -> Iterator[Check
 
 def get_function_name(invocation: TaskInvocation) -> str | None:
     """Return the name of the function that is called; ``None`` if it is known only later."""
+    called = _parse_function(invocation)
+    return None if called is None else called.name
+
+
+def _parse_function(invocation: TaskInvocation) -> FunctionArn | FunctionName | None:
     if invocation.function is None or PLACEHOLDER.search(invocation.function):
         return None
     try:
-        return parse_target(invocation.function).name
+        return parse_target(invocation.function)
     except InvalidArnError:
         return None
