@@ -111,7 +111,8 @@ def test_it_writes_the_same_files_as_a_map_of_this_process(maps: RemoteMaps, fun
     assert maps.lines() == maps.lines("local.jsonl")
     # Which requests Step Functions has sent, and how long each took, its results do not tell.
     unknown = ("request_id", "elapsed", "attempts")
-    for mine, other in zip(maps.lines("out.failures.jsonl"), maps.lines("local.failures.jsonl"), strict=True):
+    failures = (maps.lines("out.failures.jsonl"), maps.lines("local.failures.jsonl"))
+    for mine, other in zip(*(sorted(each, key=lambda failure: failure["line"]) for each in failures), strict=True):
         assert mine == other | {name: mine[name] for name in unknown}
     assert remote[1].splitlines()[-1] == local[1].splitlines()[-1].replace("local.", "out.")
     assert set(Counter(map(json.dumps, function.received())).values()) == {2}  # once by each
@@ -272,6 +273,18 @@ def test_all_formats_give_the_lines_of_their_file(maps: RemoteMaps, function: An
             assert [line["line"] for line in maps.lines()] == numbers
 
     assert sorted(str(each["n"]) for each in function.received()) == ["1", "1", "2", "2", *"33445566"]
+
+
+def test_a_role_that_was_corrected_runs_the_recorded_lines(maps: RemoteMaps, function: Any) -> None:
+    """The execution was recorded, and could not be started."""
+    maps.write([{"n": 1}])
+    absent = (*REMOTE[:5], "absent", *REMOTE[6:])
+
+    assert maps.run("echo", "in.jsonl", "-o", "out.jsonl", engine=absent)[0] == 3
+    status, printed = maps.run("echo", "in.jsonl", "-o", "out.jsonl")
+
+    assert (status, len(function.received()), len(maps.executions())) == (0, 1, 1)
+    assert f"following {maps.executions()[0]}" in printed
 
 
 def test_without_an_output_results_are_printed_and_found_again(maps: RemoteMaps, function: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from contextlib import closing
 from dataclasses import dataclass
 from decimal import Decimal
@@ -77,6 +78,8 @@ def print_plan(
 
 
 def _count(where: InputLocation, connection: TargetOptions) -> int:
+    if str(where.path) == "-" and sys.stdin.isatty():
+        raise InputError("--plan needs --items, or an input whose lines it can count")
     with closing(where.open(connection.create_s3_client)) as source:
         return sum(bool(line.text.strip()) for lines in iter(source.read_lines, []) for line in lines)
 

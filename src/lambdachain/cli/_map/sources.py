@@ -14,6 +14,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryFile
 from typing import IO, Any, Final, Literal, NamedTuple
 
+from lambdachain._core.redaction import redact_passwords, redact_request
 from lambdachain.cli._exit_status import InputError
 
 from .lines import Input
@@ -87,7 +88,7 @@ def _open_object(s3: Any, url: str) -> IO[bytes]:
         s3.download_fileobj(bucket, key, copy)
     except (BotoCoreError, ClientError) as exc:
         copy.close()
-        raise InputError(f"{url} cannot be read: {exc}") from None
+        raise InputError(f"{url} cannot be read: {redact_passwords(redact_request(str(exc)))}") from None
     copy.seek(0)
     return copy
 

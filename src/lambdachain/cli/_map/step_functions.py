@@ -107,20 +107,22 @@ class StepFunctionsRun:
         arn = record.arn
         if arn is not None and not self.starts_over:
             if record.is_followed:
-                return self._resume(arn)
+                return self._resume(record, arn)
             if self.redrives and self._redrive(record, arn):
                 return arn
         return self._start(record, None if self.starts_over else arn)
 
-    def _resume(self, arn: str) -> str:
+    def _resume(self, record: ExecutionRecord, arn: str) -> str:
         if self.request.service.find(arn) is None:
-            # The process was killed before it had started it: the same lines have the same name.
+            # The process was killed before it had started it, or the role was not one: the same lines, the same name.
             with self._encode() as items:
                 if not self._has_name(arn, items):
                     raise InputError(
                         f"the input has changed since {arn} was recorded, which does not exist: restore the input, or "
                         "use --overwrite"
                     )
+                arn = self.request.arn_named(arn.rpartition(":")[2])
+                record.follow(arn)
                 self.request.start(arn, items)
         self.report(f"following {arn}")
         return arn

@@ -25,6 +25,8 @@ _LONGEST_WAIT: Final = 5.0
 _GROWTH: Final = 1.3
 # A map still writes its results when its execution was stopped: at most so many looks, ten minutes, are waited for it.
 _MAX_LATE_LOOKS: Final = 120
+# With the waits before them, ten seconds.
+_MAX_EARLY_LOOKS: Final = 10
 
 
 class StepFunctionsMap(NamedTuple):
@@ -53,8 +55,12 @@ class StepFunctionsMap(NamedTuple):
 
     def arn_for(self, items: ItemsFile, salt: str = "") -> str:
         """Return the ARN of the execution for finished items; with a *salt*, of another one for the same items."""
+        return self.arn_named(execution_name(items.digest, salt))
+
+    def arn_named(self, name: str) -> str:
+        """Return the ARN of an execution with a name."""
         machine = build_machine(self.target, self.place)
-        return execution_arn(machine.arn(self.place.role, self.service.region), execution_name(items.digest, salt))
+        return execution_arn(machine.arn(self.place.role, self.service.region), name)
 
     def start(self, arn: str, items: ItemsFile) -> None:
         """Upload the items, and start the execution, unless it exists.
@@ -141,7 +147,7 @@ class Follower:
         self._arn = arn
         self._total = total
         self._on_progress = on_progress
-        self._late_looks = 0
+        self._early_looks = self._late_looks = 0
 
     def look(self) -> Poll | None:
         """Return what Step Functions says if the execution has ended; ``None`` while it has not.
@@ -149,6 +155,8 @@ class Follower:
         Raises:
             OutcomeUnknownError: It does not exist, or cannot be read.
         """
+        if self._waits_for_start():
+            return None
         now = poll(self._service, self._arn)
         if self._on_progress is not None:
             self._on_progress(now.to_progress(self._total))
@@ -156,6 +164,11 @@ class Follower:
         if now.is_running or (now.is_writing and self._late_looks <= _MAX_LATE_LOOKS):
             return None
         return now
+
+    def _waits_for_start(self) -> bool:
+        """Check whether Step Functions may not show the execution yet: what it reads is eventually consistent."""
+        self._early_looks += 1
+        return self._early_looks <= _MAX_EARLY_LOOKS and self._service.find(self._arn) is None
 
     def wait(self, sleep: Callable[[float], object]) -> Poll:
         """Return what Step Functions says when the execution has ended; *sleep* waits for so many seconds."""
