@@ -81,6 +81,14 @@ def test_a_plan_needs_a_duration(plan: Callable[..., Any]):
     assert "--plan needs --duration" in failed.stderr
 
 
+def test_sizes_are_for_a_plan_only(command: list[str], environment: dict[str, str]):
+    """They would have no effect on a map."""
+    line = [*command, "map", "f", "--items", "3"]
+    failed = subprocess.run(line, env=environment, text=True, capture_output=True, check=False)
+
+    assert (failed.returncode, "--items is for --plan" in failed.stderr) == (2, True)
+
+
 def test_figures_are_those_of_the_published_examples():
     """Two transitions for each item, and one for the map; the start of child executions limits a short function."""
     plan = MapPlan(1_000_000, duration=0.2, concurrency=5000, is_idempotent=True, memory=1024)

@@ -17,6 +17,7 @@ from moto_distributed_map import LocalStepFunctions, local_step_functions
 from pydantic import BaseModel
 
 from lambdachain import (
+    AccessDeniedError,
     CallError,
     CallTimeoutError,
     Contract,
@@ -34,6 +35,7 @@ from lambdachain._calling.target import locate
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.stepfunctions import async_run_map, run_map
 from lambdachain.stepfunctions._map_run.items import ItemsFile
+from lambdachain.stepfunctions._map_run.machine import MapMachine
 from lambdachain.stepfunctions._map_run.outcomes import OutcomeReader
 from lambdachain.stepfunctions._map_run.results import ItemOutcome, ItemOutcomes, parse_objects, parse_outcome
 from lambdachain.stepfunctions._map_run.run import poll, read_outcomes
@@ -404,6 +406,18 @@ def test_what_runs_again_is_asked_of_step_functions():
     with pytest.raises(OutcomeUnknownError, match=r"cannot redrive .*too old"):
         stubbed.service.redrive(ARN)
     stubbed.states.assert_no_pending_responses()
+
+
+def test_a_refused_look_at_an_execution_does_not_say_that_nothing_ran():
+    """The credentials of a long map expire while it runs."""
+    stubbed = StubbedService()
+    for code in ("ExpiredTokenException", "AccessDeniedException"):
+        stubbed.states.add_client_error("describe_execution", code, "no", 400)
+        with pytest.raises(OutcomeUnknownError, match="cannot read the execution"):
+            stubbed.service.find(ARN)
+    stubbed.states.add_client_error("describe_state_machine", "AccessDeniedException", "no", 400)
+    with pytest.raises(AccessDeniedError):
+        stubbed.service.find_or_create(MapMachine("lambdachain-map-f", "{}"), ROLE)
 
 
 def test_the_start_of_an_execution_is_sent_once():

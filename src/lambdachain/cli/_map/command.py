@@ -138,6 +138,9 @@ def command(
     connection = TargetOptions(**{name: values.pop(name) for name in TargetOptions._fields})
     if is_plan:
         sys.exit(_print_plan(values, sized, connection, as_json=as_json))
+    for name, value in sized.items():
+        if value is not None:
+            raise click.UsageError(f"--{name} is for --plan")
     if as_json and output is None:
         raise click.UsageError("--json requires --output: standard output has the results")
     given = {"role": role, "bucket": bucket, "prefix": prefix, "redrive": values["redrive"]}

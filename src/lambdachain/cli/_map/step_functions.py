@@ -100,7 +100,7 @@ class StepFunctionsRun:
             if self.signal is None:
                 raise
             if arn is not None:
-                self.report(_continues_message(arn))
+                self.report(_continues_message(arn, starts_over=self.starts_over))
 
     def _choose(self, record: ExecutionRecord) -> str | None:
         """Return the execution to follow, which is started if it does not exist; ``None`` without lines to run."""
@@ -257,11 +257,10 @@ class _LineSet:
         return number < len(self._bytes) and bool(self._bytes[number])
 
 
-def _continues_message(arn: str) -> str:
-    return (
-        f"stopped following: the execution continues\n  {arn}\n"
-        f"to stop it: aws stepfunctions stop-execution --execution-arn {arn}"
-    )
+def _continues_message(arn: str, *, starts_over: bool) -> str:
+    stop = f"to stop it: aws stepfunctions stop-execution --execution-arn {arn}"
+    again = "\nto come back to it: leave out --overwrite, which starts another one" if starts_over else ""
+    return f"stopped following: the execution continues\n  {arn}\n{stop}{again}"
 
 
 def make_run(

@@ -162,7 +162,8 @@ class MapService:
             runs = self.states.list_map_runs(executionArn=arn)["mapRuns"]
             if not runs:
                 return None
-            found = self.states.describe_map_run(mapRunArn=runs[0]["mapRunArn"])
+            last = max(runs, key=lambda each: each["startDate"])
+            found = self.states.describe_map_run(mapRunArn=last["mapRunArn"])
         counts = found["itemCounts"]
         failed = counts["failed"] + counts["timedOut"] + counts["aborted"]
         summary = MapCounts(counts["total"], counts["succeeded"] + failed, failed, counts["running"])
@@ -260,11 +261,12 @@ def _translate_errors(action: str, *, started: bool = False) -> Generator[None]:
     try:
         yield
     except (BotoCoreError, ClientError, Boto3Error) as exc:
+        # Once it is started, functions may run, whatever this request was refused for.
         error: type[CallError] = OutcomeUnknownError if started else NotInvokedError
         code = _get_code(exc) if isinstance(exc, ClientError) else type(exc).__name__
-        if isinstance(exc, NoCredentialsError) or code in _EXPIRED:
+        if not started and (isinstance(exc, NoCredentialsError) or code in _EXPIRED):
             error = CredentialsError
-        elif code in _DENIED:
+        elif not started and code in _DENIED:
             error = AccessDeniedError
         # Not as the cause: what botocore quotes of a request may be a secret.
         raise error(f"{action}: {redact_passwords(redact_request(str(exc)))}") from None
