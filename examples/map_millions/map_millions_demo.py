@@ -60,7 +60,7 @@ class System:
 
 @contextmanager
 def system() -> Generator[System]:
-    function = LocalFunction("BasketFunction", "basket_function.handler", directory=HERE)
+    function = LocalFunction("BasketFunction", "basket_function.handler", directory=HERE, timeout=60)
     with (
         TemporaryDirectory() as directory,
         LocalEndpoint([function]) as endpoint,

@@ -1,5 +1,5 @@
-"""What moto's interpreter of state machines lacks of a distributed map: the files of results, and an end when it is
-stopped.
+"""What moto's interpreter of state machines lacks of a distributed map: the files of results, an end when it is
+stopped, and a redrive.
 
 moto runs the child executions, and writes a manifest without files. Here, each child's end is recorded, and the
 manifest names files with the fields that "ResultWriter (Map)" in the documentation of Step Functions shows.
@@ -19,13 +19,17 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, cast
 from unittest.mock import patch
 
 import boto3
 from moto import mock_aws
+from moto.core.responses import ActionResult
 from moto.server import ThreadedMotoServer
 from moto.stepfunctions.parser.api import ExecutionStatus, MapRunStatus
+from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.distributed_iteration_component import (
+    DistributedIterationComponent,
+)
 from moto.stepfunctions.parser.asl.component.state.exec.state_map.iteration.itemprocessor import (
     distributed_item_processor_worker as workers,
 )
@@ -36,6 +40,7 @@ from moto.stepfunctions.parser.asl.component.state.exec.state_task import lambda
 from moto.stepfunctions.parser.asl.eval.program_state import ProgramError, ProgramStopped, ProgramTimedOut
 from moto.stepfunctions.parser.asl.utils.boto_client import boto_client_for
 from moto.stepfunctions.parser.models import StepFunctionsParserBackend
+from moto.stepfunctions.responses import StepFunctionResponse
 
 FILES: Final = {"SUCCEEDED": "SUCCEEDED", "PENDING": "PENDING"}  # every other status is in the files FAILED_n.json
 
@@ -45,6 +50,8 @@ class MapRun:
     """The child executions of a map: those that have ended, and the items of those that run."""
 
     arn: str
+    execution: str = ""
+    redrives: int = 0
     ended: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
     running: dict[int, Any] = field(default_factory=dict[int, Any])
     pool: Any = None
@@ -74,13 +81,23 @@ class MapRun:
             "InputDetails": {"Included": True},
             "Name": name,
             "OutputDetails": {"Included": True},
-            "RedriveCount": 0,
+            "RedriveCount": self.redrives,
             "RedriveStatus": "NOT_REDRIVABLE" if facts["Status"] == "SUCCEEDED" else "REDRIVABLE",
             "StartDate": now,
             "StateMachineArn": machine,
             "StopDate": now,
             **facts,
         }
+
+    def resume(self, before: MapRun) -> None:
+        """Begin with what has succeeded in an earlier attempt of the same execution."""
+        self.redrives = before.redrives + 1
+        self.ended += [record for record in before.ended if record["Status"] == "SUCCEEDED"]
+
+    def select(self, items: Sequence[Any]) -> list[Any]:
+        """Return the items that have not succeeded."""
+        done = {record["Input"] for record in self.ended}
+        return [item for item in items if json.dumps(item) not in done]
 
     def close(self) -> None:
         """End the map at once: what runs is aborted, and what has not begun stays so."""
@@ -102,7 +119,7 @@ def distributed_maps(*, items_a_file: int = 1000) -> Generator[dict[str, MapRun]
     runs: dict[str, MapRun] = {}
     with ExitStack() as patches:
         for owner, name, replacement in (*_worker_patches(runs), *_backend_patches(runs, items_a_file)):
-            patches.enter_context(patch.object(owner, name, replacement))
+            patches.enter_context(patch.object(owner, name, replacement, create=True))
         yield runs
 
 
@@ -110,11 +127,20 @@ def _worker_patches(runs: dict[str, MapRun]) -> list[Patch]:
     """Record how each child execution ends."""
     worker_class: Any = workers.DistributedItemProcessorWorker
     client_for = cache(boto_client_for)
-    run_job = worker_class._eval_job
+    map_class: Any = DistributedIterationComponent
+    run_job, run_map = worker_class._eval_job, map_class._map_run
+
+    def eval_map(component: Any, env: Any, eval_input: Any) -> None:
+        record = eval_input.map_run_record
+        run = MapRun(record.map_run_arn, record.execution_arn)
+        if before := [each for each in runs.values() if each.execution == run.execution]:
+            run.resume(before[-1])
+        runs[run.arn] = run
+        env.stack.append(run.select(env.stack.pop()))
+        run_map(component, env, eval_input)
 
     def eval_job(worker: Any, env: Any, job: Any) -> None:
-        arn = worker._map_run_record.map_run_arn
-        run = runs.setdefault(arn, MapRun(arn))
+        run = runs[worker._map_run_record.map_run_arn]
         run.begin(worker._job_pool, job)
         run_job(worker, env, job)
         run.end(job, **_describe_end(env.program_state(), job.job_output))
@@ -137,6 +163,7 @@ def _worker_patches(runs: dict[str, MapRun]) -> list[Patch]:
         return client_for(region, service)
 
     return [
+        (map_class, "_map_run", eval_map),
         (worker_class, "_eval_job", eval_job),
         (worker_class, "_eval_pool", eval_pool),
         (lambda_eval_utils, "boto_client_for", find_client),
@@ -146,29 +173,31 @@ def _worker_patches(runs: dict[str, MapRun]) -> list[Patch]:
 def _backend_patches(runs: dict[str, MapRun], items_a_file: int) -> list[Patch]:
     """Write the results of a map when it ends, or is stopped."""
     backend: Any = StepFunctionsParserBackend
-    start, stop = backend.start_execution, backend.stop_execution
+    start, stop, describe = backend.start_execution, backend.stop_execution, StepFunctionResponse.describe_execution
 
     def put_object(env: Any, *_: object) -> None:
         parameters = env.stack.pop()
         env.stack.pop()
         arn = env.map_run_record_pool_manager.get_all().pop().map_run_arn
-        run = runs.setdefault(arn, MapRun(arn))
+        run = runs[arn]
         key = _write_results(run, parameters["Bucket"], parameters["Prefix"], items_a_file)
         details = {"Bucket": parameters["Bucket"], "Key": key}
         env.stack.append({"MapRunArn": arn, "ResultWriterDetails": details})
 
     def start_execution(self: Any, *arguments: Any, **options: Any) -> Any:
-        started = start(self, *arguments, **options)
+        return wait_for_thread(start(self, *arguments, **options))
+
+    def wait_for_thread(execution: Any) -> Any:
         # moto fails to list the maps of an execution whose thread has not begun.
-        while started.exec_worker.env is None:
+        while execution.exec_worker.env is None:
             time.sleep(0.001)
-        return started
+        return execution
 
     def stop_execution(self: Any, execution_arn: str) -> Any:
         stopped = stop(self, execution_arn)
         started_with = json.loads(stopped.execution_input)
         for record in stopped.exec_worker.env.map_run_record_pool_manager.get_all():
-            run = runs.setdefault(record.map_run_arn, MapRun(record.map_run_arn))
+            run = runs.setdefault(record.map_run_arn, MapRun(record.map_run_arn, execution_arn))
             run.close()
             _write_results(run, started_with["bucket"], started_with["prefix"], items_a_file)
             record.set_stop(MapRunStatus.ABORTED)
@@ -176,10 +205,25 @@ def _backend_patches(runs: dict[str, MapRun], items_a_file: int) -> list[Patch]:
         stopped.exec_status, stopped.stop_date = ExecutionStatus.ABORTED, datetime.now(UTC)
         return stopped
 
+    def redrive_execution(self: Any) -> ActionResult:
+        execution = self.stepfunction_backend.describe_execution(self._get_param("executionArn"))
+        execution.exec_worker, execution.stop_date = None, None
+        execution.start()
+        wait_for_thread(execution)
+        return ActionResult({"redriveDate": datetime.now(UTC)})
+
+    def describe_execution(self: Any) -> ActionResult:
+        described: Any = describe(self)
+        can_redrive = described.result["status"] in ("FAILED", "ABORTED", "TIMED_OUT")
+        described.result["redriveStatus"] = "REDRIVABLE" if can_redrive else "NOT_REDRIVABLE"
+        return cast("ActionResult", described)
+
     return [
         (ResourceEvalS3, "_handle_put_object", staticmethod(put_object)),
         (backend, "start_execution", start_execution),
         (backend, "stop_execution", stop_execution),
+        (StepFunctionResponse, "describe_execution", describe_execution),
+        (StepFunctionResponse, "redrive_execution", redrive_execution),
     ]
 
 

@@ -250,6 +250,32 @@ def test_a_redrive_whose_follower_is_killed_is_not_lost(maps: RemoteMaps, functi
     assert sorted(each["n"] for each in function.received()) == [1, 2, 2]
 
 
+def test_an_execution_that_was_stopped_is_redriven(maps: RemoteMaps, function: Any) -> None:
+    """The same execution runs what it has not done; its successes are not run again."""
+    maps.write([{"n": 1}, {"n": 2, "do": "wait"}, {"n": 3}])
+    follower = maps.start("echo", "in.jsonl", "-o", "out.jsonl", *REMOTE[:-1], "1")
+    wait_for(lambda: len(function.received()) == 2)
+    (execution,) = maps.executions()
+    maps.aws.client("stepfunctions").stop_execution(executionArn=execution)
+    follower.communicate(timeout=60)
+    assert sorted(maps.failures()) == [2, 3]
+    maps.write([{"n": 1}, {"n": 2, "do": ""}, {"n": 3}])
+    assert "in.jsonl:2 has changed since it was run" in maps.run("echo", "in.jsonl", "-o", "out.jsonl", "--redrive")[1]
+    maps.write([{"n": 1}, {"n": 2, "do": "wait"}, {"n": 3}])
+    follower = maps.start("echo", "in.jsonl", "-o", "out.jsonl", *REMOTE, "--redrive")
+    wait_for(lambda: len(function.received()) == 3)
+    follower.kill()
+    _, printed = follower.communicate()
+    maps.aws.client("stepfunctions").stop_execution(executionArn=execution)
+
+    assert maps.run("echo", "in.jsonl", "-o", "out.jsonl")[0] == 1
+    assert f"redriven {execution}" in printed
+    assert maps.executions() == [execution]
+    assert [line["line"] for line in maps.lines()] == [1]
+    assert maps.failures() == {2: ("OutcomeUnknownError", "unknown"), 3: ("NotInvokedError", "not executed")}
+    assert [each["n"] for each in function.received()] == [1, 2, 2]
+
+
 def test_a_throttled_item_is_retried_by_step_functions(maps: RemoteMaps, fast_lambda: Any) -> None:
     """It has not run."""
     narrow = fast_lambda(0.05, 2)
