@@ -176,6 +176,7 @@ def test_a_catch_around_tasks_may_name_the_errors_of_all():
         ({"order_id.$": "$.id", "cents": "many"}, True),
         ({"order_id.$": "$.id", "cents.$": "$.c", "sku": 1}, True),
         ("text", True),
+        ("$.order", True),  # without .$ it is a text
         ({"order_id.$": "$.id", "cents.$": "$.c"}, False),
     ],
 )

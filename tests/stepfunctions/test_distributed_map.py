@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from lambdachain import Contract, ContractError
-from lambdachain.stepfunctions import S3Items, S3Results, distributed_map, state_machine, task
+from lambdachain.stepfunctions import S3Items, S3Results, choice, distributed_map, state_machine, task
 from tests.support.orders_contracts import charge, charge_again
 
 
@@ -96,6 +96,13 @@ def test_wrong_items_are_refused(options):
         S3Items("b", "k", **options)
 
 
+def test_two_maps_have_children_of_different_names():
+    """Names are unique in the whole definition."""
+    states = {"A": distributed_map(charge, next="B"), "B": distributed_map(charge, child_name="Call again")}
+
+    assert list(state_machine(states)["States"]["B"]["ItemProcessor"]["States"]) == ["Call again"]
+
+
 @pytest.mark.parametrize(
     ("states", "options", "message"),
     [
@@ -104,6 +111,10 @@ def test_wrong_items_are_refused(options):
         ({"A": task(charge)}, {"start_at": "B"}, "'B', which start_at names"),
         ({"A": task(charge), "B": task(charge)}, {}, "B cannot be reached"),
         ({"A" * 81: task(charge)}, {}, "80 characters"),
+        ({"A": distributed_map(charge, next="B"), "B": distributed_map(charge)}, {}, "child_name"),
+        ({"A": distributed_map(charge, next="Call"), "Call": task(charge)}, {}, "child_name"),
+        ({"A": task(charge)}, {"query_language": "JSONata"}, "A is in JSONPath"),
+        ({"A": choice("kind", {"x": "A"})}, {"query_language": "JSONata"}, "A is in JSONPath"),
     ],
 )
 def test_a_state_machine_whose_states_do_not_fit_is_refused(states, options, message):

@@ -60,6 +60,9 @@ def make_definitions() -> dict[str, dict]:
             },
             **options,
         )
+    found["two maps"] = state_machine(
+        {"A": distributed_map(charge, next="B"), "B": distributed_map(charge, child_name="Call again")}
+    )
     for form in ("JSON", "JSONL"):
         found[form] = state_machine({"Map": distributed_map(charge, items=S3Items("$.b", "k", form))})
     return found

@@ -205,6 +205,7 @@ def test_a_payload_that_can_fit(payload):
         ({"order_id.$": "$.id", "cents": {"amount.$": "$.c"}}, "cents"),
         ({}, "order_id"),
         ("o-1", "object|dictionary"),
+        ("States of matter", "object|dictionary"),
         (["o-1"], "object|dictionary"),
     ],
 )

@@ -70,27 +70,10 @@ def state_machine(*, contracts: tuple[str, ...], name: str | None, **options: An
     CONTRACT is module:contract; or, alone, module:definition, a state machine that your code has made with
     `lambdachain.stepfunctions`. The exit status is 1 if a permission that it needs is only known at run time.
     """
-    from lambdachain import stepfunctions
-
     definition = _find_definition(contracts[0]) if len(contracts) == 1 else None
     if definition is None:
         loaded = _load_all(contracts)
-        states = _name_states(loaded)
-        language = cast("QueryLanguage", options["query_language"])
-        definition = stepfunctions.state_machine(
-            {
-                state: stepfunctions.task(
-                    contract,
-                    function=_resolve_function(contract, options["resolve"]),
-                    function_timeout=_get_timeout(options) or _LONGEST,
-                    query_language=language,
-                    next=after,
-                )
-                for (state, contract), after in zip(states.items(), [*[*states][1:], None], strict=True)
-            },
-            query_language=language,
-        )
-        _check_flow(definition, loaded, options["resolve"])
+        definition = _chain(loaded, options)
         name = name or _get_function_name(loaded[0])
     elif name is None:
         raise InputError("a definition has no name of its own: pass --name")
@@ -130,7 +113,7 @@ def distributed_map(*, contract: str, name: str | None, items: str | None, resul
         execution_type=options.pop("execution_type"),
         function=_resolve_function(loaded, options["resolve"]),
         query_language=language,
-        function_timeout=_get_timeout(options),
+        function_timeout=options["function_timeout"],
     )
     definition = stepfunctions.state_machine({"Map": state}, query_language=language)
     _print_export(definition, name or f"{_get_function_name(loaded)}-map", **options)
@@ -180,11 +163,6 @@ def _resolve_function(contract: Contract[Any, Any], resolve: Sequence[str]) -> s
     return f"{name}:{qualifier}" if qualifier else name
 
 
-def _get_timeout(options: Mapping[str, Any]) -> float | None:
-    timeout: float | None = options["function_timeout"]
-    return timeout
-
-
 def _find_definition(text: str) -> Mapping[str, Any] | None:
     """Import a definition; ``None`` if the name is that of a contract."""
     from lambdachain._core.type_guards import is_mapping
@@ -201,13 +179,32 @@ def _load_all(contracts: Sequence[str]) -> list[Contract[Any, Any]]:
     return [load_contract(one) for one in contracts]
 
 
-def _check_flow(definition: Mapping[str, Any], contracts: Sequence[Contract[Any, Any]], resolve: Sequence[str]) -> None:
-    """Raise if the response of a function cannot be the request of the next."""
+def _chain(contracts: Sequence[Contract[Any, Any]], options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the definition that calls functions one after another.
+
+    Raises:
+        InputError: The response of one cannot be the request of the next.
+    """
+    from lambdachain import stepfunctions
     from lambdachain.stepfunctions._checks.check import check_definition
     from lambdachain.stepfunctions._checks.issues import KnownFunctions
 
-    for found in check_definition(definition, KnownFunctions(contracts, resolve=parse_resolver(resolve))).findings:
+    named = _name_states(contracts)
+    states = {
+        name: stepfunctions.task(
+            contract,
+            function=_resolve_function(contract, options["resolve"]),
+            function_timeout=options["function_timeout"] or _LONGEST,
+            query_language=options["query_language"],
+            next=after,
+        )
+        for (name, contract), after in zip(named.items(), [*[*named][1:], None], strict=True)
+    }
+    definition = stepfunctions.state_machine(states, query_language=options["query_language"])
+    known = KnownFunctions(contracts, resolve=parse_resolver(options["resolve"]))
+    for found in check_definition(definition, known).findings:
         raise InputError(f"{found.path}: {found.reason}: {found.remedy}")
+    return definition
 
 
 def _get_function_name(contract: Contract[Any, Any]) -> str:

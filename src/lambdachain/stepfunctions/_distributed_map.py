@@ -6,7 +6,8 @@ Source: "Using Map state in Distributed mode"
 (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html).
 """
 
-from __future__ import annotations
+# Annotations are not deferred here: those of public dataclasses would be evaluated in the public module, which has no
+# Literal.
 
 from dataclasses import dataclass
 from typing import Any, Final, Literal
@@ -21,7 +22,6 @@ from ._retry import STATE_RETRIES
 from ._task import begin_state, end_or_next, get_address, keep_set, task, to_resource
 
 ExecutionType = Literal["STANDARD", "EXPRESS"]
-CHILD_STATE: Final = "Call"
 _PAYLOADS: Final = {"JSONPath": "$.payload", "JSONata": "{% $states.input.payload %}"}
 _SELECTORS: Final = {
     "JSONPath": {"index.$": "$$.Map.Item.Index", "payload.$": "$$.Map.Item.Value"},
@@ -118,6 +118,7 @@ def distributed_map(
     tolerated_failure_percentage: float | None = None,
     execution_type: ExecutionType = "STANDARD",
     with_index: bool = False,
+    child_name: str = "Call",
     retry: RetryPolicy = STATE_RETRIES,
     function: str | None = None,
     function_timeout: float | None = None,
@@ -140,6 +141,7 @@ def distributed_map(
         tolerated_failure_percentage: By default, the map fails with the first item that does; 100 lets all others run.
         execution_type: ``"EXPRESS"`` is cheaper, ends after five minutes, and may run an item twice.
         with_index: Whether a child's input is ``{"index": 0, "payload": ...}``; the function gets the payload.
+        child_name: The name of the state in a child execution: names are unique in a whole definition.
         retry: As of ``task``; the map itself is never retried, which would call the function again for finished items.
         function: What ``FunctionName`` is.
         function_timeout: The function's own ``Timeout`` in seconds; by default the longest possible.
@@ -151,32 +153,24 @@ def distributed_map(
     """
     declared, address = contract.contract, function or get_address(contract.contract)
     timeout = _choose_timeout(declared, function_timeout, execution_type)
-    call = task(
-        declared,
-        payload=_PAYLOADS[query_language] if with_index else None,
-        retry=retry,
-        function=function,
-        function_timeout=timeout,
-        query_language=query_language,
-    )
+    payload = _PAYLOADS[query_language] if with_index else None
+    options: Any = {"retry": retry, "function": function, "query_language": query_language}
+    call = task(declared, payload=payload, function_timeout=timeout, **options)
     return {
         **begin_state("Map", declared.description, query_language),
         **_build_items(items, address, query_language),
         **({"ItemSelector": _SELECTORS[query_language]} if with_index else {}),
-        "ItemProcessor": _build_processor(call, execution_type),
+        "ItemProcessor": _build_processor(child_name, call, execution_type),
         **_build_limits(max_concurrency, tolerated_failure_percentage),
         **({} if results is None else {"ResultWriter": results.to_writer(address, query_language)}),
         **end_or_next(next),
     }
 
 
-def _build_processor(call: dict[str, Any], execution_type: ExecutionType) -> dict[str, Any]:
+def _build_processor(name: str, call: dict[str, Any], execution_type: ExecutionType) -> dict[str, Any]:
     call.pop("Comment", None)  # the map has it
-    return {
-        "ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": execution_type},
-        "StartAt": CHILD_STATE,
-        "States": {CHILD_STATE: call},
-    }
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": execution_type}
+    return {"ProcessorConfig": config, "StartAt": name, "States": {name: call}}
 
 
 def _choose_timeout(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lambdachain._calling.classify import CallSemantics, error_for_outcome
 from lambdachain._calling.error_table import Retryability
+from lambdachain._contracts.contract import Contract, HasContract
 from lambdachain._core.errors import (
     CallError,
     CallFacts,
@@ -19,9 +20,6 @@ from lambdachain._core.invocation import Invocation, Outcome
 
 from ._error_names import LAMBDA_PREFIX, STATES_PREFIX, find_rule, to_service_code
 from ._limits import MAX_PAYLOAD
-
-if TYPE_CHECKING:
-    from lambdachain._contracts.contract import Contract, HasContract
 
 TOO_LARGE: Final = "States.DataLimitExceeded"
 _REQUEST_ID: Final = re.compile(r"Request ID: ([0-9a-zA-Z-]+)")

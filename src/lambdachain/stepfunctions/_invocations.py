@@ -22,13 +22,15 @@ class TaskInvocation(NamedTuple):
     Attributes:
         function: The address as written, with a qualifier that is passed separately; ``None`` if it is only known at
             run time.
-        payload: The payload template; ``None`` for the state's whole input.
+        payload: The payload template, or the expression that it is; ``None`` for the state's whole input.
+        is_expression: Whether the whole payload is evaluated at run time.
         is_direct: Whether the response itself, without Lambda's headers, is the result of the task.
         waits_for_token: Whether the task ends by a callback.
     """
 
     function: str | None
     payload: object
+    is_expression: bool = False
     is_direct: bool = False
     waits_for_token: bool = False
 
@@ -40,14 +42,17 @@ def parse_invocation(state: Mapping[str, Any], language: QueryLanguage) -> TaskI
         return None
     arguments: Any = state.get("Parameters" if language == "JSONPath" else "Arguments")
     if _FUNCTION.match(resource):
-        payload = arguments if arguments is not None else state.get("InputPath")
-        return TaskInvocation(resource, payload, is_direct=True)
+        return TaskInvocation(resource, arguments, arguments is None, is_direct=True)
     found = _INTEGRATION.fullmatch(resource) or _SDK_INTEGRATION.fullmatch(resource)
     if found is None:
         return None
     members: Mapping[str, Any] = arguments if is_mapping(arguments) else {}
+    # Without a payload, the function gets an empty object.
+    payload: Any = members.get("Payload.$", members.get("Payload", {}))
+    # In JSONPath, a text that looks like a path is a constant unless its name ends with ".$".
+    is_dynamic = "Payload.$" in members if language == "JSONPath" else is_expression(payload, language)
     waits = bool(found.groupdict().get("pattern"))
-    return TaskInvocation(_get_address(members, language), _get_payload(members), waits_for_token=waits)
+    return TaskInvocation(_get_address(members, language), payload, is_dynamic, waits_for_token=waits)
 
 
 def _get_address(arguments: Mapping[str, Any], language: QueryLanguage) -> str | None:
@@ -58,8 +63,3 @@ def _get_address(arguments: Mapping[str, Any], language: QueryLanguage) -> str |
     if not isinstance(address, str) or is_dynamic or "Qualifier.$" in arguments:
         return None
     return f"{address}:{qualifier}" if isinstance(qualifier, str) else address
-
-
-def _get_payload(arguments: Mapping[str, Any]) -> object:
-    # Without a payload, the function gets an empty object.
-    return arguments.get("Payload.$", arguments.get("Payload", {}))

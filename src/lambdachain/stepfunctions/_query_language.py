@@ -6,13 +6,16 @@ Source: "Transforming data with JSONata in Step Functions"
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from lambdachain._core.type_guards import is_mapping, is_sequence
 
 QueryLanguage = Literal["JSONPath", "JSONata"]
 Place = tuple[str | int, ...]
+# An intrinsic function, such as States.UUID().
+_INTRINSIC: Final = re.compile(r"States\.\w+\(")
 
 
 def is_expression(value: object, language: QueryLanguage) -> bool:
@@ -21,7 +24,7 @@ def is_expression(value: object, language: QueryLanguage) -> bool:
         return False
     if language == "JSONata":
         return value.startswith("{%") and value.endswith("%}")
-    return value.startswith(("$", "States."))
+    return value.startswith("$") or _INTRINSIC.match(value) is not None
 
 
 def set_member(target: dict[str, Any], name: str, value: object, language: QueryLanguage) -> None:

@@ -12,9 +12,12 @@ from typing import Any, Final
 from lambdachain._core.errors import ContractError
 
 from ._query_language import QueryLanguage
-from ._states import get_next_names
+from ._states import get_next_names, get_rules, iter_states
 
 _MAX_NAME: Final = 80
+_JSONPATH_MEMBERS: Final = frozenset(
+    {"InputPath", "OutputPath", "ResultPath", "ResultSelector", "Parameters", "ItemsPath"}
+)
 
 
 def state_machine(
@@ -40,23 +43,38 @@ def state_machine(
         query_language: The language of states that do not name one.
 
     Raises:
-        ContractError: There are no states, one is named and not there, or one cannot be reached.
+        ContractError: There are no states, one is named and not there, cannot be reached, or has the name of another
+            or another language.
     """
     if not states:
         raise ContractError("state_machine: a definition needs at least one state")
     first = next(iter(states)) if start_at is None else start_at
-    _check_names(first, states)
     head = {"Comment": comment} if comment else {}
     if query_language == "JSONata":
         head["QueryLanguage"] = query_language
-    return {**head, "StartAt": first, "States": {name: dict(state) for name, state in states.items()}}
+    definition = {**head, "StartAt": first, "States": {name: dict(state) for name, state in states.items()}}
+    _check_names(definition)
+    _check_reachable(first, states)
+    _check_languages(definition)
+    return definition
 
 
-def _check_names(first: str, states: Mapping[str, Mapping[str, Any]]) -> None:
-    if long := [name for name in states if len(name) > _MAX_NAME]:
-        raise ContractError(
-            f"state_machine: a name has at most {_MAX_NAME} characters, and not {len(long[0])}: {long[0]}"
-        )
+def _check_names(definition: Mapping[str, Any]) -> None:
+    seen = set[str]()
+    for entry in iter_states(definition):
+        if len(entry.name) > _MAX_NAME:
+            raise ContractError(
+                f"state_machine: a name has at most {_MAX_NAME} characters, and not {len(entry.name)}: {entry.name}"
+            )
+        if entry.name in seen:
+            raise ContractError(
+                f"state_machine: two states are named {entry.name}, of which one is {entry.path}: names are unique in "
+                "the whole definition; distributed_map(..., child_name=...) names the state inside"
+            )
+        seen.add(entry.name)
+
+
+def _check_reachable(first: str, states: Mapping[str, Mapping[str, Any]]) -> None:
     if first not in states:
         raise ContractError(f"state_machine: there is no state {first!r}, which start_at names")
     reached, waiting = {first}, [first]
@@ -70,3 +88,14 @@ def _check_names(first: str, states: Mapping[str, Mapping[str, Any]]) -> None:
                 waiting.append(after)
     if lost := [name for name in states if name not in reached]:
         raise ContractError(f"state_machine: {lost[0]} cannot be reached: no state names it")
+
+
+def _check_languages(definition: Mapping[str, Any]) -> None:
+    for entry in iter_states(definition):
+        rules = get_rules(entry.state, "Choices")
+        is_path = not _JSONPATH_MEMBERS.isdisjoint(entry.state) or any("Variable" in rule for rule in rules)
+        if entry.language == "JSONata" and is_path:
+            raise ContractError(
+                f"state_machine: {entry.path} is in JSONPath, and the definition in JSONata: make it with "
+                'query_language="JSONata"'
+            )

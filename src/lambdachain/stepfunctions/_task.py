@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from lambdachain._calling.retry import RetryPolicy
 from lambdachain._contracts.contract import Contract, HasContract
+from lambdachain._contracts.remote_error import RemoteError
 from lambdachain._core.client_context import encode_client_context
 from lambdachain._core.errors import ContractError, RequestRejectedError
 from lambdachain._core.metadata import Metadata
@@ -21,9 +22,6 @@ from ._limits import MAX_FUNCTION_TIMEOUT, MAX_PAYLOAD, RESULT_OVERHEAD, TIMEOUT
 from ._payload import check_payload
 from ._query_language import QueryLanguage, set_member
 from ._retry import STATE_RETRIES, build_retry
-
-if TYPE_CHECKING:
-    from lambdachain._contracts.remote_error import RemoteError
 
 INVOKE: Final = "lambda:invoke"
 _ERROR_PATH: Final = "$.error"
@@ -174,6 +172,7 @@ def is_catchable(contract: Contract[Any, Any], name: str) -> bool:
 
 
 def get_address(contract: Contract[Any, Any]) -> str:
+    """Return the function of a contract, with its qualifier."""
     return f"{contract.function}:{contract.qualifier}" if contract.qualifier else contract.function
 
 
@@ -213,7 +212,8 @@ def _build_catcher(
         catcher["ResultPath"] = _ERROR_PATH
     else:
         report = "$parse($parse($states.errorOutput.Cause).errorMessage)"
-        found = f'{{"Error": $states.errorOutput.Error, "Fields": {report}}}' if name in declared else None
+        has_fields = name in declared or name == RequestRejectedError.__name__
+        found = f'{{"Error": $states.errorOutput.Error, "Fields": {report}}}' if has_fields else None
         catcher["Output"] = f'{{% $merge([$states.input, {{"error": {found or "$states.errorOutput"}}}]) %}}'
     return {**catcher, "Next": after}
 

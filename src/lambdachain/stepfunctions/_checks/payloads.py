@@ -14,7 +14,7 @@ from lambdachain._core.type_guards import is_mapping
 from lambdachain.stepfunctions._invocations import parse_invocation
 from lambdachain.stepfunctions._limits import MAX_PAYLOAD, RESULT_OVERHEAD
 from lambdachain.stepfunctions._payload import find_misfits
-from lambdachain.stepfunctions._query_language import QueryLanguage, is_expression
+from lambdachain.stepfunctions._query_language import QueryLanguage
 from lambdachain.stepfunctions._states import StateEntry, get_next_names, get_rules
 
 from .issues import CheckedTask, KnownFunctions, StateIssue, StateIssueKind
@@ -26,10 +26,9 @@ _PASSING: Final = ("Choice", "Wait", "Succeed")
 
 def check_payload_template(task: CheckedTask) -> Iterator[StateIssue]:
     """Yield why the payload of a task cannot fit the contract."""
-    language: QueryLanguage = task.entry.language
-    if is_expression(task.invocation.payload, language):
+    if task.invocation.is_expression:
         return
-    if misfits := find_misfits(task.contract, task.invocation.payload, language):
+    if misfits := find_misfits(task.contract, task.invocation.payload, task.entry.language):
         yield StateIssue(
             StateIssueKind.PAYLOAD,
             task.entry.path,
@@ -41,7 +40,8 @@ def check_payload_template(task: CheckedTask) -> Iterator[StateIssue]:
 def check_payload_flow(task: CheckedTask, known: KnownFunctions) -> Iterator[StateIssue]:
     """Yield the responses of functions that come right before a task and do not fit its request."""
     entry = task.entry
-    if task.invocation.payload not in _WHOLE_INPUT or not _is_whole_input(entry):
+    is_whole = task.invocation.is_expression and task.invocation.payload in _WHOLE_INPUT
+    if not is_whole or entry.state.get("InputPath", "$") != "$":
         return
     for name, contract in _find_sources(entry, known).items():
         sent = get_payload_schemas(contract.schema())["response"].sent
@@ -120,7 +120,3 @@ def _find_bare_contract(
         or (changed == {"Output"} and state["Output"] == "{% $states.result.Payload %}")
     )
     return known.find_contract(invocation) if is_bare else None
-
-
-def _is_whole_input(entry: StateEntry) -> bool:
-    return bool(entry.state.get("InputPath", "$") == "$")
