@@ -13,6 +13,7 @@ from lambdachain._contracts.contract import HasContract, Req, Resp
 from lambdachain._core.arn import Address
 from lambdachain._core.errors import CallError, ContractError
 from lambdachain._core.invocation import InvocationType
+from lambdachain._fan_out.options import OnProgress
 
 from .machine import DEFAULT_CONCURRENCY, DEFAULT_PREFIX, MapPlace, check_concurrency, check_role
 from .outcomes import OutcomeReader
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from pydantic import JsonValue
 
     from lambdachain._calling.options import CallOptions
-    from lambdachain._fan_out.options import OnProgress
 
     from .run import Poll
 
