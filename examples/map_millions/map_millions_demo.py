@@ -53,7 +53,7 @@ class System:
         return done.stderr.splitlines()[-1]
 
     def read(self, name: str) -> dict[int, tuple[object, ...]]:
-        """Return what a file of results or failures says about each line, whoever has written it."""
+        """Return the outcome of each line in a file of results or failures, by either engine."""
         lines = (json.loads(line) for line in (self.directory / name).read_text().splitlines())
         return {each["line"]: (each.get("value"), each.get("error"), each.get("execution")) for each in lines}
 
@@ -78,7 +78,7 @@ def main(count: int = 100) -> None:
         for local in ("local.jsonl", "local.failures.jsonl"):
             remote = local.replace("local", "remote")
             same = here.read(local) == here.read(remote)
-            print(f"{local} and {remote} say {'the same' if same else 'something else'}")
+            print(f"{local} and {remote} have {'the same outcomes' if same else 'other outcomes'}")
 
 
 if __name__ == "__main__":

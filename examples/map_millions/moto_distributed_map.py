@@ -201,7 +201,7 @@ def _backend_patches(runs: dict[str, MapRun], items_a_file: int) -> list[Patch]:
             run.close()
             _write_results(run, started_with["bucket"], started_with["prefix"], items_a_file)
             record.set_stop(MapRunStatus.ABORTED)
-        # moto says so when the calls that run have ended.
+        # moto sets this when the calls that run have ended.
         stopped.exec_status, stopped.stop_date = ExecutionStatus.ABORTED, datetime.now(UTC)
         return stopped
 

@@ -56,7 +56,7 @@ def test_it_counts_the_lines_and_says_what_is_not_known(plan: Callable[..., Any]
     text = plan("plan_contracts:charge", "in.jsonl", "--duration", "2").stdout
 
     assert text.startswith("3 items, 2 s each, at most 100 at a time")
-    assert "whoever calls it: unknown: --memory is not given" in text
+    assert "with any of them: unknown: pass --memory" in text
     assert "list prices in USD, us-east-1" in text
     assert all(f"{price.unit} ({price.date}, {price.source})" in text for price in PRICES)
     assert "\nchosen: one process: " in text

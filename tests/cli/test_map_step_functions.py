@@ -101,7 +101,7 @@ def maps(
 
 
 def test_it_writes_the_same_files_as_a_map_of_this_process(maps: RemoteMaps, function: Any) -> None:
-    """Only what Step Functions does not tell differs."""
+    """Only what the results of Step Functions do not have differs."""
     maps.write([{"n": 1}, "", {"n": 2}, *({"n": n, "do": "fail" if n % 4 == 0 else ""} for n in range(3, 13))])
 
     local = maps.run("contracts:again", "in.jsonl", "-o", "local.jsonl", engine=())
@@ -109,7 +109,7 @@ def test_it_writes_the_same_files_as_a_map_of_this_process(maps: RemoteMaps, fun
 
     assert (local[0], remote[0]) == (1, 1)
     assert maps.lines() == maps.lines("local.jsonl")
-    # Which requests Step Functions has sent, and how long each took, its results do not tell.
+    # The results do not have the requests of Step Functions, and their times.
     unknown = ("request_id", "elapsed", "attempts")
     failures = (maps.lines("out.failures.jsonl"), maps.lines("local.failures.jsonl"))
     for mine, other in zip(*(sorted(each, key=lambda failure: failure["line"]) for each in failures), strict=True):
@@ -165,7 +165,7 @@ def test_ctrl_c_leaves_it_running_and_the_same_command_comes_back(maps: RemoteMa
     assert sorted(each["n"] for each in function.received()) == list(range(12))
 
 
-def test_what_an_execution_that_was_stopped_leaves_is_told_apart(maps: RemoteMaps, function: Any) -> None:
+def test_what_an_execution_that_was_stopped_leaves_is_distinguished(maps: RemoteMaps, function: Any) -> None:
     """What ran, what may have run, and what was never started."""
     maps.write([{"n": 1}, {"n": 2, "do": "wait"}, {"n": 3}, {"n": 4}])
     one_by_one = (*REMOTE[:-1], "1")

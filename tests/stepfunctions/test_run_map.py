@@ -120,7 +120,7 @@ def test_it_gives_what_map_gives_and_runs_nothing_again(aws: LocalStepFunctions)
 
 
 def test_the_first_error_is_raised(aws: LocalStepFunctions):
-    """As by ``map``; a plain name takes and gives any JSON."""
+    """As by ``map``; a plain name takes and returns any JSON."""
     run = run_map("double", [{"number": 7}, {"number": 3}], **OPTIONS)
 
     assert next(run) == 14
@@ -270,7 +270,7 @@ def test_of_several_records_the_one_that_is_right_stays():
 
 
 class _Slow(BytesIO):
-    """A file that gives a few bytes at a time."""
+    """A file that returns a few bytes at a time."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         return super().read(min(size or 7, 7))

@@ -3,7 +3,7 @@
 A state machine that calls functions makes the decisions of a caller: which failures are retried, which are caught, how
 long it waits. ``task`` and ``distributed_map`` make them as a client of this package does, by the same table of errors,
 and return plain dicts for a template, for ``create_state_machine`` or for an infrastructure tool. They do not call AWS;
-``run_map`` does: it runs a distributed map, and gives its results as a client's ``map`` does.
+``run_map`` does: it runs a distributed map, and returns its results as a client's ``map`` does.
 """
 
 from __future__ import annotations

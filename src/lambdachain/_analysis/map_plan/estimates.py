@@ -73,7 +73,7 @@ class Estimate(NamedTuple):
         seconds: How long it takes, without retries and cold starts.
         transitions: How many state transitions are paid.
         cost: What it costs in addition to the function.
-        notes: What limits it, and what it does not give.
+        notes: What limits it, and what is not in the figures.
         obstacle: Why it is not possible; ``None`` if it is.
     """
 
@@ -163,7 +163,7 @@ def estimate_queue(plan: MapPlan) -> Estimate:
     if not plan.is_idempotent:
         obstacle = "delivers a message at least once, and the contract is not idempotent"
     elif plan.needs_results:
-        obstacle = "gives no responses"
+        obstacle = "returns no responses"
     note = f"at most {QUEUE_LIMIT:,} batches at a time" if plan.concurrency > QUEUE_LIMIT else ""
     return Estimate(QUEUE, seconds, 0, cost, _without_empty(note), obstacle)
 
@@ -184,7 +184,7 @@ def queue_seconds(work: float, limit: int) -> float:
 
 
 def function_cost(plan: MapPlan) -> Decimal | None:
-    """Return what the function costs, whoever calls it; ``None`` if its memory is not known.
+    """Return what the function costs, in addition to what calls it; ``None`` if its memory is not known.
 
     >>> function_cost(MapPlan(1_000_000, duration=0.5, concurrency=100, memory=512))
     Decimal('4.36667500000')

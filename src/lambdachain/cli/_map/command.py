@@ -143,8 +143,8 @@ def command(
             raise click.UsageError(f"--{name} is for --plan")
     if as_json and output is None:
         raise click.UsageError("--json requires --output: standard output has the results")
-    given = {"role": role, "bucket": bucket, "prefix": prefix, "redrive": values["redrive"]}
-    _check_engine(engine, given, {**connection._asdict(), **values}, has_output=output is not None)
+    remote = {"role": role, "bucket": bucket, "prefix": prefix, "redrive": values["redrive"]}
+    _check_engine(engine, remote, {**connection._asdict(), **values}, has_output=output is not None)
     if engine == "step-functions" and ctx.get_parameter_source("concurrency") is ParameterSource.DEFAULT:
         values["concurrency"] = _REMOTE_CONCURRENCY
     ordered = not values.pop("as_completed")
@@ -164,10 +164,10 @@ def _print_plan(
     return print_plan(values["target"], where, arguments, connection, as_json=as_json)
 
 
-def _check_engine(engine: str, given: Mapping[str, Any], values: Mapping[str, Any], *, has_output: bool) -> None:
+def _check_engine(engine: str, remote: Mapping[str, Any], values: Mapping[str, Any], *, has_output: bool) -> None:
     """Raise an error for options that the engine does not have."""
     if engine == "process":
-        for name, value in given.items():
+        for name, value in remote.items():
             if value:
                 raise click.UsageError(f"--{name} is for --on step-functions")
         return
@@ -175,9 +175,9 @@ def _check_engine(engine: str, given: Mapping[str, Any], values: Mapping[str, An
         if values.get(name):
             raise click.UsageError(f"--{name.replace('_', '-')} is not for --on step-functions: {reason}")
     for name in ("role", "bucket"):
-        if not given[name]:
+        if not remote[name]:
             raise click.UsageError(f"--on step-functions needs --{name}")
-    if given["redrive"] and not has_output:
+    if remote["redrive"] and not has_output:
         raise click.UsageError("--redrive requires --output: without it, there is no record of what failed")
 
 

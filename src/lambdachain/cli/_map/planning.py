@@ -53,7 +53,7 @@ def print_plan(
     """Print the estimates of a map, and which way is chosen; nothing is called.
 
     Raises:
-        InputError: The duration is not given, or the input cannot be read.
+        InputError: The duration is missing, or the input cannot be read.
     """
     if arguments.duration is None:
         raise InputError("--plan needs --duration: how many seconds the function takes for one item")
@@ -86,11 +86,11 @@ def _count(where: InputLocation, connection: TargetOptions) -> int:
 
 def _to_lines(plan: MapPlan, estimates: tuple[Estimate, ...], chosen: Choice) -> list[str]:
     cost = function_cost(plan)
-    function = "unknown: --memory is not given" if cost is None else _format_money(cost)
+    function = "unknown: pass --memory" if cost is None else _format_money(cost)
     limits = f"{plan.duration:g} s each, at most {plan.concurrency:,} at a time"
     lines = [
         f"{plan.items:,} items, {limits}; without retries and cold starts",
-        f"the function itself, whoever calls it: {function}",
+        f"the function itself, with any of them: {function}",
         "",
         f"{'':<28}{'time':>10}  {'transitions':>14}  {'cost':>12}",
     ]

@@ -102,7 +102,7 @@ class ItemsFile:
 class ItemEncoder:
     """Validates and encodes payloads as a call does; a large one goes to S3 where the contract has ``offload``.
 
-    The key of an offloaded payload is its SHA-256: the same payload gives the same item, by which a map is found again.
+    The key of an offloaded payload is its SHA-256: the same payload is the same item, by which a map is found again.
 
     Args:
         compiled: The target and its options.

@@ -1,4 +1,4 @@
-"""The outcome of an item as ``map`` gives it: the response in the contract's type, or an error that says what is known.
+"""The outcome of an item as ``map`` returns it: the response in the contract's type, or an error with what is known.
 
 What is known about a failed item is what its last attempt shows. An earlier attempt, of an idempotent contract's retry
 or before a redrive, may have run all the same: then ``execution`` is ``UNKNOWN`` where it would be ``NOT_EXECUTED``.

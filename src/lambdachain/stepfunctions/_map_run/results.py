@@ -30,7 +30,7 @@ class ItemOutcome(NamedTuple):
         status: ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT``, ``ABORTED``, or ``PENDING`` if it was never started.
         output: The response as JSON; ``None`` if there is none, or it is not in the results.
         error: The name of the error.
-        cause: What the function or Step Functions says about it.
+        cause: The function's response as JSON, or a sentence of Step Functions.
         redrives: How many times it was redriven.
     """
 
@@ -43,7 +43,7 @@ class ItemOutcome(NamedTuple):
 
     @property
     def rank(self) -> int:
-        """Where several files have the item, the highest rank says how it ended."""
+        """Where several files have the item, the outcome of the highest rank is the right one."""
         if self.status == SUCCEEDED:
             return _SUCCEEDED
         return _NEVER_STARTED if self.status == PENDING else min(_FAILED + self.redrives, _SUCCEEDED - 1)
@@ -98,7 +98,7 @@ def parse_objects(body: IO[bytes]) -> Iterator[dict[str, Any]]:
 
 
 def parse_outcome(record: Mapping[str, Any]) -> ItemOutcome | None:
-    """Return the outcome of a child execution; ``None`` if the record does not say which item it had.
+    """Return the outcome of a child execution; ``None`` if the record does not show its item.
 
     >>> parse_outcome({"Input": '{"index": 3, "payload": 1}', "Output": "2", "Status": "SUCCEEDED"})
     ItemOutcome(item=3, status='SUCCEEDED', output='2', error=None, cause=None, redrives=0)
@@ -147,7 +147,7 @@ class ItemOutcomes:
             end += self._file.write(json.dumps(outcome).encode() + b"\n")
 
     def get(self, index: int) -> ItemOutcome | None:
-        """Return the outcome of an item; ``None`` if nothing tells it."""
+        """Return the outcome of an item; ``None`` if the results do not have it."""
         if index >= len(self._ranks) or not self._ranks[index]:
             return None
         self._file.seek(self._offsets[index] - 1)

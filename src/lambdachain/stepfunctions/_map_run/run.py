@@ -83,7 +83,7 @@ class StepFunctionsMap(NamedTuple):
 
 
 class Poll(NamedTuple):
-    """What Step Functions said about a map at one moment.
+    """The state of a map at one moment.
 
     Attributes:
         execution: The execution.
@@ -150,7 +150,7 @@ class Follower:
         self._early_looks = self._late_looks = 0
 
     def look(self) -> Poll | None:
-        """Return what Step Functions says if the execution has ended; ``None`` while it has not.
+        """Return the state of an execution that has ended; ``None`` while it runs.
 
         Raises:
             OutcomeUnknownError: It does not exist, or cannot be read.
@@ -171,7 +171,7 @@ class Follower:
         return self._early_looks <= _MAX_EARLY_LOOKS and self._service.find(self._arn) is None
 
     def wait(self, sleep: Callable[[float], object]) -> Poll:
-        """Return what Step Functions says when the execution has ended; *sleep* waits for so many seconds."""
+        """Wait for the end, and return the state; *sleep* waits for so many seconds."""
         pauses = waits()
         while True:
             sleep(next(pauses))
@@ -189,7 +189,7 @@ def read_outcomes(service: MapService, ended: Poll) -> ItemOutcomes:
     execution, run = ended.execution, ended.run
     if not len(outcomes) and execution.status != "SUCCEEDED" and (run is None or not run.counts.total):
         outcomes.close()
-        reason = ": ".join(filter(None, (execution.error, execution.cause))) or "no reason is given"
+        reason = ": ".join(filter(None, (execution.error, execution.cause))) or "the reason is unknown"
         raise NotInvokedError(f"{execution.arn} ended as {execution.status}, and no item was started: {reason}")
     return outcomes
 

@@ -42,9 +42,9 @@ class MapExecution(NamedTuple):
         arn: Its ARN.
         status: ``RUNNING``, ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT``, ``ABORTED`` or ``PENDING_REDRIVE``.
         input: What it was started with: ``bucket``, ``key``, ``prefix`` and ``max_concurrency``.
-        output: The output of the map, which says where its manifest is; ``None`` if there is none.
+        output: The output of the map, with the place of its manifest; ``None`` without one.
         error: The name of the error that ended it.
-        cause: What Step Functions says about it.
+        cause: The details of the error.
         is_redrivable: Whether Step Functions can run what failed again.
     """
 
