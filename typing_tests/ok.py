@@ -72,7 +72,19 @@ from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.progress import bar
 from lambdachain.resolvers import from_env, mapping, prefix
 from lambdachain.sqs import BatchResponse, QueueHandler, QueueRoute, SqsTransport, queue
-from lambdachain.stepfunctions import S3Items, choice, distributed_map, read_error, state_machine, task, to_call_error
+from lambdachain.stepfunctions import (
+    AsyncMapRun,
+    MapRun,
+    S3Items,
+    async_run_map,
+    choice,
+    distributed_map,
+    read_error,
+    run_map,
+    state_machine,
+    task,
+    to_call_error,
+)
 from lambdachain.testing import (
     Change,
     InProcessCall,
@@ -547,3 +559,7 @@ states = {
 }
 assert_type(state_machine(states), dict[str, Any])
 assert_type(to_call_error(by_contract, "States.Timeout", None), CallError)
+assert_type(run_map(charge, [request], role="r", bucket="b"), MapRun[ChargeResponse])
+assert_type(run_map(by_contract, execution="arn", return_exceptions=True), MapRun[ChargeResponse | CallError])
+assert_type(next(run_map("billing-charge", [{}], role="r", bucket="b")), JsonValue)
+assert_type(async_run_map(charge, [request]), AsyncMapRun[ChargeResponse])

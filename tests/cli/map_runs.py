@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from lambdachain.cli._map.session import MapArguments, run
+from lambdachain.cli._map.arguments import MapArguments
+from lambdachain.cli._map.session import run
 from lambdachain.cli._target_options import TargetOptions
 from lambdachain.testing import StubTransport
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from lambdachain.cli._exit_status import InputError
-from lambdachain.cli._map.session import MapArguments, run
+from lambdachain.cli._map.arguments import MapArguments
+from lambdachain.cli._map.session import run
 from lambdachain.cli._target_options import TargetOptions
 from lambdachain.testing import StubTransport
 

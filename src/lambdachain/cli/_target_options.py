@@ -106,6 +106,20 @@ class TargetOptions(NamedTuple):
         retry = RetryPolicy(max_attempts=self.max_attempts) if self.max_attempts else None
         return Invoker(self._transport(), {"timeout": self.timeout, "retry": retry})
 
+    def create_session(self) -> Any:
+        """Create a boto3 session with the profile and region.
+
+        Raises:
+            InputError: There is no such profile.
+        """
+        from boto3 import Session
+
+        return Session(botocore_session=_session(self.profile), region_name=self.region)
+
+    def create_s3_client(self) -> Any:
+        """Create a client of S3; ``--endpoint-url`` is that of Lambda."""
+        return self.create_session().client("s3")
+
     def bind_target(self, invoker: Invoker, target: object, **more: Any) -> BoundTarget:
         """Find the contract of a target and the address of its function; *more* are options of its calls.
 
@@ -146,7 +160,7 @@ class TargetOptions(NamedTuple):
         return default_transport()  # raises the error for an unknown value
 
 
-def _session(profile: str) -> Any:
+def _session(profile: str | None) -> Any:
     import botocore.session
     from botocore.exceptions import ProfileNotFound
 

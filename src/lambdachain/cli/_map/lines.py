@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import IntEnum
 from pathlib import Path
 from select import select
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from zlib import crc32
 
 from lambdachain.cli._exit_status import InputError
@@ -95,6 +95,24 @@ class LineOutcome(NamedTuple):
     is_final: bool
 
 
+class RecordedOutcome(NamedTuple):
+    """The outcome of a line that ran elsewhere, or that cannot be sent.
+
+    Attributes:
+        line: The line.
+        state: The outcome.
+        text: What the output files have of it; empty for a blank line.
+        error: The class of its error; ``None`` for a result.
+        is_checked: Whether the line must be the same when the map resumes; one that cannot be sent may be corrected.
+    """
+
+    line: Line
+    state: State
+    text: bytes = b""
+    error: str | None = None
+    is_checked: bool = True
+
+
 class LineStates(Protocol):
     """The outcomes of the lines in earlier runs.
 
@@ -145,17 +163,19 @@ class Input:
     """A file of lines, or standard input.
 
     Args:
-        path: The file; ``None`` or ``-`` for standard input.
+        path: The file; ``None`` or ``-`` for standard input; text for an input that is only in *lines*.
+        lines: A file that has its lines, if they are not those of *path*.
 
     Raises:
         InputError: It cannot be read.
     """
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | str | None, lines: IO[bytes] | None = None) -> None:
         is_stdin = path is None or str(path) == "-"
         self.name = "standard input" if path is None or is_stdin else str(path)
+        self._original = path if lines is not None and isinstance(path, Path) and not is_stdin else None
         try:
-            file: Any = sys.stdin.buffer if path is None or is_stdin else path.open("rb")
+            file: Any = lines or (sys.stdin.buffer if path is None or is_stdin else open(path, "rb"))  # noqa: PTH123, SIM115
         except OSError as exc:
             raise InputError(f"{self.name}: {exc.strerror}") from None
         self._file: BufferedReader = file
@@ -215,6 +235,8 @@ class Input:
 
     def is_at(self, path: Path) -> bool:
         """Check whether this is the file at *path*."""
+        if self._original is not None:
+            return path.exists() and self._original.samefile(path)
         return path.exists() and os.path.samestat(os.fstat(self._file.fileno()), path.stat())
 
     def location(self, number: int) -> str:

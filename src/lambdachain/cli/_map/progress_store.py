@@ -19,7 +19,8 @@ from typing import Final, NamedTuple
 from lambdachain.cli._exit_status import InputError
 
 from .database import Database, Execute, delete_database
-from .lines import FAILURES, Line, LineOutcome, OutputPosition, Position, State, line_checksum
+from .execution_record import find_followed, find_reruns
+from .lines import FAILURES, Line, LineOutcome, OutputPosition, Position, RecordedOutcome, State, line_checksum
 
 _APPLICATION_ID: Final = 0x6C63_6D70  # "lcmp": by it, `file` and this module recognize the database
 _FORMAT: Final = 1
@@ -61,6 +62,7 @@ _FAILURES: Final = (
 _RESERVE: Final = "INSERT INTO in_flight SELECT ?, ?, 0, (SELECT outcome FROM lines WHERE line = ?)"
 _START: Final = "UPDATE in_flight SET is_started = 1 WHERE line = ?"
 _END: Final = "INSERT INTO outcomes VALUES (NULL, ?, ?, ?, ?)"
+_SET_LINE: Final = "INSERT OR REPLACE INTO lines VALUES (?, ?, ?, ?)"
 _DELETE_ENDED: Final = """
     DELETE FROM in_flight WHERE EXISTS (
         SELECT 1 FROM lines WHERE lines.line = in_flight.line AND lines.outcome IS NOT in_flight.old_outcome
@@ -103,6 +105,8 @@ class ProgressStore:
         last: The last line that has an outcome from an earlier run.
         first_to_run: The first line that is to be run.
         is_new: Whether no run has recorded anything before.
+        reruns: The outcomes with which a line is run again, those of an execution of Step Functions included that is
+            not over.
 
     Raises:
         InputError: The database is of another map, in use, damaged, or in a format that is not known.
@@ -113,7 +117,7 @@ class ProgressStore:
         self.last = self._last_old_outcome = 0
         self.first_to_run = 1
         self.is_new = False
-        self._reruns = reruns
+        self.reruns = reruns
         if overwrite:
             delete_database(file.path)
         self._database = Database(file.path)
@@ -127,7 +131,7 @@ class ProgressStore:
         """Return the outcomes of a range of lines; see ``LineStates``."""
         query = "SELECT line, state, checksum FROM lines WHERE line BETWEEN ? AND ?"
         rows = self._database.rows(query, (first, last))
-        return {line: LineOutcome(State(state), checksum, state not in self._reruns) for line, state, checksum in rows}
+        return {line: LineOutcome(State(state), checksum, state not in self.reruns) for line, state, checksum in rows}
 
     def finished_position(self) -> Position:
         """Return the last known position in the input before which no line is to be run."""
@@ -193,6 +197,29 @@ class ProgressStore:
 
         return int(self._database.commit(change))
 
+    def record(self, outcomes: Iterable[RecordedOutcome]) -> None:
+        """Record the outcomes of lines that were not reserved, all or none of them."""
+
+        def change(execute: Execute) -> None:
+            for line, state, text, error, is_checked in outcomes:
+                if state is State.BLANK:
+                    execute(_SET_LINE, (line.number, state, None, None))
+                    continue
+                number = execute(_END, (line.number, state, error, text)).lastrowid
+                execute(_SET_LINE, (line.number, state, line_checksum(line.text) if is_checked else None, number))
+
+        self._database.commit(change)
+
+    def setting(self, name: str) -> str | None:
+        """Return a setting of the map; ``None`` if it was never set."""
+        row = self._database.get("SELECT value FROM settings WHERE name = ?", (name,))
+        return None if row is None else str(row[0])
+
+    def set_settings(self, settings: Mapping[str, str]) -> None:
+        """Set settings of the map, and sync them to the disk."""
+        statement = "INSERT OR REPLACE INTO settings VALUES (?, ?)"
+        self._database.commit(lambda _: self._database.execute_many(statement, settings.items()), sync=True)
+
     def release(self, lines: Iterable[int]) -> None:
         """Record that reserved lines did not run: a later run will run them."""
         rows = [(line,) for line in lines]
@@ -201,7 +228,7 @@ class ProgressStore:
     def outcomes_in_order(self, next_line: int) -> Iterator[tuple[int, bool, bytes | None]]:
         """Yield the lines from *next_line* on that have an outcome, whether that is final, and the result if any."""
         for line, state, outcome, text in self._database.rows(_IN_ORDER, (next_line,)):
-            is_final = state not in self._reruns or outcome > self._last_old_outcome
+            is_final = state not in self.reruns or outcome > self._last_old_outcome
             yield line, is_final, text if state == State.DONE else None
 
     def results_since(self, outcome: int) -> Iterator[tuple[int, bytes]]:
@@ -210,7 +237,7 @@ class ProgressStore:
 
     def failures(self) -> Iterator[tuple[str, bytes]]:
         """Yield the class and the text of each failure that is not to be run again, in the order of the lines."""
-        yield from self._database.rows(_FAILURES, (_mask(set(FAILURES) - self._reruns),))
+        yield from self._database.rows(_FAILURES, (_mask(set(FAILURES) - self.reruns),))
 
     def last_outcome(self) -> int:
         """Return the number of the last outcome; 0 without any."""
@@ -255,6 +282,8 @@ class ProgressStore:
             self._create(file)
         settings = dict(self._database.rows("SELECT name, value FROM settings"))
         _check_subject(file, settings)
+        if find_followed(settings.get):
+            self.reruns |= frozenset(find_reruns(settings.get))
         self._settle(file, settings.get("boot", ""))
         self.last = self._database.get("SELECT coalesce(max(line), 0) FROM lines")[0]
         self._last_old_outcome = self.last_outcome()
@@ -308,7 +337,7 @@ class ProgressStore:
         self._database.commit(change, sync=True)
 
     def _first_to_run(self) -> int:
-        rerun = self._database.get(_FIRST_RERUN, (_mask(self._reruns),))[0]
+        rerun = self._database.get(_FIRST_RERUN, (_mask(self.reruns),))[0]
         # What is written in order has no gap; only where results are as they come, every line is looked at.
         output = self.output_position()
         start = output.next_line if output and output.is_ordered else 1

@@ -7,13 +7,15 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import IO, TYPE_CHECKING, Any, Final, Protocol, TypeVar
 
-from lambdachain._core.errors import CallError, Execution, InvalidRequestError
+from lambdachain._core.errors import CallError, Execution, InvalidRequestError, NotInvokedError
 from lambdachain.cli._call_output import error_to_dict
 from lambdachain.cli._exit_status import InputError, format_call_error, print_error, to_one_line
 
-from .lines import FAILURES, Line, LineStates, NoLineStates, Position, State
+from .execution_record import ExecutionRecord
+from .lines import FAILURES, Line, LineStates, NoLineStates, Position, RecordedOutcome, State
 
 if TYPE_CHECKING:
     from .output import OutputFiles
@@ -43,12 +45,14 @@ class ResultSink(Protocol):
         counts: How many lines are in each state, as of the beginning; of the end once it is closed.
         classes: How many lines have failed, by the class of their error.
         broken: Why nothing more can be written; ``None`` while it can.
+        execution: The execution of Step Functions that it is in, if it is.
     """
 
     states: LineStates
     counts: Counter[State]
     classes: Counter[str]
     broken: OSError | None
+    execution: ExecutionRecord
 
     def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
         """Announce lines before any of them is sent, and the position in the input behind them."""
@@ -74,6 +78,10 @@ class ResultSink(Protocol):
         """Withdraw announcements: these lines did not run, and a later run will run them."""
         ...
 
+    def record(self, outcomes: Sequence[RecordedOutcome]) -> None:
+        """Write the outcomes of lines that were not reserved, in the order of the lines."""
+        ...
+
     def close(self, *, is_complete: bool) -> None:
         """Sync everything to the disk and close it; *is_complete* is whether no line is left to be run."""
         ...
@@ -90,6 +98,7 @@ class FileSink:
         self.counts = store.count_states()
         self.classes = files.classes
         self.broken: OSError | None = None
+        self.execution = ExecutionRecord(store)
         self._store = store
         self._files = files
 
@@ -129,6 +138,14 @@ class FileSink:
         """Withdraw announcements; see ``ResultSink``."""
         if lines:
             self._keep(lambda: self._store.release(lines))
+
+    def record(self, outcomes: Sequence[RecordedOutcome]) -> None:
+        """Write the outcomes of lines that were not reserved; see ``ResultSink``."""
+        self._keep(lambda: self._store.record(outcomes))
+        for outcome in outcomes:
+            if outcome.error is not None:
+                self._write(partial(self._files.add_failure, outcome.error, outcome.text))
+        self._write(self._files.write_due)
 
     def close(self, *, is_complete: bool) -> None:
         """Sync everything and close it; remove progress that no later run needs."""
@@ -186,6 +203,7 @@ class StreamSink:
         self.counts = Counter[State]()
         self.classes = Counter[str]()
         self.broken: OSError | None = None
+        self.execution = ExecutionRecord()
         self._failures = failures
 
     def reserve(self, lines: Sequence[Line], position: Position | None) -> None:
@@ -211,6 +229,16 @@ class StreamSink:
         refusal = _refusal_object(error)
         self._fail(line, refusal, f"{refusal['error']}: {refusal['message']}")
 
+    def record(self, outcomes: Sequence[RecordedOutcome]) -> None:
+        """Print outcomes."""
+        for outcome in outcomes:
+            if outcome.error is not None:
+                failure = json.loads(outcome.text)
+                self._fail(failure.pop("line"), failure, f"{outcome.error}: {failure['message']}")
+            elif outcome.state is State.DONE:
+                self.counts[State.DONE] += 1
+                self._print(outcome.text, sys.stdout.buffer)
+
     def close(self, *, is_complete: bool) -> None:  # noqa: ARG002 - nothing could resume it
         """Close the file of failures."""
         if self._failures is not None:
@@ -234,6 +262,25 @@ class StreamSink:
             self.broken = exc
 
 
+def to_response_outcome(line: Line, response: bytes) -> RecordedOutcome:
+    """Return the outcome of a line with a response."""
+    return RecordedOutcome(line, State.DONE, result_line(line.number, response))
+
+
+def to_error_outcome(line: Line, error: CallError) -> RecordedOutcome:
+    """Return the outcome of a line that failed."""
+    failure = error_to_dict(error)
+    text = failure_line(line.number, failure)
+    return RecordedOutcome(line, _STATES[error.execution], text, str(failure["error"]))
+
+
+def to_refusal_outcome(line: Line, error: InputError | NotInvokedError) -> RecordedOutcome:
+    """Return the outcome of a line that cannot be sent."""
+    failure = _refusal_object(error)
+    text = failure_line(line.number, failure)
+    return RecordedOutcome(line, State.NOT_EXECUTED, text, str(failure["error"]), is_checked=False)
+
+
 def result_line(line: int, response: bytes) -> bytes:
     """Format a result."""
     return b'{"line":%d,"value":%s}' % (line, response)
@@ -249,7 +296,8 @@ def lost_line(line: int) -> bytes:
     return failure_line(line, _LOST)
 
 
-def _refusal_object(error: InputError | InvalidRequestError) -> dict[str, Any]:
+def _refusal_object(error: InputError | NotInvokedError) -> dict[str, Any]:
     message = error.message if isinstance(error, InputError) else str(error.args[0])
     execution = {"execution": str(Execution.NOT_EXECUTED), "retryable": False}
-    return {"error": "InvalidRequestError", "message": to_one_line(message), **execution}
+    name = "InvalidRequestError" if isinstance(error, InputError) else type(error).__name__
+    return {"error": name, "message": to_one_line(message), **execution}

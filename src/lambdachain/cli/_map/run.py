@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from lambdachain._client.map import MapRequest, run_numbered_map
 from lambdachain._core.errors import (
@@ -29,6 +29,9 @@ from lambdachain.cli._json import encode_response
 
 from .lines import Input, Line, Parse, Position, check_length, lines_to_run
 from .results import ResultSink
+
+if TYPE_CHECKING:
+    from lambdachain._fan_out.options import OnProgress
 
 # Each block costs a sync of the disk; after the machine has stopped, a whole block may have run.
 _RESERVED_AT_ONCE: Final = 256
@@ -178,7 +181,12 @@ class Run:
         self._sink = sink
         self._fatal: CallError | None = None
 
-    def until_ended(self) -> None:
+    @property
+    def in_flight(self) -> int:
+        """How many calls have no result yet."""
+        return self._payloads.in_flight
+
+    def until_ended(self, on_progress: OnProgress) -> None:
         """Run the lines; after a first signal wait for the calls in flight, after a second one do not.
 
         Raises:
@@ -190,7 +198,7 @@ class Run:
             try:
                 # The input may have arrived when the signal that stops waiting for it is handled.
                 with suppress(StoppedError):
-                    self._call_all()
+                    self._call_all(on_progress)
             except KeyboardInterrupt:
                 if self.signal is None:
                     raise
@@ -206,8 +214,9 @@ class Run:
         """Withdraw the lines that were reserved and not started."""
         self._sink.release(self._payloads.not_started)
 
-    def _call_all(self) -> None:
-        for number, result in run_numbered_map(self._map_request, self._payloads):
+    def _call_all(self, on_progress: OnProgress) -> None:
+        settings = self._map_request.settings._replace(on_progress=on_progress)
+        for number, result in run_numbered_map(self._map_request._replace(settings=settings), self._payloads):
             self._handle(self._payloads.pop_line(number), result)
             if self._sink.broken or self._fatal:
                 self._payloads.stop()

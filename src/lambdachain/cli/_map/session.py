@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Final
 
 from lambdachain._client.map import MapRequest, prepare_bound_map
 from lambdachain._core.invocation import InvocationType
@@ -18,76 +15,24 @@ from lambdachain.cli._json import parse_json, parse_request
 from lambdachain.cli._target_argument import parse_target_argument
 from lambdachain.cli._target_options import TargetOptions
 
+from .arguments import MapArguments, OutputPaths
+from .engine import EngineRun, MapSession
+from .execution_record import find_followed
 from .files import open_shared
-from .lines import Input, NoLineStates, Parse, State, check_input
+from .lines import Input, NoLineStates, Parse, check_input
 from .output import OutputFiles
 from .reporting import MapReporter
-from .results import FileSink, ResultSink, StreamSink, lost_line
+from .results import FileSink, StreamSink, lost_line
 from .run import CountedPayloads, Payloads, Run
+from .sources import InputLocation
 
 if TYPE_CHECKING:
     from lambdachain._client.invoker import Invoker
-    from lambdachain._fan_out.options import MapMethodOptions, OnProgress
+    from lambdachain._fan_out.options import MapMethodOptions
 
     from .progress_store import ProgressStore
 
 _OLD_JOURNAL: Final = re.compile(rb'[0-9a-f]{8} H \{"lambdachain map": (\d+)')
-
-
-@dataclass(frozen=True, slots=True)
-class MapArguments:
-    """The arguments of the command, except for those of the connection; see its options."""
-
-    target: str
-    source: Path
-    output: Path | None
-    failures: Path | None
-    concurrency: int
-    ordered: bool
-    skip_invalid: bool
-    overwrite: bool
-    rerun_unknown: bool
-    rerun_not_executed: bool
-    client_context: Mapping[str, str]
-    quiet: bool
-    as_json: bool
-
-    @property
-    def paths(self) -> OutputPaths | None:
-        """The files of a map with an output; ``None`` for standard output."""
-        return None if self.output is None else output_paths(self.output, self.failures)
-
-    def reruns(self, *, is_idempotent: bool) -> frozenset[State]:
-        """Return the outcomes with which a line is run again."""
-        reruns = {State.LOST} if is_idempotent else set[State]()
-        if self.rerun_unknown:
-            reruns |= {State.LOST, State.UNKNOWN}
-        if self.rerun_not_executed:
-            reruns.add(State.NOT_EXECUTED)
-        return frozenset(reruns)
-
-
-class OutputPaths(NamedTuple):
-    """The files of a map that has an output."""
-
-    output: Path
-    failures: Path
-    progress: Path
-
-
-@dataclass(frozen=True, slots=True)
-class MapSession:
-    """What a map works with.
-
-    Attributes:
-        sink: Where results go.
-        count: How many lines are to be run; ``None`` where the input has no end yet.
-        is_resumed: Whether it continues an earlier run.
-    """
-
-    sink: ResultSink
-    count: int | None
-    is_resumed: bool = False
 
 
 def run(arguments: MapArguments, connection: TargetOptions) -> int:
@@ -101,34 +46,42 @@ def run(arguments: MapArguments, connection: TargetOptions) -> int:
     target = parse_target_argument(arguments.target)
     is_typed = not isinstance(target, str)
     reporter = MapReporter(arguments.quiet, arguments.as_json)
-    with closing(connection.create_invoker()) as caller, closing(Input(arguments.source)) as source:
+    is_remote = arguments.engine == "step-functions"
+    where = InputLocation(arguments.source, arguments.input_format)
+    with (
+        closing(connection.create_invoker()) as caller,
+        closing(where.open(connection.create_s3_client, is_read_twice=is_remote)) as source,
+    ):
         map_request = _map_request(arguments, connection, caller, target)
         parse = _parser_for(map_request, is_typed=is_typed)
         session = open_session(arguments, source, map_request, parse)
         reporter.begin(session.sink, session.count, is_resumed=session.is_resumed)
+        if is_remote:
+            from .step_functions import make_run
+
+            remote = make_run(
+                arguments, connection, map_request, source=source, session=session, parse=parse, is_typed=is_typed
+            )
+            return _run(remote, arguments, map_request, session, reporter)
         payloads = _payloads(source, session, parse, skip_invalid=arguments.skip_invalid)
-        with closing(reporter.bar(map_request.bound.target.address, session.count, arguments.paths)) as bar:
-            map_run = Run(_with_progress(map_request, bar), is_typed=is_typed, payloads=payloads, sink=session.sink)
+        local = Run(map_request, is_typed=is_typed, payloads=payloads, sink=session.sink)
+        return _run(local, arguments, map_request, session, reporter)
+
+
+def _run(
+    map_run: EngineRun, arguments: MapArguments, map_request: MapRequest, session: MapSession, reporter: MapReporter
+) -> int:
+    """Run the lines with a progress bar, close what they went to, and report."""
+    with closing(reporter.bar(map_request.bound.target.address, session.count, arguments.paths)) as bar:
+        try:
+            map_run.until_ended(bar)
+        finally:
             try:
-                map_run.until_ended()
+                session.sink.close(is_complete=map_run.is_complete)
             finally:
-                try:
-                    session.sink.close(is_complete=map_run.is_complete)
-                finally:
-                    bar.close()
-                    paths, left = arguments.paths, payloads.in_flight
-                    reporter.end(session.sink, paths, is_complete=map_run.is_complete, left=left)
+                bar.close()
+                reporter.end(session.sink, arguments.paths, is_complete=map_run.is_complete, left=map_run.in_flight)
     return _status(map_run, session)
-
-
-def output_paths(output: Path, failures: Path | None) -> OutputPaths:
-    """Name the files of a map with an output.
-
-    >>> [path.name for path in output_paths(Path("charged.jsonl"), None)]
-    ['charged.jsonl', 'charged.failures.jsonl', 'charged.jsonl.progress.sqlite']
-    """
-    default = output.with_name(f"{output.stem}.failures{output.suffix}")
-    return OutputPaths(output, failures or default, output.with_name(f"{output.name}.progress.sqlite"))
 
 
 def open_session(arguments: MapArguments, source: Input, map_request: MapRequest, parse: Parse) -> MapSession:
@@ -178,6 +131,12 @@ def _open_store(arguments: MapArguments, paths: OutputPaths, map_request: MapReq
     reruns = arguments.reruns(is_idempotent=map_request.bound.target.contract.idempotent)
     file = ProgressFile(paths.progress, subject, __version__, lost_line)
     store = ProgressStore(file, reruns, overwrite=arguments.overwrite)
+    if arguments.engine == "process" and (arn := find_followed(store.setting)):
+        store.close()
+        raise InputError(
+            f"{paths.progress} is that of a map on Step Functions, which may still run lines: {arn}. Resume it with "
+            "--on step-functions, or start over with --overwrite"
+        )
     if store.is_new:
         try:
             # Again, now that nobody else can be at work: another run may have finished and deleted its progress since.
@@ -260,10 +219,6 @@ def _map_request(arguments: MapArguments, connection: TargetOptions, caller: Inv
     return prepare_bound_map(caller, bound, InvocationType.REQUEST_RESPONSE, own, return_exceptions=True)
 
 
-def _with_progress(map_request: MapRequest, on_progress: OnProgress | None) -> MapRequest:
-    return map_request._replace(settings=map_request.settings._replace(on_progress=on_progress))
-
-
 def _parser_for(map_request: MapRequest, *, is_typed: bool) -> Parse:
     located = map_request.bound.target
     return (lambda name, text: parse_request(located.contract, name, text, located.address)) if is_typed else parse_json
@@ -275,7 +230,7 @@ def _payloads(source: Input, session: MapSession, parse: Parse, *, skip_invalid:
     return CountedPayloads(source, session.sink, parse, skip_invalid=skip_invalid, count=session.count)
 
 
-def _status(map_run: Run, session: MapSession) -> int:
+def _status(map_run: EngineRun, session: MapSession) -> int:
     if map_run.signal is not None:
         return 128 + map_run.signal
     return ExitStatus.NO if session.sink.classes else ExitStatus.DONE
