@@ -153,9 +153,7 @@ def test_rest_api_resources():
 
 def test_targets_in_stage_variables():
     """An alias or a whole function that each stage names itself; without the variable, the route is reported."""
-    apis, problems = read(
-        SAM
-        + """
+    text = """
     Resources:
       F: {Type: AWS::Serverless::Function, Properties: {FunctionName: f}}
       Rest: {Type: AWS::ApiGateway::RestApi, Properties: {Name: rest}}
@@ -168,7 +166,7 @@ def test_targets_in_stage_variables():
           ResourceId: !GetAtt Rest.RootResourceId
           Integration:
             Type: AWS_PROXY
-            Uri: !Sub "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${F.Arn}:${!stageVariables.live}/invocations"
+            Uri: !Sub "PREFIX/${F.Arn}:${!stageVariables.live}/invocations"
       Post:
         Type: AWS::ApiGateway::Method
         Properties:
@@ -177,7 +175,7 @@ def test_targets_in_stage_variables():
           ResourceId: !GetAtt Rest.RootResourceId
           Integration:
             Type: AWS_PROXY
-            Uri: !Sub "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/${F.Arn}:${!stageVariables.no}/invocations"
+            Uri: !Sub "PREFIX/${F.Arn}:${!stageVariables.no}/invocations"
       Http:
         Type: AWS::Serverless::HttpApi
         Properties:
@@ -191,9 +189,10 @@ def test_targets_in_stage_variables():
                   x-amazon-apigateway-integration:
                     type: aws_proxy
                     payloadFormatVersion: "2.0"
-                    uri: "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions/arn:aws:lambda:us-east-1:123456789012:function:${stageVariables.function}/invocations"
+                    uri: "PREFIX/arn:aws:lambda:us-east-1:123456789012:function:${stageVariables.function}/invocations"
     """
-    )
+    prefix = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions"
+    apis, problems = read(SAM + text.replace("PREFIX", prefix))
 
     assert {name: routes(api) for name, api in apis.items()} == {"Rest": {"GET /": "f:Prod"}, "Http": {"GET /x": "f"}}
     (problem,) = problems
