@@ -262,3 +262,47 @@ def test_a_durable_function_does_not_wait(run: Run, write: Write):
     write({"src/app.py": waiting})
     ran = run("graph", "src", "--template", "template.yaml", "--check")
     assert [line.split(": ")[2] for line in ran.stderr.splitlines()] == ["chain", "timeout", "timeout", "timeout"]
+
+
+CALLED = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Billing:
+    Type: AWS::Serverless::Function
+    Properties: {FunctionName: prod-billing, CodeUri: billing, Handler: app.handler, Runtime: python3.13}
+Outputs:
+  Arn: {Value: !GetAtt Billing.Arn, Export: {Name: billing-arn}}
+"""
+CALLING = """
+Transform: AWS::Serverless-2016-10-31
+Resources:
+  Orders:
+    Type: AWS::Serverless::Function
+    Properties:
+      CodeUri: orders
+      Handler: app.send
+      Runtime: python3.13
+      Environment: {Variables: {TARGET: !ImportValue billing-arn}}
+      Policies:
+        - Statement: {Effect: Allow, Action: lambda:InvokeFunction, Resource: !ImportValue billing-arn}
+"""
+
+
+def test_stacks_that_are_read_together_are_connected(run: Run, write: Write):
+    """The call has its edge, and the grant of the import is used; alone, the import stands for the function."""
+    write(
+        {
+            "orders.yaml": CALLING,
+            "billing.yaml": CALLED,
+            "orders/app.py": CALL,
+            "billing/app.py": "def handler(event, context):\n    return 1\n",
+        }
+    )
+
+    alone = run("graph", ".", "--template", "orders.yaml").stdout
+    assert "fires import billing-arn  orders/app.py:5" in alone
+    both = run("graph", ".", "--template", "orders.yaml", "--template", "billing.yaml").stdout
+    assert "Orders\n  fires prod-billing  orders/app.py:5" in both
+    checked = run("policy", ".", "--check", "orders.yaml", "--check", "billing.yaml")
+    assert (checked.stdout, checked.returncode) == ("", 0), checked.stderr
+    assert "orders.yaml, billing.yaml: 2 functions checked: grants match the calls" in checked.stderr

@@ -151,6 +151,54 @@ def test_rest_api_resources():
     ]
 
 
+def test_targets_in_stage_variables():
+    """An alias or a whole function that each stage names itself; without the variable, the route is reported."""
+    text = """
+    Resources:
+      F: {Type: AWS::Serverless::Function, Properties: {FunctionName: f}}
+      Rest: {Type: AWS::ApiGateway::RestApi, Properties: {Name: rest}}
+      Stage: {Type: AWS::ApiGateway::Stage, Properties: {RestApiId: !Ref Rest, StageName: v1, Variables: {live: Prod}}}
+      Get:
+        Type: AWS::ApiGateway::Method
+        Properties:
+          HttpMethod: GET
+          RestApiId: !Ref Rest
+          ResourceId: !GetAtt Rest.RootResourceId
+          Integration:
+            Type: AWS_PROXY
+            Uri: !Sub "PREFIX/${F.Arn}:${!stageVariables.live}/invocations"
+      Post:
+        Type: AWS::ApiGateway::Method
+        Properties:
+          HttpMethod: POST
+          RestApiId: !Ref Rest
+          ResourceId: !GetAtt Rest.RootResourceId
+          Integration:
+            Type: AWS_PROXY
+            Uri: !Sub "PREFIX/${F.Arn}:${!stageVariables.no}/invocations"
+      Http:
+        Type: AWS::Serverless::HttpApi
+        Properties:
+          StageName: v2
+          StageVariables: {function: f}
+          DefinitionBody:
+            openapi: 3.0.1
+            paths:
+              /x:
+                get:
+                  x-amazon-apigateway-integration:
+                    type: aws_proxy
+                    payloadFormatVersion: "2.0"
+                    uri: "PREFIX/arn:aws:lambda:us-east-1:123456789012:function:${stageVariables.function}/invocations"
+    """
+    prefix = "arn:aws:apigateway:us-east-1:lambda:path/2015-03-31/functions"
+    apis, problems = read(SAM + text.replace("PREFIX", prefix))
+
+    assert {name: routes(api) for name, api in apis.items()} == {"Rest": {"GET /": "f:Prod"}, "Http": {"GET /x": "f"}}
+    (problem,) = problems
+    assert "Post: the API, the path or the function cannot be determined; the route is not served" in problem
+
+
 def test_http_api_resources():
     """Routes, integrations, and an API that is created with its target; a WebSocket API is reported."""
     apis, problems = read(

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
+from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import pytest
@@ -731,3 +733,46 @@ def test_events_are_configured_for_the_function_itself(order: list[str]):
         f"MaximumRetryAttempts: {retries['$LATEST']}", "MaximumRetryAttempts: 0"
     )
     assert only_function(parse(alone)).events.max_retries == 0
+
+
+def test_code_that_only_sam_build_makes_is_reported(tmp_path: Path):
+    """A Makefile, of functions and layers; esbuild where the handler's module is its output. Not what it has built."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "beside.ts").write_text("export const handler = 1")
+    (tmp_path / "template.yaml").write_text(
+        dedent("""
+        Transform: AWS::Serverless-2016-10-31
+        Globals: {Function: {Runtime: nodejs22.x, CodeUri: src}}
+        Resources:
+          Made:
+            Type: AWS::Serverless::Function
+            Metadata: {BuildMethod: makefile}
+            Properties: {Handler: beside.handler}
+          Built:
+            Type: AWS::Serverless::Function
+            Metadata: {BuildMethod: makefile, SamResourceId: Built}
+            Properties: {Handler: beside.handler}
+          Beside:
+            Type: AWS::Serverless::Function
+            Metadata: {BuildMethod: esbuild}
+            Properties: {Handler: beside.handler}
+          Bundled:
+            Type: AWS::Serverless::Function
+            Metadata: {BuildMethod: esbuild, BuildProperties: {EntryPoints: [deep/app.ts]}}
+            Properties: {Handler: app.handler}
+          Layer:
+            Type: AWS::Serverless::LayerVersion
+            Metadata: {BuildMethod: makefile}
+            Properties: {ContentUri: src}
+        """)
+    )
+
+    declared = read(tmp_path / "template.yaml")
+
+    problems = [each.text.split(": ")[0] for each in declared.diagnostics]
+    assert problems == [
+        "only sam build runs build-Made of its Makefile",
+        "only sam build bundles its EntryPoints to the module that Handler names",
+        "only sam build runs build-Layer of its Makefile",
+    ]
+    assert functions(declared).keys() == {"Made", "Built", "Beside", "Bundled"}

@@ -12,10 +12,10 @@ from lambdachain._core.type_guards import is_list, is_mapping
 
 from .context import TemplateContext
 from .diagnostics import TemplateError
+from .exports import read_exports
 from .files import read_text_file
 from .nested_stacks import read_stack_tree
-from .scalars import to_text
-from .template import Template, load_template
+from .template import load_template
 
 CDK_MANIFEST: Final = Path("cdk.out/manifest.json")
 
@@ -70,7 +70,8 @@ def _add_stack_context(
                 known[dependency] = {}
                 known[dependency] = _read_exports(stacks[dependency], stacks, context, known)
             exports |= known.get(dependency, {})
-    return replace(context, parameters={"AWS::StackName": context.stage or own.name, **exports, **context.parameters})
+    parameters = {"AWS::StackName": context.stage or own.name, **context.parameters}
+    return replace(context, parameters=parameters, exports={**context.exports, **exports})
 
 
 def _has_imports(path: Path) -> bool:
@@ -90,18 +91,7 @@ def _read_exports(
     except TemplateError:
         # Its own file is read, and its error reported, with the others.
         return {}
-    outputs = template.document.get("Outputs")
-    exports = (_read_export(template, name) for name in (outputs if is_mapping(outputs) else ()))
-    return dict(each for each in exports if each is not None)
-
-
-def _read_export(template: Template, name: str) -> tuple[str, str] | None:
-    path = ("Outputs", name)
-    try:
-        exported = template.values.get(*path, "Export", "Name")
-        return None if exported is None else (to_text(exported), to_text(template.values.get(*path, "Value")))
-    except (TemplateError, TypeError):
-        return None
+    return dict(read_exports(template))
 
 
 def _read_artifacts(directory: Path) -> Mapping[str, Mapping[str, Any]]:

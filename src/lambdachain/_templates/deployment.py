@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
@@ -14,6 +14,7 @@ from lambdachain._analysis.survey.sources import Source
 from .cdk_app import add_cdk_context
 from .context import TemplateContext
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
+from .exports import add_exports
 from .functions import FunctionDefinition, Property, explain_no_functions, read_functions, to_number
 from .invocation_config import DESTINATIONS, InvocationConfig, read_invocation_configs
 from .nested_stacks import read_stack_tree
@@ -73,6 +74,25 @@ class TemplateDeployment:
     source: str
     functions: tuple[DeployedFunction, ...]
     diagnostics: tuple[Diagnostic, ...]
+
+
+def read_deployments(paths: Sequence[Path], context: TemplateContext) -> list[TemplateDeployment]:
+    """Read templates that are deployed together: what one exports, another may import.
+
+    Raises:
+        TemplateError: A file cannot be read, or is not a template.
+    """
+    context = add_exports(paths, context)
+    return [read_deployment(path, context) for path in paths]
+
+
+def merge_deployments(deployments: Sequence[TemplateDeployment]) -> TemplateDeployment:
+    """Return what several templates deploy as one deployment."""
+    return TemplateDeployment(
+        ", ".join(each.source for each in deployments),
+        tuple(function for each in deployments for function in each.functions),
+        tuple(diagnostic for each in deployments for diagnostic in each.diagnostics),
+    )
 
 
 def read_deployment(path: Path, context: TemplateContext) -> TemplateDeployment:

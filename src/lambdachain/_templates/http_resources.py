@@ -11,7 +11,7 @@ from .diagnostics import Diagnostic, TemplateError
 from .document import Path
 from .http_authorizers import read_resource_authorizer
 from .http_route_keys import to_route_key
-from .http_settings import HTTP_API_TYPES, FunctionUrl, HttpRoute
+from .http_settings import HTTP_API_TYPES, FunctionUrl, HttpRoute, read_route_target
 from .http_targets import read_target, referenced_ids
 from .properties import logical_ids, resource_type
 from .sam_http_events import to_function_url, to_seconds
@@ -36,12 +36,14 @@ def read_rest_api_resources(template: Template, diagnostics: list[Diagnostic]) -
                 continue
             method = template.values.get(*properties, "HttpMethod")
             path = _build_path(template, template.document.get(*properties, "ResourceId"))
-            target = read_target(template, *properties, "Integration", "Uri")
+            api = next(referenced_ids(template.document.get(*properties, "RestApiId")), None)
+            target = (
+                None if api is None else read_route_target(template, api, "rest", *properties, "Integration", "Uri")
+            )
             timeout = to_seconds(template.values.get(*properties, "Integration", "TimeoutInMillis"))
         except TemplateError as exc:
             diagnostics.append(Diagnostic(exc.location, exc.text + _NOT_SERVED, fatal=False))
             continue
-        api = next(referenced_ids(template.document.get(*properties, "RestApiId")), None)
         if target is None or path is None or api is None:
             text = f"the API, the path or the function cannot be determined{_NOT_SERVED}"
             diagnostics.append(Diagnostic(location, text, fatal=False))
@@ -133,7 +135,7 @@ def _read_v2_route(
     properties: Path = ("Resources", integration, "Properties")
     try:
         key = str(template.values.get("Resources", route, "Properties", "RouteKey"))
-        target = read_target(template, *properties, "IntegrationUri")
+        target = read_route_target(template, api, "http", *properties, "IntegrationUri")
         # CloudFormation requires the version with a Lambda integration; API Gateway's default is 1.0.
         payload_format = str(template.values.get(*properties, "PayloadFormatVersion") or "1.0")
         timeout = to_seconds(template.values.get(*properties, "TimeoutInMillis"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
@@ -11,7 +12,7 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .diagnostics import Diagnostic, Location, TemplateError
 from .document import Path
 from .http_authorizers import HttpAuthorizer
-from .http_targets import referenced_ids
+from .http_targets import parse_target_text, read_target, referenced_ids
 from .properties import logical_ids, resource_type
 from .scalars import to_text
 from .template import Template
@@ -19,6 +20,7 @@ from .template import Template
 REST_API_TYPES: Final = ("AWS::Serverless::Api", "AWS::ApiGateway::RestApi")
 HTTP_API_TYPES: Final = ("AWS::Serverless::HttpApi", "AWS::ApiGatewayV2::Api")
 
+_STAGE_VARIABLE: Final = re.compile(r"\$\{stageVariables\.(\w+)\}")
 _GLOBALS: Final = {"rest": "Api", "http": "HttpApi"}
 # The stage of the API that SAM creates for functions that name none.
 _IMPLICIT_STAGE: Final = "Prod"
@@ -118,6 +120,25 @@ def read_api_settings(
         variables = _find_stage_variables(template, api, diagnostics)
     texts = {name: to_text(value) for name, value in variables.items() if isinstance(value, str | int | float)}
     return HttpApiSettings(str(stage), cors, types, texts, is_declared)
+
+
+def read_route_target(
+    template: Template, api: str, kind: Literal["rest", "http"], *path: str | int
+) -> tuple[str, str | None] | None:
+    """Return the name and the qualifier of the function of a route, which may be variables of the API's stage.
+
+    Returns:
+        ``None`` if it is something else than a function, or if the stage does not have the variable.
+
+    Raises:
+        TemplateError: It cannot be resolved on this machine.
+    """
+    text = template.values.get(*path)
+    if not isinstance(text, str) or "${stageVariables." not in text:
+        return read_target(template, *path)
+    # What is wrong with the settings is reported with the API.
+    variables = read_api_settings(template, api, kind, []).stage_variables
+    return parse_target_text(_STAGE_VARIABLE.sub(lambda match: variables.get(match[1], match[0]), text))
 
 
 class _SettingsReader:

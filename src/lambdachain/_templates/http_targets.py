@@ -26,7 +26,11 @@ def read_target(template: Template, *path: str | int) -> tuple[str, str | None] 
         TemplateError: It cannot be resolved on this machine.
     """
     value = template.values.get(*path)
-    text = "" if value is None else str(value)
+    return parse_target_text("" if value is None else str(value))
+
+
+def parse_target_text(text: str) -> tuple[str, str | None] | None:
+    """Return the name and the qualifier of the function in an ARN, a name, or the URI of an integration."""
     if match := _INVOCATION_URI.search(text):
         text = match["arn"]
     try:

@@ -52,6 +52,7 @@ class IntrinsicResolver:
         self.document = document
         self.aws_location = context.aws_location
         self._parameters = context.parameters
+        self._exports = {**context.exports, **context.parameters}
         self._stack = stack
         self._open: list[str] = []
         self._budget = WorkBudget()
@@ -423,9 +424,9 @@ class IntrinsicResolver:
 
     def _import(self, argument: Any, path: Path) -> str:
         name = self._text(argument, path)
-        if name not in self._parameters:
+        if name not in self._exports:
             raise self._error(path, f"another stack exports {name!r}: pass --parameter {name}=VALUE")
-        return self._parameters[name]
+        return self._exports[name]
 
     def _text(self, tree: Any, path: Path) -> str:
         return to_text(self.resolve(tree, path))

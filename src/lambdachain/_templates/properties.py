@@ -10,10 +10,11 @@ from lambdachain._core.type_guards import is_list, is_mapping
 from .document import Document, Path
 
 SAM_FUNCTION: Final = "AWS::Serverless::Function"
+SAM_LAYER: Final = "AWS::Serverless::LayerVersion"
 FUNCTION_TYPES: Final = frozenset({SAM_FUNCTION, "AWS::Lambda::Function"})
 # The types of layers, each with the property that names its content.
 LAYER_CONTENT: Final[Mapping[str, str]] = {
-    "AWS::Serverless::LayerVersion": "ContentUri",
+    SAM_LAYER: "ContentUri",
     "AWS::Lambda::LayerVersion": "Content",
 }
 # The types of nested stacks, each with the property that names the template.

@@ -12,8 +12,8 @@ from .diagnostics import Diagnostic, TemplateError
 from .document import Path
 from .http_authorizers import HttpAuthorizer, read_openapi_authorizer, read_sam_authorizer
 from .http_route_keys import to_route_key
-from .http_settings import HTTP_API_TYPES, REST_API_TYPES, FunctionUrl, HttpRoute, parse_cors
-from .http_targets import read_target, referenced_ids
+from .http_settings import HTTP_API_TYPES, REST_API_TYPES, FunctionUrl, HttpRoute, parse_cors, read_route_target
+from .http_targets import referenced_ids
 from .properties import SAM_FUNCTION, logical_ids, property_path
 from .template import Template
 
@@ -184,7 +184,7 @@ def _read_operation(
                 text = f"an integration of type {settings.get('type')}{_NOT_SERVED}"
                 diagnostics.append(Diagnostic(location, text, fatal=False))
             return None
-        target = read_target(template, *integration, "uri")
+        target = read_route_target(template, api, kind, *integration, "uri")
         payload_format = str(template.values.get(*integration, "payloadFormatVersion"))
         timeout = to_seconds(template.values.get(*integration, "timeoutInMillis"))
     except TemplateError as exc:

@@ -34,7 +34,7 @@ _EVENT_PROPERTIES: Final[Mapping[str, str]] = {
 }
 # A zip file that is deployed instead of the directory, of a function, a layer, or the whole service.
 _ARTIFACT: Final[Path] = ("package", "artifact")
-_SECTIONS: Final = ("Parameters", "Mappings", "Conditions", "Resources")
+_SECTIONS: Final = ("Parameters", "Mappings", "Conditions", "Resources", "Outputs")
 # The settings for which a function publishes an alias, by the end of its logical id, and the alias's name.
 _ALIASES: Final[Mapping[str, tuple[str, str]]] = {
     "provisionedConcurrency": ("ProvConc", "provisioned"),

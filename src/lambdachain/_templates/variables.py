@@ -69,6 +69,7 @@ class _VariableResolver:
         self._aws_location = context.aws_location
         stage = {"stage": context.stage} if context.stage else {}
         self._options: Mapping[str, str] = {"region": context.aws_location.region, **stage, **context.parameters}
+        self._exports = context.exports
         self._environment = context.environment
         self._read_file = read_file
         self._open: list[str] = []
@@ -200,6 +201,7 @@ class _VariableResolver:
             "sls": lambda: str(self._stage()) if address == "stage" else {"instanceId": "local"}.get(address),
             "aws": lambda: self._from_aws(address),
             "file": lambda: self._file(argument or "", address, path),
+            "cf": lambda: self._options.get(text.strip(), self._exports.get(f"cf:{address}", _MISSING)),
             "strToBool": lambda: _STRINGS_TO_BOOLEANS.get((argument or "").strip(" '\"").lower()),
         }
         # What only AWS knows, such as ${ssm:/shop/key}, may be passed by its own text as a parameter.

@@ -198,26 +198,28 @@ def parse_resolver(values: Iterable[str]) -> Resolver | None:
     return resolvers.mapping(names) if names else None
 
 
-def read_template(
-    path: Path, account_id: str | None, region: str | None, stage: str | None, parameters: Mapping[str, str]
-) -> TemplateDeployment:
-    """Read the functions that a template deploys.
+def read_templates(
+    paths: Sequence[Path], account_id: str | None, region: str | None, stage: str | None, parameters: Mapping[str, str]
+) -> list[TemplateDeployment]:
+    """Read the functions that templates deploy; one may import what another exports.
 
     Raises:
-        InputError: It cannot be read, or a package that reads it is not installed.
+        InputError: One cannot be read, or a package that reads it is not installed.
     """
+    if not paths:
+        return []
     if find_spec("yaml") is None:
         raise InputError("reading a template needs PyYAML: pip install 'lambdachain[local]'")
     # Imported after the check above: reading templates needs PyYAML.
     from lambdachain._core.errors import InvalidArnError
     from lambdachain._lambda_api.aws_location import AwsLocation
     from lambdachain._templates.context import TemplateContext
-    from lambdachain._templates.deployment import read_deployment
+    from lambdachain._templates.deployment import read_deployments
     from lambdachain._templates.diagnostics import TemplateError
 
     try:
         location = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
-        return read_deployment(path, TemplateContext(location, stage, parameters, os.environ))
+        return read_deployments(paths, TemplateContext(location, stage, parameters, os.environ))
     except InvalidArnError as exc:
         raise InputError(f"--account-id or --region is not valid in an ARN: {exc}") from None
     except TemplateError as exc:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._code_options import PYTHON, read_project, read_template, template_options
+from ._code_options import PYTHON, read_project, read_templates, template_options
 from ._deployed_code import DeployedCode, find_function_calls
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
@@ -87,7 +87,7 @@ def command(
             raise InputError(f"{base}: no such file or directory")
     findings: list[Finding] = []
     if templates or python is not None:
-        deployments = [read_template(one, None, None, stage, parameters) for one in templates]
+        deployments = read_templates(templates, None, None, stage, parameters)
         called, findings = _find_called(code, deployments, python)
         code, functions = (), (*functions, *called)
     try:

@@ -16,7 +16,7 @@ from ._code_options import (
     print_json,
     print_unresolved,
     read_project,
-    read_template,
+    read_templates,
     survey_code,
     template_options,
     unresolved_to_dicts,
@@ -91,7 +91,7 @@ def command(
     do not match between callers and callees.
     """
     known = Baseline(baseline, is_written=write_baseline)
-    deployments = [read_template(path, None, None, stage, parameters) for path in templates]
+    deployments = read_templates(templates, None, None, stage, parameters)
     project = read_project(code, tests=tests, python=python, deployments=deployments)
     survey = survey_code(project, environment)
     graph, warnings, unresolved = _analyze(survey, environment, deployments, code)

@@ -23,7 +23,7 @@ from ._code_options import (
     print_json,
     print_unresolved,
     read_project,
-    read_template,
+    read_templates,
     survey_code,
     template_options,
     unresolved_to_dicts,
@@ -95,9 +95,10 @@ class _PolicyRequest:
 @RESOLVE
 @click.option(
     "--check",
-    "template",
+    "templates",
     type=click.Path(path_type=Path),
-    help="Compare the calls with the permissions that this template grants.",
+    multiple=True,
+    help="Compare the calls with the permissions that this template grants; repeatable.",
 )
 @template_options
 @baseline_options
@@ -119,7 +120,7 @@ def command(
     region: str | None,
     partition: str | None,
     resolve: tuple[str, ...],
-    template: Path | None,
+    templates: tuple[Path, ...],
     stage: str | None,
     parameters: dict[str, str],
     baseline: Path | None,
@@ -137,34 +138,36 @@ def command(
     """
     from lambdachain._analysis.permissions.required_permissions import Stack
 
-    _check_combination(callee, caller, template, has_baseline=baseline is not None or write_baseline)
+    _check_combination(callee, caller, templates, has_baseline=baseline is not None or write_baseline)
     known = Baseline(baseline, is_written=write_baseline)
     # Only these need a region now. The other formats refer to the region of the stack, which may be deployed elsewhere.
-    if output_format == "iam" or template is not None:
+    if output_format == "iam" or templates:
         region = region or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     stack = _check_arn_parts(Stack(partition, region, account_id))
     if callee is not None:
         _print_resource_policy(callee, stack, parse_resolver(resolve), output_format, as_json=as_json, **caller)
         return
     deployments: list[TemplateDeployment] = []
-    if template is not None:
+    if templates:
         # Placeholders are good enough: the calls and the template's ARNs are resolved with the same ones.
         account_id, region = account_id or ANY_ACCOUNT, region or ANY_REGION
-        deployments = [read_template(template, account_id, region, stage, parameters)]
+        deployments = read_templates(templates, account_id, region, stage, parameters)
         stack = Stack(partition, region, account_id)
     project = read_project(code, tests=tests, python=python, deployments=deployments)
     request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json, known)
-    for deployment in deployments:
-        sys.exit(_check_template(request, deployment, callers))
+    if deployments:
+        from lambdachain._templates.deployment import merge_deployments
+
+        sys.exit(_check_template(request, merge_deployments(deployments), callers))
     sys.exit(_print_policy(request, callers))
 
 
 def _check_combination(
-    callee: str | None, caller: Mapping[str, str | None], template: Path | None, *, has_baseline: bool
+    callee: str | None, caller: Mapping[str, str | None], templates: tuple[Path, ...], *, has_baseline: bool
 ) -> None:
     if (callee is not None) != any(caller.values()):
         raise InputError("--callee requires --principal or --organization, and these require --callee")
-    if template is None and has_baseline:
+    if not templates and has_baseline:
         raise InputError("--baseline requires --check: it has the findings of a check")
 
 

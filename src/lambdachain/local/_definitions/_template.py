@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
+from glob import escape
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
@@ -11,6 +12,7 @@ from lambdachain._templates.diagnostics import Diagnostic, TemplateError, Unreso
 from lambdachain._templates.functions import FunctionDefinition, explain_no_functions, read_functions
 from lambdachain._templates.invocation_config import InvocationConfig, read_invocation_configs
 from lambdachain._templates.nested_stacks import StackTree
+from lambdachain._templates.properties import SAM_FUNCTION, SAM_LAYER, logical_ids
 from lambdachain._templates.template import Template
 from lambdachain.local._versions import LocalAlias, LocalVersion
 
@@ -68,7 +70,36 @@ def declare_functions(template: Template) -> Declarations:
             functions.append(function)
     configs, found = read_invocation_configs(template, functions)
     builders = [_to_builder(template, function, configs[function.logical_id]) for function in functions]
-    return build_functions(builders, [*diagnostics, *found], skipped)
+    return build_functions(builders, [*diagnostics, *found, *_report_builds(template, functions)], skipped)
+
+
+def _report_builds(template: Template, functions: Iterable[FunctionDefinition]) -> Iterator[Diagnostic]:
+    """Report the functions and layers whose code only ``sam build`` makes: their sources are served as they are."""
+    document = template.document
+    missing = {each.logical_id for each in functions if _has_no_module(each)}
+    for logical_id in logical_ids(document, SAM_FUNCTION, SAM_LAYER):
+        metadata = document.get("Resources", logical_id, "Metadata")
+        # The template that `sam build` writes has the id of each resource that it built.
+        if not is_mapping(metadata) or "SamResourceId" in metadata:
+            continue
+        method = metadata.get("BuildMethod")
+        if method == "makefile":
+            done = f"runs build-{logical_id} of its Makefile"
+        elif method == "esbuild" and logical_id in missing:
+            done = "bundles its EntryPoints to the module that Handler names"
+        else:
+            continue
+        location = document.location("Resources", logical_id, "Metadata", "BuildMethod")
+        yield Diagnostic(location, f"only sam build {done}: run it first, to serve what that makes", fatal=False)
+
+
+def _has_no_module(function: FunctionDefinition) -> bool:
+    """Check whether the directory of a function does not have the module that its handler setting names."""
+    directory, handler = function.code.directory, function.properties["Handler"].value
+    if directory is None or not isinstance(handler, str):
+        return False
+    module = directory / handler.rpartition(".")[0]
+    return not any(module.parent.glob(f"{escape(module.name)}.*"))
 
 
 def _to_builder(template: Template, function: FunctionDefinition, config: InvocationConfig) -> FunctionBuilder:

@@ -1,0 +1,88 @@
+"""What templates that are read together output to each other: ``Fn::ImportValue`` and ``${cf:stack.Output}``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from lambdachain._core.type_guards import is_mapping
+
+from .context import TemplateContext
+from .diagnostics import TemplateError
+from .files import read_text_file
+from .nested_stacks import read_stack_tree
+from .scalars import to_text
+from .template import Template, load_template
+
+# `!ImportValue` and `Fn::ImportValue`; `${cf:...}` of a serverless.yml.
+_IMPORTS: Final = ("ImportValue", "${cf")
+
+
+def add_exports(paths: Sequence[Path], context: TemplateContext) -> TemplateContext:
+    """Return the context with what the templates output to each other.
+
+    A name with two values, as of one template twice, is left out: which of them counts is not known.
+    """
+    known: Mapping[str, str] = {}
+    if len(paths) < 2 or not any(map(_has_imports, paths)):
+        return context
+    # A stack may export what it imports itself, from one that is read later.
+    for _ in paths:
+        context = replace(context, exports=known)
+        found = _without_conflicts(output for path in paths for output in _read_outputs(path, context))
+        if found == known:
+            break
+        known = found
+    return replace(context, exports=known)
+
+
+def read_exports(template: Template) -> Iterator[tuple[str, str]]:
+    """Yield the names and values that a template exports; without what only AWS knows."""
+    for name in _list_outputs(template):
+        if (exported := _read_text(template, name, "Export", "Name")) is not None:
+            value = _read_text(template, name, "Value")
+            yield from [] if value is None else [(exported, value)]
+
+
+def _read_outputs(path: Path, context: TemplateContext) -> Iterator[tuple[str, str]]:
+    """Yield what a template exports, and its outputs as a ``serverless.yml`` names those of another stack."""
+    try:
+        template = read_stack_tree(load_template(path, context), context).templates[0]
+    except TemplateError:
+        # Its own file is read, and its error reported, with the others.
+        return
+    yield from read_exports(template)
+    stack = to_text(template.values.resolve({"Ref": "AWS::StackName"}, ()))
+    for name in _list_outputs(template):
+        if (value := _read_text(template, name, "Value")) is not None:
+            yield f"cf:{stack}.{name}", value
+
+
+def _list_outputs(template: Template) -> list[str]:
+    outputs = template.document.get("Outputs")
+    return list(outputs) if is_mapping(outputs) else []
+
+
+def _read_text(template: Template, output: str, *keys: str) -> str | None:
+    try:
+        value = template.values.get("Outputs", output, *keys)
+        return None if value is None else to_text(value)
+    except (TemplateError, TypeError):
+        return None
+
+
+def _without_conflicts(found: Iterator[tuple[str, str]]) -> dict[str, str]:
+    values: dict[str, set[str]] = {}
+    for name, value in found:
+        values.setdefault(name, set()).add(value)
+    return {name: next(iter(each)) for name, each in values.items() if len(each) == 1}
+
+
+def _has_imports(path: Path) -> bool:
+    try:
+        text = read_text_file(path)
+    except (OSError, ValueError):
+        return False
+    return any(each in text for each in _IMPORTS)
