@@ -138,12 +138,17 @@ class ExpressionEvaluator:
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether something was not evaluated, because that would have taken too many steps."""
-        return self._memo.is_exhausted
+        """Whether the current question has taken all the steps that it may, so that something may be unfinished."""
+        return self._memo.effort_left <= 0
 
-    def use_reserve(self) -> AbstractContextManager[None]:
-        """Evaluate what is most wanted, even if something else has taken too many steps."""
-        return self._memo.use_reserve()
+    @property
+    def effort_left(self) -> float:
+        """How many more steps the current question may take."""
+        return self._memo.effort_left
+
+    def limit_effort(self, effort: float) -> AbstractContextManager[None]:
+        """Let one question take at most so many steps; others may take as many again."""
+        return self._memo.limit_effort(effort)
 
     # Names
 
@@ -330,7 +335,8 @@ class ExpressionEvaluator:
         if scope not in self._base_classes:
             # A class whose base depends on the class itself would recurse without end; it has no base meanwhile.
             self._base_classes[scope] = []
-            bases = classes.evaluate_bases(self, scope)
+            with self._memo.lift_limit():  # it is kept for every question
+                bases = classes.evaluate_bases(self, scope)
             self._base_classes[scope] = [value.scope for value in bases if isinstance(value, ClassValue)]
         return self._base_classes[scope]
 

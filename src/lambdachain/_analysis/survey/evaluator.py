@@ -36,11 +36,16 @@ class Evaluator(Protocol):
 
     @property
     def is_exhausted(self) -> bool:
-        """Whether something was not evaluated, because that would have taken too many steps."""
+        """Whether the current question has taken all the steps that it may, so that something may be unfinished."""
         ...
 
-    def use_reserve(self) -> AbstractContextManager[None]:
-        """Evaluate what is most wanted, even if something else has taken too many steps."""
+    @property
+    def effort_left(self) -> float:
+        """How many more steps the current question may take."""
+        ...
+
+    def limit_effort(self, effort: float) -> AbstractContextManager[None]:
+        """Let one question take at most so many steps; others may take as many again."""
         ...
 
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:
