@@ -97,12 +97,15 @@ class CallPaths:
         self._following = EffortBudgets(evaluator)
         self._finding = EffortBudgets(evaluator)
         self._found: dict[PathStep, tuple[Found, ...]] = {}
+        self._calls: dict[CodeUnit, tuple[Found, ...]] = {}
         # The next steps of each, with the place of the call that leads there.
         self._next: dict[PathStep, Mapping[PathStep, SourceLocation | None]] = {}
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
-        return (*self._find_calls(start), *self._unfollowed)
+        if start not in self._calls:
+            self._calls[start] = self._find_calls(start)
+        return (*self._calls[start], *self._unfollowed)
 
     def _find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         bodies = self._get_bodies(start)
@@ -114,7 +117,9 @@ class CallPaths:
         ]
         if self._relevant.find_for(module).isdisjoint({start, module.unit, *(step.scope.unit for step in starts)}):
             return ()
-        steps = self.walk(starts, module)
+        return self._find_in_steps(self.walk(starts, module))
+
+    def _find_in_steps(self, steps: Mapping[PathStep, SourceLocation | None]) -> tuple[Found, ...]:
         return tuple(
             dict.fromkeys(
                 replace(found, reached_from=place) if place is not None and place != found.location else found
@@ -135,6 +140,7 @@ class CallPaths:
                 roots.append(unit)
                 bodies = self._get_bodies(unit)
                 steps = self.walk([PathStep(scope, None) for scope in bodies], bodies[0].module)
+                self._calls[unit] = self._find_in_steps(steps)
                 reached |= {step.scope.unit for step in steps}
         return roots
 
@@ -192,7 +198,7 @@ class CallPaths:
                 calls = [one for one in self._get_own_calls(step.scope) if step.scope.locate(one) in several]
                 frames = find_alternatives(self._evaluator, step.scope, step.frame, calls)
                 found = [one for frame in frames for one in self._find_in_frame(step.scope, frame)]
-            return None if self._evaluator.is_exhausted else found
+            return found if self._evaluator.effort_left > 0 else None
 
     def _find_in_frame(self, scope: Scope, frame: Frame | None) -> list[Found]:
         with self._evaluator.in_frame(frame):
@@ -209,12 +215,12 @@ class CallPaths:
     def _follow(self, step: PathStep) -> list[tuple[PathStep, SourceLocation | None]] | None:
         """Return the next steps, with what is passed to each; ``None`` if that takes too long."""
         with self._following.spend(step.scope), self._evaluator.in_frame(step.frame):
-            if self._evaluator.is_exhausted:
+            if self._evaluator.effort_left <= 0:
                 return None
             steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]
             if step.frame is None:
                 steps += [(one, None) for one in self._enter_decorators(FunctionValue(step.scope), None)]
-            return None if self._evaluator.is_exhausted else steps
+            return steps if self._evaluator.effort_left > 0 else None
 
     def _find_used(self, scope: Scope) -> Iterator[tuple[PathStep, None]]:
         """Yield all that a scope may lead to, whatever is passed to it and by it."""

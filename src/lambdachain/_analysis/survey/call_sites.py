@@ -150,7 +150,7 @@ class CallFinder:
             return True
         with self._evaluator.limit_effort(EXPRESSION_EFFORT):
             found = next(iter(self.find_under_any_condition(scope)), None)
-            return found is not None or self._evaluator.is_exhausted
+            return found is not None or self._evaluator.effort_left <= 0
 
     def _find(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
         direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]

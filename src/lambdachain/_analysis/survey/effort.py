@@ -27,7 +27,7 @@ class EffortBudgets:
 
     @contextmanager
     def spend(self, key: Hashable) -> Generator[None]:
-        """Evaluate with what is left of a budget; inside, ``is_exhausted`` tells whether that was enough."""
+        """Evaluate with what is left of a budget; inside, ``effort_left`` is 0 if that was not enough."""
         left = self._left.get(key, self._evaluator.effort_left // _PART)
         with self._evaluator.limit_effort(left):
             yield

@@ -137,13 +137,8 @@ class ExpressionEvaluator:
         self._by_node_type |= {to_compact_class(kind): compute for kind, compute in self._by_node_type.items()}
 
     @property
-    def is_exhausted(self) -> bool:
-        """Whether the current question has taken all the steps that it may, so that something may be unfinished."""
-        return self._memo.effort_left <= 0
-
-    @property
     def effort_left(self) -> float:
-        """How many more steps the current question may take."""
+        """How many more steps the current question may take; 0 if something may be unfinished."""
         return self._memo.effort_left
 
     def limit_effort(self, effort: float) -> AbstractContextManager[None]:

@@ -35,13 +35,8 @@ class Evaluator(Protocol):
         ...
 
     @property
-    def is_exhausted(self) -> bool:
-        """Whether the current question has taken all the steps that it may, so that something may be unfinished."""
-        ...
-
-    @property
     def effort_left(self) -> float:
-        """How many more steps the current question may take."""
+        """How many more steps the current question may take; 0 if something may be unfinished."""
         ...
 
     def limit_effort(self, effort: float) -> AbstractContextManager[None]:

@@ -95,7 +95,7 @@ class OpenCallFinder:
         with self._evaluator.limit_effort(EXPRESSION_EFFORT), self._evaluator.in_frame(self._create_frame(scope)):
             certain = set(self._finder.find_unconditional(scope)) if is_reached else set()
             found = list(self._finder.find_in_scope(scope))
-            is_complete = not self._evaluator.is_exhausted
+            is_complete = self._evaluator.effort_left > 0
         yield from (one if one in certain else _leave_open(one) for one in found)
         if not is_complete:
             known = {one.location for one in found}

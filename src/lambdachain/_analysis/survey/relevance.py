@@ -114,7 +114,7 @@ def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow
     """Return the units from which a call of a Lambda function can be reached."""
     search = _Search(evaluator, flow, kept)
     starts = search.run(finder)
-    return Relevance(evaluator.project, starts, search.users, is_complete=not evaluator.is_exhausted)
+    return Relevance(evaluator.project, starts, search.users, is_complete=evaluator.effort_left > 0)
 
 
 class _Reading:
@@ -198,7 +198,7 @@ class _Search:
         everywhere = (1 << len(self._project.modules)) - 1
         pending = [(unit, everywhere) for unit in callers]
         # When the effort is spent, whatever has been found is followed, and the survey tells that there may be more.
-        while pending and not self._evaluator.is_exhausted:
+        while pending and self._evaluator.effort_left > 0:
             unit, starts = pending.pop()
             known = self._starts.get(unit, 0)
             if known | starts == known:
