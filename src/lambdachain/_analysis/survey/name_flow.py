@@ -40,8 +40,8 @@ _LOCAL: Final = ("function", "lambda")
 # What the value of another value is read by: the attributes of a member of an enum.
 _VALUES: Final = ("value", "_value_")
 _WORD: Final = re.compile(r"\w+")
-# ``getattr`` is followed, as calls of it may have another name.
-_BUILTINS: Final = frozenset(dir(builtins)) - {"getattr"}
+# These are followed, as calls of them may have another name.
+_BUILTINS: Final = frozenset(dir(builtins)) - {"getattr", "__import__"}
 
 
 class _Argument(NamedTuple):

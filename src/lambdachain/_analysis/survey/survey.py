@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from types import MappingProxyType
@@ -31,7 +32,7 @@ from .results import (
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
-from .values import MAX_EFFORT, ContractValue, ExternalName, FunctionValue, unresolved_reasons
+from .values import EXPRESSION_EFFORT, MAX_EFFORT, ContractValue, ExternalName, FunctionValue, unresolved_reasons
 
 # The names of lambdachain whose calls declare something: contracts, handlers, and how clients resolve names.
 _DECLARING: Final = ("Contract", "remote", "LambdaClient", "AsyncLambdaClient")
@@ -72,7 +73,10 @@ def survey_project(
     # Handlers of lambdachain are told apart by what functions return for their arguments; boto3's client needs less.
     searcher = finder if project.may_use_lambdachain() else create_call_finder(quick, declaring, kept.may_be_method)
     relevant = find_relevant_units(quick, searcher, flow, kept)
+    importing, _ = flow.find_readers(IMPORTERS)
     flow.forget()
+    # Before the calls are followed, which may take all of the effort.
+    imports = list(_find_unresolved_imports(evaluator, lambda expr, scope: flow.may_hold(expr, scope, importing)))
 
     possible = PossibleCalls(kept.may_hold_method, lambda expr, scope: flow.may_hold(expr, scope, places))
     unfollowed: tuple[UnresolvedCall, ...] = ()
@@ -96,7 +100,7 @@ def survey_project(
     unresolved = merge_by_site(
         [
             *project.unreadable,
-            *_find_unresolved_imports(evaluator),
+            *imports,
             *(call for call in calls if isinstance(call, UnresolvedCall)),
             *_find_unresolved_handlers(evaluator, declaring),
         ]
@@ -159,11 +163,19 @@ def _find_never_run(
                 yield UnresolvedCall(call.location, call.unit, why, callee, call.mode)
 
 
-def _find_unresolved_imports(evaluator: Evaluator) -> Iterator[UnresolvedCall]:
+def _find_unresolved_imports(
+    evaluator: Evaluator, may_import: Callable[[ast.expr, Scope], bool]
+) -> Iterator[UnresolvedCall]:
     """Yield the imports of modules that are not known: like an unreadable file, any function may have one."""
-    scopes = dict.fromkeys(scope for name in IMPORTERS for _, scope in evaluator.project.find_calls(name))
+    project = evaluator.project
+    scopes = dict.fromkeys(scope for name in IMPORTERS for _, scope in project.find_calls(name))
+    names = [one for name in IMPORTERS for one in (name, *project.find_aliases(name))]
+    if any(map(project.is_passed_as_value, names)):
+        scopes = dict.fromkeys(project.scopes())
     for scope in scopes:
-        for call, why in find_unknown_imports(evaluator, scope):
+        with evaluator.limit_effort(EXPRESSION_EFFORT):
+            found = list(find_unknown_imports(evaluator, scope, may_import))
+        for call, why in found:
             text = f"cannot resolve the module that {format_expression(call)} imports, nor what it calls: {why}"
             yield UnresolvedCall(scope.locate(call), CodeUnit("", ""), text)
 
