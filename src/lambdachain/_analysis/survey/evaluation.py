@@ -142,7 +142,7 @@ class ExpressionEvaluator:
         return self._memo.effort_left
 
     def limit_effort(self, effort: float) -> AbstractContextManager[None]:
-        """Let one question take at most so many steps; others may take as many again."""
+        """Evaluate one question in at most so many steps; others may take as many again."""
         return self._memo.limit_effort(effort)
 
     # Names

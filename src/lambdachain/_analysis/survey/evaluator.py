@@ -40,7 +40,7 @@ class Evaluator(Protocol):
         ...
 
     def limit_effort(self, effort: float) -> AbstractContextManager[None]:
-        """Let one question take at most so many steps; others may take as many again."""
+        """Evaluate one question in at most so many steps; others may take as many again."""
         ...
 
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:

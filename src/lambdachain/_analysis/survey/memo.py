@@ -51,7 +51,7 @@ class RecursiveMemo(Generic[T]):
     def __init__(self, empty: T, unknown: T, unfinished: T | None = None, max_effort: float = inf) -> None:
         self._unfinished = unknown if unfinished is None else unfinished
         # What is left for the current question, and what only others may spend.
-        self._left = max_effort
+        self._left: float = max_effort
         self._withheld: float = 0
         self._empty = empty
         self._unknown = unknown
@@ -85,7 +85,8 @@ class RecursiveMemo(Generic[T]):
     @contextmanager
     def limit_effort(self, effort: float) -> Generator[None]:
         """Spend at most so much on one question."""
-        before, withheld = self._withheld, max(0, self._left - effort)
+        before = self._withheld
+        withheld = max(0.0, self._left - effort)
         self._left -= withheld
         self._withheld += withheld
         try:
@@ -98,7 +99,7 @@ class RecursiveMemo(Generic[T]):
     def lift_limit(self) -> Generator[None]:
         """Spend the effort of all questions on what each of them needs, and what is kept elsewhere."""
         own = self._left
-        self._left, self._withheld = own + self._withheld, 0
+        self._left, self._withheld = own + self._withheld, 0.0
         try:
             yield
         finally:

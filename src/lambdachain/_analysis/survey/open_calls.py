@@ -93,7 +93,7 @@ class OpenCallFinder:
 
     def _find_in_scope(self, scope: Scope, *, is_reached: bool) -> Iterator[CallSite | UnresolvedCall]:
         with self._evaluator.limit_effort(EXPRESSION_EFFORT), self._evaluator.in_frame(self._create_frame(scope)):
-            certain = set(self._finder.find_unconditional(scope)) if is_reached else set()
+            certain = {*self._finder.find_unconditional(scope)} if is_reached else ()
             found = list(self._finder.find_in_scope(scope))
             is_complete = self._evaluator.effort_left > 0
         yield from (one if one in certain else _leave_open(one) for one in found)

@@ -79,9 +79,9 @@ def survey_project(
     imports = list(_find_unresolved_imports(evaluator, lambda expr, scope: flow.may_hold(expr, scope, importing)))
 
     possible = PossibleCalls(kept.may_hold_method, lambda expr, scope: flow.may_hold(expr, scope, places))
-    unfollowed: tuple[UnresolvedCall, ...] = ()
-    if not relevant.is_complete:
-        unfollowed = tuple(found for scope in scopes for found in possible.find_in_scope(scope))
+    # If the search for what reaches the calls was given up, any code may reach each.
+    searched = [] if relevant.is_complete else scopes
+    unfollowed = [found for scope in searched for found in possible.find_in_scope(scope)]
 
     def create_finder(inner: Evaluator) -> CallFinder:
         return create_call_finder(inner, declaring, kept.may_be_method)
@@ -97,19 +97,13 @@ def survey_project(
     roots = paths.find_roots()
     calls = list(dict.fromkeys([*(call for root in roots for call in paths.find_calls(root)), *unfollowed]))
     calls += _find_never_run(finder, [scope for scope in scopes if scope.unit in relevant], calls)
-    unresolved = merge_by_site(
-        [
-            *project.unreadable,
-            *imports,
-            *(call for call in calls if isinstance(call, UnresolvedCall)),
-            *_find_unresolved_handlers(evaluator, declaring),
-        ]
-    )
+    unresolved = [*project.unreadable, *imports, *_find_unresolved_handlers(evaluator, declaring)]
+    unresolved += (call for call in calls if isinstance(call, UnresolvedCall))
     return Survey(
         tuple(sorted(contracts, key=lambda contract: contract.location)),
         tuple(sorted(handlers, key=lambda handler: handler.location)),
         tuple(sorted((call for call in calls if isinstance(call, CallSite)), key=lambda call: call.location)),
-        unresolved,
+        merge_by_site(unresolved),
         uses,
         units,
         tuple(roots),
