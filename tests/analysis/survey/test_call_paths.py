@@ -228,6 +228,16 @@ def test_a_module_imported_by_its_name_runs(survey_code, code: str, names: list[
             "import importlib\ndef load(x): importlib.import_module(x)\n"
             "def handler(event, context): load(event['job'])\ndef other(event, context): load('json')"
         ),
+        "import importlib\nload = importlib.import_module\ndef handler(event, context): load(event['job'])",
+        "load = __import__\ndef handler(event, context): load(event['job'])",
+        "import importlib\ndef handler(event, context):\n  load = importlib.import_module\n  load(event['job'])",
+        "import importlib\ndef handler(event, context): use(importlib.import_module, event)\ndef use(f, x): f(x)",
+        "from importlib import import_module as i\nby = {'a': i}\ndef handler(event, context): by['a'](event['job'])",
+        "import importlib\ndef handler(event, context): return list(map(importlib.import_module, event['jobs']))",
+        (
+            "import importlib\nclass Loader:\n  def __init__(self): self.load = importlib.import_module\n"
+            "def handler(event, context): Loader().load(event['job'])"
+        ),
     ],
 )
 def test_an_import_of_which_nothing_is_known_is_reported(survey_code, code: str):
@@ -241,7 +251,12 @@ def test_an_import_of_which_nothing_is_known_is_reported(survey_code, code: str)
 
 @pytest.mark.parametrize(
     "code",
-    ["import_module('json')", "import_module('jobs.' + event['job'])", "import_module(f'jobs.{event}', 'jobs')"],
+    [
+        "import_module('json')",
+        "import_module('jobs.' + event['job'])",
+        "import_module(f'jobs.{event}', 'jobs')",
+        "load = import_module\n  load('json')",
+    ],
 )
 def test_an_import_of_which_the_beginning_is_known_is_not_reported(survey_code, code: str):
     """Every module of that package is followed."""

@@ -17,6 +17,7 @@ The path of a file, bottom up::
     name_patterns, name_flow, which code can reach a call: no other is evaluated
     relevance
     call_paths                from where code starts to the calls, with the arguments that are passed on the way
+    effort, open_calls        what each question may take; what is told of calls to which too many ways lead
     survey, results           all of it, as plain values with file and line
 
 What the text does not determine is reported as unresolved, with a reason, and never guessed or left out.

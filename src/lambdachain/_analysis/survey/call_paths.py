@@ -2,7 +2,8 @@
 
 A *path step* is a function and a ``Frame``. The same helper that two handlers call with two names is two steps, so each
 handler reaches only its own name. A step is computed once, whoever reaches it: equal calls share a frame. Functions
-that cannot reach a call of a Lambda function are not followed.
+that cannot reach a call of a Lambda function are not followed. A function that takes too long to follow, with the
+arguments of each of its calls, leads from then on to all that it uses, whatever is passed to that.
 
 A function that is used other than by calling it may be called from anywhere with anything: its parameters are
 unresolved there, unless the function that it is passed to is known to pass arguments on (``pool.submit``).
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, NamedTuple, TypeAlias
 
@@ -20,15 +21,16 @@ from . import classes
 from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_each, get_items
 from .branches import find_alternatives, find_dead_code, passes_several
 from .call_sites import CallFinder
+from .effort import EffortBudgets
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
+from .open_calls import OpenCallFinder
 from .reachability import Mention, find_decorators, find_handler_mentions, find_mentions
 from .relevance import Relevance
 from .results import CallSite, CodeUnit, SourceLocation, UnresolvedCall
 from .scopes import Scope, get_keyword, last_name
 from .syntax import DEFINITIONS
 from .values import (
-    UNFINISHED,
     Arguments,
     ClassValue,
     ExternalName,
@@ -37,7 +39,6 @@ from .values import (
     InstanceValue,
     MappingValue,
     Unresolved,
-    unresolved_reasons,
 )
 
 Found: TypeAlias = CallSite | UnresolvedCall
@@ -59,11 +60,13 @@ class PathStep(NamedTuple):
         scope: The function or module.
         frame: The arguments of the function.
         is_by_name: Whether it is a method of an unresolved object, of which no more than the name is known.
+        is_open: Whether its arguments are not followed: they may be anything.
     """
 
     scope: Scope
     frame: Frame | None
     is_by_name: bool = False
+    is_open: bool = False
 
 
 class CallPaths:
@@ -73,7 +76,8 @@ class CallPaths:
         evaluator: Evaluates what is called, and with what.
         finder: Finds the calls of Lambda functions in a scope.
         relevant: The units from which a call can be reached.
-        possible: Finds every place that may call a Lambda function, to be reported if not all ways there are followed.
+        open_calls: Finds the calls in code whose arguments are not followed.
+        unfollowed: What any code may reach, because the search for the relevant units was given up.
     """
 
     def __init__(
@@ -81,25 +85,27 @@ class CallPaths:
         evaluator: Evaluator,
         finder: CallFinder,
         relevant: Relevance,
-        possible: Callable[[], Sequence[UnresolvedCall]],
+        open_calls: OpenCallFinder,
+        unfollowed: Sequence[UnresolvedCall],
     ) -> None:
         self._evaluator = evaluator
         self._finder = finder
         self._scopes = evaluator.project.scopes_by_unit
         self._relevant = relevant
-        self._possible = possible
+        self._open_calls = open_calls
+        self._unfollowed = unfollowed
+        self._following = EffortBudgets(evaluator)
+        self._finding = EffortBudgets(evaluator)
         self._found: dict[PathStep, tuple[Found, ...]] = {}
+        self._calls: dict[CodeUnit, tuple[Found, ...]] = {}
         # The next steps of each, with the place of the call that leads there.
         self._next: dict[PathStep, Mapping[PathStep, SourceLocation | None]] = {}
 
     def find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         """Return the calls that may run when *start* runs, with the values that they have then."""
-        return (*self._find_calls(start), *self.find_unfollowed())
-
-    def find_unfollowed(self) -> Sequence[UnresolvedCall]:
-        """Return every place that may call a Lambda function, if it takes too long to tell what reaches them."""
-        is_complete = self._relevant.is_complete and not self._evaluator.is_exhausted
-        return () if is_complete else self._possible()
+        if start not in self._calls:
+            self._calls[start] = self._find_calls(start)
+        return (*self._calls[start], *self._unfollowed)
 
     def _find_calls(self, start: CodeUnit) -> tuple[Found, ...]:
         bodies = self._get_bodies(start)
@@ -111,7 +117,9 @@ class CallPaths:
         ]
         if self._relevant.find_for(module).isdisjoint({start, module.unit, *(step.scope.unit for step in starts)}):
             return ()
-        steps = self.walk(starts, module)
+        return self._find_in_steps(self.walk(starts, module))
+
+    def _find_in_steps(self, steps: Mapping[PathStep, SourceLocation | None]) -> tuple[Found, ...]:
         return tuple(
             dict.fromkeys(
                 replace(found, reached_from=place) if place is not None and place != found.location else found
@@ -132,6 +140,7 @@ class CallPaths:
                 roots.append(unit)
                 bodies = self._get_bodies(unit)
                 steps = self.walk([PathStep(scope, None) for scope in bodies], bodies[0].module)
+                self._calls[unit] = self._find_in_steps(steps)
                 reached |= {step.scope.unit for step in steps}
         return roots
 
@@ -172,10 +181,16 @@ class CallPaths:
         )
 
     def _find_in_step(self, step: PathStep) -> tuple[Found, ...]:
-        if step not in self._found and step.frame is None and self._evaluator.is_exhausted:
-            with self._evaluator.use_reserve():
-                self._found[step] = tuple(dict.fromkeys(self._find_in_frame(step.scope, self._create_unknown(step))))
         if step not in self._found:
+            found = None if step.is_open else self._find_with_arguments(step)
+            if found is None:
+                found = self._open_calls.find(self._get_own_scopes(step.scope), is_reached=not step.is_open)
+            self._found[step] = tuple(dict.fromkeys(found))
+        return self._found[step]
+
+    def _find_with_arguments(self, step: PathStep) -> list[Found] | None:
+        """Return the calls in a step; ``None`` if it takes too long to tell what they call."""
+        with self._finding.spend(step.scope):
             found = self._find_in_frame(step.scope, step.frame)
             # Several calls in one place are what several names and modes make in every combination.
             several = {line for line, count in Counter(one.location for one in found).items() if count > 1}
@@ -183,32 +198,35 @@ class CallPaths:
                 calls = [one for one in self._get_own_calls(step.scope) if step.scope.locate(one) in several]
                 frames = find_alternatives(self._evaluator, step.scope, step.frame, calls)
                 found = [one for frame in frames for one in self._find_in_frame(step.scope, frame)]
-            self._found[step] = tuple(dict.fromkeys(found))
-        return self._found[step]
+            return found if self._evaluator.effort_left > 0 else None
 
     def _find_in_frame(self, scope: Scope, frame: Frame | None) -> list[Found]:
         with self._evaluator.in_frame(frame):
             return [found for one in self._get_own_scopes(scope) for found in self._finder.find_in_scope(one)]
 
-    def _create_unknown(self, step: PathStep) -> Frame | None:
-        """Return a frame of a function that may be called with anything, as not all calls have been followed."""
-        if step.scope.kind != "function":
-            return None
-        function = FunctionValue(step.scope)
-        bound = bind_unknown(self._evaluator, function, unresolved_reasons(UNFINISHED)[0])
-        return self._evaluator.create_frame(function, bound)
-
     def _find_next(self, step: PathStep) -> Mapping[PathStep, SourceLocation | None]:
-        if self._evaluator.is_exhausted:
-            return self._next.get(step, {})
         if step not in self._next:
-            with self._evaluator.in_frame(step.frame):
-                steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]
-                if step.frame is None:
-                    steps += [(one, None) for one in self._enter_decorators(FunctionValue(step.scope), None)]
+            steps = None if step.is_open else self._follow(step)
+            found = self._find_used(step.scope) if steps is None else reversed(steps)
             # Of several places that lead to a step, the first one is enough to find it.
-            self._next[step] = {one: place for one, place in reversed(steps) if one.scope.unit in self._relevant}
+            self._next[step] = {one: place for one, place in found if one.scope.unit in self._relevant}
         return self._next[step]
+
+    def _follow(self, step: PathStep) -> list[tuple[PathStep, SourceLocation | None]] | None:
+        """Return the next steps, with what is passed to each; ``None`` if that takes too long."""
+        with self._following.spend(step.scope), self._evaluator.in_frame(step.frame):
+            if self._evaluator.effort_left <= 0:
+                return None
+            steps = [one for scope in self._get_own_scopes(step.scope) for one in self._find_next_in(scope, step)]
+            if step.frame is None:
+                steps += [(one, None) for one in self._enter_decorators(FunctionValue(step.scope), None)]
+            return steps if self._evaluator.effort_left > 0 else None
+
+    def _find_used(self, scope: Scope) -> Iterator[tuple[PathStep, None]]:
+        """Yield all that a scope may lead to, whatever is passed to it and by it."""
+        for unit, is_by_name in {scope.module.unit: False, **self._relevant.find_used(scope.unit)}.items():
+            for body in self._get_bodies(unit):
+                yield PathStep(body, None, is_by_name, is_open=body.kind == "function"), None
 
     def _get_own_calls(self, scope: Scope) -> Iterator[ast.Call]:
         for one in self._get_own_scopes(scope):

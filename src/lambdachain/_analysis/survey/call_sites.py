@@ -16,7 +16,7 @@ from lambdachain._core.arn import parse_target
 from lambdachain._core.errors import InvalidArnError
 
 from . import boto3_calls
-from .branches import find_dead_code
+from .branches import find_dead_code, is_undecided
 from .classes import is_client_class
 from .contract_values import get_contract
 from .evaluator import Evaluator
@@ -36,6 +36,7 @@ from .scopes import Scope
 from .source_text import format_call, format_expression
 from .syntax import CLIENTS, evaluate_keywords
 from .values import (
+    EXPRESSION_EFFORT,
     BoundFunctionValue,
     ClientValue,
     CollectionValue,
@@ -131,6 +132,11 @@ class CallFinder:
         """Yield the calls in a scope, each once, with their values in the evaluator's current frame."""
         yield from self._find(scope, find_dead_code(self._evaluator, scope))
 
+    def find_unconditional(self, scope: Scope) -> Found:
+        """Yield the calls that run whenever the code of the scope does, as far as its conditions are decided."""
+        is_dead = find_dead_code(self._evaluator, scope)
+        yield from self._find(scope, lambda node: is_dead(node) or is_undecided(self._evaluator, node, scope))
+
     def find_under_any_condition(self, scope: Scope) -> Found:
         """Yield also the calls that the current frame does not run."""
         yield from self._find(scope, lambda _node: False)
@@ -140,10 +146,11 @@ class CallFinder:
 
         A call with the name and the parameter of boto3's counts, whatever its receiver is: to evaluate that takes long.
         """
-        return (
-            any(map(boto3_calls.may_have_function_name, scope.calls))
-            or next(iter(self.find_under_any_condition(scope)), None) is not None
-        )
+        if any(map(boto3_calls.may_have_function_name, scope.calls)):
+            return True
+        with self._evaluator.limit_effort(EXPRESSION_EFFORT):
+            found = next(iter(self.find_under_any_condition(scope)), None)
+            return found is not None or self._evaluator.effort_left <= 0
 
     def _find(self, scope: Scope, is_dead: Callable[[ast.AST], bool]) -> Found:
         direct = [found for call in scope.calls if not is_dead(call) for found in self.find_in_call(call, scope)]

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import islice
 from typing import Final
 
 from .evaluator import Evaluator
 from .imports import resolve_import
-from .scopes import Assignment, Scope, get_keyword, last_name
+from .scopes import Assignment, Scope, get_keyword
 from .values import (
     UNRESOLVED,
     Constant,
     ExternalName,
+    FunctionValue,
     ModuleValue,
     Unresolved,
     Value,
@@ -50,25 +51,29 @@ def evaluate_import_module(evaluator: Evaluator, node: ast.Call, scope: Scope) -
     return found or UNRESOLVED
 
 
-def find_unknown_imports(evaluator: Evaluator, scope: Scope) -> Iterator[tuple[ast.Call, str]]:
-    """Yield the calls in a scope that may import any module, each with the reason why it is unknown."""
-    names = {one for name in IMPORTERS for one in (name, *evaluator.project.find_aliases(name))}
+def find_unknown_imports(
+    evaluator: Evaluator, scope: Scope, may_import: Callable[[ast.expr, Scope], bool]
+) -> Iterator[tuple[ast.Call, str]]:
+    """Yield the calls in a scope that may import any module, each with the reason why it is unknown.
+
+    Args:
+        evaluator: Evaluates what is called, and with what.
+        scope: The scope.
+        may_import: Checks whether an expression may be one of ``IMPORTERS``; no other is evaluated.
+    """
     for call in scope.calls:
-        if not names.intersection(_get_names(call.func, scope)):
-            continue
-        called = {one.name for one in evaluator.evaluate(call.func, scope) if isinstance(one, ExternalName)}
-        if called.isdisjoint(_IMPORTING):
-            continue
-        for why in islice(unresolved_reasons(evaluator.evaluate(call, scope)), 1):
-            yield call, why
+        if may_import(call.func, scope) and _is_importer(evaluator, call.func, scope):
+            yield from ((call, why) for why in islice(unresolved_reasons(evaluator.evaluate(call, scope)), 1))
+        elif any(may_import(one, scope) and _is_importer(evaluator, one, scope) for one in call.args):
+            functions = evaluator.evaluate(call.func, scope)
+            # What a function in the code imports is found there.
+            if not functions or not all(isinstance(one, FunctionValue) for one in functions):
+                yield call, "the function that imports is passed on as a value"
 
 
-def _get_names(function: ast.expr, scope: Scope) -> Iterator[str]:
-    """Yield the name by which something is called, and the name of what was assigned to that."""
-    yield last_name(function)
-    for binding, _ in scope.lookup(function.id) if isinstance(function, ast.Name) else ():
-        if isinstance(binding, Assignment):
-            yield last_name(binding.expr)
+def _is_importer(evaluator: Evaluator, function: ast.expr, scope: Scope) -> bool:
+    values = evaluator.evaluate(function, scope)
+    return any(isinstance(one, ExternalName) and one.name in _IMPORTING for one in values)
 
 
 def _find_by_name(evaluator: Evaluator, name: Value, package: str | None, scope: Scope) -> Values:

@@ -137,13 +137,13 @@ class ExpressionEvaluator:
         self._by_node_type |= {to_compact_class(kind): compute for kind, compute in self._by_node_type.items()}
 
     @property
-    def is_exhausted(self) -> bool:
-        """Whether something was not evaluated, because that would have taken too many steps."""
-        return self._memo.is_exhausted
+    def effort_left(self) -> float:
+        """How many more steps the current question may take; 0 if something may be unfinished."""
+        return self._memo.effort_left
 
-    def use_reserve(self) -> AbstractContextManager[None]:
-        """Evaluate what is most wanted, even if something else has taken too many steps."""
-        return self._memo.use_reserve()
+    def limit_effort(self, effort: float) -> AbstractContextManager[None]:
+        """Evaluate one question in at most so many steps; others may take as many again."""
+        return self._memo.limit_effort(effort)
 
     # Names
 
@@ -330,7 +330,8 @@ class ExpressionEvaluator:
         if scope not in self._base_classes:
             # A class whose base depends on the class itself would recurse without end; it has no base meanwhile.
             self._base_classes[scope] = []
-            bases = classes.evaluate_bases(self, scope)
+            with self._memo.lift_limit():  # it is kept for every question
+                bases = classes.evaluate_bases(self, scope)
             self._base_classes[scope] = [value.scope for value in bases if isinstance(value, ClassValue)]
         return self._base_classes[scope]
 

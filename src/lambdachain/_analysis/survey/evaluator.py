@@ -35,12 +35,12 @@ class Evaluator(Protocol):
         ...
 
     @property
-    def is_exhausted(self) -> bool:
-        """Whether something was not evaluated, because that would have taken too many steps."""
+    def effort_left(self) -> float:
+        """How many more steps the current question may take; 0 if something may be unfinished."""
         ...
 
-    def use_reserve(self) -> AbstractContextManager[None]:
-        """Evaluate what is most wanted, even if something else has taken too many steps."""
+    def limit_effort(self, effort: float) -> AbstractContextManager[None]:
+        """Evaluate one question in at most so many steps; others may take as many again."""
         ...
 
     def evaluate(self, expr: ast.expr, scope: Scope) -> Values:

@@ -37,7 +37,9 @@ class RecursiveMemo(Generic[T]):
     again where many more levels are left for it, so that each is computed a few times, however large the web is of
     names that depend on each other.
 
-    The effort is limited, too: after so much of it, whatever is not known for good is *unfinished*.
+    The effort is limited, too, for all together and for each question (``limit_effort``): after so much of it, whatever
+    is not known for good is *unfinished*. A result that depends on something unfinished is not kept, so that one
+    expensive question costs only itself: another may compute the same again, with what is known by then.
 
     Args:
         empty: The result of a computation that is still running.
@@ -48,8 +50,9 @@ class RecursiveMemo(Generic[T]):
 
     def __init__(self, empty: T, unknown: T, unfinished: T | None = None, max_effort: float = inf) -> None:
         self._unfinished = unknown if unfinished is None else unfinished
-        self._left = max_effort
-        self._reserve = max_effort // 4
+        # What is left for the current question, and what only others may spend.
+        self._left: float = max_effort
+        self._withheld: float = 0
         self._empty = empty
         self._unknown = unknown
         self._complete: dict[Hashable, T] = {}
@@ -62,32 +65,45 @@ class RecursiveMemo(Generic[T]):
         self._running: dict[Hashable, int] = {}
         # The outermost running computation that the current one has asked for so far.
         self._lowest: float = inf
-        # Whether the current computation has met the limit of the depth so far.
+        # Whether the current computation has met the limit of the depth so far, and that of the effort.
         self._is_limited = False
+        self._is_unfinished = False
 
     @property
-    def is_exhausted(self) -> bool:
-        """Whether the effort has been spent, so that results may be unfinished."""
-        return self._left < 0
+    def effort_left(self) -> float:
+        """How many more computations may be done for the current question; 0 if some may be unfinished."""
+        return self._left
 
     def spend(self) -> bool:
-        """Count one step of a computation; return whether there is effort left for it."""
+        """Count one step of a computation; return whether there was effort left for it."""
+        if self._left <= 0:
+            self._is_unfinished = True
+            return False
         self._left -= 1
-        return self._left >= 0
+        return True
 
     @contextmanager
-    def use_reserve(self) -> Generator[None]:
-        """Go on with a quarter of the effort more, all uses of this together, if the effort has been spent."""
-        if self._left >= 0:
-            yield
-            return
-        left = self._left
-        self._left = self._reserve
+    def limit_effort(self, effort: float) -> Generator[None]:
+        """Spend at most so much on one question."""
+        before = self._withheld
+        withheld = max(0.0, self._left - effort)
+        self._left -= withheld
+        self._withheld += withheld
         try:
             yield
         finally:
-            self._reserve = self._left
-            self._left = left
+            self._left += self._withheld - before
+            self._withheld = before
+
+    @contextmanager
+    def lift_limit(self) -> Generator[None]:
+        """Spend the effort of all questions on what each of them needs, and what is kept elsewhere."""
+        own = self._left
+        self._left, self._withheld = own + self._withheld, 0.0
+        try:
+            yield
+        finally:
+            self._left, self._withheld = own, self._left - own
 
     def get_complete(self, key: Hashable) -> T | None:
         """Return the result for *key* if it is known for good."""
@@ -118,16 +134,19 @@ class RecursiveMemo(Generic[T]):
         """Return the result of *compute*, which asks for other results; ``None`` if one of them may be incomplete."""
         outer, self._lowest = self._lowest, inf
         was_limited, self._is_limited = self._is_limited, False
+        was_unfinished, self._is_unfinished = self._is_unfinished, False
         result = compute()
-        is_certain = self._lowest == inf and not self._is_limited
+        is_certain = self._lowest == inf and not self._is_limited and not self._is_unfinished
         self._lowest = min(outer, self._lowest)
         self._is_limited |= was_limited
+        self._is_unfinished |= was_unfinished
         return result if is_certain else None
 
     def _compute(self, key: Hashable, compute: Callable[[], T]) -> T:
         depth = self._running[key] = len(self._running)
         outer, self._lowest = self._lowest, inf
         was_limited, self._is_limited = self._is_limited, False
+        was_unfinished, self._is_unfinished = self._is_unfinished, False
         try:
             result = compute()
         except BaseException:
@@ -137,11 +156,14 @@ class RecursiveMemo(Generic[T]):
             del self._running[key]
             inner, self._lowest = self._lowest, outer
             is_limited, self._is_limited = self._is_limited, was_limited
+            is_unfinished, self._is_unfinished = self._is_unfinished, was_unfinished or self._is_unfinished
         if inner >= depth:
             # It depends on nothing that is still running. Results that depended on it alone are dropped, and computed
             # again when they are asked for.
             self._drop_cycle(depth)
-            if is_limited and _MAX_DEPTH - depth < _ENOUGH:
+            if is_unfinished:
+                self._is_limited |= is_limited
+            elif is_limited and _MAX_DEPTH - depth < _ENOUGH:
                 self._limited[key] = (result, _MAX_DEPTH - depth)
                 self._is_limited = True
             else:
@@ -149,9 +171,10 @@ class RecursiveMemo(Generic[T]):
                 self._limited.pop(key, None)
         else:
             self._join_cycles(depth, inner)
-            cycle = self._cycles.setdefault(inner, _Cycle(inner))
-            cycle.keys.append(key)
-            self._provisional[key] = (result, cycle)
+            if not is_unfinished:
+                cycle = self._cycles.setdefault(inner, _Cycle(inner))
+                cycle.keys.append(key)
+                self._provisional[key] = (result, cycle)
             self._lowest = min(outer, inner)
             self._is_limited |= is_limited
         return result

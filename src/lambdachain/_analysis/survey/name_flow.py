@@ -26,7 +26,7 @@ from .project import Project
 from .results import CodeUnit
 from .scopes import Assignment, Binding, Definition, Import, LoopTarget, Parameter, Scope, get_parameters, last_name
 from .syntax import DEFINITIONS, get_alternatives
-from .values import string_constants
+from .values import EXPRESSION_EFFORT, string_constants
 
 # A variable is known by the id of its list of bindings, an attribute by its name, a function or class by its scope.
 Place: TypeAlias = int | str | Scope | tuple[Hashable, ...]
@@ -40,8 +40,8 @@ _LOCAL: Final = ("function", "lambda")
 # What the value of another value is read by: the attributes of a member of an enum.
 _VALUES: Final = ("value", "_value_")
 _WORD: Final = re.compile(r"\w+")
-# ``getattr`` is followed, as calls of it may have another name.
-_BUILTINS: Final = frozenset(dir(builtins)) - {"getattr"}
+# These are followed, as calls of them may have another name.
+_BUILTINS: Final = frozenset(dir(builtins)) - {"getattr", "__import__"}
 
 
 class _Argument(NamedTuple):
@@ -197,7 +197,8 @@ class NameFlow:
             if patterns:
                 names = [name for name in self._names if any(one.fullmatch(name) for one in patterns)]
             else:
-                names = [*string_constants(evaluator.evaluate(call.args[1], scope))]
+                with evaluator.limit_effort(EXPRESSION_EFFORT):
+                    names = [*string_constants(evaluator.evaluate(call.args[1], scope))]
             for name in names:
                 self._link(name, self.find_named(call))
 

@@ -29,13 +29,22 @@ class Relevance:
     Args:
         project: The files.
         starts: By unit, the modules in which code may start that reaches a call through the unit.
+        users: By unit, those that use it: each with whether no more than the name of a method is known of the use.
         is_complete: Whether the search for them was not given up.
     """
 
-    def __init__(self, project: Project, starts: Mapping[CodeUnit, int], *, is_complete: bool) -> None:
+    def __init__(
+        self,
+        project: Project,
+        starts: Mapping[CodeUnit, int],
+        users: Mapping[CodeUnit, Mapping[CodeUnit, bool]],
+        *,
+        is_complete: bool,
+    ) -> None:
         self.is_complete = is_complete
         self._project = project
         self._starts = starts
+        self._users = users
         self._by_start: dict[int, frozenset[CodeUnit]] = {}
 
     def __contains__(self, unit: CodeUnit) -> bool:
@@ -47,6 +56,18 @@ class Relevance:
         if bit not in self._by_start:
             self._by_start[bit] = frozenset(unit for unit, bits in self._starts.items() if bits & bit)
         return self._by_start[bit]
+
+    def find_used(self, unit: CodeUnit) -> Mapping[CodeUnit, bool]:
+        """Return the relevant units that a unit uses, whatever is passed to it; each as in *users*."""
+        return self._used.get(unit, {})
+
+    @cached_property
+    def _used(self) -> Mapping[CodeUnit, Mapping[CodeUnit, bool]]:
+        found: dict[CodeUnit, dict[CodeUnit, bool]] = {}
+        for used, users in self._users.items():
+            for user, is_by_name in users.items() if used in self._starts else ():
+                found.setdefault(user, {})[used] = is_by_name
+        return found
 
 
 class KeptMethods:
@@ -91,8 +112,9 @@ class KeptMethods:
 
 def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow, kept: KeptMethods) -> Relevance:
     """Return the units from which a call of a Lambda function can be reached."""
-    starts = _Search(evaluator, flow, kept).run(finder)
-    return Relevance(evaluator.project, starts, is_complete=not evaluator.is_exhausted)
+    search = _Search(evaluator, flow, kept)
+    starts = search.run(finder)
+    return Relevance(evaluator.project, starts, search.users, is_complete=evaluator.effort_left > 0)
 
 
 class _Reading:
@@ -166,7 +188,7 @@ class _Search:
         self._places: set[Place] = set()
         self._reading: dict[CodeUnit, _Reading] = {}
         # By each unit, those that use it: whether no more than by a name.
-        self._users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
+        self.users: dict[CodeUnit, dict[CodeUnit, bool]] = {}
         self._subclasses: dict[Scope, dict[Scope, None]] = {}
         self._open_classes = _OpenClasses(evaluator, flow)
 
@@ -176,7 +198,7 @@ class _Search:
         everywhere = (1 << len(self._project.modules)) - 1
         pending = [(unit, everywhere) for unit in callers]
         # When the effort is spent, whatever has been found is followed, and the survey tells that there may be more.
-        while pending and not self._evaluator.is_exhausted:
+        while pending and self._evaluator.effort_left > 0:
             unit, starts = pending.pop()
             known = self._starts.get(unit, 0)
             if known | starts == known:
@@ -185,7 +207,7 @@ class _Search:
             if not known:
                 found = list(self._evaluate_users(unit))
                 pending += [(user, self._pass_on(used, user)) for used, user in found if used in self._starts]
-            pending += [(user, self._pass_on(unit, user)) for user in self._users.get(unit, ())]
+            pending += [(user, self._pass_on(unit, user)) for user in self.users.get(unit, ())]
         # The calls themselves are found even if not all that leads to them is.
         self._starts.update((unit, everywhere) for unit in callers if unit not in self._starts)
         return self._starts
@@ -193,7 +215,7 @@ class _Search:
     def _evaluate_users(self, unit: CodeUnit) -> Iterator[tuple[CodeUnit, CodeUnit]]:
         """Evaluate what may use a unit that has become relevant; yield what it uses, with itself."""
         for user in self._find_certain_users(unit):
-            self._users.setdefault(unit, {})[user] = False
+            self.users.setdefault(unit, {})[user] = False
         for candidate, parts in self._find_possible_users(unit):
             for used in self._evaluate(candidate, parts):
                 yield used, candidate
@@ -205,7 +227,7 @@ class _Search:
         from the modules that it imports, directly or through others.
         """
         starts = self._starts[unit]
-        if not self._users[unit][user]:
+        if not self.users[unit][user]:
             return starts
         modules = self._modules[unit], self._modules[user]
         return starts & self._project.find_all_importers(modules[0]) & self._project.find_all_importers(modules[1])
@@ -275,6 +297,6 @@ class _Search:
                 if mention.function is not None or mention.scope is not scope.module:
                     used[mention.scope.unit] = used.get(mention.scope.unit, True) and mention.is_by_name
         for one, is_by_name in used.items():
-            users = self._users.setdefault(one, {})
+            users = self.users.setdefault(one, {})
             users[unit] = users.get(unit, True) and is_by_name
         return set(used)

@@ -162,12 +162,13 @@ class Scope:
         branches: The statements ``if``.
         conditions: The conditions that decide what a value is, one for each such value.
         outer_names: The names declared ``global`` or ``nonlocal``, with the scope that they are bound in.
+        unit: The code that runs as one: a lambda runs with what encloses it, a class body with its module.
     """
 
     __slots__ = (
         "attribute_assignments", "attributes", "augmented", "bindings", "branches", "calls", "children", "conditions",
         "fields", "is_generator", "kind", "loads", "loops", "mutations", "name", "node", "outer_names", "overwritten",
-        "parent", "returns", "shrunk", "source",
+        "parent", "returns", "shrunk", "source", "unit",
     )  # fmt: skip
 
     def __init__(self, source: Source, node: ast.AST, kind: ScopeKind, name: str, parent: Scope | None) -> None:
@@ -193,8 +194,11 @@ class Scope:
         self.conditions: list[ast.expr] = []
         self.outer_names: dict[str, Scope] = {}
         self.overwritten: dict[ast.expr, ast.expr] = {}
+        self.unit = CodeUnit(source.file, name)
         if parent is not None:
             parent.children.append(self)
+            if kind in ("lambda", "class"):
+                self.unit = parent.unit
 
     @property
     def short_name(self) -> str:
@@ -205,14 +209,6 @@ class Scope:
     def module(self) -> Scope:
         """The module's scope."""
         return self if self.parent is None else self.parent.module
-
-    @property
-    def unit(self) -> CodeUnit:
-        """The code that runs as one: a lambda runs with what encloses it, a class body with its module."""
-        scope: Scope | None = self
-        while scope is not None and scope.kind in ("lambda", "class"):
-            scope = scope.parent
-        return CodeUnit(self.source.file, scope.name if scope is not None and scope.kind != "module" else "")
 
     @property
     def owner(self) -> Scope | None:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
-from functools import cache, partial
+from functools import partial
 from types import MappingProxyType
 from typing import Final
 
-from .boto3_calls import may_have_function_name
 from .call_paths import CallPaths
-from .call_sites import OWN_METHODS, CallFinder, create_call_finder, evaluate_callee
+from .call_sites import CallFinder, create_call_finder, evaluate_callee
 from .dynamic_imports import IMPORTERS, find_unknown_imports
 from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
 from .name_flow import NameFlow, Place
+from .open_calls import OpenCallFinder, PossibleCalls
 from .project import Project
 from .reachability import find_handler_mentions, find_uses
 from .relevance import KeptMethods, find_relevant_units
@@ -32,7 +32,7 @@ from .results import (
 from .scopes import Scope
 from .source_text import format_expression
 from .sources import Source
-from .values import MAX_EFFORT, UNFINISHED, ContractValue, ExternalName, FunctionValue, unresolved_reasons
+from .values import EXPRESSION_EFFORT, MAX_EFFORT, ContractValue, ExternalName, FunctionValue, unresolved_reasons
 
 # The names of lambdachain whose calls declare something: contracts, handlers, and how clients resolve names.
 _DECLARING: Final = ("Contract", "remote", "LambdaClient", "AsyncLambdaClient")
@@ -46,7 +46,8 @@ def survey(
     Args:
         sources: The files, of one or several code bases.
         environment: The environment variables that the code will run with, as far as they are known.
-        max_effort: How many steps are evaluated to tell what reaches the calls, and how many to follow them.
+        max_effort: How many steps are evaluated to tell what reaches the calls, and how many to follow them. A single
+            question takes fewer: see ``EffortBudgets``.
     """
     return survey_project(Project(sources), environment, max_effort)
 
@@ -72,39 +73,42 @@ def survey_project(
     # Handlers of lambdachain are told apart by what functions return for their arguments; boto3's client needs less.
     searcher = finder if project.may_use_lambdachain() else create_call_finder(quick, declaring, kept.may_be_method)
     relevant = find_relevant_units(quick, searcher, flow, kept)
+    importing, _ = flow.find_readers(IMPORTERS)
     flow.forget()
-    # Most surveys never ask for them.
-    possible = cache(lambda: tuple(_find_possible_calls(project, kept)))
-    paths = CallPaths(evaluator, finder, relevant, possible)
+    # Before the calls are followed, which may take all of the effort.
+    imports = list(_find_unresolved_imports(evaluator, lambda expr, scope: flow.may_hold(expr, scope, importing)))
 
-    def create_paths(inner: Evaluator) -> CallPaths:
-        return CallPaths(inner, create_call_finder(inner, declaring, kept.may_be_method), relevant, possible)
+    possible = PossibleCalls(kept.may_hold_method, lambda expr, scope: flow.may_hold(expr, scope, places))
+    # If the search for what reaches the calls was given up, any code may reach each.
+    searched = [] if relevant.is_complete else scopes
+    unfollowed = [found for scope in searched for found in possible.find_in_scope(scope)]
 
-    units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
-    roots = paths.find_roots()
-    calls = list(dict.fromkeys(call for root in roots for call in paths.find_calls(root)))
-    calls += _find_never_run(finder, [scope for scope in scopes if scope.unit in relevant], calls)
+    def create_finder(inner: Evaluator) -> CallFinder:
+        return create_call_finder(inner, declaring, kept.may_be_method)
+
+    def create_paths(inner: ExpressionEvaluator, finder: CallFinder) -> CallPaths:
+        spare = ExpressionEvaluator(project, inner.environment, max_effort=max_effort)
+        return CallPaths(inner, finder, relevant, OpenCallFinder(spare, create_finder, possible), unfollowed)
+
     handlers = list(_find_handlers(evaluator, places))
     contracts = {*_find_contracts(evaluator, declaring), *(handler.contract for handler in handlers)}
-    unresolved = merge_by_site(
-        [
-            *project.unreadable,
-            *_find_unresolved_imports(evaluator),
-            *(call for call in calls if isinstance(call, UnresolvedCall)),
-            *paths.find_unfollowed(),
-            *_find_unresolved_handlers(evaluator, declaring),
-        ]
-    )
+    paths = create_paths(evaluator, finder)
+    units = {scope.unit: scope.locate(scope.node) for scope in scopes if scope.kind != "lambda"}
+    roots = paths.find_roots()
+    calls = list(dict.fromkeys([*(call for root in roots for call in paths.find_calls(root)), *unfollowed]))
+    calls += _find_never_run(finder, [scope for scope in scopes if scope.unit in relevant], calls)
+    unresolved = [*project.unreadable, *imports, *_find_unresolved_handlers(evaluator, declaring)]
+    unresolved += (call for call in calls if isinstance(call, UnresolvedCall))
     return Survey(
         tuple(sorted(contracts, key=lambda contract: contract.location)),
         tuple(sorted(handlers, key=lambda handler: handler.location)),
         tuple(sorted((call for call in calls if isinstance(call, CallSite)), key=lambda call: call.location)),
-        unresolved,
+        merge_by_site(unresolved),
         uses,
         units,
         tuple(roots),
         paths.find_calls,
-        _PathsByEnvironment(project, create_paths).find_calls_with,
+        _PathsByEnvironment(project, lambda inner: create_paths(inner, create_finder(inner))).find_calls_with,
         partial(_locate_handler, evaluator, units),
     )
 
@@ -112,7 +116,7 @@ def survey_project(
 class _PathsByEnvironment:
     """The call paths of functions, by their environment variables."""
 
-    def __init__(self, project: Project, create: Callable[[Evaluator], CallPaths]) -> None:
+    def __init__(self, project: Project, create: Callable[[ExpressionEvaluator], CallPaths]) -> None:
         self._project = project
         self._create = create
         # Functions with equal variables, which is most often all of a template's, share what is evaluated.
@@ -153,24 +157,19 @@ def _find_never_run(
                 yield UnresolvedCall(call.location, call.unit, why, callee, call.mode)
 
 
-def _find_possible_calls(project: Project, kept: KeptMethods) -> Iterator[UnresolvedCall]:
-    """Yield the places that may call a Lambda function, by the text alone: like a file, of no unit."""
-    methods = OWN_METHODS if project.may_use_lambdachain() else ()
-    for scope in project.scopes():
-        for call in scope.calls:
-            name = call.func.attr if isinstance(call.func, ast.Attribute) else ""
-            if may_have_function_name(call) or kept.may_hold_method(call, scope) or name in methods:
-                why = (
-                    f"cannot tell what reaches {format_expression(call.func)}(...): {unresolved_reasons(UNFINISHED)[0]}"
-                )
-                yield UnresolvedCall(scope.locate(call), CodeUnit("", ""), why)
-
-
-def _find_unresolved_imports(evaluator: Evaluator) -> Iterator[UnresolvedCall]:
+def _find_unresolved_imports(
+    evaluator: Evaluator, may_import: Callable[[ast.expr, Scope], bool]
+) -> Iterator[UnresolvedCall]:
     """Yield the imports of modules that are not known: like an unreadable file, any function may have one."""
-    scopes = dict.fromkeys(scope for name in IMPORTERS for _, scope in evaluator.project.find_calls(name))
+    project = evaluator.project
+    scopes = dict.fromkeys(scope for name in IMPORTERS for _, scope in project.find_calls(name))
+    names = [one for name in IMPORTERS for one in (name, *project.find_aliases(name))]
+    if any(map(project.is_passed_as_value, names)):
+        scopes = dict.fromkeys(project.scopes())
     for scope in scopes:
-        for call, why in find_unknown_imports(evaluator, scope):
+        with evaluator.limit_effort(EXPRESSION_EFFORT):
+            found = list(find_unknown_imports(evaluator, scope, may_import))
+        for call, why in found:
             text = f"cannot resolve the module that {format_expression(call)} imports, nor what it calls: {why}"
             yield UnresolvedCall(scope.locate(call), CodeUnit("", ""), text)
 

@@ -306,7 +306,9 @@ Values: TypeAlias = tuple[Value, ...]
 _NOT_A_STRING: Final = "\0"
 # Some 15 seconds; the largest code bases of a single team that were tried take a third of it.
 MAX_EFFORT: Final = 400_000
-_TOO_MANY_WAYS: Final = Unresolved(f"too many ways lead there: to follow them takes more than {MAX_EFFORT:,} steps")
+# Some 0.2 seconds, for one of many expressions; hardly any takes a tenth of it.
+EXPRESSION_EFFORT: Final = 5_000
+_TOO_MANY_WAYS: Final = Unresolved("too many ways lead there to follow each of them")
 UNFINISHED: Final[Values] = (_TOO_MANY_WAYS,)
 UNRESOLVED: Final[Values] = (Unresolved("it is computed at run time"),)
 
