@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import threading
 from base64 import b64decode
 from types import SimpleNamespace
 
@@ -99,6 +100,23 @@ def test_an_idempotent_function_is_run_again_after_what_may_have_run(lab, machin
 
     assert execution["status"] == "SUCCEEDED"
     assert lab.received == 2
+
+
+@pytest.mark.parametrize(("contract", "executions"), [(charge, 1), (charge_again, 2)], ids=["once", "again"])
+def test_a_task_that_times_out(lab, machines, contract, executions):
+    """The function may still run: only one that is idempotent is called again."""
+    is_over = threading.Event()
+    late = Fault(
+        "late", lambda connection: (connection.read_request(), is_over.wait(20), connection.close()), runs=True
+    )
+    lab.play(late, succeed())
+    definition = state_machine({"Charge": {**task(contract), "TimeoutSeconds": 1}})
+
+    execution = machines.run(definition, ORDER)
+
+    is_over.set()
+    assert execution.get("error") == ("States.Timeout" if executions == 1 else None)
+    assert lab.executions == executions
 
 
 def test_an_error_of_an_idempotent_function_is_not_retried(lab, machines):
