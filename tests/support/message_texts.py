@@ -37,7 +37,7 @@ OTHER_TEXTS = re.compile(
     | lambdachain:\ allow\ every\ test | …:\ allow\ this\ test | versions\ and\ aliases$ | Call\ them\ from\ another
     | aws\ lambda\ invoke | Press\ Ctrl-C | the\ routes\ of\ …$ | the\ command\ line$
     | (always|once|never|if\ the\ call\ is\ idempotent)[,:]\x20
-    | …\ object\ has\ no\ attribute
+    | …\ object\ has\ no\ attribute | cannot\ …\ field\ …$
     | a\ stream\ that\ has\ ended\ has\ a\ head$""",
     re.VERBOSE,
 )
