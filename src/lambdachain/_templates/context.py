@@ -17,12 +17,12 @@ class TemplateContext:
         stage: The stage of a ``serverless.yml`` (``${sls:stage}``, ``${opt:stage}``), or a template's stack name.
         parameters: Values of parameters, and of anything else that only AWS knows, such as
             ``Database.Endpoint.Address`` or the name of an export; they take precedence over what is known here.
-        exports: What other stacks export, by name; and their outputs, by ``cf:stack.Output``.
         environment: The environment variables of this process: ``${env:...}``.
+        exports: What other stacks export, by name; and their outputs, by ``cf:stack.Output``.
     """
 
     aws_location: AwsLocation
     stage: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
-    exports: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
+    exports: Mapping[str, str] = field(default_factory=dict[str, str])
