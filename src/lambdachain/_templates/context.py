@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from lambdachain._lambda_api.aws_location import AwsLocation
 
@@ -19,6 +20,7 @@ class TemplateContext:
             ``Database.Endpoint.Address`` or the name of an export; they take precedence over what is known here.
         environment: The environment variables of this process: ``${env:...}``.
         exports: What other stacks export, by name; and their outputs, by ``cf:stack.Output``.
+        templates: The files that are read together: a nested stack whose template is in S3 may be among them.
     """
 
     aws_location: AwsLocation
@@ -26,3 +28,4 @@ class TemplateContext:
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)
     exports: Mapping[str, str] = field(default_factory=dict[str, str])
+    templates: Sequence[Path] = ()

@@ -14,7 +14,7 @@ from lambdachain._analysis.survey.sources import Source
 from .cdk_app import add_cdk_context
 from .context import TemplateContext
 from .diagnostics import Diagnostic, Location, TemplateError, UnresolvedValue
-from .exports import add_exports
+from .exports import connect_templates, find_outermost
 from .functions import FunctionDefinition, Property, explain_no_functions, read_functions, to_number
 from .invocation_config import DESTINATIONS, InvocationConfig, read_invocation_configs
 from .nested_stacks import read_stack_tree
@@ -77,13 +77,13 @@ class TemplateDeployment:
 
 
 def read_deployments(paths: Sequence[Path], context: TemplateContext) -> list[TemplateDeployment]:
-    """Read templates that are deployed together: what one exports, another may import.
+    """Read templates that are deployed together: what one exports, another may import; one may be nested in another.
 
     Raises:
         TemplateError: A file cannot be read, or is not a template.
     """
-    context = add_exports(paths, context)
-    return [read_deployment(path, context) for path in paths]
+    context = connect_templates(paths, context)
+    return [read_deployment(path, context) for path in find_outermost(paths, context)]
 
 
 def merge_deployments(deployments: Sequence[TemplateDeployment]) -> TemplateDeployment:

@@ -1,4 +1,4 @@
-"""What templates that are read together output to each other: ``Fn::ImportValue`` and ``${cf:stack.Output}``."""
+"""What templates that are read together know of each other: exports, outputs, and which of them are nested stacks."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ from .template import Template, load_template
 _IMPORTS: Final = ("ImportValue", "${cf")
 
 
-def add_exports(paths: Sequence[Path], context: TemplateContext) -> TemplateContext:
-    """Return the context with what the templates output to each other.
+def connect_templates(paths: Sequence[Path], context: TemplateContext) -> TemplateContext:
+    """Return the context with the files, and with what they output: ``Fn::ImportValue`` and ``${cf:stack.Output}``.
 
     A name with two values, as of one template twice, is left out: which of them counts is not known.
     """
+    context = replace(context, templates=tuple(paths))
     known: Mapping[str, str] = {}
     if len(paths) < 2 or not any(map(_has_imports, paths)):
         return context
@@ -36,6 +37,16 @@ def add_exports(paths: Sequence[Path], context: TemplateContext) -> TemplateCont
             break
         known = found
     return replace(context, exports=known)
+
+
+def find_outermost(paths: Sequence[Path], context: TemplateContext) -> list[Path]:
+    """Return the files without those that are nested stacks of others, which are read with the template around them."""
+    nested: set[Path] = set()
+    for path in paths if len(paths) > 1 else ():
+        # Of two templates that contain each other, one stays.
+        if path.resolve() not in nested:
+            nested.update(each.resolve() for each in _list_nested(path, context))
+    return [path for path in paths if path.resolve() not in nested]
 
 
 def read_exports(template: Template) -> Iterator[tuple[str, str]]:
@@ -58,6 +69,14 @@ def _read_outputs(path: Path, context: TemplateContext) -> Iterator[tuple[str, s
     for name in _list_outputs(template):
         if (value := _read_text(template, name, "Value")) is not None:
             yield f"cf:{stack}.{name}", value
+
+
+def _list_nested(path: Path, context: TemplateContext) -> Sequence[Path]:
+    try:
+        return read_stack_tree(load_template(path, context), context).files
+    except TemplateError:
+        # Reported where the file itself is read.
+        return ()
 
 
 def _list_outputs(template: Template) -> list[str]:

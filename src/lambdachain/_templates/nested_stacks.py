@@ -14,6 +14,7 @@ from .context import TemplateContext
 from .diagnostics import Diagnostic, TemplateError
 from .intrinsics import NO_VALUE, IntrinsicResolver
 from .packages import find_asset, find_asset_by_key
+from .passed_templates import find_passed_template
 from .properties import NESTED_TYPES, logical_ids, resource_type
 from .template import Template, load_template
 
@@ -69,7 +70,7 @@ def _read_one(
     try:
         if not template.values.is_deployed(logical_id):
             return {}
-        path = _find_file(template, logical_id, parents)
+        path = _find_file(template, logical_id, context, parents)
         nested = load_template(path, context)
         nested_context = _to_nested_context(template, logical_id, context, nested)
     except TemplateError as exc:
@@ -101,7 +102,7 @@ def _to_nested_context(
     return replace(context, parameters={**inherited, **passed, "AWS::StackName": stack})
 
 
-def _find_file(template: Template, logical_id: str, parents: Sequence[Path]) -> Path:
+def _find_file(template: Template, logical_id: str, context: TemplateContext, parents: Sequence[Path]) -> Path:
     """Return the file of a nested stack's template.
 
     Raises:
@@ -113,8 +114,9 @@ def _find_file(template: Template, logical_id: str, parents: Sequence[Path]) -> 
     value = template.values.get(*path) if asset is None else asset
     if isinstance(value, str) and "://" in value:
         # The CDK's, whose object in S3 is named by its content.
-        value = find_asset_by_key(template.directory, value.rpartition("/")[2]) or value
-    if not isinstance(value, str) or "://" in value:
+        asset = find_asset_by_key(template.directory, value.rpartition("/")[2])
+        value = asset or find_passed_template(value, _raw_parameters(template, logical_id), context) or value
+    if not isinstance(value, str | Path) or "://" in str(value):
         text = f"its template is not on this machine: pass its file as well, or set {name} to a path"
         raise TemplateError(template.document.location(*path), text)
     file = template.directory / value

@@ -12,6 +12,7 @@ from pathlib import Path
 from lambdachain._templates.cdk_app import CDK_MANIFEST
 from lambdachain._templates.context import TemplateContext
 from lambdachain._templates.diagnostics import Diagnostic, Location, TemplateError
+from lambdachain._templates.exports import connect_templates, find_outermost
 from lambdachain.local import LocalFunction, LocalHttpApi
 from lambdachain.local._definitions._arguments import is_function, parse_arguments
 from lambdachain.local._definitions._build_tools import Toolbox
@@ -90,7 +91,8 @@ def load_system(request: ServeRequest) -> LoadedSystem:
         return _failed_system(Diagnostic(Location("lambdachain serve"), _describe_nothing_found(request)))
     # Functions on the command line come first: of two declarations with one name, the first is served.
     systems = [SystemDefinition(parse_arguments(filter(is_function, request.arguments), request.directory))]
-    systems += [read_system(path, request.context) for path in found.files]
+    context = connect_templates(found.files, request.context)
+    systems += [read_system(path, context) for path in find_outermost(found.files, context)]
     problems = [problem for system in systems for problem in system.declarations.diagnostics]
     skipped = [each for system in systems for each in system.declarations.skipped]
     services = {**{name: url for system in systems for name, url in system.services.items()}, **request.services}
