@@ -53,6 +53,18 @@ def read(directory: Path, templates: dict[str, Any]) -> tuple[dict[str, Deployed
     return {each.name: each for each in found.functions}, [str(each) for each in found.diagnostics]
 
 
+def test_directory_around_all_is_not_the_name_of_a_stack(tmp_path: Path):
+    """A project's directory may have the name of its bucket: without parameters, any template would fit."""
+    project = tmp_path / "shop"
+    main = outer("https://s3.amazonaws.com/shop/template.yaml", Parameters={})
+    functions, diagnostics = read(
+        project, {"main/outer.yaml": main, "ledger.yaml": {"Resources": BILLING["Resources"]}}
+    )
+
+    assert not functions["Orders"].environment
+    assert any("its template is not on this machine" in one for one in diagnostics)
+
+
 @pytest.mark.parametrize("is_first", [True, False])
 @pytest.mark.parametrize(
     ("url", "file"),
