@@ -57,6 +57,7 @@ def test_directory_around_all_is_not_the_name_of_a_stack(tmp_path: Path):
     """A project's directory may have the name of its bucket: without parameters, any template would fit."""
     project = tmp_path / "shop"
     main = outer("https://s3.amazonaws.com/shop/template.yaml", Parameters={})
+    main["Parameters"] = {"Stage": {"Type": "String"}}
     functions, diagnostics = read(
         project, {"main/outer.yaml": main, "ledger.yaml": {"Resources": BILLING["Resources"]}}
     )
