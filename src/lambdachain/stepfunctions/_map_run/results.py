@@ -107,6 +107,8 @@ def parse_outcome(record: Mapping[str, Any]) -> ItemOutcome | None:
         index = json.loads(record["Input"])["index"]
     except (KeyError, TypeError, ValueError):
         return None
+    if type(index) is not int or index < 0:
+        return None
     return ItemOutcome(
         index,
         record.get("Status", PENDING),
