@@ -272,7 +272,7 @@ class MapService:
         for file in files:
             found = self.s3.get_object(Bucket=bucket, Key=file.key)
             if file.size is not None and found.get("ContentLength", file.size) != file.size:
-                raise ValueError(f"{file.key} does not have the size that the manifest says")
+                raise ValueError(file.key)
             yield found["Body"]
 
     def _read_children(self, map_run_arn: str) -> Iterator[ItemOutcome]:
