@@ -22,6 +22,7 @@ from moto_distributed_map import LocalStepFunctions, local_step_functions
 
 from lambdachain.cli import main
 from lambdachain.stepfunctions._map_run import run
+from tests.support.service_models import shared_service_models
 
 from .test_map import CONTRACTS
 
@@ -96,7 +97,7 @@ def maps(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "contracts", raising=False)
-    with local_step_functions(function.url, items_a_file=3) as aws:
+    with shared_service_models(), local_step_functions(function.url, items_a_file=3) as aws:
         aws.client("s3").create_bucket(Bucket="maps")
         yield RemoteMaps(tmp_path, command, environment, aws)
 
