@@ -59,7 +59,8 @@ class ExecutionRecord:
     @property
     def redrives(self) -> int:
         """How many times the last execution was redriven when its outcomes were recorded."""
-        return int((self._store and self._store.setting(_REDRIVES)) or 0)
+        found = self._store.setting(_REDRIVES) if self._store else None
+        return int(found or 0)
 
     @property
     def may_have_started(self) -> bool:

@@ -47,19 +47,26 @@ def check_outer_retries(entry: StateEntry, known: KnownFunctions) -> Iterator[St
     unsafe = [task.contract.function for task in find_inner_tasks(entry, known) if not task.contract.idempotent]
     if not unsafe:
         return
-    retriers = [rule if rule.get("MaxAttempts") != 0 else {} for rule in get_rules(entry.state, "Retry")]
-    catchers = [rule if _leads_to(rule.get("Next"), entry) else {} for rule in get_rules(entry.state, "Catch")]
     harmless = _BEFORE_ITEMS if entry.is_distributed_map else ()
-    for member, rules in (("Retry", retriers), ("Catch", catchers)):
-        for number, rule in enumerate(rules):
-            if not set(get_error_names(rule)).issubset(harmless):
-                yield StateIssue(
-                    StateIssueKind.RETRY,
-                    f"{entry.path}.{member}[{number}]",
-                    f"it runs all of {entry.name} again, with what has succeeded: {unsafe[0]} is not idempotent, and "
-                    "would run twice",
-                    f"retry the tasks inside instead; or {_IDEMPOTENT}",
-                )
+    for member, number, rule in _iter_repeating_rules(entry):
+        if not set(get_error_names(rule)).issubset(harmless):
+            yield StateIssue(
+                StateIssueKind.RETRY,
+                f"{entry.path}.{member}[{number}]",
+                f"it runs all of {entry.name} again, with what has succeeded: {unsafe[0]} is not idempotent, and would "
+                "run twice",
+                f"retry the tasks inside instead; or {_IDEMPOTENT}",
+            )
+
+
+def _iter_repeating_rules(entry: StateEntry) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Yield the retriers of a state, and the catchers that lead back to it, each with its member and number."""
+    for number, retrier in enumerate(get_rules(entry.state, "Retry")):
+        if retrier.get("MaxAttempts") != 0:
+            yield "Retry", number, retrier
+    for number, catcher in enumerate(get_rules(entry.state, "Catch")):
+        if _leads_to(catcher.get("Next"), entry):
+            yield "Catch", number, catcher
 
 
 def check_express(entry: StateEntry, known: KnownFunctions) -> Iterator[StateIssue]:

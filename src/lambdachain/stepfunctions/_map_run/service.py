@@ -17,6 +17,7 @@ from lambdachain._core.errors import (
     OutcomeUnknownError,
 )
 from lambdachain._core.redaction import redact_passwords, redact_request
+from lambdachain._core.type_guards import is_mapping
 from lambdachain._transports.sdk_import import import_sdk
 from lambdachain._transports.transport_override import guard_sends, network_guard
 
@@ -300,8 +301,8 @@ def _get_code(error: Any) -> str:
 
 
 def _parse_object(text: str | None) -> dict[str, Any] | None:
-    found = json.loads(text or "null")
-    return found if isinstance(found, dict) else None
+    found: Any = json.loads(text or "null")
+    return dict(found) if is_mapping(found) else None
 
 
 @contextmanager
