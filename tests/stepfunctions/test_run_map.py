@@ -344,21 +344,26 @@ class StubbedService:
         self.s3.add_response("get_object", response, {"Bucket": "maps", "Key": key})
 
 
-def test_after_a_redrive_the_last_manifest_is_read():
-    """The first one has the failures that were redriven."""
+def test_after_a_redrive_the_manifests_of_all_attempts_are_read():
+    """What ran at first, and was not started again, is not one that never ran."""
     stubbed = StubbedService()
     stubbed.describe("FAILED", 1, redriveStatus="REDRIVABLE")
     now = poll(stubbed.service, ARN)
     assert now.execution.is_redrivable
     stubbed.list_manifests("results/map-1/u/manifest.json", "results/map-1/u/Redrive-1/manifest.json")
-    files = {"SUCCEEDED": [{"Key": "S_0.json", "Size": 9}], "FAILED": [], "PENDING": []}
-    manifest = {"DestinationBucket": "maps", "MapRunArn": MAP_RUN, "ResultFiles": files}
-    stubbed.put("results/map-1/u/Redrive-1/manifest.json", manifest)
+    manifest = {"DestinationBucket": "maps", "MapRunArn": MAP_RUN}
+    before = {"FAILED": [{"Key": "F_0.json", "Size": 9}], "PENDING": []}
+    stubbed.put("results/map-1/u/manifest.json", {**manifest, "ResultFiles": before})
+    stubbed.put("F_0.json", [{"Input": f'{{"index": {n}}}', "Status": "FAILED", "Error": "E"} for n in (0, 1)])
+    files = {"SUCCEEDED": [{"Key": "S_0.json", "Size": 9}], "PENDING": [{"Key": "P_0.json", "Size": 9}]}
+    stubbed.put("results/map-1/u/Redrive-1/manifest.json", {**manifest, "ResultFiles": files})
     stubbed.put("S_0.json", [{"Input": '{"index": 0}', "Output": "2", "Status": "SUCCEEDED", "RedriveCount": 1}])
+    stubbed.put("P_0.json", [{"Input": f'{{"index": {n}}}'} for n in (1, 2)])
 
     outcomes = read_outcomes(stubbed.service, now)
 
-    assert list(outcomes) == [ItemOutcome(0, "SUCCEEDED", "2", redrives=1)]
+    ran = [ItemOutcome(0, "SUCCEEDED", "2", redrives=1), ItemOutcome(1, "FAILED", error="E")]
+    assert list(outcomes) == [*ran, ItemOutcome(2, "PENDING")]
     outcomes.close()
 
 

@@ -216,10 +216,11 @@ class MapService:
         action = f"cannot read the results of {execution.arn}"
         try:
             with _translate_errors(action, Effect.STARTED), _translate_bad_data(action):
-                if manifest := self._find_manifest(execution):
-                    for body in self._read_files(*manifest):
+                manifests = self._find_manifests(execution)
+                for bucket, key in manifests:
+                    for body in self._read_files(bucket, key):
                         outcomes.add_all(filter(None, map(parse_outcome, parse_objects(body))))
-                elif run is not None and run.counts.total:
+                if not manifests and run is not None and run.counts.total:
                     outcomes.add_all(self._read_children(run.arn))
         except BaseException:
             outcomes.close()
@@ -249,24 +250,23 @@ class MapService:
                 return False
             raise
 
-    def _find_manifest(self, execution: MapExecution) -> tuple[str, str] | None:
-        """Return the bucket and the key of the last manifest; ``None`` without one."""
+    def _find_manifests(self, execution: MapExecution) -> list[tuple[str, str]]:
+        """Return the bucket and the key of each manifest, oldest first; none if the last attempt has not written one.
+
+        An item that ran in an earlier attempt, and was not started again, is only in the manifest of that attempt.
+        """
         details = (execution.output or {}).get("ResultWriterDetails")
         if details:
-            return details["Bucket"], details["Key"]
+            return [(details["Bucket"], details["Key"])]
         bucket, prefix = execution.input.get("bucket"), execution.input.get("prefix")
         if not bucket or not prefix:
-            return None
+            return []
         pages = self.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=f"{prefix}/")
-        found = [
-            each
-            for page in pages
-            for each in page.get("Contents", ())
-            if each["Key"].endswith("/manifest.json")
-            # A redrive that was stopped may have written none: the one before has as "never started" what it started.
-            and (execution.redriven_at is None or each["LastModified"] >= execution.redriven_at)
-        ]
-        return (bucket, max(found, key=lambda each: each["LastModified"])["Key"]) if found else None
+        found = [each for page in pages for each in page.get("Contents", ()) if each["Key"].endswith("/manifest.json")]
+        found.sort(key=lambda each: each["LastModified"])
+        # A redrive that was stopped may have written none: the one before has as "never started" what it has started.
+        is_old = execution.redriven_at is not None and found and found[-1]["LastModified"] < execution.redriven_at
+        return [] if is_old else [(bucket, each["Key"]) for each in found]
 
     def _read_files(self, bucket: str, key: str) -> Iterator[IO[bytes]]:
         bucket, files = parse_manifest(self.s3.get_object(Bucket=bucket, Key=key)["Body"].read())
