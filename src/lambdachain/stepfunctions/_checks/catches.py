@@ -49,9 +49,10 @@ _KNOWN: Final = frozenset(
 
 def check_error_names(task: CheckedTask) -> Iterator[StateIssue]:
     """Yield the error names of a task that match nothing."""
-    if task.invocation.returns_response:
-        yield from _check_rules(task.entry, [task.contract])
-    elif not task.invocation.waits_for_token:  # a callback may fail it with any name
+    if task.invocation.waits_for_token:
+        return  # a callback may fail it with any name
+    yield from _check_rules(task.entry, [task.contract])
+    if not task.invocation.returns_response:
         yield from _check_lost_errors(task)
 
 
