@@ -80,7 +80,7 @@ class RemoteMaps:
 
 @pytest.fixture
 def function(fast_lambda: Any) -> Any:
-    """Start a function that counts its calls, and is throttled beyond 4 at a time."""
+    """Start a function that counts its calls."""
     return fast_lambda(0.01)
 
 
