@@ -216,6 +216,8 @@ def _backend_patches(runs: dict[str, MapRun], items_a_file: int) -> list[Patch]:
         described: Any = describe(self)
         can_redrive = described.result["status"] in ("FAILED", "ABORTED", "TIMED_OUT")
         described.result["redriveStatus"] = "REDRIVABLE" if can_redrive else "NOT_REDRIVABLE"
+        redrives = [run.redrives for run in runs.values() if run.execution == described.result["executionArn"]]
+        described.result["redriveCount"] = max(redrives, default=0)
         return cast("ActionResult", described)
 
     return [

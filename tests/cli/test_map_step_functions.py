@@ -21,6 +21,8 @@ import pytest
 from moto_distributed_map import LocalStepFunctions, local_step_functions
 
 from lambdachain.cli import main
+from lambdachain.stepfunctions._map_run import run
+from tests.support.service_models import shared_service_models
 
 from .test_map import CONTRACTS
 
@@ -78,7 +80,7 @@ class RemoteMaps:
 
 @pytest.fixture
 def function(fast_lambda: Any) -> Any:
-    """Start a function that counts its calls, and is throttled beyond 4 at a time."""
+    """Start a function that counts its calls."""
     return fast_lambda(0.01)
 
 
@@ -95,7 +97,7 @@ def maps(
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "contracts", raising=False)
-    with local_step_functions(function.url, items_a_file=3) as aws:
+    with shared_service_models(), local_step_functions(function.url, items_a_file=3) as aws:
         aws.client("s3").create_bucket(Bucket="maps")
         yield RemoteMaps(tmp_path, command, environment, aws)
 
@@ -274,6 +276,63 @@ def test_an_execution_that_was_stopped_is_redriven(maps: RemoteMaps, function: A
     assert [line["line"] for line in maps.lines()] == [1]
     assert maps.failures() == {2: ("OutcomeUnknownError", "unknown"), 3: ("NotInvokedError", "not executed")}
     assert [each["n"] for each in function.received()] == [1, 2, 2]
+
+
+def test_a_redrive_by_somebody_else_is_read_before_anything_runs_again(maps: RemoteMaps, function: Any) -> None:
+    """In the console, for example: what failed by then may be done."""
+    maps.write([{"n": 1}, {"n": 2}, {"n": 3}])
+    client = maps.aws.client("stepfunctions")
+    follower = maps.start("echo", "in.jsonl", "-o", "out.jsonl", *REMOTE[:-1], "1")
+    wait_for(function.received)
+    (execution,) = maps.executions()
+    client.stop_execution(executionArn=execution)
+    follower.communicate(timeout=60)
+    missing = sorted(maps.failures())
+    assert missing
+    client.redrive_execution(executionArn=execution)
+    wait_for(lambda: client.describe_execution(executionArn=execution)["status"] == "SUCCEEDED")
+
+    refused = maps.run("echo", "in.jsonl", "-o", "out.jsonl", "--rerun-not-executed")
+    status, _ = maps.run("echo", "in.jsonl", "-o", "out.jsonl", "--rerun-not-executed")
+
+    assert refused[0] == 2
+    assert f"{execution} was redriven since" in refused[1]
+    assert (status, maps.failures(), maps.executions()) == (0, {}, [execution])
+    assert sorted(line["line"] for line in maps.lines()) == [1, 2, 3]
+
+
+def test_an_execution_that_step_functions_has_forgotten_is_not_started_again(maps: RemoteMaps, function: Any) -> None:
+    """It is forgotten 90 days after its end: a process that comes back later must not run its lines again."""
+    maps.write([{"n": 1}, {"n": 2, "do": "fail"}])
+    assert maps.run("echo", "in.jsonl", "-o", "out.jsonl")[0] == 1
+    (execution,) = maps.executions()
+    forgotten = execution.replace(":map-", ":map-00")
+    for started, recorded_at in ((forgotten, time.time()), ("", time.time() - 31 * 86_400)):
+        with closing(sqlite3.connect(maps.directory / "out.jsonl.progress.sqlite")) as progress:
+            settings = {
+                "execution": forgotten,
+                "collected_execution": "",
+                "started_execution": started,
+                "execution_recorded_at": str(recorded_at),
+            }
+            progress.executemany(
+                "INSERT OR REPLACE INTO settings (value, name) VALUES (?, ?)",
+                [(value, name) for name, value in settings.items()],
+            )
+            progress.commit()
+
+        with patch.object(run, "_MAX_EARLY_LOOKS", 1):
+            status, printed = maps.run("echo", "in.jsonl", "-o", "out.jsonl", "--redrive")
+
+        assert f"there is no execution {forgotten}" in printed
+        assert status == 4
+    with closing(sqlite3.connect(maps.directory / "out.jsonl.progress.sqlite")) as progress:
+        elsewhere = forgotten.replace("us-east-1", "eu-west-1")
+        progress.execute("UPDATE settings SET value = ? WHERE name = 'execution'", (elsewhere,))
+        progress.execute("UPDATE settings SET value = ? WHERE name = 'execution_recorded_at'", (str(time.time()),))
+        progress.commit()
+    assert "was recorded in another region or account" in maps.run("echo", "in.jsonl", "-o", "out.jsonl")[1]
+    assert (len(function.received()), len(maps.executions())) == (2, 1)
 
 
 def test_a_throttled_item_is_retried_by_step_functions(maps: RemoteMaps, fast_lambda: Any) -> None:

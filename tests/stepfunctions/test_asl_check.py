@@ -104,15 +104,87 @@ def test_a_path_from_a_catch_back_to_the_task_is_a_retry():
     assert find_issues({"StartAt": "A", "States": states}) == []
 
 
+def test_a_loop_over_items_that_skips_a_failed_one_is_no_retry():
+    """It joins the path of a success, which leads to the next item."""
+    caught = [{"ErrorEquals": ["States.ALL"], "Next": "Note"}]
+    states = {
+        "A": {**task(charge, next="Advance"), "Catch": caught},
+        "Note": {"Type": "Pass", "Next": "Advance"},
+        "Advance": {"Type": "Pass", "Next": "More"},
+        "More": {"Type": "Choice", "Choices": [{"Condition": "{% true %}", "Next": "A"}], "Default": "End"},
+        "End": {"Type": "Succeed"},
+    }
+    assert find_issues({"StartAt": "A", "States": states}) == []
+
+    states["Note"]["Next"] = "A"
+    assert find_issues({"StartAt": "A", "States": states}) == [("retry", "A.Catch[0]")]
+
+
+@pytest.mark.parametrize("kind", ["Map", "Parallel"])
+def test_a_path_from_an_outer_catch_back_is_a_retry_of_all(kind):
+    """As a Retry of the map or the parallel state."""
+    inner = {"StartAt": "A", "States": {"A": task(charge)}}
+    caught = {"Catch": [{"ErrorEquals": ["States.Permissions"], "Next": "Wait"}], "Next": "End"}
+    state = {"Type": kind, **({"ItemProcessor": inner} if kind == "Map" else {"Branches": [inner]}), **caught}
+    wait = {"Type": "Wait", "Seconds": 5, "Next": "M"}
+    definition = {"StartAt": "M", "States": {"M": state, "Wait": wait, "End": {"Type": "Succeed"}}}
+
+    assert find_issues(definition) == [("retry", "M.Catch[0]")]
+    wait["Next"] = "End"
+    assert find_issues(definition) == []
+
+
+EVENT = {"FunctionName": "charge", "InvocationType": "Event", "Payload": CHARGED}
+SDK = {"Resource": "arn:aws:states:::aws-sdk:lambda:invoke"}
+TOKEN = {"Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken"}
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [({"Parameters": EVENT}, ["catch"]), (SDK, ["catch"]), (TOKEN, []), ({}, [])],
+)
+def test_an_error_that_the_task_does_not_fail_with(members, expected):
+    """Of a function that it does not wait for, or whose error the SDK returns; a callback may send any."""
+    caught = [{"ErrorEquals": ["CardDeclined"], "Next": "Done"}]
+
+    assert [kind for kind, _ in find_issues(with_member(Catch=caught, **members))] == expected
+    caught[0]["ErrorEquals"] = ["SentByTheCallback"]
+    unknown = [] if members == TOKEN else ["catch"]
+    assert [kind for kind, _ in find_issues(with_member(Catch=caught, **members))] == unknown
+
+
+@pytest.mark.parametrize("members", [{"Parameters": EVENT}, SDK, TOKEN])
+def test_a_task_without_the_response_is_not_compared_with_the_next(members):
+    """Nor with the time that the function takes, if the task does not wait for it."""
+    states = {"A": {**task(charge, next="B"), **members}, "B": task(refund)}
+
+    assert find_issues({"StartAt": "A", "States": states}) == []
+    if "Parameters" in members:
+        definition = {**with_member(TimeoutSeconds=5, **members), "TimeoutSeconds": 6}
+        assert find_issues(definition, timeouts={"charge": 30}) == []
+
+
+def test_what_a_template_fills_in_is_read_or_reported():
+    """A partition is not needed; a function is."""
+    partition = with_member(Resource="arn:${partition}:states:::lambda:invoke", **retry("States.ALL"))
+    assert find_issues(partition) == [("retry", "A.Retry[0]")]
+
+    for resource in ("${ChargeFunctionArn}", "arn:${AWS::Partition}:lambda:${AWS::Region}:1:function:charge"):
+        state = {"Type": "Task", "Resource": resource, "End": True}
+        result = check_definition({"StartAt": "A", "States": {"A": state}}, KnownFunctions([charge]))
+        assert (result.checked, result.skipped) == (0, (f"A: no contract for {resource}",))
+
+
 @pytest.mark.parametrize("kind", ["Map", "Parallel"])
 def test_a_retry_around_tasks_runs_all_of_them_again(kind):
-    """Whatever it retries, except that a map could not read its items."""
-    inner = {"StartAt": "A", "States": {"A": task(charge)}}
+    """Whatever it retries, except that a distributed map could not read its items."""
+    config = {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    inner = {"ProcessorConfig": config, "StartAt": "A", "States": {"A": task(charge)}}
     state = {"Type": kind, **({"ItemProcessor": inner} if kind == "Map" else {"Branches": [inner]}), "End": True}
 
     for names, expected in (
         (["Lambda.TooManyRequestsException"], [("retry", "M.Retry[0]")]),
-        (["States.ItemReaderFailed"], []),
+        (["States.ItemReaderFailed"], [] if kind == "Map" else [("retry", "M.Retry[0]")]),
     ):
         definition = {"StartAt": "M", "States": {"M": {**state, **retry(*names)}}}
         assert find_issues(definition) == expected

@@ -118,3 +118,21 @@ def test_what_is_retried_and_what_is_reported_agree():
     """A name that every contract retries did not run, and one that only idempotent ones do may have."""
     assert {to_call_error(charge, name, "").execution for name in DID_NOT_RUN} == {NO}
     assert NO not in {to_call_error(charge, name, REPORT % name).execution for name in MAY_HAVE_RUN}
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        "The JSONPath '$.id' for 'Payload.$' could not be found in the input '{\"card\": \"s3cret\"}'",
+        "The JSONPath '$.id' could not be found in the input '\"s3cret\"'",
+        "The cause could not be determined because Lambda did not return an error type. Returned payload: s3cret",
+        'unable to cast value "s3cret" to a number',
+        '{"card": "s3cret"}',
+        "Invalid item ['s3cret']",
+    ],
+)
+def test_a_cause_that_quotes_data_is_cut_off(cause):
+    """Step Functions quotes inputs and values in its errors; a message is for logs."""
+    for name in ("States.Runtime", "Lambda.Unknown", "States.QueryEvaluationError"):
+        assert "s3cret" not in str(to_call_error(charge, name, cause))
+    assert "Rate Exceeded" in str(to_call_error(charge, "States.Runtime", "Rate Exceeded"))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from io import BytesIO
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
@@ -35,7 +37,7 @@ from lambdachain._calling.target import locate
 from lambdachain.local import LocalEndpoint, LocalFunction
 from lambdachain.stepfunctions import async_run_map, run_map
 from lambdachain.stepfunctions._map_run.items import ItemsFile
-from lambdachain.stepfunctions._map_run.machine import MapMachine
+from lambdachain.stepfunctions._map_run.machine import MapMachine, MapPlace, build_machine
 from lambdachain.stepfunctions._map_run.outcomes import OutcomeReader
 from lambdachain.stepfunctions._map_run.results import ItemOutcome, ItemOutcomes, parse_objects, parse_outcome
 from lambdachain.stepfunctions._map_run.run import poll, read_outcomes
@@ -342,21 +344,26 @@ class StubbedService:
         self.s3.add_response("get_object", response, {"Bucket": "maps", "Key": key})
 
 
-def test_after_a_redrive_the_last_manifest_is_read():
-    """The first one has the failures that were redriven."""
+def test_after_a_redrive_the_manifests_of_all_attempts_are_read():
+    """What ran at first, and was not started again, is not one that never ran."""
     stubbed = StubbedService()
     stubbed.describe("FAILED", 1, redriveStatus="REDRIVABLE")
     now = poll(stubbed.service, ARN)
     assert now.execution.is_redrivable
     stubbed.list_manifests("results/map-1/u/manifest.json", "results/map-1/u/Redrive-1/manifest.json")
-    files = {"SUCCEEDED": [{"Key": "S_0.json", "Size": 9}], "FAILED": [], "PENDING": []}
-    manifest = {"DestinationBucket": "maps", "MapRunArn": MAP_RUN, "ResultFiles": files}
-    stubbed.put("results/map-1/u/Redrive-1/manifest.json", manifest)
+    manifest = {"DestinationBucket": "maps", "MapRunArn": MAP_RUN}
+    before = {"FAILED": [{"Key": "F_0.json", "Size": 9}], "PENDING": []}
+    stubbed.put("results/map-1/u/manifest.json", {**manifest, "ResultFiles": before})
+    stubbed.put("F_0.json", [{"Input": f'{{"index": {n}}}', "Status": "FAILED", "Error": "E"} for n in (0, 1)])
+    files = {"SUCCEEDED": [{"Key": "S_0.json", "Size": 9}], "PENDING": [{"Key": "P_0.json", "Size": 9}]}
+    stubbed.put("results/map-1/u/Redrive-1/manifest.json", {**manifest, "ResultFiles": files})
     stubbed.put("S_0.json", [{"Input": '{"index": 0}', "Output": "2", "Status": "SUCCEEDED", "RedriveCount": 1}])
+    stubbed.put("P_0.json", [{"Input": f'{{"index": {n}}}'} for n in (1, 2)])
 
     outcomes = read_outcomes(stubbed.service, now)
 
-    assert list(outcomes) == [ItemOutcome(0, "SUCCEEDED", "2", redrives=1)]
+    ran = [ItemOutcome(0, "SUCCEEDED", "2", redrives=1), ItemOutcome(1, "FAILED", error="E")]
+    assert list(outcomes) == [*ran, ItemOutcome(2, "PENDING")]
     outcomes.close()
 
 
@@ -432,6 +439,93 @@ def test_the_start_of_an_execution_is_sent_once():
     stubbed.service.start(ARN, "map-1", {"bucket": "maps"})
 
     stubbed.states.assert_no_pending_responses()
+
+
+@pytest.mark.parametrize(("status", "error"), [(400, NotInvokedError), (500, OutcomeUnknownError)])
+def test_a_start_without_a_certain_end_may_have_started_it(status: int, error: type[CallError]):
+    """An error 5xx, or no response, does not show that no function runs."""
+    stubbed = StubbedService()
+    stubbed.states.add_client_error("start_execution", "Failed", "no", status)
+
+    with pytest.raises(error, match="the start of the execution map-1 failed"):
+        stubbed.service.start(ARN, "map-1", {})
+
+
+def test_a_state_machine_that_somebody_has_changed_is_not_used():
+    """Its retries could run an item twice."""
+    stubbed = StubbedService()
+    machine = MapMachine("lambdachain-map-f", '{"StartAt": "Map"}')
+    arn = machine.arn(ROLE, "us-east-1")
+    found = {"stateMachineArn": arn, "name": machine.name, "roleArn": ROLE, "type": "STANDARD", "creationDate": NOW}
+    for definition in ('{"StartAt":"Map"}', '{"StartAt": "Other"}'):
+        response = {**found, "definition": definition}
+        stubbed.states.add_response("describe_state_machine", response, {"stateMachineArn": arn})
+    stubbed.service.find_or_create(machine, ROLE)
+
+    with pytest.raises(NotInvokedError, match=f"the definition of {arn} was changed"):
+        stubbed.service.find_or_create(machine, ROLE)
+
+
+def test_a_manifest_from_before_a_redrive_is_not_its_result():
+    """What it has as never started may have run since."""
+    stubbed = StubbedService()
+    stubbed.describe("ABORTED", 1, redriveCount=1, redriveDate=NOW.replace(minute=1))
+    now = poll(stubbed.service, ARN)
+    stubbed.list_manifests("results/map-1/u/manifest.json")
+    stubbed.states.add_response("list_executions", {"executions": []}, {"mapRunArn": MAP_RUN})
+
+    outcomes = read_outcomes(stubbed.service, now)
+
+    assert (now.execution.redrives, len(outcomes)) == (1, 0)
+    outcomes.close()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"Input": "{\\"index\\": 0, \\"payload\\": \\"s3cret\\"}", "Sta',
+        b'[{"Input": "{\\"index\\": 0}", "Status": "SUCCEEDED"}',
+        b'["s3cret"]',
+        b'[{"Input": "\xff s3cret"}]',
+    ],
+)
+def test_a_file_of_results_that_is_cut_off_is_an_error_without_its_contents(body: bytes):
+    """Not a traceback, and not fewer results."""
+    stubbed = StubbedService()
+    stubbed.describe("ABORTED", 1)
+    now = poll(stubbed.service, ARN)
+    stubbed.list_manifests("results/map-1/u/manifest.json")
+    files = {"SUCCEEDED": [{"Key": "S_0.json", "Size": 900}]}
+    stubbed.put("results/map-1/u/manifest.json", {"DestinationBucket": "maps", "ResultFiles": files})
+    response = {"Body": StreamingBody(BytesIO(body), len(body)), "ContentLength": len(body)}
+    stubbed.s3.add_response("get_object", response, {"Bucket": "maps", "Key": "S_0.json"})
+
+    with pytest.raises(OutcomeUnknownError, match=r"cannot read the results of .*cut off") as raised:
+        read_outcomes(stubbed.service, now)
+    assert "s3cret" not in "".join(traceback.format_exception(raised.value))
+
+
+@pytest.mark.parametrize("started_with", ["[1]", "{}", '{"bucket": 1}', "7"])
+def test_an_execution_of_another_state_machine_is_refused(started_with: str):
+    """Its input and its results mean something else."""
+    found = {"executionArn": ARN, "stateMachineArn": ARN, "status": "SUCCEEDED", "startDate": NOW}
+    stubbed = StubbedService()
+    stubbed.states.add_response("describe_execution", {**found, "input": started_with}, {"executionArn": ARN})
+    stubbed.states.add_response("list_map_runs", {"mapRuns": []}, {"executionArn": ARN})
+    session = SimpleNamespace(
+        client=lambda name, **_: {"stepfunctions": stubbed.service.states}.get(name, stubbed.service.s3)
+    )
+
+    with pytest.raises(ContractError, match=f"{ARN} was not started by run_map"):
+        run_map(double, execution=ARN, session=session)
+
+
+def test_a_description_does_not_make_another_state_machine():
+    """A corrected sentence would run all items again."""
+    place = MapPlace(ROLE, "maps")
+    described = Contract("double", request=Order, response=int, errors=[Refused], description="Double a number.")
+
+    assert build_machine(locate(described), place) == build_machine(locate(double), place)
 
 
 def test_items_have_a_limit():

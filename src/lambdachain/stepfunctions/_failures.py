@@ -22,6 +22,8 @@ from ._error_names import LAMBDA_PREFIX, STATES_PREFIX, find_rule, to_service_co
 from ._limits import MAX_PAYLOAD
 
 TOO_LARGE: Final = "States.DataLimitExceeded"
+# What follows in a cause may quote an input, a response or a value of the execution's data.
+_QUOTED_DATA: Final = re.compile(r"[\[{\"]|'[\[{\"]|\bin the input\b|\bvalue\b|\bReturned payload\b", re.IGNORECASE)
 _REQUEST_ID: Final = re.compile(r"Request ID: ([0-9a-zA-Z-]+)")
 
 
@@ -54,7 +56,7 @@ def to_call_error(contract: HasContract[Any, Any], error: str | None, cause: str
         execution=rule.execution,
         retryable=rule.retry is Retryability.IDEMPOTENT and declared.idempotent,
     )
-    return rule.error(f"{name}: {_describe_cause(cause)}".removesuffix(": "), **facts)
+    return rule.error(f"{name}: {describe_cause(cause)}".removesuffix(": "), **facts)
 
 
 def _make_error_of_call(contract: Contract[Any, Any], name: str, cause: str) -> CallError:
@@ -87,6 +89,16 @@ def _make_too_large_error(contract: Contract[Any, Any], cause: str) -> CallError
     return ResponseTooLargeError(message, **facts)
 
 
-def _describe_cause(cause: str) -> str:
-    # A cause that is JSON may repeat what the function was sent.
-    return "" if cause.lstrip().startswith(("{", "[")) else cause
+def describe_cause(cause: str) -> str:
+    """Return the part of a cause that does not quote the data of an execution.
+
+    >>> describe_cause("The JSONPath '$.id' could not be found in the input '{...}'")
+    "The JSONPath '$.id' could not be found ..."
+    >>> describe_cause("Access Denied")
+    'Access Denied'
+    """
+    found = _QUOTED_DATA.search(cause)
+    if found is None:
+        return cause
+    start = cause[: found.start()].rstrip()
+    return f"{start} ..." if start else ""

@@ -10,10 +10,13 @@ from lambdachain._core.type_guards import is_mapping
 
 from ._query_language import QueryLanguage, is_expression
 
-_INTEGRATION: Final = re.compile(r"arn:[a-z-]+:states:::lambda:invoke(?P<pattern>\.waitForTaskToken)?")
-_SDK_INTEGRATION: Final = re.compile(r"arn:[a-z-]+:states:::aws-sdk:lambda:invoke")
-_FUNCTION: Final = re.compile(r"arn:[a-z-]+:lambda:")
 PLACEHOLDER: Final = re.compile(r"\$\{[^}]*\}")
+# A template may leave the partition, or the whole resource, to be filled in.
+_PARTITION: Final = rf"(?:[a-z-]+|{PLACEHOLDER.pattern})"
+_INTEGRATION: Final = re.compile(
+    rf"arn:{_PARTITION}:states:::(?P<sdk>aws-sdk:)?lambda:invoke(?P<pattern>\.waitForTaskToken)?"
+)
+_FUNCTION: Final = re.compile(rf"arn:{_PARTITION}:lambda:|{PLACEHOLDER.pattern}$")
 
 
 class TaskInvocation(NamedTuple):
@@ -26,6 +29,8 @@ class TaskInvocation(NamedTuple):
         is_expression: Whether the whole payload is evaluated at run time.
         is_direct: Whether the response itself, without Lambda's headers, is the result of the task.
         waits_for_token: Whether the task ends by a callback.
+        is_sdk: Whether the result is that of the SDK: the response is a text, and an error of the function a member.
+        is_synchronous: Whether the task ends after the function, and not when Lambda has queued the request.
     """
 
     function: str | None
@@ -33,6 +38,13 @@ class TaskInvocation(NamedTuple):
     is_expression: bool = False
     is_direct: bool = False
     waits_for_token: bool = False
+    is_sdk: bool = False
+    is_synchronous: bool = True
+
+    @property
+    def returns_response(self) -> bool:
+        """Whether what the function returned or raised is what the task returns, or fails with."""
+        return self.is_synchronous and not self.is_sdk and not self.waits_for_token
 
 
 def parse_invocation(state: Mapping[str, Any], language: QueryLanguage) -> TaskInvocation | None:
@@ -43,7 +55,7 @@ def parse_invocation(state: Mapping[str, Any], language: QueryLanguage) -> TaskI
     arguments: Any = state.get("Parameters" if language == "JSONPath" else "Arguments")
     if _FUNCTION.match(resource):
         return TaskInvocation(resource, arguments, arguments is None, is_direct=True)
-    found = _INTEGRATION.fullmatch(resource) or _SDK_INTEGRATION.fullmatch(resource)
+    found = _INTEGRATION.fullmatch(resource)
     if found is None:
         return None
     members: Mapping[str, Any] = arguments if is_mapping(arguments) else {}
@@ -51,8 +63,14 @@ def parse_invocation(state: Mapping[str, Any], language: QueryLanguage) -> TaskI
     payload: Any = members.get("Payload.$", members.get("Payload", {}))
     # In JSONPath, a text that looks like a path is a constant unless its name ends with ".$".
     is_dynamic = "Payload.$" in members if language == "JSONPath" else is_expression(payload, language)
-    waits = bool(found.groupdict().get("pattern"))
-    return TaskInvocation(_get_address(members, language), payload, is_dynamic, waits_for_token=waits)
+    return TaskInvocation(
+        _get_address(members, language),
+        payload,
+        is_dynamic,
+        waits_for_token=found["pattern"] is not None,
+        is_sdk=found["sdk"] is not None,
+        is_synchronous=members.get("InvocationType") not in ("Event", "DryRun"),
+    )
 
 
 def _get_address(arguments: Mapping[str, Any], language: QueryLanguage) -> str | None:

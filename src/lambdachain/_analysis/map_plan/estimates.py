@@ -7,7 +7,8 @@ Sources, read in 2026:
 - One transition for each child execution that a distributed map starts: "Transitions"
   (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-transitions.html). A Standard child has another one, of
   its task.
-- A session of a role lasts at most 12 hours (https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use.html).
+- The session of a role that was assumed lasts at most 12 hours, and one hour if a role assumed it: DurationSeconds in
+  https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html. The roles of EC2, ECS and Lambda are renewed.
 - An Express execution is paid in steps of 100 ms and 64 MB, and ends after five minutes.
 - Five batches at a time at first, 300 more a minute, and at most 1,000: "Configuring scaling behavior for SQS event
   source mappings" (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-scaling.html).
@@ -206,11 +207,14 @@ def choose(estimates: Sequence[Estimate]) -> Choice:
     """
     process, *others = estimates
     if process.seconds <= MAX_SESSION:
-        return Choice(process.name, "it costs nothing more, can be resumed, and ends within 12 hours, a role's session")
+        return Choice(
+            process.name,
+            "it costs nothing more, can be resumed, and ends within 12 hours, the longest session of an assumed role",
+        )
     possible = [each for each in others if each.obstacle is None]
     cheapest = min(possible, key=lambda each: (each.cost, each.seconds))
     reason = (
-        "one process would need more than 12 hours, the longest session of a role; this is the cheapest of the rest"
+        "one process needs more than 12 hours, the longest session of an assumed role; this is the cheapest of the rest"
     )
     return Choice(cheapest.name, reason)
 

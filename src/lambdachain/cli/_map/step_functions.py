@@ -26,7 +26,7 @@ from lambdachain.stepfunctions._map_run.run import Follower, Poll, StepFunctions
 from lambdachain.stepfunctions._map_run.service import MapService
 
 from .execution_record import ExecutionRecord
-from .lines import Input, Line, Parse, RecordedOutcome, State, lines_to_run
+from .lines import FAILURES, Input, Line, Parse, RecordedOutcome, State, lines_to_run
 from .results import to_error_outcome, to_refusal_outcome, to_response_outcome
 
 if TYPE_CHECKING:
@@ -108,24 +108,49 @@ class StepFunctionsRun:
         if arn is not None and not self.starts_over:
             if record.is_followed:
                 return self._resume(record, arn)
+            self._check_outcomes(record, arn)
             if self.redrives and self._redrive(record, arn):
                 return arn
         return self._start(record, None if self.starts_over else arn)
 
     def _resume(self, record: ExecutionRecord, arn: str) -> str:
-        if self.request.service.find(arn) is None:
-            # The process was killed before it had started it, or the role was not one: the same lines, the same name.
-            with self._encode() as items:
-                if not self._has_name(arn, items):
-                    raise InputError(
-                        f"the input has changed since {arn} was recorded, which does not exist: restore the input, or "
-                        "use --overwrite"
-                    )
-                arn = self.request.arn_named(arn.rpartition(":")[2])
-                record.follow(arn)
-                self.request.start(arn, items)
+        if self.request.service.find(arn) is None and not record.may_have_started:
+            arn = self._start_recorded(record, arn)
+        record.start()
         self.report(f"following {arn}")
         return arn
+
+    def _start_recorded(self, record: ExecutionRecord, arn: str) -> str:
+        """Start what a process recorded that was killed before it could start it, or whose role was not one."""
+        now = self.request.arn_named(arn.rpartition(":")[2])
+        if not machine.is_same_place(arn, now):
+            raise InputError(
+                f"{arn} was recorded in another region or account, where its lines may have run: use that one, or "
+                "--overwrite"
+            )
+        with self._encode() as items:
+            # The same lines, the same name.
+            if items.digest[:32] not in arn:
+                raise InputError(
+                    f"the input has changed since {arn} was recorded, which does not exist: restore the input, or "
+                    "use --overwrite"
+                )
+            record.follow(now)
+            self.request.start(now, items)
+        return now
+
+    def _check_outcomes(self, record: ExecutionRecord, arn: str) -> None:
+        """Raise if somebody else has redriven the execution: lines whose failures are recorded may be done by now.
+
+        Raises:
+            InputError: They are to be read first.
+        """
+        execution = self.request.service.find(arn)
+        if execution is not None and (execution.is_running or execution.redrives > record.redrives):
+            record.follow(arn, FAILURES)
+            raise InputError(
+                f"{arn} was redriven since its outcomes were recorded: run the same command again to read them"
+            )
 
     def _redrive(self, record: ExecutionRecord, arn: str) -> bool:
         """Have Step Functions run again what has failed, if it can."""
@@ -133,6 +158,7 @@ class StepFunctionsRun:
         if execution is None or not execution.is_redrivable:
             return False
         record.follow(arn)
+        record.start()
         self.request.service.redrive(arn)
         self.report(f"redriven {arn}")
         return True
@@ -150,10 +176,8 @@ class StepFunctionsRun:
                 self.report(f"started {arn}")
             else:
                 self.report(f"found {arn}, started before for the same lines: --overwrite runs them again")
+            record.start()
             return arn
-
-    def _has_name(self, arn: str, items: ItemsFile) -> bool:
-        return items.digest[:32] in arn
 
     def _encode(self) -> ItemsFile:
         """Encode the lines that are to be run; a line that cannot be sent is a failure, or ends the map."""
@@ -187,11 +211,11 @@ class StepFunctionsRun:
 
     def _collect(self, record: ExecutionRecord, ended: Poll) -> None:
         """Write the outcome of each line that an execution had."""
-        arn = ended.execution.arn
+        arn, redrives = ended.execution.arn, ended.execution.redrives
         try:
             outcomes = read_outcomes(self.request.service, ended)
         except NotInvokedError:
-            record.collect(arn)  # nothing ran: the next run starts another execution for the same lines
+            record.collect(arn, redrives)  # nothing ran: the next run starts another execution for the same lines
             raise
         ran = _LineSet(self.request.service.read_indexes(ended.execution))
         reader = OutcomeReader(self.request.target, arn)
@@ -207,7 +231,7 @@ class StepFunctionsRun:
                     elif line.number not in self._refused:
                         self.is_complete = False  # added to the input since the execution was started
                 self.session.sink.record(found)
-        record.collect(arn)
+        record.collect(arn, redrives)
 
     def _to_outcome(self, line: Line, reader: OutcomeReader, outcomes: ItemOutcomes) -> RecordedOutcome:
         result: Any = reader.read(outcomes.get(line.number))

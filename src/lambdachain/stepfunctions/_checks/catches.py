@@ -49,7 +49,29 @@ _KNOWN: Final = frozenset(
 
 def check_error_names(task: CheckedTask) -> Iterator[StateIssue]:
     """Yield the error names of a task that match nothing."""
-    return _check_rules(task.entry, [task.contract])
+    if task.invocation.waits_for_token:
+        return  # a callback may fail it with any name
+    yield from _check_rules(task.entry, [task.contract])
+    if not task.invocation.returns_response:
+        yield from _check_lost_errors(task)
+
+
+def _check_lost_errors(task: CheckedTask) -> Iterator[StateIssue]:
+    """Yield the catches of errors that the function raises, and its task does not fail with."""
+    declared = {error.__name__ for error in task.contract.errors} | {RequestRejectedError.__name__}
+    reason = (
+        "the integration of the AWS SDK has them in its result, as FunctionError"
+        if task.invocation.is_synchronous
+        else "with this InvocationType, the task does not wait for it"
+    )
+    for number, rule in enumerate(get_rules(task.entry.state, "Catch")):
+        if lost := [name for name in get_error_names(rule) if name in declared]:
+            yield StateIssue(
+                StateIssueKind.CATCH,
+                f"{task.entry.path}.Catch[{number}]",
+                f"{', '.join(lost)}: the task does not fail with what {task.contract.function} raises: {reason}",
+                "call it by arn:aws:states:::lambda:invoke and InvocationType RequestResponse, or remove the catch",
+            )
 
 
 def check_outer_error_names(entry: StateEntry, known: KnownFunctions) -> Iterator[StateIssue]:
@@ -57,7 +79,9 @@ def check_outer_error_names(entry: StateEntry, known: KnownFunctions) -> Iterato
     inner = [each for definition in get_inner_definitions(entry.state) for each in iter_states(definition)]
     tasks = list(find_inner_tasks(entry, known))
     # What else is inside, and functions without a contract here, may fail with errors of their own.
-    if tasks and len(tasks) == sum(each.state.get("Type") in ("Task", "Fail") for each in inner):
+    if all(task.invocation.returns_response for task in tasks) and 0 < len(tasks) == sum(
+        each.state.get("Type") in ("Task", "Fail") for each in inner
+    ):
         yield from _check_rules(entry, [task.contract for task in tasks])
 
 

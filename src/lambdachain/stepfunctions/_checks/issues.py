@@ -61,11 +61,7 @@ class KnownFunctions:
         called = _parse_function(invocation)
         if called is None:
             return None
-        found = [
-            one
-            for one in self.contracts
-            if parse_target(resolve_function(one.function, self.resolve)).name == called.name
-        ]
+        found = [one for one in self.contracts if self._get_deployed_name(one) == called.name]
         return next((one for one in found if one.qualifier == called.qualifier), found[0] if found else None)
 
     def _get_deployed_name(self, contract: Contract[Any, Any]) -> str:

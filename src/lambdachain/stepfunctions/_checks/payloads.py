@@ -60,7 +60,7 @@ def check_payload_flow(task: CheckedTask, known: KnownFunctions) -> Iterator[Sta
 def check_size(task: CheckedTask) -> Iterator[StateIssue]:
     """Yield whether responses that are too large for Step Functions are not offloaded."""
     offload = task.contract.offload
-    if offload is None:
+    if offload is None or not task.invocation.is_synchronous:
         return
     arguments: Any = task.entry.state.get("Parameters", task.entry.state.get("Arguments"))
     has_context = is_mapping(arguments) and not arguments.keys().isdisjoint(("ClientContext", "ClientContext.$"))
@@ -111,7 +111,7 @@ def _find_bare_contract(
     """Return the contract of a task whose output is the response alone."""
     language: QueryLanguage = state.get("QueryLanguage", entry.language)
     invocation = parse_invocation(state, language)
-    if invocation is None or invocation.waits_for_token:
+    if invocation is None or not invocation.returns_response:
         return None
     changed = state.keys() & {"ResultSelector", "ResultPath", "OutputPath", "Output", "Assign"}
     is_bare = (

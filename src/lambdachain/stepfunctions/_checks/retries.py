@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping, is_sequence
@@ -12,7 +12,7 @@ from lambdachain.stepfunctions._states import StateEntry, get_next_names, get_ru
 from .issues import CheckedTask, KnownFunctions, StateIssue, StateIssueKind, find_inner_tasks
 
 _IDEMPOTENT: Final = "declare Contract(..., idempotent=True) if running it twice does no harm"
-# A map that could not read its items has started none of them.
+# A distributed map that could not read its items has started none of them; others fail with the errors of their tasks.
 _BEFORE_ITEMS: Final = ("States.ItemReaderFailed", "States.Permissions")
 
 
@@ -47,15 +47,26 @@ def check_outer_retries(entry: StateEntry, known: KnownFunctions) -> Iterator[St
     unsafe = [task.contract.function for task in find_inner_tasks(entry, known) if not task.contract.idempotent]
     if not unsafe:
         return
-    for number, retrier in enumerate(get_rules(entry.state, "Retry")):
-        if retrier.get("MaxAttempts") != 0 and not set(get_error_names(retrier)).issubset(_BEFORE_ITEMS):
+    harmless = _BEFORE_ITEMS if entry.is_distributed_map else ()
+    for member, number, rule in _iter_repeating_rules(entry):
+        if not set(get_error_names(rule)).issubset(harmless):
             yield StateIssue(
                 StateIssueKind.RETRY,
-                f"{entry.path}.Retry[{number}]",
+                f"{entry.path}.{member}[{number}]",
                 f"it runs all of {entry.name} again, with what has succeeded: {unsafe[0]} is not idempotent, and would "
                 "run twice",
                 f"retry the tasks inside instead; or {_IDEMPOTENT}",
             )
+
+
+def _iter_repeating_rules(entry: StateEntry) -> Iterator[tuple[str, int, Mapping[str, Any]]]:
+    """Yield the retriers of a state, and the catchers that lead back to it, each with its member and number."""
+    for number, retrier in enumerate(get_rules(entry.state, "Retry")):
+        if retrier.get("MaxAttempts") != 0:
+            yield "Retry", number, retrier
+    for number, catcher in enumerate(get_rules(entry.state, "Catch")):
+        if _leads_to(catcher.get("Next"), entry):
+            yield "Catch", number, catcher
 
 
 def check_express(entry: StateEntry, known: KnownFunctions) -> Iterator[StateIssue]:
@@ -84,14 +95,21 @@ def get_error_names(rule: Mapping[str, Any]) -> list[str]:
 
 
 def _leads_to(start: object, entry: StateEntry) -> bool:
-    """Check whether a path from a state leads back to a task."""
+    """Check whether a path from a catcher leads back to its state, by itself.
+
+    A loop over items joins again what comes after a success: its next call is that of another item.
+    """
+    after_success = _find_reachable(entry.state.get("Next"), entry, frozenset({entry.name}))
+    return entry.name in _find_reachable(start, entry, after_success)
+
+
+def _find_reachable(start: object, entry: StateEntry, excluded: Collection[object]) -> set[object]:
+    """Return the states that a state leads to, itself included, by paths without those excluded."""
     waiting, seen = [start], set[object]()
     while waiting:
         name = waiting.pop()
-        if name == entry.name:
-            return True
         state: Any = entry.siblings.get(str(name))
-        if name not in seen and is_mapping(state):
+        if name not in seen and name not in excluded and is_mapping(state):
             seen.add(name)
             waiting += get_next_names(state)
-    return False
+    return seen

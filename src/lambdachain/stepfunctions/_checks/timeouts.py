@@ -14,8 +14,8 @@ from .issues import CheckedTask, KnownFunctions, StateIssue, StateIssueKind, fin
 def check_timeout(task: CheckedTask, known: KnownFunctions) -> Iterator[StateIssue]:
     """Yield a timeout of a task that is not longer than that of its function."""
     timeout = known.find_timeout(task.invocation)
-    # A task that waits for a callback may wait longer or shorter than the function runs.
-    if timeout is None or task.invocation.waits_for_token:
+    # A task that waits for a callback, or for nothing, may wait longer or shorter than the function runs.
+    if timeout is None or task.invocation.waits_for_token or not task.invocation.is_synchronous:
         return
     for member in ("TimeoutSeconds", "HeartbeatSeconds"):
         limit: Any = task.entry.state.get(member)
@@ -34,7 +34,7 @@ def check_express_duration(entry: StateEntry, known: KnownFunctions) -> Iterator
 def check_duration(path: str, limit: float, task: CheckedTask, known: KnownFunctions) -> Iterator[StateIssue]:
     """Yield a limit of a whole execution that is not longer than the timeout of a function in it."""
     timeout = known.find_timeout(task.invocation)
-    if timeout is not None and limit <= timeout:
+    if timeout is not None and task.invocation.is_synchronous and limit <= timeout:
         yield _make_finding(path, limit, task, timeout)
 
 

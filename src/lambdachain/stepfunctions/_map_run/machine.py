@@ -95,6 +95,8 @@ def build_machine(target: Target, place: MapPlace) -> MapMachine:
     )
     # The items have their index, which counts the lines of a file, blank ones included.
     del state["ItemSelector"], state["MaxConcurrency"]
+    # A corrected description must not be another state machine, in which the same items would run again.
+    state.pop("Comment", None)
     state["MaxConcurrencyPath"] = "$.max_concurrency"
     definition = json.dumps(state_machine({"Map": state}), sort_keys=True)
     digest = _digest(definition, *place)
@@ -118,6 +120,15 @@ def execution_arn(machine_arn: str, name: str) -> str:
     'arn:aws:states:eu-west-1:123456789012:execution:m:map-1'
     """
     return f"{machine_arn.replace(':stateMachine:', ':execution:', 1)}:{name}"
+
+
+def is_same_place(arn: str, other: str) -> bool:
+    """Check whether two ARNs are of one region of one account.
+
+    >>> is_same_place("arn:aws:states:eu-west-1:123456789012:execution:m:1", "arn:aws:states:eu-west-1:123456789012:x")
+    True
+    """
+    return arn.split(":")[3:5] == other.split(":")[3:5]
 
 
 def check_concurrency(number: int) -> None:

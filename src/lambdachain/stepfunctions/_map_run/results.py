@@ -1,7 +1,8 @@
 """The results of a distributed map, as ``ResultWriter`` leaves them in S3.
 
 A manifest names files of child executions that succeeded, that failed, timed out or were aborted, and that were never
-started. After a redrive there is another manifest, with the succeeded ones of all attempts and the others of the last.
+started. After a redrive there is another manifest, with the succeeded ones of all attempts and the others of the last:
+the right outcome of an item is that of the highest rank in all manifests.
 Source: "ResultWriter (Map)" (https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html).
 """
 
@@ -106,6 +107,8 @@ def parse_outcome(record: Mapping[str, Any]) -> ItemOutcome | None:
     try:
         index = json.loads(record["Input"])["index"]
     except (KeyError, TypeError, ValueError):
+        return None
+    if type(index) is not int or index < 0:
         return None
     return ItemOutcome(
         index,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from lambdachain._core.errors import NotInvokedError, OutcomeUnknownError
 from lambdachain._fan_out.options import MapProgress
+from lambdachain.stepfunctions._failures import describe_cause
 
 from .items import ItemEncoder, ItemsFile
 from .machine import MapPlace, build_machine, check_concurrency, execution_arn, execution_name
@@ -106,7 +107,7 @@ class Poll(NamedTuple):
     def to_progress(self, total: int | None) -> MapProgress:
         """Return the progress as that of any map."""
         counts = self.run.counts if self.run else MapCounts()
-        limit = int(self.execution.input.get("max_concurrency", 0))
+        limit: Any = self.execution.input.get("max_concurrency", 0)
         return MapProgress(counts.done, counts.failed, total or counts.total or None, counts.running, limit)
 
 
@@ -189,7 +190,8 @@ def read_outcomes(service: MapService, ended: Poll) -> ItemOutcomes:
     execution, run = ended.execution, ended.run
     if not len(outcomes) and execution.status != "SUCCEEDED" and (run is None or not run.counts.total):
         outcomes.close()
-        reason = ": ".join(filter(None, (execution.error, execution.cause))) or "the reason is unknown"
+        cause = describe_cause(execution.cause or "")
+        reason = ": ".join(filter(None, (execution.error, cause))) or "the reason is unknown"
         raise NotInvokedError(f"{execution.arn} ended as {execution.status}, and no item was started: {reason}")
     return outcomes
 

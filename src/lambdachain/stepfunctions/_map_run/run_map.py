@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lambdachain._calling.options import CallOptions
 
     from .run import Poll
+    from .service import MapExecution
 
 R = TypeVar("R")
 _END: Final = object()
@@ -133,7 +134,7 @@ class _MapRunRequest:
         """Start the execution, or find it."""
         arn = self._options.get("execution")
         if self._payloads is None:
-            poll(self._service, arn or "")  # raises an error now if there is no such execution
+            _check_execution(poll(self._service, arn or "").execution)
             return self._started(arn or "", None)
         place = MapPlace(
             self._options.get("role") or "",
@@ -199,6 +200,19 @@ def _check_options(payloads: Iterable[Any] | None, options: MapRunOptions) -> No
     check_concurrency(options.get("max_concurrency", DEFAULT_CONCURRENCY))
 
 
+def _check_execution(execution: MapExecution) -> None:
+    """Raise if an execution is not one that a map has started.
+
+    Raises:
+        ContractError: It is that of another state machine.
+    """
+    if not all(isinstance(execution.input.get(name), str) for name in ("bucket", "key", "prefix")):
+        raise ContractError(
+            f"execution: {execution.arn} was not started by run_map or lambdachain map: pass the ARN that one of them "
+            "returned or printed"
+        )
+
+
 def _raise_or_return(result: Any, *, return_exceptions: bool) -> Any:
     if isinstance(result, CallError) and not return_exceptions:
         raise result
@@ -254,6 +268,8 @@ def run_map(
     The payloads are validated and uploaded, and the execution is started, before this returns; the results come, in the
     order of the payloads, when it has ended. The names of the execution and its state machine follow from what they
     run: with the same payloads for the same function, a second call finds the first execution, and runs nothing again.
+    Step Functions forgets an execution 90 days after its end; another role, bucket, prefix or declaration of the
+    contract is another execution.
 
     Step Functions starts each item once. It retries what did not run; what may have run, only if the contract is
     idempotent.
