@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from . import classes
 from .arguments import bind_arguments
 from .evaluator import Evaluator
+from .installed_constants import evaluate_external
 from .object_calls import evaluate_set_attribute
 from .objects import bind_methods, evaluate_assigned, get_created_field
 from .results import DeclaredContract
@@ -42,7 +43,7 @@ def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:
         return found
     match value:
         case ExternalName(qualified):
-            return (ExternalName(f"{qualified}.{name}"),)
+            return evaluate_external(evaluator, f"{qualified}.{name}")
         case ModuleValue(scope):
             bound = evaluator.evaluate_name(name, scope) if name in scope.bindings else ()
             return union([bound, _find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED

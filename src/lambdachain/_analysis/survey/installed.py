@@ -1,13 +1,15 @@
 """Find the modules of installed packages that the code imports, as text: none is imported.
 
 Contracts are often in a package of their own, which callers install. Only a package that mentions lambdachain is read:
-any other has no contracts, clients or handlers, and the survey knows the libraries that matter by their names.
+any other has no contracts, clients or handlers, and the survey knows the libraries that matter by their names. Of such
+a package, only the modules are read that may define a constant or an enum which the code imports.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -21,6 +23,10 @@ _MARK: Final = b"lambdachain"
 # More files than any package of contracts has, and few enough to be read in a moment.
 _MAX_FILES: Final = 1000
 _EDITABLE: Final = "__editable___*_finder.py"
+# Where a module sets a name to a value, defines a class of that name, or imports it.
+_DEFINITION: Final = (
+    r"^(?:{0}\s*(?::[^=\n]+)?=[^=]|class\s+{0}\b|from\s+\S+\s+import\s+(?:\*|\([^)]*\b{0}\b|[^(\n]*\b{0}\b))"
+)
 
 
 def explain_missing_module(module: str) -> str:
@@ -61,6 +67,18 @@ class InstalledPackages:
             if path is not None and self._mentions(top):
                 return Source(str(top), _shorten(path), parts, path.read_bytes())
         return None
+
+    def find_defining(self, module: str, name: str) -> Source | None:
+        """Return the source of a module that may define *name* as a constant or enum, in whatever package."""
+        parts = tuple(module.split("."))
+        if not all(part.isidentifier() for part in parts) or parts[0] in (*sys.stdlib_module_names, "lambdachain"):
+            return None
+        paths = (_find_file(top, parts[1:]) for top in self._find_tops(parts[0]))
+        path = next(filter(None, paths), None)
+        text = b"" if path is None else _read(path)
+        if path is None or not re.search(_DEFINITION.format(re.escape(name)).encode(), text, re.MULTILINE):
+            return None
+        return Source(str(path), _shorten(path), parts, text)
 
     def mentions_lambdachain(self, module: str) -> bool:
         """Check whether the package that a module is in has lambdachain in its text, and is not lambdachain itself."""
