@@ -19,7 +19,8 @@ def evaluate_external(evaluator: Evaluator, qualified: str) -> Values:
     """Return the constant or enum of this qualified name in an installed package; for anything else, its name."""
     parts = qualified.lstrip(".").split(".")
     for end in range(len(parts) - 1, 0, -1):
-        module = evaluator.project.find_defining_module(".".join(parts[:end]), parts[end])
+        is_read = end + 1 < len(parts)
+        module = evaluator.project.find_defining_module(".".join(parts[:end]), parts[end], is_read=is_read)
         if module is not None:
             with evaluator.in_frame(None):
                 compute = partial(_evaluate_path, evaluator, module, parts[end:])

@@ -32,7 +32,7 @@ class Project:
     def __init__(self, sources: Iterable[Source], installed: InstalledPackages = NOT_INSTALLED) -> None:
         self._installed = installed
         self._installed_modules: dict[str, Scope | None] = {}
-        self._defining: dict[tuple[str, str], Scope | None] = {}
+        self._defining: dict[tuple[str, str, bool], Scope | None] = {}
         self._imported_packages: set[str] = set()
         self._may_use_lambdachain: bool | None = None
         listed = list(sources)
@@ -140,11 +140,11 @@ class Project:
         source = self._installed.find(name) if name else None
         return None if source is None else self._read_installed(source)
 
-    def find_defining_module(self, module: str, name: str) -> Scope | None:
-        """Return the module of an installed package that may define *name* as a constant or enum."""
-        key = (module, name)
+    def find_defining_module(self, module: str, name: str, *, is_read: bool) -> Scope | None:
+        """Return the module of an installed package that may define a constant or enum; see ``find_defining``."""
+        key = (module, name, is_read)
         if key not in self._defining:
-            source = self._installed.find_defining(module, name)
+            source = self._installed.find_defining(module, name, is_read=is_read)
             self._defining[key] = None if source is None else self._read_installed(source)
         return self._defining[key]
 
