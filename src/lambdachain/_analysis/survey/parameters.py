@@ -39,7 +39,8 @@ def evaluate_parameter(evaluator: Evaluator, parameter: Parameter, scope: Scope)
     passed = union(_find_arguments(evaluator, parameter, scope))
     # An annotation ``client: LambdaClient`` is better than a set of arguments with an unresolved one in it.
     if not passed or (annotated and unresolved_reasons(passed)):
-        return annotated or (Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}"),)
+        default = _evaluate_default(evaluator, scope, parameter.name) if get_default(scope, parameter.name) else ()
+        return annotated or (*default, Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}"))
     return passed
 
 
