@@ -358,7 +358,7 @@ class ExpressionEvaluator:
     def _evaluate_attribute_node(self, node: ast.Attribute, scope: Scope) -> Values:
         if is_own_function_name(node):
             return read_own_name(self.environment)
-        if node in scope.overwritten:
+        if node in scope.overwritten and not any(attributes.find_properties(self, node, scope)):
             return self.evaluate(scope.overwritten[node], scope)
         return union(
             attributes.find_submodule(self, value, node.attr, scope) or self.evaluate_attribute(value, node.attr)

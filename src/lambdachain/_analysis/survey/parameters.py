@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from . import classes
 from .arguments import get_default
+from .attributes import find_outside_assignments
 from .evaluator import Evaluator
 from .scopes import Parameter, Scope
 from .values import (
@@ -45,6 +46,11 @@ def evaluate_parameter(evaluator: Evaluator, parameter: Parameter, scope: Scope)
 
 
 def _find_arguments(evaluator: Evaluator, parameter: Parameter, scope: Scope) -> Iterator[Values]:
+    if scope.owner is not None and classes.is_setter(scope):
+        for binding in scope.owner.attributes.get(scope.short_name, ()):
+            yield evaluator.evaluate_binding(*binding)
+        yield find_outside_assignments(evaluator, [scope.owner], scope.short_name)
+        return
     for name in classes.get_call_names(evaluator, scope):
         for value in _find_callers(evaluator, name, scope):
             if not isinstance(value, CallersValue):
