@@ -131,7 +131,10 @@ class Sender:
     def target(self): return self._target
     @target.setter
     def target(self, name): self._target = name + "-x"
-    def reset(self): self.target = "reset"
+    def reset(self):
+        self.items = []
+        self.items.append(self)
+        self.target = "reset"
     def send(self): call(self.{read})
 def fill(sender): sender.target = "filled"
 def other(): Sender().target = "other"
@@ -175,6 +178,26 @@ def test_a_property_that_is_set_by_the_constructor_is_what_that_passes(survey_co
     code = f"{PROPERTY.format(init='target', read='target')}def handler(event, context):\n    {body}\n"
 
     assert find_called(survey_code, code) == names
+
+
+@pytest.mark.parametrize(
+    ("body", "names"),
+    [
+        ("s = Plain()\n    s.name = 'a'\n    s.send()", ["a"]),
+        ("s = Plain()\n    s.name = 'a'\n    s.name = 'b'\n    s.send()", ["b"]),
+        ("s = Plain()\n    s.send()\n    s.name = 'a'", ["a", "first", "other"]),
+        ("s = Plain()\n    s.name = 'a'\n    s.set('b')\n    s.send()", ["b"]),
+    ],
+)
+def test_an_attribute_that_a_function_sets_is_its_own(survey_code, body: str, names: list[str]):
+    """On an object that no other code has, before a method reads it."""
+    plain = (
+        "import boto3\nclass Plain:\n  name = 'first'\n  def set(self, name): self.name = name\n"
+        "  def send(self): boto3.client('lambda').invoke(FunctionName=self.name)\n"
+        "def other():\n  s = Plain()\n  s.name = 'other'\n"
+    )
+
+    assert find_called(survey_code, f"{plain}def handler(event, context):\n    {body}\n") == names
 
 
 def test_a_property_that_other_code_may_set_is_all_that_is_set(survey_code):

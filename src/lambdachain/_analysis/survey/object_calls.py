@@ -62,6 +62,10 @@ def evaluate_set_attribute(evaluator: Evaluator, instance: InstanceValue, name: 
         if home.short_name != "__init__"
     )
     for frame, is_certain in reversed(instance.calls):
+        if frame.scope.kind == "class" and name in frame.arguments:
+            found.append(frame.arguments[name])
+            if is_certain and is_only_setter:
+                return union(found), True
         for binding, home in assigned:
             if home is not frame.scope or not isinstance(binding, Assignment):
                 continue
@@ -113,17 +117,20 @@ def _is_shared(evaluator: Evaluator, name: str, scope: Scope) -> bool:
     return any(isinstance(load, ast.Name) and load.id == name for load in inside)
 
 
-def _find_calls(name: str, scope: Scope) -> Iterator[_MethodCall]:
+def _find_calls(name: str, scope: Scope) -> list[_MethodCall]:
+    """Return the calls of an object's methods in order, with the assignments to its attributes as calls of setters."""
+    found: list[_MethodCall] = []
     for call in scope.calls:
         match call.func:
             case ast.Attribute(value=ast.Name(id=receiver)) as function if receiver == name:
-                yield function, call
+                found.append((function, call))
             case _:
                 continue
+    assigned = list(find_set_properties(name, scope))
     for target, value in scope.attribute_assignments:
         if isinstance(target.value, ast.Name) and target.value.id == name:
-            yield target, ast.copy_location(ast.Call(target, [value], []), target)
-    yield from find_set_properties(name, scope)
+            assigned.append((target, ast.copy_location(ast.Call(target, [value], []), target)))
+    return sorted([*found, *assigned], key=lambda one: (one[1].lineno, one[1].col_offset)) if assigned else found
 
 
 def _find_frames(
@@ -131,7 +138,11 @@ def _find_frames(
 ) -> Iterator[tuple[Frame, bool]]:
     for function, call in calls:
         is_certain = function is not node and _precedes(call, node.value, scope)
-        for method in _find_method(evaluator, instance, function):
+        methods = _find_method(evaluator, instance, function)
+        if not methods and isinstance(function.ctx, ast.Store):
+            assigned = {function.attr: evaluator.evaluate(call.args[0], scope)}
+            yield evaluator.create_frame(FunctionValue(instance.scope), assigned), is_certain
+        for method in methods:
             bound = bind_arguments(evaluator, method, evaluate_arguments(evaluator, call, scope))
             yield from _find_nested(
                 evaluator, instance, evaluator.create_frame(method, bound), _MAX_NESTED, is_certain=is_certain

@@ -180,7 +180,8 @@ def find_set_properties(name: str, scope: Scope) -> Iterator[tuple[ast.Attribute
         return
     for attribute, bindings in scope.owner.attributes.items():
         for binding, home in bindings:
-            if home is scope and isinstance(binding, Assignment):
+            # What is added to a collection in place has no line, and runs no setter.
+            if home is scope and isinstance(binding, Assignment) and hasattr(binding.expr, "lineno"):
                 target = ast.copy_location(ast.Attribute(ast.Name(name), attribute, ast.Store()), binding.expr)
                 yield target, ast.copy_location(ast.Call(target, [binding.expr], []), target)
 
@@ -206,8 +207,9 @@ def _find_methods(evaluator: Evaluator, method: ast.Attribute, frame: Frame) -> 
     is_self = isinstance(method.value, ast.Name) and method.value.id == first
     for home in lineage[1:] if is_super else lineage:
         for value in evaluator.evaluate_class_name(home, method.attr):
-            is_called = isinstance(value, FunctionValue) and classes.is_setter(value.scope) == is_assigned
-            if is_called and (is_super or is_self) and created is not None:
+            if not isinstance(value, FunctionValue) or classes.is_setter(value.scope) != is_assigned:
+                continue
+            if (is_super or is_self) and created is not None:
                 yield replace(value, receiver=InstanceValue(created, frame))
                 return
     if not (is_super or is_self):

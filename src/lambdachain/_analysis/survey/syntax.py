@@ -73,7 +73,7 @@ def evaluate_filled_mapping(evaluator: Evaluator, node: FilledMapping, scope: Sc
     added = [value for key, value in zip(node.keys, node.values, strict=True) if key is None]
     steps = [(known, node.keys[0] is None), *((one, True) for one in added)]
     last = max(position for position, key in enumerate(node.keys) if key is None)
-    certain = frozenset(key.value for key in node.keys[last:] if isinstance(key, ast.Constant))
+    certain = frozenset(str(key.value) for key in node.keys[last:] if isinstance(key, ast.Constant))
     return union(
         [replace(value, is_step=is_step, certain=certain) if isinstance(value, MappingValue) else value]
         for expr, is_step in steps
