@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from lambdachain._analysis.survey.results import CallMode
+
 # ruff: noqa: ISC004 - each case is a pair of the code and its calls
 
 HEAD = "import boto3, os\nlam = boto3.client('lambda')\n"
@@ -306,6 +308,17 @@ def test_a_mapping_that_is_added_to_another_belongs_to_its_call(survey_code, bod
     [
         ("  p = {'FunctionName': n}\n  p.update(o)\n", ["undecided a"]),
         ("  p = dict(o)\n  p.update(FunctionName=n, InvocationType='Event')\n", ["fire a"]),
+        ("  p = {'FunctionName': n, 'InvocationType': 'Event'}\n  p.update(o)\n", ["undecided a"]),
+        ("  p = {'FunctionName': n, 'InvocationType': 'Event'}\n  p |= o\n", ["undecided a"]),
+        ("  p = {'InvocationType': 'Event', **o}\n  p['FunctionName'] = n\n", ["undecided a"]),
+        ("  p = dict(InvocationType='Event', **o)\n  p['FunctionName'] = n\n", ["undecided a"]),
+        ("  p = {'InvocationType': 'Event'} | o\n  p['FunctionName'] = n\n", ["undecided a"]),
+        ("  p = {'InvocationType': 'Event'}\n  p.update(load())\n  p['FunctionName'] = n\n", ["undecided a"]),
+        ("  p = {'InvocationType': 'Event'}\n  if o: p.update(o)\n  p['FunctionName'] = n\n", ["undecided a"]),
+        (
+            "  p = {'InvocationType': 'DryRun'}\n  p.update(o)\n  p.update(FunctionName=n, InvocationType='Event')\n",
+            ["fire a"],
+        ),
     ],
 )
 def test_an_unknown_mapping_that_is_added_is_not_assumed_empty(survey_code, body: str, sites: list[str]):
@@ -314,6 +327,22 @@ def test_an_unknown_mapping_that_is_added_is_not_assumed_empty(survey_code, body
     found = survey_code(code)
 
     assert [f"{one.mode.value} {one.function}" for one in found.calls] == sites
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "P = {'FunctionName': 'a', 'InvocationType': 'Event'}\nP.update(load())\ndef f(): lam.invoke(**P)",
+        "def f(late):\n  p = {'FunctionName': 'a', 'InvocationType': 'Event'} if late else load()\n  lam.invoke(**p)",
+        "class C:\n  def __init__(self, o):\n    self.p = {'FunctionName': 'a', 'InvocationType': 'Event'}\n"
+        "    self.p.update(o)\n  def f(self): lam.invoke(**self.p)",
+    ],
+)
+def test_a_mode_beside_an_unknown_mapping_is_undecided(survey_code, code: str):
+    """In a module and in an object the order of the statements is not known."""
+    told = survey_code(HEAD + code).unresolved
+
+    assert {(one.mode, one.callee) for one in told} == {(CallMode.UNDECIDED, "a")}
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,18 @@ def test_a_module_imported_by_its_name_runs(survey_code, code: str, names: list[
         "import importlib\ndef handler(event, context): use(importlib.import_module, event)\ndef use(f, x): f(x)",
         "from importlib import import_module as i\nby = {'a': i}\ndef handler(event, context): by['a'](event['job'])",
         "import importlib\ndef handler(event, context): return list(map(importlib.import_module, event['jobs']))",
+        "import importlib\ndef handler(event, context, load=importlib.import_module): load(event['job'])",
+        "from importlib import import_module as i\ndef handler(event, context, *, load=i): load(event['job'])",
+        "import importlib\nI = importlib.import_module\ndef handler(event, context, load=I): load(event['job'])",
+        "def handler(event, context, load=__import__): list(map(load, event['jobs']))",
+        (
+            "import importlib\ndef handler(event, context): use(event['job'])\n"
+            "def use(job, load=importlib.import_module): load(job)"
+        ),
+        (
+            "import importlib\nfrom dataclasses import dataclass\n@dataclass\nclass Loader:\n"
+            "  load: object = importlib.import_module\ndef handler(event, context): Loader().load(event['job'])"
+        ),
         (
             "import importlib\nclass Loader:\n  def __init__(self): self.load = importlib.import_module\n"
             "def handler(event, context): Loader().load(event['job'])"
@@ -305,3 +317,28 @@ def test_super_of_an_unresolved_class_may_run_any_method_of_that_name(survey_cod
     found = survey_code({"invoker.py": INVOKER, "app.py": text + "def handler(event, context): make(event).setup()\n"})
 
     assert ("call", "other") in get_called(found, "make.New.setup")
+
+
+def test_a_default_is_one_value_of_a_parameter_that_no_call_in_sight_sets(survey_code):
+    """A caller that is not in sight may set another, which is reported."""
+    found = survey_code({"app.py": "import boto3\ndef f(n='mail'): boto3.client('lambda').invoke(FunctionName=n)"})
+
+    assert [one.function for one in found.calls] == ["mail"]
+    assert [one.why for one in found.unresolved if "it is the parameter 'n' of f" in one.why] != []
+
+
+def test_an_import_by_the_default_of_a_lambda_is_reported(survey_code):
+    """It runs with its module, which is no handler."""
+    code = "import importlib\nhandler = lambda event, context, load=importlib.import_module: load(event['job'])"
+
+    assert len(survey_code({"app.py": code}).unresolved) == 1
+
+
+def test_a_call_in_the_default_of_a_lambda_is_found(survey_code):
+    """It runs where the lambda is written, once."""
+    code = "from invoker import call\ndef handler(event, context): return lambda x=call('mail'), *, y=call('log'): x"
+
+    assert get_called(survey_code({"invoker.py": INVOKER, "app.py": code}), "handler") == [
+        ("call", "log"),
+        ("call", "mail"),
+    ]

@@ -94,12 +94,73 @@ def test_a_module_that_is_not_found_is_named(tmp_path: Path, app: str):
 
 
 def test_a_package_that_does_not_mention_lambdachain_is_not_read(tmp_path: Path):
-    """It is installed, so it is not missing; but libraries are known by their names only."""
-    site = write(tmp_path / "site", {"names.py": "NAME = 'f'"})
-    app = "import boto3\nfrom names import NAME\nboto3.client('lambda').invoke(FunctionName=NAME)"
-    [unresolved] = survey_with(write(tmp_path / "code", {"app.py": app}), site).unresolved
+    """It is installed, so it is not missing; but its functions and objects are known by their names only."""
+    site = write(tmp_path / "site", {"names.py": "NAME = open('name').read()\ndef find_name(): return 'f'"})
+    app = "import boto3\nfrom names import {0}\nboto3.client('lambda').invoke(FunctionName={0})"
+    for name in ("NAME", "find_name"):
+        [unresolved] = survey_with(write(tmp_path / "code", {"app.py": app.format(name)}), site).unresolved
 
-    assert unresolved.why.endswith("NAME is imported from names, which is not read")
+        assert unresolved.why.endswith(f"{name} is imported from names, which is not read")
+
+
+LIBRARY = {
+    "library/__init__.py": "from .modes import (\n    Mode as Mode,\n    NAME,\n)\nfrom library.more import *\n",
+    "library/modes.py": """
+        import enum
+        class Mode(enum.Enum):
+            EVENT = "Event"
+            def describe(self): return self.value
+        class Text(str, enum.Enum):
+            EVENT = "Event"
+        class Base(enum.Enum):
+            pass
+        class Kinds:
+            EVENT: str = "Event"
+            BY_NAME = {"event": "Event"}
+        EVENT: str = "Event"
+        event = Mode.EVENT
+        NAME = "mail"
+        """,
+    "library/more.py": "STARRED = 'Event'\ndef work(): return missing",
+}
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from library.modes import Mode\nkind = Mode.EVENT.value",
+        "from library import Mode as M\nkind = M.EVENT.value",
+        "import library\nkind = library.Mode.EVENT.value",
+        "import library.modes as m\nkind = m.Text.EVENT",
+        "from library import modes\nkind = modes.Mode['EVENT'].value",
+        "from library.modes import event\nkind = event.value",
+        "from library.modes import Base\nclass Own(Base): EVENT = 'Event'\nkind = Own.EVENT.value",
+        "from library.modes import EVENT\nkind = EVENT",
+        "from library.modes import Kinds\nkind = Kinds.EVENT",
+        "from library.modes import *\nkind = Mode.EVENT.value",
+        "from library import STARRED\nkind = STARRED",
+        "from library import *\nkind = STARRED",
+        "import library\nkind = library.STARRED",
+    ],
+)
+def test_a_constant_of_any_installed_package_is_read(tmp_path: Path, code: str):
+    """An enum's member, a constant of a module or class; directly, re-exported, or by ``import *``."""
+    call = "import boto3, library\nboto3.client('lambda').invoke(FunctionName=library.NAME, InvocationType=kind)"
+    found = survey_with(write(tmp_path / "code", {"app.py": f"{code}\n{call}"}), write(tmp_path / "site", LIBRARY))
+
+    assert [(one.function, one.mode.value) for one in found.calls] == [("mail", "fire")]
+    assert found.unresolved == ()
+
+
+def test_a_parameter_of_an_installed_enum_may_be_any_member(tmp_path: Path):
+    """As of one in the code, unless calls that are in sight pass one."""
+    code = (
+        "import boto3\nfrom library.modes import Mode\ndef send(kind: Mode):\n  boto3.client('lambda').invoke("
+        "FunctionName='mail', InvocationType=kind.value)"
+    )
+    found = survey_with(write(tmp_path / "code", {"app.py": code}), write(tmp_path / "site", LIBRARY))
+
+    assert [(one.function, one.mode.value) for one in found.calls] == [("mail", "fire")]
 
 
 def test_a_file_that_cannot_be_parsed_is_not_followed(tmp_path: Path):

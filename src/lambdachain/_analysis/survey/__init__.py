@@ -9,7 +9,8 @@ The path of a file, bottom up::
     values                    the possible values of an expression, Unresolved among them
     evaluation                an expression to its possible values; one module for each kind of expression:
                               parameters, attributes, classes, known_functions, contract_values, client_values,
-                              name_resolution, environment, boto3_calls, dynamic_imports
+                              name_resolution, environment, boto3_calls, dynamic_imports,
+                              installed_constants
     overwriting, branches     what a name certainly is after the statements before; names that belong together
     model_fields,             types to JSON Schemas
     source_schema

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from . import classes
 from .arguments import bind_arguments
 from .evaluator import Evaluator
+from .installed_constants import evaluate_external
 from .object_calls import evaluate_set_attribute
 from .objects import bind_methods, evaluate_assigned, get_created_field
 from .results import DeclaredContract
@@ -42,10 +43,10 @@ def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:
         return found
     match value:
         case ExternalName(qualified):
-            return (ExternalName(f"{qualified}.{name}"),)
+            return evaluate_external(evaluator, f"{qualified}.{name}")
         case ModuleValue(scope):
             bound = evaluator.evaluate_name(name, scope) if name in scope.bindings else ()
-            return union([bound, _find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED
+            return union([bound, find_outside_assignments(evaluator, [scope], name)]) or UNRESOLVED
         case ClassValue(scope):
             return bind_methods(value, _evaluate_on_class(evaluator, scope, name))
         case InstanceValue():
@@ -98,7 +99,7 @@ def _get_properties(values: Values) -> Iterator[FunctionValue]:
 def _evaluate_on_class(evaluator: Evaluator, scope: Scope, name: str) -> Values:
     homes = evaluator.project.get_family(scope, evaluator.base_classes)
     found = [_evaluate_member(evaluator, home, name) for home in homes]
-    return union([*found, _find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
+    return union([*found, find_outside_assignments(evaluator, homes, name)]) or UNRESOLVED
 
 
 def _evaluate_enum(evaluator: Evaluator, value: Value, name: str) -> Values:
@@ -141,7 +142,9 @@ def _evaluate_on_instance(evaluator: Evaluator, instance: InstanceValue, name: s
     scope = instance.scope
     if instance.frame is not None and (field := get_created_field(instance.frame, name)):
         homes = classes.get_lineage(evaluator, scope)
-        return union([field, _find_outside_assignments(evaluator, homes, name)])
+        return union([field, find_outside_assignments(evaluator, homes, name)])
+    if stored := _evaluate_property(evaluator, instance, name):
+        return stored
     homes = evaluator.project.get_family(scope, evaluator.base_classes)
     in_calls, is_certain = evaluate_set_attribute(evaluator, instance, name)
     if is_certain:
@@ -163,7 +166,7 @@ def _evaluate_on_instance(evaluator: Evaluator, instance: InstanceValue, name: s
     on_self = union(
         evaluate_assigned(evaluator, instance, one) for home in homes for one in home.attributes.get(name, ())
     )
-    outside = _find_outside_assignments(evaluator, homes, name)
+    outside = find_outside_assignments(evaluator, homes, name)
     return union([in_calls, field, read, on_self, outside]) or UNRESOLVED
 
 
@@ -179,7 +182,7 @@ def _evaluate_member(evaluator: Evaluator, home: Scope, name: str) -> Values:
     return union([evaluator.evaluate_class_name(home, name), *on_self])
 
 
-def _find_outside_assignments(evaluator: Evaluator, homes: list[Scope], name: str) -> Values:
+def find_outside_assignments(evaluator: Evaluator, homes: list[Scope], name: str) -> Values:
     """Return what other code assigns to an attribute of an object, a class or a module."""
     return union(
         evaluator.evaluate(expr, scope)
@@ -191,9 +194,23 @@ def _find_outside_assignments(evaluator: Evaluator, homes: list[Scope], name: st
     )
 
 
+def _evaluate_property(evaluator: Evaluator, instance: InstanceValue, name: str) -> Values:
+    """Return what a property with a setter reads, which depends on what the setter stores; nothing for the others."""
+    setters = [one for one in evaluator.project.find_methods(name) if classes.is_setter(one)]
+    if not setters:
+        return ()
+    lineage = classes.get_lineage(evaluator, instance.scope)
+    homes = lineage if instance.frame else evaluator.project.get_family(instance.scope, evaluator.base_classes)
+    if not any(one.owner in homes for one in setters):
+        return ()
+    found = [values for home in homes if (values := evaluator.evaluate_class_name(home, name))]
+    nearest = bind_methods(instance, union(found[:1] if instance.frame else found))
+    return union(_read_property(evaluator, value, instance) for value in nearest) or UNRESOLVED
+
+
 def _read_property(evaluator: Evaluator, value: Value, instance: InstanceValue) -> Values:
     if isinstance(value, FunctionValue) and classes.is_property(value.scope):
         if instance.frame is None:
             return evaluator.evaluate_return(value.scope)
         return evaluator.evaluate_call(value, bind_arguments(evaluator, value, Arguments()))
-    return (value,)
+    return () if isinstance(value, FunctionValue) and classes.is_setter(value.scope) else (value,)

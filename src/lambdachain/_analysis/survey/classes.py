@@ -83,6 +83,11 @@ def is_property(scope: Scope) -> bool:
     return scope.kind == "function" and not _PROPERTIES.isdisjoint(_get_decorator_names(scope))
 
 
+def is_setter(scope: Scope) -> bool:
+    """Check whether a method runs when its name is assigned."""
+    return scope.kind == "function" and "setter" in _get_decorator_names(scope)
+
+
 def _get_decorator_names(scope: Scope) -> frozenset[str]:
     decorators = scope.node.decorator_list if isinstance(scope.node, (*DEFINITIONS, ast.ClassDef)) else []
     return frozenset(last_name(one.func if isinstance(one, ast.Call) else one) for one in decorators)

@@ -27,6 +27,7 @@ from . import attributes, branches, classes, known_functions
 from .boto3_calls import BOTO3_LAMBDA_CLIENT, DURABLE_CONTEXT, STUBS
 from .compact_nodes import to_compact_class
 from .environment import is_own_function_name, read_own_name
+from .installed_constants import evaluate_external, evaluate_starred
 from .memo import RecursiveMemo
 from .object_calls import drop_calls, evaluate_receiver
 from .parameters import evaluate_parameter
@@ -173,7 +174,7 @@ class ExpressionEvaluator:
         """Return what a name may be in *scope*."""
         bindings = scope.lookup(name) or list(self._find_star_imports(name, scope))
         if not bindings:
-            return (ExternalName(f"builtins.{name}"),)
+            return evaluate_starred(self, name, scope) or (ExternalName(f"builtins.{name}"),)
         # The list of bindings lives as long as its scope, so its id identifies the name wherever it is read.
         key = (id(bindings), name) if scope.lookup(name) else (scope, f"*{name}")
         return self.compute_in_scope(key, scope, lambda: union(self.evaluate_binding(*one) for one in bindings))
@@ -231,7 +232,7 @@ class ExpressionEvaluator:
             return (ModuleValue(submodule),)
         if home is not None and any(True for _ in self._find_star_imports(name, home)):
             return self.evaluate_name(name, home)
-        return (ExternalName(f"{module}.{name}"),) if home is None else UNRESOLVED
+        return evaluate_external(self, f"{module}.{name}") if home is None else UNRESOLVED
 
     def _evaluate_definition(self, scope: Scope) -> Values:
         """Return a class or function; ``@remote`` makes a handler of it, other decorators are ignored."""
@@ -357,7 +358,7 @@ class ExpressionEvaluator:
     def _evaluate_attribute_node(self, node: ast.Attribute, scope: Scope) -> Values:
         if is_own_function_name(node):
             return read_own_name(self.environment)
-        if node in scope.overwritten:
+        if node in scope.overwritten and not any(attributes.find_properties(self, node, scope)):
             return self.evaluate(scope.overwritten[node], scope)
         return union(
             attributes.find_submodule(self, value, node.attr, scope) or self.evaluate_attribute(value, node.attr)

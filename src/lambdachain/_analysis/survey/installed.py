@@ -1,13 +1,15 @@
 """Find the modules of installed packages that the code imports, as text: none is imported.
 
 Contracts are often in a package of their own, which callers install. Only a package that mentions lambdachain is read:
-any other has no contracts, clients or handlers, and the survey knows the libraries that matter by their names.
+any other has no contracts, clients or handlers, and the survey knows the libraries that matter by their names. Of such
+a package, only the modules are read that may define a constant or an enum which the code imports.
 """
 
 from __future__ import annotations
 
 import ast
 import os
+import re
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator
@@ -21,6 +23,11 @@ _MARK: Final = b"lambdachain"
 # More files than any package of contracts has, and few enough to be read in a moment.
 _MAX_FILES: Final = 1000
 _EDITABLE: Final = "__editable___*_finder.py"
+# Where a module sets a name to a value, defines a class of that name, or imports it.
+_DEFINITION: Final = (
+    r"^(?:{0}\s*(?::[^=\n]+)?=[^=]|class\s+{0}\b{1}|from\s+\S+\s+import\s+(?:\*|\([^)]*\b{0}\b|[^(\n]*\b{0}\b))"
+)
+_ENUM_BASES: Final = r"\s*\([^)]*(?:Enum|Flag)\b"
 
 
 def explain_missing_module(module: str) -> str:
@@ -61,6 +68,23 @@ class InstalledPackages:
             if path is not None and self._mentions(top):
                 return Source(str(top), _shorten(path), parts, path.read_bytes())
         return None
+
+    def find_defining(self, module: str, name: str, *, is_read: bool) -> Source | None:
+        """Return the source of a module, in whatever package, that may define a constant or an enum.
+
+        Args:
+            module: The name of the module.
+            name: What it defines.
+            is_read: Whether an attribute of that is read: then it may be any class, as that may have constants, too.
+        """
+        parts = tuple(module.split("."))
+        if not all(part.isidentifier() for part in parts) or parts[0] in (*sys.stdlib_module_names, "lambdachain"):
+            return None
+        path = next(filter(None, (_find_file(top, parts[1:]) for top in self._find_tops(parts[0]))), None)
+        text = b"" if path is None else _read(path)
+        pattern = _DEFINITION.format(re.escape(name), "" if is_read else _ENUM_BASES)
+        is_defining = path is not None and re.search(pattern.encode(), text, re.MULTILINE)
+        return Source(str(path), _shorten(path), parts, text) if path is not None and is_defining else None
 
     def mentions_lambdachain(self, module: str) -> bool:
         """Check whether the package that a module is in has lambdachain in its text, and is not lambdachain itself."""

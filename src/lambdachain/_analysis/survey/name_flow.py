@@ -346,6 +346,7 @@ class NameFlow:
         for expr in scope.returns:
             self._add_flow(expr, scope, self._get_result(scope))
             self._add_flows(self._find_results(expr, scope), self._get_result(scope))
+        self._index_parameters(scope)
         if not isinstance(scope.node, DEFINITIONS) or scope.parent is None:
             return
         if scope.node.returns is not None:
@@ -355,7 +356,6 @@ class NameFlow:
         if scope.node.decorator_list:
             # A property is read without being called.
             self._add_flows([self._get_result(scope)], scope)
-        self._index_parameters(scope)
 
     def _index_parameters(self, scope: Scope) -> None:
         parameters = get_parameters(scope.node)

@@ -15,7 +15,7 @@ from . import classes
 from .arguments import bind_arguments, evaluate_arguments
 from .branches import find_dead_code, is_inside, is_undecided
 from .evaluator import Evaluator
-from .objects import bind_methods, get_kept_attributes, may_be_called_elsewhere
+from .objects import bind_methods, find_set_properties, get_kept_attributes, may_be_called_elsewhere
 from .scopes import Assignment, Scope
 from .values import ClassValue, Frame, FunctionValue, InstanceValue, Values, union
 
@@ -62,6 +62,10 @@ def evaluate_set_attribute(evaluator: Evaluator, instance: InstanceValue, name: 
         if home.short_name != "__init__"
     )
     for frame, is_certain in reversed(instance.calls):
+        if frame.scope.kind == "class" and name in frame.arguments:
+            found.append(frame.arguments[name])
+            if is_certain and is_only_setter:
+                return union(found), True
         for binding, home in assigned:
             if home is not frame.scope or not isinstance(binding, Assignment):
                 continue
@@ -103,21 +107,30 @@ def _is_shared(evaluator: Evaluator, name: str, scope: Scope) -> bool:
     if scope.kind != "function":
         return True
     receivers = {id(load.value) for load in scope.loads if isinstance(load, ast.Attribute)}
+    receivers |= {id(target.value) for target, _ in scope.attribute_assignments}
     if any(isinstance(load, ast.Name) and load.id == name and id(load) not in receivers for load in scope.loads):
         return True
-    if any(evaluator.project.find_methods(one) for one in get_kept_attributes(scope)):
+    methods = [method for one in get_kept_attributes(scope) for method in evaluator.project.find_methods(one)]
+    if not all(classes.is_property(one) or classes.is_setter(one) for one in methods):
         return True  # ``setter = sender.set_target``
     inside = (load for child in scope.children for one in child.walk() for load in one.loads)
     return any(isinstance(load, ast.Name) and load.id == name for load in inside)
 
 
-def _find_calls(name: str, scope: Scope) -> Iterator[_MethodCall]:
+def _find_calls(name: str, scope: Scope) -> list[_MethodCall]:
+    """Return the calls of an object's methods in order, with the assignments to its attributes as calls of setters."""
+    found: list[_MethodCall] = []
     for call in scope.calls:
         match call.func:
             case ast.Attribute(value=ast.Name(id=receiver)) as function if receiver == name:
-                yield function, call
+                found.append((function, call))
             case _:
                 continue
+    assigned = list(find_set_properties(name, scope))
+    for target, value in scope.attribute_assignments:
+        if isinstance(target.value, ast.Name) and target.value.id == name:
+            assigned.append((target, ast.copy_location(ast.Call(target, [value], []), target)))
+    return sorted([*found, *assigned], key=lambda one: (one[1].lineno, one[1].col_offset)) if assigned else found
 
 
 def _find_frames(
@@ -125,7 +138,11 @@ def _find_frames(
 ) -> Iterator[tuple[Frame, bool]]:
     for function, call in calls:
         is_certain = function is not node and _precedes(call, node.value, scope)
-        for method in _find_method(evaluator, instance, function.attr):
+        methods = _find_method(evaluator, instance, function)
+        if not methods and isinstance(function.ctx, ast.Store):
+            assigned = {function.attr: evaluator.evaluate(call.args[0], scope)}
+            yield evaluator.create_frame(FunctionValue(instance.scope), assigned), is_certain
+        for method in methods:
             bound = bind_arguments(evaluator, method, evaluate_arguments(evaluator, call, scope))
             yield from _find_nested(
                 evaluator, instance, evaluator.create_frame(method, bound), _MAX_NESTED, is_certain=is_certain
@@ -142,7 +159,7 @@ def _find_nested(
     with evaluator.in_frame(frame):
         is_dead = find_dead_code(evaluator, frame.scope)
         for function, call in _find_calls(receiver, frame.scope) if depth else ():
-            for method in _find_method(evaluator, instance, function.attr) if not is_dead(call) else ():
+            for method in _find_method(evaluator, instance, function) if not is_dead(call) else ():
                 bound = bind_arguments(evaluator, method, evaluate_arguments(evaluator, call, frame.scope))
                 is_sure = is_certain and not frame.scope.loops and not is_undecided(evaluator, call, frame.scope)
                 inner.append((evaluator.create_frame(method, bound), is_sure))
@@ -161,8 +178,11 @@ def _precedes(call: ast.Call, expr: ast.expr, scope: Scope) -> bool:
     return is_before and not is_conditional and not scope.loops
 
 
-def _find_method(evaluator: Evaluator, instance: InstanceValue, name: str) -> list[FunctionValue]:
+def _find_method(evaluator: Evaluator, instance: InstanceValue, function: ast.Attribute) -> list[FunctionValue]:
+    """Return the method that a call calls, or the setter that an assignment runs."""
+    is_assigned = isinstance(function.ctx, ast.Store)
     for home in classes.get_lineage(evaluator, instance.scope):
-        if found := bind_methods(instance, evaluator.evaluate_class_name(home, name)):
-            return [one for one in found if isinstance(one, FunctionValue)]
+        if found := bind_methods(instance, evaluator.evaluate_class_name(home, function.attr)):
+            methods = (one for one in found if isinstance(one, FunctionValue))
+            return [one for one in methods if classes.is_setter(one.scope) == is_assigned]
     return []

@@ -10,7 +10,7 @@ from typing import Final
 from . import classes
 from .arguments import bind_arguments, evaluate_arguments
 from .evaluator import Evaluator
-from .scopes import Binding, Scope, get_parameters
+from .scopes import Assignment, Binding, Scope, get_parameters
 from .values import (
     UNRESOLVED,
     Arguments,
@@ -125,6 +125,9 @@ def evaluate_assigned(evaluator: Evaluator, instance: InstanceValue, assignment:
 
 def may_be_called_elsewhere(evaluator: Evaluator, instance: InstanceValue, home: Scope, known: set[Scope]) -> bool:
     """Check whether other code than some functions may call a method of an object."""
+    if classes.is_setter(home):
+        # An assignment to an object that no other code has is one of its calls.
+        return instance.calls is None and any(one not in known for one in _find_assigning(evaluator, home))
     callers = [caller for _, caller in evaluator.project.find_calls(home.short_name) if caller not in known]
     if instance.calls is None:
         return bool(callers) or home not in known
@@ -132,6 +135,13 @@ def may_be_called_elsewhere(evaluator: Evaluator, instance: InstanceValue, home:
     is_called = any(one in known for caller in callers for one in _get_enclosing(caller))
     is_passed = any(home.short_name in get_kept_attributes(one) for one in known)
     return home not in known and (is_called or is_passed)
+
+
+def _find_assigning(evaluator: Evaluator, setter: Scope) -> Iterator[Scope]:
+    """Yield the functions that assign an attribute of the name of a setter."""
+    yield from (scope for _, _, scope in evaluator.project.find_attribute_assignments(setter.short_name))
+    assigned = [] if setter.owner is None else setter.owner.attributes.get(setter.short_name, [])
+    yield from (home for _, home in assigned)
 
 
 def get_kept_attributes(scope: Scope) -> set[str]:
@@ -157,9 +167,23 @@ def _find_constructing(evaluator: Evaluator, frame: Frame, depth: int) -> Iterat
     if depth == 0:
         return
     with evaluator.in_frame(frame):
-        inner = [one for call in frame.scope.calls for one in _find_called_methods(evaluator, call, frame)]
+        first = next(iter(frame.scope.bindings), "self")
+        calls = [*frame.scope.calls, *(call for _, call in find_set_properties(first, frame.scope))]
+        inner = [one for call in calls for one in _find_called_methods(evaluator, call, frame)]
     for one in inner:
         yield from _find_constructing(evaluator, one, depth - 1)
+
+
+def find_set_properties(name: str, scope: Scope) -> Iterator[tuple[ast.Attribute, ast.Call]]:
+    """Yield what a method assigns to attributes of its object, as calls: of the setter, where there is one."""
+    if scope.owner is None or name != next(iter(scope.bindings), None):
+        return
+    for attribute, bindings in scope.owner.attributes.items():
+        for binding, home in bindings:
+            # What is added to a collection in place has no line, and runs no setter.
+            if home is scope and isinstance(binding, Assignment) and hasattr(binding.expr, "lineno"):
+                target = ast.copy_location(ast.Attribute(ast.Name(name), attribute, ast.Store()), binding.expr)
+                yield target, ast.copy_location(ast.Call(target, [binding.expr], []), target)
 
 
 def _find_called_methods(evaluator: Evaluator, call: ast.Call, frame: Frame) -> Iterator[Frame]:
@@ -178,11 +202,14 @@ def _find_methods(evaluator: Evaluator, method: ast.Attribute, frame: Frame) -> 
     created = frame.created
     lineage = classes.get_lineage(evaluator, created) if created is not None else []
     first = next(iter(frame.scope.bindings), "self")
+    is_assigned = isinstance(method.ctx, ast.Store)
     is_super = isinstance(method.value, ast.Call)
     is_self = isinstance(method.value, ast.Name) and method.value.id == first
     for home in lineage[1:] if is_super else lineage:
         for value in evaluator.evaluate_class_name(home, method.attr):
-            if isinstance(value, FunctionValue) and (is_super or is_self) and created is not None:
+            if not isinstance(value, FunctionValue) or classes.is_setter(value.scope) != is_assigned:
+                continue
+            if (is_super or is_self) and created is not None:
                 yield replace(value, receiver=InstanceValue(created, frame))
                 return
     if not (is_super or is_self):

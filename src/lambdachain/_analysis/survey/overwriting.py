@@ -234,6 +234,8 @@ def _read_entries(expr: ast.expr | None) -> _Entries | None:
             return entries
         case ast.Call(func=ast.Name(id="dict"), args=[] | [_] as mappings, keywords=keywords):
             return _read_arguments(mappings, keywords)
+        case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+            return _merge(_read_added(left), _read_added(right))
         case ast.Call():
             return _add_all(expr)
         case _:

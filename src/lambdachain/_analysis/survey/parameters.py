@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 
 from . import classes
 from .arguments import get_default
+from .attributes import find_outside_assignments
 from .evaluator import Evaluator
 from .scopes import Parameter, Scope
 from .values import (
@@ -39,11 +40,17 @@ def evaluate_parameter(evaluator: Evaluator, parameter: Parameter, scope: Scope)
     passed = union(_find_arguments(evaluator, parameter, scope))
     # An annotation ``client: LambdaClient`` is better than a set of arguments with an unresolved one in it.
     if not passed or (annotated and unresolved_reasons(passed)):
-        return annotated or (Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}"),)
+        default = _evaluate_default(evaluator, scope, parameter.name) if get_default(scope, parameter.name) else ()
+        return annotated or (*default, Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}"))
     return passed
 
 
 def _find_arguments(evaluator: Evaluator, parameter: Parameter, scope: Scope) -> Iterator[Values]:
+    if scope.owner is not None and classes.is_setter(scope):
+        for binding in scope.owner.attributes.get(scope.short_name, ()):
+            yield evaluator.evaluate_binding(*binding)
+        yield find_outside_assignments(evaluator, [scope.owner], scope.short_name)
+        return
     for name in classes.get_call_names(evaluator, scope):
         for value in _find_callers(evaluator, name, scope):
             if not isinstance(value, CallersValue):

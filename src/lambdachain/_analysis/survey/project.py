@@ -32,6 +32,7 @@ class Project:
     def __init__(self, sources: Iterable[Source], installed: InstalledPackages = NOT_INSTALLED) -> None:
         self._installed = installed
         self._installed_modules: dict[str, Scope | None] = {}
+        self._defining: dict[tuple[str, str, bool], Scope | None] = {}
         self._imported_packages: set[str] = set()
         self._may_use_lambdachain: bool | None = None
         listed = list(sources)
@@ -137,12 +138,23 @@ class Project:
     def _find_installed(self, name: str) -> Scope | None:
         """Return a module of an installed package; it is not one of the code, so the calls in it are not listed."""
         source = self._installed.find(name) if name else None
-        if source is not None and source.file not in self._installed_modules:
+        return None if source is None else self._read_installed(source)
+
+    def find_defining_module(self, module: str, name: str, *, is_read: bool) -> Scope | None:
+        """Return the module of an installed package that may define a constant or enum; see ``find_defining``."""
+        key = (module, name, is_read)
+        if key not in self._defining:
+            source = self._installed.find_defining(module, name, is_read=is_read)
+            self._defining[key] = None if source is None else self._read_installed(source)
+        return self._defining[key]
+
+    def _read_installed(self, source: Source) -> Scope | None:
+        if source.file not in self._installed_modules:
             try:
                 self._installed_modules[source.file] = read_scopes(source)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 self._installed_modules[source.file] = None
-        return None if source is None else self._installed_modules[source.file]
+        return self._installed_modules[source.file]
 
     def find_calls(self, name: str) -> list[tuple[ast.Call, Scope]]:
         """Return the calls of anything with this last name or an alias that it is imported under."""

@@ -70,6 +70,7 @@ class ScopeBuilder(ast.NodeVisitor):
         self._add_function(node)
 
     def visit_Lambda(self, node: ast.Lambda) -> None:
+        self.visit_all([*node.args.defaults, *filter(None, node.args.kw_defaults)])
         inner = self._add_child(node, "lambda", f"{self.scope.name}<lambda>")
         self._bind_parameters(node.args, inner)
         inner.returns.append(node.body)

@@ -13,6 +13,7 @@ from .values import Constant, MappingValue, Unresolved, Values, union
 
 CLIENTS: Final = frozenset({"lambdachain.LambdaClient", "lambdachain.AsyncLambdaClient"})
 DEFINITIONS: Final = (ast.FunctionDef, ast.AsyncFunctionDef)
+_REPLACEABLE: Final = frozenset({"InvocationType", "Qualifier", "qualifier"})
 _QUALIFIER: Final = {"qualifier": "a qualifier"}
 
 
@@ -34,10 +35,12 @@ def evaluate_keywords(
             entries[keyword.arg] = evaluator.evaluate(keyword.value, scope)
             continue
         values = evaluator.evaluate(keyword.value, scope)
-        for value in values:
-            if not isinstance(value, MappingValue):
-                entries |= _hide(entries, keyword, may_be_hidden)
-        entries |= _join_mappings([value for value in values if isinstance(value, MappingValue)])
+        mappings = [value for value in values if isinstance(value, MappingValue)]
+        hidden = _hide(entries, keyword, may_be_hidden) if len(mappings) < len(values) else {}
+        certain = frozenset[str]().union(*(one.certain for one in mappings))
+        # What is unknown may replace an entry, so how a function is called is not assumed; which one still tells much.
+        replaced = {name: why for name, why in hidden.items() if name in _REPLACEABLE - certain}
+        entries |= {**hidden, **_join_mappings(mappings), **replaced}
     return MappingValue(tuple(entries.items()))
 
 
@@ -69,8 +72,10 @@ def evaluate_filled_mapping(evaluator: Evaluator, node: FilledMapping, scope: Sc
     known = ast.Dict([key for key, _ in entries], [value for _, value in entries])
     added = [value for key, value in zip(node.keys, node.values, strict=True) if key is None]
     steps = [(known, node.keys[0] is None), *((one, True) for one in added)]
+    last = max(position for position, key in enumerate(node.keys) if key is None)
+    certain = frozenset(str(key.value) for key in node.keys[last:] if isinstance(key, ast.Constant))
     return union(
-        [replace(value, is_step=is_step) if isinstance(value, MappingValue) else value]
+        [replace(value, is_step=is_step, certain=certain) if isinstance(value, MappingValue) else value]
         for expr, is_step in steps
         for value in evaluator.evaluate(expr, scope)
     )

@@ -62,10 +62,12 @@ class MappingValue(_HashedOnce):
     Attributes:
         entries: The entries.
         is_step: Whether these are only the entries that one statement adds to a mapping.
+        certain: The keys of entries that are set after all that is unknown of the mapping.
     """
 
     entries: tuple[tuple[str, tuple[Value, ...]], ...]
     is_step: bool = False
+    certain: frozenset[str] = frozenset()
 
     __hash__ = _HashedOnce.get_hash
 
