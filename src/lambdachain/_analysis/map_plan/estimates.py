@@ -2,8 +2,10 @@
 
 Sources, read in 2026:
 
-- The start of child executions, 100 Standard and 1,000 Express ones a second, and their number at a time: "Step
-  Functions service quotas" (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
+- The number of child executions at a time: "Step Functions service quotas"
+  (https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html).
+- That 100 Standard and 1,000 Express child executions start a second is an assumption, which the output says: accounts
+  and regions differ.
 - One transition for each child execution that a distributed map starts: "Transitions"
   (https://docs.aws.amazon.com/step-functions/latest/dg/concepts-transitions.html). A Standard child has another one, of
   its task.
@@ -224,7 +226,7 @@ def _map_seconds(plan: MapPlan, starts: int) -> tuple[float, str]:
     by_concurrency = _rounds(plan.items, min(plan.concurrency, MAX_CHILDREN)) * plan.duration
     by_starts = plan.items / starts + plan.duration
     if by_starts > by_concurrency:
-        return by_starts, f"limited by the start of child executions, {starts:,} a second"
+        return by_starts, f"limited by the start of child executions, assumed to be {starts:,} a second"
     return by_concurrency, ""
 
 
