@@ -10,19 +10,11 @@ from lambdachain._analysis.survey.results import CallSite, describe_location
 from lambdachain._core.arn import partition_for
 from lambdachain._core.escaping import printable
 
+from .placeholders import CDK, CLOUDFORMATION, TERRAFORM, build_data_sources
 from .required_permissions import ACTION, SEND_ACTION, RequiredPermission, Stack
 
 _SID: Final = "InvokeFunctions"
 _SIDS: Final = {ACTION: _SID, SEND_ACTION: "SendMessages"}
-# Placeholders for partition, region and account, in each format.
-_CLOUDFORMATION: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")
-_CDK: Final = ("{stack.partition}", "{stack.region}", "{stack.account}")
-_TERRAFORM: Final = (
-    "${data.aws_partition.current.partition}",
-    "${data.aws_region.current.name}",
-    "${data.aws_caller_identity.current.account_id}",
-)
-_DATA: Final = ("aws_partition", "aws_region", "aws_caller_identity")
 
 
 def as_iam(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:  # noqa: ARG001 - JSON has no comments to name the caller in
@@ -95,7 +87,7 @@ def as_cdk(permissions: Sequence[RequiredPermission], stack: Stack, caller: str)
 
 def _cdk_statement(action: str, permissions: Sequence[RequiredPermission], stack: Stack) -> list[str]:
     lines: list[str] = []
-    for permission, arn in _get_arns(permissions, stack, _CDK):
+    for permission, arn in _get_arns(permissions, stack, CDK):
         prefix = "f" if "{stack." in arn else ""
         lines += [f"# {_format_calls(permission.calls)}", f'{prefix}"{arn}",']
     return [
@@ -113,8 +105,8 @@ def _cdk_statement(action: str, permissions: Sequence[RequiredPermission], stack
 def as_terraform(permissions: Sequence[RequiredPermission], stack: Stack, caller: str) -> str:
     """Return a policy document for Terraform."""
     # Declare only the data sources that an ARN refers to.
-    text = " ".join(arn for _, arn in _get_arns(permissions, stack, _TERRAFORM))
-    data = [f'data "{kind}" "current" {{}}' for kind in _DATA if f"data.{kind}." in text]
+    text = " ".join(arn for _, arn in _get_arns(permissions, stack, TERRAFORM))
+    data = build_data_sources(text)
     return "\n".join([
         *data,
         *([""] if data else []),
@@ -134,7 +126,7 @@ def _terraform_statement(action: str, permissions: Sequence[RequiredPermission],
         "    resources = [",
         *(
             f"      {line}"
-            for permission, arn in _get_arns(permissions, stack, _TERRAFORM)
+            for permission, arn in _get_arns(permissions, stack, TERRAFORM)
             for line in (f"# {_format_calls(permission.calls)}", f'"{arn}",')
         ),
         "    ]",
@@ -167,7 +159,7 @@ def _yaml_statements(permissions: Sequence[RequiredPermission], stack: Stack, in
     lines: list[str] = []
     for action, each in _group_by_action(permissions):
         lines += [f"- Sid: {_SIDS[action]}", "  Effect: Allow", f"  Action: {action}", "  Resource:"]
-        for permission, arn in _get_arns(each, stack, _CLOUDFORMATION):
+        for permission, arn in _get_arns(each, stack, CLOUDFORMATION):
             lines += [f"    # {_format_calls(permission.calls)}", f"    - {to_cloudformation(arn)}"]
     return [indent + line for line in lines]
 

@@ -6,11 +6,10 @@ Lines are reserved in blocks, and each is parsed when its call can start, so tha
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,6 +28,7 @@ from lambdachain.cli._json import encode_response
 
 from .lines import Input, Line, Parse, Position, check_length, lines_to_run
 from .results import ResultSink
+from .signals import handle_signals
 
 if TYPE_CHECKING:
     from lambdachain._fan_out.options import OnProgress
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 _RESERVED_AT_ONCE: Final = 256
 # Every line would fail with these: the map ends, and the line is run when it resumes.
 _FATAL: Final = (AccessDeniedError, ConnectError, FunctionMisconfiguredError, FunctionNotFoundError)
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 class StoppedError(Exception):
@@ -194,7 +193,7 @@ class Run:
             InputError: A line is not a valid payload, and such lines are not skipped.
             CallError: A line failed with an error that every line would have, or does not match the contract.
         """
-        with self._handling_signals():
+        with handle_signals(self._on_signal):
             try:
                 # The input may have arrived when the signal that stops waiting for it is handled.
                 with suppress(StoppedError):
@@ -240,15 +239,6 @@ class Run:
             self._sink.fail(line, exc)
         else:
             self._sink.succeed(line, response)
-
-    @contextmanager
-    def _handling_signals(self) -> Generator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self.signal is not None:

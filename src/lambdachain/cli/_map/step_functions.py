@@ -6,11 +6,10 @@ moment finds the same execution again, and no line is in two of them.
 
 from __future__ import annotations
 
-import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +27,7 @@ from lambdachain.stepfunctions._map_run.service import MapService
 from .execution_record import ExecutionRecord
 from .lines import FAILURES, Input, Line, Parse, RecordedOutcome, State, lines_to_run
 from .results import to_error_outcome, to_refusal_outcome, to_response_outcome
+from .signals import handle_signals
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from .engine import MapSession
 
 _AT_ONCE: Final = 256
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(slots=True)
@@ -89,7 +88,7 @@ class StepFunctionsRun:
         record = self.session.sink.execution
         arn: str | None = None
         try:
-            with self._handling_signals():
+            with handle_signals(self._on_signal):
                 arn = self._choose(record)
                 if arn is None:
                     self.is_complete = True
@@ -252,15 +251,6 @@ class StepFunctionsRun:
                 block = read[start : start + _AT_ONCE]
                 if to_run := list(lines_to_run(self.source, self.session.sink.states, block)):
                     yield to_run
-
-    @contextmanager
-    def _handling_signals(self) -> Generator[None]:
-        before = {number: signal.signal(number, self._on_signal) for number in _SIGNALS}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.signal = number

@@ -9,19 +9,12 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from lambdachain._analysis.permissions.identity_policy import escape_docstring
+from lambdachain._analysis.permissions.placeholders import CDK, CLOUDFORMATION, TERRAFORM, build_data_sources
 from lambdachain._analysis.permissions.required_permissions import Stack
 from lambdachain._core.errors import ContractError
 
 from .statements import RoleStatement, fill_in
 
-_CLOUDFORMATION: Final = ("${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}")
-_CDK: Final = ("{stack.partition}", "{stack.region}", "{stack.account}")
-_TERRAFORM: Final = (
-    "${data.aws_partition.current.partition}",
-    "${data.aws_region.current.name}",
-    "${data.aws_caller_identity.current.account_id}",
-)
-_DATA: Final = ("aws_partition", "aws_region", "aws_caller_identity")
 _SERVICE: Final = "states.amazonaws.com"
 
 
@@ -154,9 +147,9 @@ def as_cdk(export: StateMachineExport) -> str:
 
 def as_terraform(export: StateMachineExport) -> str:
     """Return resources for Terraform: the state machine, its role and the policy of that."""
-    statements = [_to_statement(one, export.stack, _TERRAFORM) for one in export.statements]
+    statements = [_to_statement(one, export.stack, TERRAFORM) for one in export.statements]
     text = json.dumps(statements)
-    data = [f'data "{kind}" "current" {{}}' for kind in _DATA if f"data.{kind}." in text]
+    data = build_data_sources(text)
     policy = [line for statement in statements for line in _terraform_statement(statement)]
     name = export.identifier
     return "\n".join([
@@ -209,13 +202,13 @@ def _yaml_statements(export: StateMachineExport) -> list[str]:
         lines += [f"    - {action}" for action in statement.actions]
         lines += ["  Resource:"]
         for resource in statement.resources:
-            arn = fill_in(resource, export.stack, _CLOUDFORMATION)
+            arn = fill_in(resource, export.stack, CLOUDFORMATION)
             lines.append(f"    - {'!Sub ' if '${' in arn else ''}{json.dumps(arn)}")
     return lines
 
 
 def _cdk_statement(statement: RoleStatement, stack: Stack) -> list[str]:
-    arns = [fill_in(resource, stack, _CDK) for resource in statement.resources]
+    arns = [fill_in(resource, stack, CDK) for resource in statement.resources]
     return [
         "    machine.add_to_role_policy(",
         "        iam.PolicyStatement(",
