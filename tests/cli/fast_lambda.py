@@ -2,7 +2,7 @@
 
 Arguments: a file to record payloads in, the maximum duration of a call in seconds, and the concurrency limit. It
 prints its port, and exits at the end of its standard input. ``{"do": "fail"}`` makes the function fail, ``cut`` closes
-the connection, ``deny`` is rejected, ``wait`` takes a minute.
+the connection, ``deny`` is rejected, ``wait`` takes a minute, ``wait once`` only when it is received first.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class ObedientServer(ThrottlingServer):
         # Unbuffered: the tests read the file while the server runs.
         self._notes = notes.open("ab", buffering=0)
         self._longest = longest
+        self._received: set[bytes] = set()
 
     async def invoke(self, body: bytes) -> bytes | None:
         self._notes.write(body + b"\n")
@@ -45,7 +46,9 @@ class ObedientServer(ThrottlingServer):
         action = payload.get("do") if isinstance(payload, dict) else None
         if action == "cut":
             return None
-        await asyncio.sleep(60 if action == "wait" else self._longest * random.random())
+        waits = action == "wait" or (action == "wait once" and body not in self._received)
+        self._received.add(body)
+        await asyncio.sleep(60 if waits else self._longest * random.random())
         if action in ("fail", "deny"):
             return FAILED if action == "fail" else DENIED
         return http_response("200 OK", b'{"got":%s}' % body, VERSION)

@@ -280,15 +280,14 @@ def test_an_execution_that_was_stopped_is_redriven(maps: RemoteMaps, function: A
 
 def test_a_redrive_by_somebody_else_is_read_before_anything_runs_again(maps: RemoteMaps, function: Any) -> None:
     """In the console, for example: what failed by then may be done."""
-    maps.write([{"n": 1}, {"n": 2}, {"n": 3}])
+    maps.write([{"n": 1}, {"n": 2, "do": "wait once"}, {"n": 3}])
     client = maps.aws.client("stepfunctions")
     follower = maps.start("echo", "in.jsonl", "-o", "out.jsonl", *REMOTE[:-1], "1")
-    wait_for(function.received)
+    wait_for(lambda: len(function.received()) == 2)
     (execution,) = maps.executions()
     client.stop_execution(executionArn=execution)
     follower.communicate(timeout=60)
-    missing = sorted(maps.failures())
-    assert missing
+    assert sorted(maps.failures()) == [2, 3]
     client.redrive_execution(executionArn=execution)
     wait_for(lambda: client.describe_execution(executionArn=execution)["status"] == "SUCCEEDED")
 

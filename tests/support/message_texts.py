@@ -45,7 +45,16 @@ OTHER_TEXTS = re.compile(
 OTHER_CALLS = {"cast", "compile", "TypeVar", "command", "option", "argument", "execute", "execute_many", "field"}
 OTHER_KEYWORDS = {"help", "epilog", "examples", "metavar", "short_help", "annotation"}
 # Functions that write code, drawings or a ``repr``.
-OTHER_FUNCTIONS = {"as_cdk", "as_terraform", "as_serverless", "as_sam", "__repr__", "_format_resource", "_report_log"}
+OTHER_FUNCTIONS = {
+    "as_cdk",
+    "as_terraform",
+    "build_data_sources",
+    "as_serverless",
+    "as_sam",
+    "__repr__",
+    "_format_resource",
+    "_report_log",
+}
 CODE = re.compile(
     r"\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|PRAGMA|BEGIN|import (sys|\{)|from \w+ import|<|#|[{.]|\[\w+\]$|"
     r"response = |lambdachain (call|fire|can-invoke|map|check|policy|serve|schema|doctor|graph) |eval |"
