@@ -32,12 +32,14 @@ def find_passed_template(url: str, passed: Mapping[str, Any], context: TemplateC
     """
     *directories, file = PurePosixPath(url).parts
     name = _find_name(file, directories)
-    candidates = [path.absolute() for path in context.templates if _accepts(path, passed, context)]
-    found = [path for path in candidates if _find_name(path.name, path.parent.parts) == name]
+    paths = [path.absolute() for path in context.templates]
+    # Only those with the name are read.
+    named = [path for path in paths if _find_name(path.name, path.parent.parts) == name]
+    found = [path for path in named if _accepts(path, passed, context)]
     if not found and passed and _is_general(file):
         # ``billing/v1/template.yaml`` may be built from ``billing/deployment/charges.yaml``. Only the parameters show
         # it: a project's directory may have the name of its bucket.
-        found = [path for path in candidates if name in path.parent.parts]
+        found = [path for path in paths if name in path.parent.parts and _accepts(path, passed, context)]
     return found[0] if len(found) == 1 else None
 
 
