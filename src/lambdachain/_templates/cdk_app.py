@@ -11,11 +11,8 @@ from typing import Any, Final
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .context import TemplateContext
-from .diagnostics import TemplateError
-from .exports import read_exports
+from .exports import has_imports, read_exports, read_valid_tree
 from .files import read_text_file
-from .nested_stacks import read_stack_tree
-from .template import load_template
 
 CDK_MANIFEST: Final = Path("cdk.out/manifest.json")
 
@@ -63,7 +60,7 @@ def _add_stack_context(
     own: CdkStack, stacks: Mapping[str, CdkStack], context: TemplateContext, known: dict[str, Mapping[str, str]]
 ) -> TemplateContext:
     exports: dict[str, str] = {}
-    if _has_imports(own.template):
+    if has_imports(own.template):
         for dependency in own.dependencies:
             if dependency in stacks and dependency not in known:
                 # Also while it is being read: a broken manifest may have a circle.
@@ -74,24 +71,12 @@ def _add_stack_context(
     return replace(context, parameters=parameters, exports={**context.exports, **exports})
 
 
-def _has_imports(path: Path) -> bool:
-    try:
-        return "Fn::ImportValue" in read_text_file(path)
-    except (OSError, ValueError):
-        return False
-
-
 def _read_exports(
     stack: CdkStack, stacks: Mapping[str, CdkStack], context: TemplateContext, known: dict[str, Mapping[str, str]]
 ) -> dict[str, str]:
     """Return what a stack exports; without what only AWS knows."""
-    context = _add_stack_context(stack, stacks, context, known)
-    try:
-        template = read_stack_tree(load_template(stack.template, context), context).templates[0]
-    except TemplateError:
-        # Its own file is read, and its error reported, with the others.
-        return {}
-    return dict(read_exports(template))
+    tree = read_valid_tree(stack.template, _add_stack_context(stack, stacks, context, known))
+    return {} if tree is None else dict(read_exports(tree.templates[0]))
 
 
 def _read_artifacts(directory: Path) -> Mapping[str, Mapping[str, Any]]:

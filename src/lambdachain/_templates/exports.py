@@ -12,7 +12,7 @@ from lambdachain._core.type_guards import is_mapping
 from .context import TemplateContext
 from .diagnostics import TemplateError
 from .files import read_text_file
-from .nested_stacks import read_stack_tree
+from .nested_stacks import StackTree, read_stack_tree
 from .scalars import to_text
 from .template import Template, load_template
 
@@ -27,7 +27,7 @@ def connect_templates(paths: Sequence[Path], context: TemplateContext) -> Templa
     """
     context = replace(context, templates=tuple(paths))
     known: Mapping[str, str] = {}
-    if len(paths) < 2 or not any(map(_has_imports, paths)):
+    if len(paths) < 2 or not any(map(has_imports, paths)):
         return context
     # A stack may export what it imports itself, from one that is read later.
     for _ in paths:
@@ -45,8 +45,26 @@ def find_outermost(paths: Sequence[Path], context: TemplateContext) -> list[Path
     for path in paths if len(paths) > 1 else ():
         # Of two templates that contain each other, one stays.
         if path.resolve() not in nested:
-            nested.update(each.resolve() for each in _list_nested(path, context))
+            tree = read_valid_tree(path, context)
+            nested.update(each.resolve() for each in (tree.files if tree else ()))
     return [path for path in paths if path.resolve() not in nested]
+
+
+def has_imports(path: Path) -> bool:
+    """Check whether a template may import what another stack exports."""
+    try:
+        text = read_text_file(path)
+    except (OSError, ValueError):
+        return False
+    return any(each in text for each in _IMPORTS)
+
+
+def read_valid_tree(path: Path, context: TemplateContext) -> StackTree | None:
+    """Return a template with its nested stacks; ``None`` if it cannot be read, which is reported with the others."""
+    try:
+        return read_stack_tree(load_template(path, context), context)
+    except TemplateError:
+        return None
 
 
 def read_exports(template: Template) -> Iterator[tuple[str, str]]:
@@ -59,24 +77,15 @@ def read_exports(template: Template) -> Iterator[tuple[str, str]]:
 
 def _read_outputs(path: Path, context: TemplateContext) -> Iterator[tuple[str, str]]:
     """Yield what a template exports, and its outputs as a ``serverless.yml`` names those of another stack."""
-    try:
-        template = read_stack_tree(load_template(path, context), context).templates[0]
-    except TemplateError:
-        # Its own file is read, and its error reported, with the others.
+    tree = read_valid_tree(path, context)
+    if tree is None:
         return
+    template = tree.templates[0]
     yield from read_exports(template)
     stack = to_text(template.values.resolve({"Ref": "AWS::StackName"}, ()))
     for name in _list_outputs(template):
         if (value := _read_text(template, name, "Value")) is not None:
             yield f"cf:{stack}.{name}", value
-
-
-def _list_nested(path: Path, context: TemplateContext) -> Sequence[Path]:
-    try:
-        return read_stack_tree(load_template(path, context), context).files
-    except TemplateError:
-        # Reported where the file itself is read.
-        return ()
 
 
 def _list_outputs(template: Template) -> list[str]:
@@ -97,11 +106,3 @@ def _without_conflicts(found: Iterator[tuple[str, str]]) -> dict[str, str]:
     for name, value in found:
         values.setdefault(name, set()).add(value)
     return {name: next(iter(each)) for name, each in values.items() if len(each) == 1}
-
-
-def _has_imports(path: Path) -> bool:
-    try:
-        text = read_text_file(path)
-    except (OSError, ValueError):
-        return False
-    return any(each in text for each in _IMPORTS)
