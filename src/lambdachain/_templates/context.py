@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 
 from lambdachain._lambda_api.aws_location import AwsLocation
@@ -24,6 +24,7 @@ class TemplateContext:
     """
 
     aws_location: AwsLocation
+    _: KW_ONLY
     stage: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict[str, str])
     environment: Mapping[str, str] = field(default_factory=dict[str, str], repr=False)

@@ -106,7 +106,9 @@ def _read_file(file: Path, stage: str | None, parameters: Mapping[str, str]) -> 
 
     try:
         location = AwsLocation(ANY_ACCOUNT, ANY_REGION)
-        return read_definition_file(file, TemplateContext(location, stage, parameters, os.environ))
+        return read_definition_file(
+            file, TemplateContext(location, stage=stage, parameters=parameters, environment=os.environ)
+        )
     except TemplateError as exc:
         raise InputError(str(exc.to_diagnostic())) from None
 

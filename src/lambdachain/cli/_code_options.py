@@ -219,7 +219,9 @@ def read_templates(
 
     try:
         location = AwsLocation(account_id or ANY_ACCOUNT, region or ANY_REGION)
-        return read_deployments(paths, TemplateContext(location, stage, parameters, os.environ))
+        return read_deployments(
+            paths, TemplateContext(location, stage=stage, parameters=parameters, environment=os.environ)
+        )
     except InvalidArnError as exc:
         raise InputError(f"--account-id or --region is not valid in an ARN: {exc}") from None
     except TemplateError as exc:

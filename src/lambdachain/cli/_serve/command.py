@@ -167,7 +167,7 @@ def _template_context(account_id: str, region: str, stage: str | None, parameter
         location = AwsLocation(account_id, region)
     except InvalidArnError as exc:
         raise click.UsageError(f"--account-id or --region is not valid in an ARN: {exc}") from None
-    return TemplateContext(location, stage, parameters, os.environ)
+    return TemplateContext(location, stage=stage, parameters=parameters, environment=os.environ)
 
 
 def _check_services(services: Mapping[str, str]) -> Mapping[str, str]:
