@@ -22,7 +22,7 @@ from lambdachain.stepfunctions._map_run import machine
 from lambdachain.stepfunctions._map_run.items import ItemsFile
 from lambdachain.stepfunctions._map_run.outcomes import OutcomeReader
 from lambdachain.stepfunctions._map_run.run import Follower, Poll, StepFunctionsMap, read_outcomes
-from lambdachain.stepfunctions._map_run.service import MapService
+from lambdachain.stepfunctions._map_run.service import MapExecution, MapService
 
 from .execution_record import ExecutionRecord
 from .lines import FAILURES, Input, Line, Parse, RecordedOutcome, State, lines_to_run
@@ -107,9 +107,11 @@ class StepFunctionsRun:
         if arn is not None and not self.starts_over:
             if record.is_followed:
                 return self._resume(record, arn)
-            self._check_outcomes(record, arn)
-            if self.redrives and self._redrive(record, arn):
-                return arn
+            execution = self.request.service.find(arn)
+            if execution is not None:
+                self._check_outcomes(record, execution)
+                if self.redrives and execution.is_redrivable:
+                    return self._redrive(record, arn)
         return self._start(record, None if self.starts_over else arn)
 
     def _resume(self, record: ExecutionRecord, arn: str) -> str:
@@ -138,29 +140,26 @@ class StepFunctionsRun:
             self.request.start(now, items)
         return now
 
-    def _check_outcomes(self, record: ExecutionRecord, arn: str) -> None:
+    def _check_outcomes(self, record: ExecutionRecord, execution: MapExecution) -> None:
         """Raise if somebody else has redriven the execution: lines whose failures are recorded may be done by now.
 
         Raises:
             InputError: They are to be read first.
         """
-        execution = self.request.service.find(arn)
-        if execution is not None and (execution.is_running or execution.redrives > record.redrives):
-            record.follow(arn, FAILURES)
+        if execution.is_running or execution.redrives > record.redrives:
+            record.follow(execution.arn, FAILURES)
             raise InputError(
-                f"{arn} was redriven since its outcomes were recorded: run the same command again to read them"
+                f"{execution.arn} was redriven since its outcomes were recorded: run the same command again to read "
+                "them"
             )
 
-    def _redrive(self, record: ExecutionRecord, arn: str) -> bool:
-        """Have Step Functions run again what has failed, if it can."""
-        execution = self.request.service.find(arn)
-        if execution is None or not execution.is_redrivable:
-            return False
+    def _redrive(self, record: ExecutionRecord, arn: str) -> str:
+        """Have Step Functions run again what has failed."""
         record.follow(arn)
         record.start()
         self.request.service.redrive(arn)
         self.report(f"redriven {arn}")
-        return True
+        return arn
 
     def _start(self, record: ExecutionRecord, before: str | None) -> str | None:
         with self._encode() as items:

@@ -117,12 +117,16 @@ def poll(service: MapService, arn: str) -> Poll:
     Raises:
         OutcomeUnknownError: It does not exist, or cannot be read.
     """
-    execution = service.find(arn)
-    if execution is None:
+    if (found := _poll_once(service, arn)) is None:
         raise OutcomeUnknownError(
             f"there is no execution {arn}: check the ARN and the region; it is kept for 90 days after its end"
         )
-    return Poll(execution, service.find_map_run(arn))
+    return found
+
+
+def _poll_once(service: MapService, arn: str) -> Poll | None:
+    execution = service.find(arn)
+    return None if execution is None else Poll(execution, service.find_map_run(arn))
 
 
 def waits() -> Iterator[float]:
@@ -156,20 +160,18 @@ class Follower:
         Raises:
             OutcomeUnknownError: It does not exist, or cannot be read.
         """
-        if self._waits_for_start():
+        self._early_looks += 1
+        # At first, Step Functions may not show the execution yet: what it reads is eventually consistent.
+        is_early = self._early_looks <= _MAX_EARLY_LOOKS
+        now = (_poll_once if is_early else poll)(self._service, self._arn)
+        if now is None:
             return None
-        now = poll(self._service, self._arn)
         if self._on_progress is not None:
             self._on_progress(now.to_progress(self._total))
         self._late_looks += now.is_writing
         if now.is_running or (now.is_writing and self._late_looks <= _MAX_LATE_LOOKS):
             return None
         return now
-
-    def _waits_for_start(self) -> bool:
-        """Check whether Step Functions may not show the execution yet: what it reads is eventually consistent."""
-        self._early_looks += 1
-        return self._early_looks <= _MAX_EARLY_LOOKS and self._service.find(self._arn) is None
 
     def wait(self, sleep: Callable[[float], object]) -> Poll:
         """Wait for the end, and return the state; *sleep* waits for so many seconds."""

@@ -122,9 +122,6 @@ class _MapRunRequest:
         _check_options(payloads, options)
         self._payloads = payloads
         self._options = options
-        self._service = MapService(
-            options.get("session"), region=options.get("region"), endpoint_url=options.get("endpoint_url")
-        )
         qualifier = options.get("qualifier")
         calls: CallOptions = {} if qualifier is None else {"qualifier": qualifier}
         bound = Invoker(None, {}).bind_target(target, calls, response=response, function=options.get("function"))
@@ -132,28 +129,29 @@ class _MapRunRequest:
 
     def start(self) -> _StartedMap:
         """Start the execution, or find it."""
-        arn = self._options.get("execution")
-        if self._payloads is None:
-            _check_execution(poll(self._service, arn or "").execution)
-            return self._started(arn or "", None)
-        place = MapPlace(
-            self._options.get("role") or "",
-            self._options.get("bucket") or "",
-            self._options.get("prefix", DEFAULT_PREFIX),
+        options = self._options
+        # Not before: creating boto3's clients reads files, which an event loop must not wait for.
+        service = MapService(
+            options.get("session"), region=options.get("region"), endpoint_url=options.get("endpoint_url")
         )
-        number = self._options.get("max_concurrency", DEFAULT_CONCURRENCY)
-        request = StepFunctionsMap(self._service, self._compiled, place, number)
+        arn = options.get("execution")
+        if self._payloads is None:
+            _check_execution(poll(service, arn or "").execution)
+            return self._started(service, arn or "", None)
+        place = MapPlace(options.get("role") or "", options.get("bucket") or "", options.get("prefix", DEFAULT_PREFIX))
+        number = options.get("max_concurrency", DEFAULT_CONCURRENCY)
+        request = StepFunctionsMap(service, self._compiled, place, number)
         with encode_items(request.encoder(), self._payloads) as items:
             if not items.count:
-                return self._started("", 0)
+                return self._started(service, "", 0)
             arn = request.arn_for(items)
-            if self._service.find(arn) is None:
+            if service.find(arn) is None:
                 request.start(arn, items)
-            return self._started(arn, items.count)
+            return self._started(service, arn, items.count)
 
-    def _started(self, arn: str, count: int | None) -> _StartedMap:
-        follower = None if count == 0 else Follower(self._service, arn, count, self._options.get("on_progress"))
-        return _StartedMap(arn, self._service, OutcomeReader(self._compiled.target, arn), count, follower)
+    def _started(self, service: MapService, arn: str, count: int | None) -> _StartedMap:
+        follower = None if count == 0 else Follower(service, arn, count, self._options.get("on_progress"))
+        return _StartedMap(arn, service, OutcomeReader(self._compiled.target, arn), count, follower)
 
 
 class _StartedMap(NamedTuple):
