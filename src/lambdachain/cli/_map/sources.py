@@ -23,7 +23,6 @@ Format = Literal["json-lines", "json", "csv"]
 FORMATS: Final = ("json-lines", "json", "csv")
 _S3: Final = "s3://"
 _SUFFIXES: Final[dict[str, Format]] = {".csv": "csv", ".json": "json"}
-_CHUNK: Final = 1 << 20
 
 
 class InputLocation(NamedTuple):
@@ -53,6 +52,8 @@ class InputLocation(NamedTuple):
             return Input(self.path, _copy(source)) if is_read_twice and not source.is_file else source
         name = str(self.path)
         body = _open_object(make_s3(), name) if isinstance(self.path, str) else _open_file(self.path)
+        if chosen == "json-lines":  # of an object in S3, in a temporary file already
+            return Input(self.path, body)
         try:
             return Input(self.path, _CONVERTERS[chosen](name, body))
         finally:
@@ -97,14 +98,6 @@ def _copy(source: Input) -> IO[bytes]:
     copy = TemporaryFile()  # noqa: SIM115 - closed with the input
     while lines := source.read_lines():
         copy.writelines(line.text + b"\n" for line in lines)
-    copy.seek(0)
-    return copy
-
-
-def _copy_body(_name: str, body: IO[bytes]) -> IO[bytes]:
-    copy = TemporaryFile()  # noqa: SIM115 - closed with the input
-    while data := body.read(_CHUNK):
-        copy.write(data)
     copy.seek(0)
     return copy
 
@@ -170,4 +163,4 @@ def _convert_rows(name: str, body: IO[bytes]) -> IO[bytes]:
     return copy
 
 
-_CONVERTERS: Final = {"json-lines": _copy_body, "json": _convert_array, "csv": _convert_rows}
+_CONVERTERS: Final = {"json": _convert_array, "csv": _convert_rows}
