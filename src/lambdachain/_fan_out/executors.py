@@ -42,6 +42,14 @@ class Executor(Protocol):
         ...
 
 
+def wait_for_news(news: SimpleQueue[None], timeout: float | None) -> None:
+    """Wait for an item, at most *timeout* seconds, and take all that are there: they say the same."""
+    with suppress(Empty):
+        news.get(timeout=timeout)
+        while True:
+            news.get_nowait()
+
+
 class ThreadExecutor:
     """Runs jobs in threads, and starts another one if all are busy. A thread that has finished a job takes the next.
 
@@ -69,10 +77,7 @@ class ThreadExecutor:
 
     def wait(self, timeout: float | None) -> None:
         """Wait until a job has finished; see ``Executor.wait``."""
-        with suppress(Empty):
-            self._finished.get(timeout=timeout)
-            while True:
-                self._finished.get_nowait()
+        wait_for_news(self._finished, timeout)
 
     def pause(self, seconds: float) -> None:
         """Wait, as the transport does between two attempts."""

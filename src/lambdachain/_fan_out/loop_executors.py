@@ -11,9 +11,8 @@ import threading
 import time
 import weakref
 from collections import deque
-from contextlib import suppress
 from functools import partial
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, cast
 
 from lambdachain._core.invocation import AsyncTransport, NoAnswerError, Progress, Trouble
@@ -21,6 +20,7 @@ from lambdachain._transports.http.async_transport import AsyncHttpTransport
 from lambdachain._transports.transport_override import WrappingTransport
 
 from .async_executors import TaskExecutor
+from .executors import wait_for_news
 from .scheduler import Job, JobSteps, MapScheduler
 
 
@@ -147,10 +147,7 @@ class LoopExecutor:
 
     def wait(self, timeout: float | None) -> None:
         """Wait until a job has finished; see ``Executor.wait``."""
-        with suppress(Empty):
-            self._news.get(timeout=timeout)
-            while True:
-                self._news.get_nowait()
+        wait_for_news(self._news, timeout)
 
     def pause(self, seconds: float) -> None:
         """Wait while nothing is in flight."""

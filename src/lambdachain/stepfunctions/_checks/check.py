@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +11,7 @@ from lambdachain.stepfunctions._limits import MAX_EXPRESS_DURATION
 from lambdachain.stepfunctions._states import iter_states
 
 from .catches import check_error_names, check_outer_error_names
-from .issues import KnownFunctions, StateIssue, find_tasks
+from .issues import CheckedTask, KnownFunctions, StateIssue, find_tasks
 from .payloads import check_payload_flow, check_payload_template, check_size
 from .retries import check_express, check_outer_retries, check_retries, make_express_findings
 from .timeouts import check_duration, check_express_duration, check_timeout
@@ -40,17 +40,23 @@ def check_definition(definition: Mapping[str, Any], known: KnownFunctions, *, is
         known: What is known about the functions.
         is_express: Whether the state machine is an Express workflow.
     """
-    found = dict.fromkeys([*_find_all(definition, known), *_check_execution(definition, known, is_express=is_express)])
+    tasks = list(find_tasks(definition, known))
+    limit: Any = MAX_EXPRESS_DURATION if is_express else definition.get("TimeoutSeconds")
+    found = dict.fromkeys(
+        [*_find_all(definition, tasks, known), *_check_execution(tasks, limit, known, is_express=is_express)]
+    )
     skipped: list[str] = []
     for entry in iter_states(definition):
         invocation = parse_invocation(entry.state, entry.language)
         if invocation is not None and known.find_contract(invocation) is None:
             skipped.append(f"{entry.path}: no contract for {invocation.function or 'its function'}")
-    return CheckResult(tuple(found), len(list(find_tasks(definition, known))), tuple(skipped))
+    return CheckResult(tuple(found), len(tasks), tuple(skipped))
 
 
-def _find_all(definition: Mapping[str, Any], known: KnownFunctions) -> Iterator[StateIssue]:
-    for task in find_tasks(definition, known):
+def _find_all(
+    definition: Mapping[str, Any], tasks: Sequence[CheckedTask], known: KnownFunctions
+) -> Iterator[StateIssue]:
+    for task in tasks:
         yield from check_payload_template(task)
         yield from check_payload_flow(task, known)
         yield from check_retries(task)
@@ -64,12 +70,12 @@ def _find_all(definition: Mapping[str, Any], known: KnownFunctions) -> Iterator[
         yield from check_express_duration(entry, known)
 
 
-def _check_execution(definition: Mapping[str, Any], known: KnownFunctions, *, is_express: bool) -> Iterator[StateIssue]:
-    """Yield what concerns a whole execution: its type, and its limit."""
-    tasks = list(find_tasks(definition, known))
+def _check_execution(
+    tasks: Sequence[CheckedTask], limit: Any, known: KnownFunctions, *, is_express: bool
+) -> Iterator[StateIssue]:
+    """Yield what concerns a whole execution: its type, and its limit in seconds."""
     if is_express:
         yield from make_express_findings("Type", tasks)
-    limit: Any = MAX_EXPRESS_DURATION if is_express else definition.get("TimeoutSeconds")
     if isinstance(limit, int | float):
         for task in tasks:
             yield from check_duration("Type" if is_express else "TimeoutSeconds", limit, task, known)
