@@ -223,7 +223,7 @@ class OffloadMemory:
         return reference
 
     def get(self, key: str) -> bytes | None:
-        """Return the payload at *key*; ``None`` if there is none."""
+        """Return the payload at *key*; ``None`` if it does not exist."""
         return self._payloads.get(key)
 
 

@@ -150,7 +150,7 @@ def _draw_id() -> str:
 
 
 def read_metadata(texts: Mapping[str, Any]) -> Metadata | None:
-    """Read a caller's metadata; ``None`` if there is none. A malformed part counts as absent."""
+    """Read a caller's metadata; ``None`` without it. A malformed part counts as absent."""
     if not isinstance(texts.get("lc-v"), str):
         return None
     metadata = Metadata(

@@ -202,7 +202,7 @@ class SchemaTraits(NamedTuple):
     """What one walk over a schema finds.
 
     Attributes:
-        not_json: The first part that JSON cannot represent, such as ``"callable"``; ``None`` if there is none.
+        not_json: The first part that JSON cannot represent, such as ``"callable"``; ``None`` if JSON can represent all.
         may_not_round_trip: Whether a part may be written in another way than it is read.
         may_hold_secrets: Whether a value may hold a secret that the type does not declare.
         record_classes: The models and dataclasses of which only the declared fields are written, not a subclass's.

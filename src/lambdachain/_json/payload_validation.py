@@ -142,7 +142,7 @@ def _find_key(value: object, step: object) -> tuple[Any] | None:
 
 
 def _get_inner(value: Any, step: Any) -> Any:
-    """Return the part of *value* at *step*; *value* itself if there is none, as for the name of a union's member."""
+    """Return the part of *value* at *step*; *value* itself without it, as for the name of a union's member."""
     if is_mapping(value):
         return value.get(step, value)
     if isinstance(step, str):

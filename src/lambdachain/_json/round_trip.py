@@ -60,7 +60,7 @@ class RoundTripReport(NamedTuple):
     """What the schema of a type shows about its round trip.
 
     Attributes:
-        flaw: A part that certainly does not round-trip; ``None`` if there is none.
+        flaw: A part that certainly does not round-trip; ``None`` without one.
         needs_trial: Whether a user's function or the value decides, so that only decoding a value shows it.
         depends_on_value: Whether each value decides for itself: that one round-trips shows nothing about the next.
     """

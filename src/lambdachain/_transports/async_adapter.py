@@ -113,7 +113,7 @@ def running_loop() -> asyncio.AbstractEventLoop:
     """Return the event loop that is running in this thread.
 
     Raises:
-        ContractError: There is none, or this is another library's, such as trio's.
+        ContractError: No event loop runs, or it is another library's, such as trio's.
     """
     try:
         return asyncio.get_running_loop()

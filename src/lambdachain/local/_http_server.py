@@ -156,7 +156,7 @@ class HttpServer(AiohttpServer):
     async def _invoke(
         self, api: LocalHttpApi, invoke: InvokeRequest, route: MatchedRoute, sink: Sink | None = None
     ) -> InvocationResult | HttpResponse:
-        """Run the function; return its result, or the response of the API if there is none."""
+        """Run the function; return its result, or without a result the response of the API."""
         try:
             result = await self._wait_for_result(invoke, api.timeout(route.target), sink)
         except TimeoutError:

@@ -45,7 +45,7 @@ def identify_node() -> str:
     """Return the identifier of the runtime for the version of Node.js on the ``PATH``.
 
     Raises:
-        ValueError: There is none, or it is too old; the message says what to do.
+        ValueError: It is missing or too old; the message says what to do.
     """
     return _node_identifier(_node())
 
@@ -55,7 +55,7 @@ def find_client(function: LocalFunction, host: Mapping[str, str] = os.environ) -
 
     In this order: the nearest ``node_modules/aws-lambda-ric`` in the function's directory or its parents, as Node.js
     resolves it; the package that ``LAMBDACHAIN_NODE_RIC`` names; the bundled client. A package whose native addon is
-    not built (npm did not run its scripts, or the system is macOS, for which there is none) is skipped.
+    not built (npm did not run its scripts, or the system is macOS, which it does not support) is skipped.
 
     Raises:
         ValueError: ``LAMBDACHAIN_NODE_RIC`` does not name a built package.

@@ -28,7 +28,7 @@ class InProcessCall:
         qualifier: The version or alias of the call.
         invocation_type: RequestResponse, Event or DryRun.
         request: The decoded payload.
-        response: The decoded response; ``None`` also if there is none.
+        response: The decoded response; ``None`` also without a response.
         error_type: The class of the function's exception, or Lambda's code for its own error; ``None`` for a success.
         error_message: The message of the error.
         stack_trace: The stack trace of the function's exception.

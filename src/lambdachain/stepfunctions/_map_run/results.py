@@ -29,7 +29,7 @@ class ItemOutcome(NamedTuple):
     Attributes:
         item: The index of the item.
         status: ``SUCCEEDED``, ``FAILED``, ``TIMED_OUT``, ``ABORTED``, or ``PENDING`` if it was never started.
-        output: The response as JSON; ``None`` if there is none, or it is not in the results.
+        output: The response as JSON; ``None`` if the item failed, or the results do not have it.
         error: The name of the error.
         cause: The function's response as JSON, or a sentence of Step Functions.
         redrives: How many times it was redriven.
@@ -132,7 +132,7 @@ class ItemOutcomes:
 
     def __init__(self) -> None:
         self._file: IO[bytes] = SpooledTemporaryFile(_IN_MEMORY)  # noqa: SIM115 - closed by close()
-        self._offsets = array("q")  # plus one: 0 is none
+        self._offsets = array("q")  # plus one: 0 for an item without an outcome
         self._ranks = bytearray()
 
     def add_all(self, outcomes: Iterable[ItemOutcome]) -> None:

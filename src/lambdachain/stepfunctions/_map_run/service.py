@@ -170,7 +170,7 @@ class MapService:
             self.states.start_execution(stateMachineArn=machine_arn, name=name, input=text)
 
     def find(self, arn: str) -> MapExecution | None:
-        """Return an execution; ``None`` if there is none with this ARN."""
+        """Return an execution; ``None`` if no execution has this ARN."""
         with _translate_errors(f"cannot read the execution {arn}", Effect.STARTED):
             try:
                 found = self.states.describe_execution(executionArn=arn)
