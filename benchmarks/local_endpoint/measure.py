@@ -57,7 +57,7 @@ class Measured(NamedTuple):
 
 def measure(python: str, emulator: Path | None, effort: Effort) -> Measured:
     """Measure everything; without *emulator*, everything else."""
-    with servers.endpoint(python, effort.cold) as server:
+    with servers.endpoint(python, effort.cold, max(effort.together, *CALLERS)) as server:
         idle = servers.memory(server)
         cold = _cold(python, emulator, server, effort.cold)
         warm = _warm(python, emulator, server, effort.warm)

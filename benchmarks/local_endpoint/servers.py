@@ -29,11 +29,15 @@ class Server(NamedTuple):
 
 
 @contextmanager
-def endpoint(python: str, cold: int) -> Iterator[Server]:
-    """Run ``lambdachain serve`` as a user does, with *cold* functions that have never been called."""
+def endpoint(python: str, cold: int, together: int) -> Iterator[Server]:
+    """Run ``lambdachain serve`` as a user does, with *cold* functions that have never been called.
+
+    *together* is how many calls at a time it accepts: by default, that depends on the cores of the machine.
+    """
     names = [WARM, *map(COLD.format, range(cold))]
+    limit = ["--concurrency", str(together)]
     functions = [f"{WAIT}=echo.wait", *(f"{name}=echo.handler" for name in names)]
-    with _running(lambda port: [python, "-c", _MAIN, "serve", "--port", str(port), *functions]) as server:
+    with _running(lambda port: [python, "-c", _MAIN, "serve", "--port", str(port), *limit, *functions]) as server:
         _await_idle(server.pid)
         yield server
 
