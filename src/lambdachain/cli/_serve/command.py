@@ -136,14 +136,16 @@ def command(
     """
     _check_installed()
     # Imported after the check above: these modules need the extra's packages.
-    from lambdachain.local._definitions._build_cache import cache_directory
+    from lambdachain._core.user_cache import find_cache_directory
 
     from .session import ServeOptions, scratch_directory, serve
     from .system_loader import ServeRequest
 
     options = ServeOptions(host, port, allowed_hosts, queue, reload, quiet, as_json, concurrency)
     context = _template_context(account_id, region, stage, parameters)
-    cache = cache_directory() if build else None
+    cache = find_cache_directory() if build else None
+    if build and cache is None:
+        raise click.UsageError("--build keeps packages in the home directory, and there is none: set XDG_CACHE_HOME")
     with scratch_directory() as scratch:
         first_port = http_port if http_port is not None else DEFAULT_HTTP_PORT if http else None
         addresses = _check_services(services)

@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 _PARTIAL: Final = "partial-"
-
-
-def cache_directory() -> Path:
-    """Return the directory of everything that is built: of this user, kept across runs."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "lambdachain"
-
-
-def compute_key(parts: Iterable[str | bytes]) -> str:
-    """Return the name under which the cache has what depends on *parts* and on nothing else."""
-    digest = hashlib.sha256()
-    for part in parts:
-        digest.update(part if isinstance(part, bytes) else part.encode())
-        digest.update(b"\0")
-    return digest.hexdigest()[:32]
 
 
 class BuildCache:

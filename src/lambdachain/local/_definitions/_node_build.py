@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from lambdachain._core.type_guards import is_mapping
+from lambdachain._core.user_cache import compute_key
 from lambdachain._templates.files import read_text_file
 from lambdachain.local._runtimes_node import identify_node
 
-from ._build_cache import compute_key
 from ._build_tools import Toolbox
 
 PACKAGE: Final = "package.json"

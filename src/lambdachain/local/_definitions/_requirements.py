@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from lambdachain._core.user_cache import compute_key
 from lambdachain._templates.files import read_text_file
 from lambdachain.local._runtimes import identify_python
 
-from ._build_cache import compute_key
 from ._build_tools import Toolbox
 from ._pyproject import LOCK_FILES, PYPROJECT, ProjectRequirements, read_project
 
