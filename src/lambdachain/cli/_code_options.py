@@ -6,7 +6,9 @@ import gc
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
+from functools import cached_property
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,8 +22,10 @@ from ._exit_status import InputError, echo
 from ._target_options import combine_options, parse_pairs
 
 if TYPE_CHECKING:
+    from lambdachain._analysis.survey.installed import InstalledPackages
     from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.results import CodeUnit, Survey, UnresolvedCall
+    from lambdachain._analysis.survey.sources import Source
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import TemplateDeployment
     from lambdachain._templates.diagnostics import Diagnostic
@@ -59,6 +63,7 @@ _CODE: Final = (
         multiple=True,
         help="Value of an environment variable from which the code reads function names or qualifiers; repeatable.",
     ),
+    click.option("--no-cache", is_flag=True, help="Analyze the code anew, and keep nothing for the next run."),
 )
 _TEMPLATE: Final = (
     click.option("--stage", help="Stage of a serverless.yml, or stack name of a template."),
@@ -81,9 +86,37 @@ template_options = combine_options(*_TEMPLATE)
 """Decorate a command with the options that resolve a template's values."""
 
 
-def read_project(
-    code: Iterable[Path], *, tests: bool, python: Path | None, deployments: Iterable[TemplateDeployment] = ()
-) -> Project:
+@dataclass(frozen=True)
+class Code:
+    """The code that a command is about.
+
+    Attributes:
+        sources: The files of the code bases, and the source that templates have in place of files.
+        installed: Finds the packages that the code imports.
+        is_cached: Whether what is found out about it is kept for the next command.
+    """
+
+    sources: Sequence[Source]
+    installed: InstalledPackages
+    is_cached: bool
+
+    @cached_property
+    def project(self) -> Project:
+        """The code, parsed."""
+        from lambdachain._analysis.survey.project import Project
+
+        with show_progress("Reading code"):
+            return Project(self.sources, self.installed)
+
+
+def read_code(
+    code: Iterable[Path],
+    *,
+    tests: bool,
+    python: Path | None,
+    deployments: Iterable[TemplateDeployment] = (),
+    is_cached: bool = False,
+) -> Code:
     """Read the Python files of the code bases, or of the current directory if there are none.
 
     The source that templates have in place of files is read, too. Contracts in installed packages are read where the
@@ -93,7 +126,6 @@ def read_project(
         InputError: A path does not exist, or none has a Python file; *python* has no installed packages.
     """
     from lambdachain._analysis.survey.installed import InstalledPackages, find_site_directories, get_search_path
-    from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.sources import read_sources
 
     bases = list(code) or [Path()]
@@ -108,20 +140,34 @@ def read_project(
     skipped: list[Path] = []
     with show_progress("Reading code"):
         sources = list(read_sources(bases, tests=tests, on_vendored=skipped.append))
-        functions = (function for deployment in deployments for function in deployment.functions)
-        sources += (function.inline for function in functions if function.inline is not None)
-        project = Project(sources, InstalledPackages(directories))
+    functions = (function for deployment in deployments for function in deployment.functions)
+    sources += (function.inline for function in functions if function.inline is not None)
     if skipped:
         echo(f"note: not searched, because others wrote it: {_format_paths(skipped)}", file=sys.stderr)
     if not sources:
         raise InputError(f"{', '.join(map(str, bases))}: no Python files found")
-    return project
+    return Code(sources, InstalledPackages(directories), is_cached)
 
 
-def survey_code(project: Project, environment: Mapping[str, str]) -> Survey:
-    """Survey a project, with the time that it takes shown on a terminal."""
+def survey_code(code: Code, environment: Mapping[str, str]) -> Survey:
+    """Survey code, or return what an earlier command found out about it; what is new is kept when this command ends."""
+    from lambdachain._analysis.survey.saved import SavedSurvey, find_survey_file
+    from lambdachain._core.user_cache import find_cache_directory
+
+    directory = find_cache_directory() if code.is_cached else None
+    if directory is None:
+        return _compute_survey(code, environment)
+    file = find_survey_file(directory / "surveys", code.sources, environment)
+    saved = SavedSurvey(file, code.installed, lambda: _compute_survey(code, environment))
+    click.get_current_context().call_on_close(saved.save)
+    return saved.survey
+
+
+def _compute_survey(code: Code, environment: Mapping[str, str]) -> Survey:
+    """Survey code, with the time that it takes shown on a terminal."""
     from lambdachain._analysis.survey.survey import survey_project
 
+    project = code.project
     # The collector would walk the syntax trees, which are most of the memory, again and again.
     gc.freeze()
     try:

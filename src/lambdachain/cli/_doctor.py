@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from ._code_options import PYTHON, read_project, read_templates, template_options
+from ._code_options import PYTHON, read_code, read_templates, template_options
 from ._deployed_code import DeployedCode, find_function_calls
 from ._exit_status import ExitStatus, InputError, echo
 from ._help import CommandWithExamples
@@ -121,7 +121,8 @@ def _find_called(
     from lambdachain._analysis.permissions.required_permissions import find_required_permissions
     from lambdachain._analysis.survey.survey import survey_project
 
-    survey = survey_project(read_project(code, tests=False, python=python, deployments=deployments), os.environ)
+    project = read_code(code, tests=False, python=python, deployments=deployments).project
+    survey = survey_project(project, os.environ)
     deployed = DeployedCode(survey)
     found = find_required_permissions(survey)
     unresolved = dict.fromkeys(found.unresolved)

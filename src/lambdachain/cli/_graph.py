@@ -15,7 +15,7 @@ from ._code_options import (
     code_options,
     print_json,
     print_unresolved,
-    read_project,
+    read_code,
     read_templates,
     survey_code,
     template_options,
@@ -71,6 +71,7 @@ def command(
     python: Path | None,
     tests: bool,
     environment: dict[str, str],
+    no_cache: bool,
     output_format: str,
     templates: tuple[Path, ...],
     stage: str | None,
@@ -92,8 +93,8 @@ def command(
     """
     known = Baseline(baseline, is_written=write_baseline)
     deployments = read_templates(templates, None, None, stage, parameters)
-    project = read_project(code, tests=tests, python=python, deployments=deployments)
-    survey = survey_code(project, environment)
+    read = read_code(code, tests=tests, python=python, deployments=deployments, is_cached=not no_cache)
+    survey = survey_code(read, environment)
     graph, warnings, unresolved = _analyze(survey, environment, deployments, code)
     warnings = known.select_new(warnings, warning_to_line)
     unresolved = known.select_new(unresolved, unresolved_to_line)

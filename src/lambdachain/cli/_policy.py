@@ -17,12 +17,13 @@ from ._code_options import (
     ANY_ACCOUNT,
     ANY_REGION,
     RESOLVE,
+    Code,
     code_options,
     find_callers,
     parse_resolver,
     print_json,
     print_unresolved,
-    read_project,
+    read_code,
     read_templates,
     survey_code,
     template_options,
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
         RequiredPermissions,
         Stack,
     )
-    from lambdachain._analysis.survey.project import Project
     from lambdachain._analysis.survey.results import CodeUnit, Survey
     from lambdachain._calling.target import Resolver
     from lambdachain._templates.deployment import DeployedFunction, TemplateDeployment
@@ -56,7 +56,7 @@ _FORMATS: Final = ("iam", "sam", "serverless", "cdk", "terraform")
 class _PolicyRequest:
     """The options of a run."""
 
-    project: Project
+    code: Code
     environment: Mapping[str, str]
     resolve: Resolver | None
     stack: Stack
@@ -114,6 +114,7 @@ def command(
     python: Path | None,
     tests: bool,
     environment: dict[str, str],
+    no_cache: bool,
     callers: tuple[str, ...],
     output_format: str,
     account_id: str | None,
@@ -153,8 +154,8 @@ def command(
         account_id, region = account_id or ANY_ACCOUNT, region or ANY_REGION
         deployments = read_templates(templates, account_id, region, stage, parameters)
         stack = Stack(partition, region, account_id)
-    project = read_project(code, tests=tests, python=python, deployments=deployments)
-    request = _PolicyRequest(project, environment, parse_resolver(resolve), stack, output_format, as_json, known)
+    read = read_code(code, tests=tests, python=python, deployments=deployments, is_cached=not no_cache)
+    request = _PolicyRequest(read, environment, parse_resolver(resolve), stack, output_format, as_json, known)
     if deployments:
         from lambdachain._templates.deployment import merge_deployments
 
@@ -185,7 +186,7 @@ def _check_arn_parts(stack: Stack) -> Stack:
 
 
 def _survey(request: _PolicyRequest, callers: Sequence[str], environment: Mapping[str, str]) -> Survey:
-    found = survey_code(request.project, environment)
+    found = survey_code(request.code, environment)
     return found.reachable_from(find_callers(found, callers)) if callers else found
 
 
@@ -278,7 +279,7 @@ def _print_resource_policy(
 
 
 def _check_template(request: _PolicyRequest, deployment: TemplateDeployment, callers: Sequence[str]) -> ExitStatus:
-    survey = survey_code(request.project, request.environment)
+    survey = survey_code(request.code, request.environment)
     code = DeployedCode(survey)
     starts = {function.name: code.find_entry_points(function) for function in deployment.functions}
     chosen = _choose_functions(deployment, starts, survey, callers)

@@ -12,10 +12,12 @@ import os
 import re
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Final
+
+from lambdachain._core.user_cache import compute_key
 
 from .sources import Source
 
@@ -51,7 +53,18 @@ class InstalledPackages:
         self._directories = [one for one in dict.fromkeys(directories) if one.is_dir()]
         self._editable = dict(mapping for one in self._directories for mapping in _read_editable(one))
         self._tops: dict[str, list[Path]] = {}
+        self._versions: dict[str, str] = {}
         self._is_read: dict[Path, bool] = {}
+
+    @property
+    def versions(self) -> Mapping[str, str]:
+        """What every answer so far depends on: each top-level name that was looked up, with a version of its files."""
+        return self._versions
+
+    def find_version(self, name: str) -> str:
+        """Return a text that differs when a top-level name is elsewhere, or when a file of its packages has changed."""
+        self._find_tops(name)
+        return self._versions[name]
 
     def is_installed(self, module: str) -> bool:
         """Check whether there is a package or module of this name, even if it is not read."""
@@ -97,6 +110,8 @@ class InstalledPackages:
             candidates = [self._editable[name]] if name in self._editable else []
             candidates += [directory / name for directory in self._directories]
             self._tops[name] = [one for one in candidates if one.is_dir() or one.with_suffix(".py").is_file()]
+            # Before a file is read: one that changes afterwards must not count as what was read.
+            self._versions[name] = compute_key(part for top in self._tops[name] for part in describe_files(top))
         return self._tops[name]
 
     def _mentions(self, top: Path) -> bool:
@@ -107,6 +122,18 @@ class InstalledPackages:
 
 
 NOT_INSTALLED: Final = InstalledPackages()
+
+
+def describe_files(top: Path) -> Iterator[str]:
+    """Yield the path, size and time of change of each Python file of a package, or of a module of this name."""
+    yield str(top)
+    files = [Path(directory, name) for directory, _, names in os.walk(top) for name in names if name.endswith(".py")]
+    for path in (*sorted(files), top.with_suffix(".py")):
+        try:
+            status = path.stat()
+        except OSError:
+            continue
+        yield f"{path} {status.st_size} {status.st_mtime_ns}"
 
 
 def get_search_path() -> list[Path]:
