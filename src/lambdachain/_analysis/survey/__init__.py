@@ -20,7 +20,7 @@ The path of a file, bottom up::
     call_paths                from where code starts to the calls, with the arguments that are passed on the way
     effort, open_calls        what each question may take; what is told of calls to which too many ways lead
     survey, results           all of it, as plain values with file and line
-    saved                     what was found is kept, until the code or a package that it imports changes
+    answer_files, saved       what was found is kept, until the code or a package that it imports changes
 
 What the text does not determine is reported as unresolved, with a reason, and never guessed or left out.
 """
