@@ -320,6 +320,18 @@ def test_quiet_prints_problems_only(serve: Any, write: Any, eventually: Any):
     assert [message["type"] for message in served.messages] == ["problem"]
 
 
+def test_every_call_is_printed_in_order(serve: Any, write: Any):
+    """Also those that have ended right before the signal."""
+    write({"app.py": "def handler(event, context):\n    return event\n"})
+    served = serve("echo=app.handler")
+    client = served.client
+    called = [client.invoke(FunctionName="echo")["ResponseMetadata"]["RequestId"] for _ in range(50)]
+    served.stop(signal.SIGTERM)
+    served.wait_for("stopped")
+
+    assert [message["request_id"] for message in served.messages_of_type("invocation")] == called
+
+
 def test_a_web_page_is_refused_and_reported(serve: Any, write: Any):
     """As is a host name that was not allowed; an allowed one is accepted."""
     write(SYSTEM)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import aclosing
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any
 
 import pytest
+from pydantic import AfterValidator
 
 from lambdachain import (
     AsyncLambdaClient,
@@ -27,6 +29,7 @@ from lambdachain import (
     ThrottledError,
 )
 from lambdachain._core import clock
+from lambdachain._fan_out.async_executors import MAX_TURN
 from lambdachain.testing import StubTransport
 from tests.fan_out.counting_transport import PATIENCE, CountingTransport, answer
 
@@ -76,6 +79,16 @@ async def _all(results: AsyncIterator[Any]) -> list[Any]:
     return [result async for result in results]
 
 
+def _note(values: list[int]) -> Callable[[int], int]:
+    """Return a validator that records what it validates."""
+
+    def note(value: int) -> int:
+        values.append(value)
+        return value
+
+    return note
+
+
 async def _collect(results: AsyncIterator[Any], into: list[Any]) -> None:
     """Collect the results before an error."""
     async for result in results:
@@ -88,6 +101,29 @@ async def test_results_are_in_the_order_of_the_payloads():
 
     assert await _all(_client(counter).map(double, range(300))) == [2 * number for number in range(300)]
     assert counter.peak > 10
+
+
+async def test_other_tasks_run_while_many_responses_are_read():
+    """Responses that arrive together are read in several turns of the loop."""
+    counter, read = AsyncCountingTransport(delay=0.01), list[int]()
+    noted = Contract("double", request=int, response=Annotated[int, AfterValidator(_note(read))])
+    client = _client(counter)
+    await _all(client.map(noted, range(2_000), max_concurrency=500))  # Lambda is known to have capacity for that many
+    counter.gate, before = asyncio.Event(), len(read)
+
+    results = asyncio.create_task(_all(client.map(noted, range(500), max_concurrency=500)))
+    async with asyncio.timeout(PATIENCE):
+        while counter.inside < 500:  # noqa: ASYNC110 - the counter is shared with threads
+            await asyncio.sleep(0)
+        counter.gate.set()
+        seen = [len(read)]
+        while not results.done():
+            await asyncio.sleep(0)
+            seen.append(len(read))
+
+    assert await results == [2 * number for number in range(500)]
+    assert len(read) == before + 500
+    assert max(after - earlier for earlier, after in pairwise(seen)) <= MAX_TURN < 500
 
 
 async def test_payloads_may_come_from_an_async_iterator():

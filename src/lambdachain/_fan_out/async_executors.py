@@ -15,17 +15,20 @@ from lambdachain._core.invocation import AsyncTransport
 from lambdachain._transports.async_adapter import in_thread
 from lambdachain._transports.transport_override import responds_immediately
 
-from .scheduler import Job, JobSteps, MapResult, MapScheduler, RequeuePolicy
+from .scheduler import Job, JobSteps, MapResult, MapScheduler
 
 # The loop that they arrive in ends with them, as with those of any task.
 _INTERRUPTS: Final = (KeyboardInterrupt, SystemExit)
+# Jobs in a turn. The collector runs after so many new objects, less those freed since it last ran. A longer turn frees
+# many calls before it creates as many: the collector then walks all calls in flight more often, and frees nothing.
+MAX_TURN: Final = 128
 
 
 class TaskExecutor:
     """Runs jobs in tasks, and starts the next ones when calls end. Used in one event loop only.
 
-    Each step is done for all calls that have ended in a turn of the loop: read the responses, prepare the next calls,
-    send them. Call by call, they take a tenth more time, because the processor's caches hold one step.
+    Each step is done for several calls that have ended, one after the other: read the responses, prepare the next
+    calls, send them. Call by call, they take a tenth more time, because the processor's caches hold one step.
 
     Args:
         scheduler: The scheduler.
@@ -85,7 +88,8 @@ class TaskExecutor:
     async def wait(self) -> None:
         """Wait until every task has ended, and hand their results to the scheduler."""
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        self._take_turn()
+        while self._ended:
+            self._take_turn()
 
     async def _work(self, job: Job, work: Awaitable[CallResponse | MapResult]) -> None:
         result: CallResponse | MapResult | BaseException
@@ -105,10 +109,12 @@ class TaskExecutor:
         self._ended.append((job, result))
 
     def _take_turn(self) -> None:
-        """Hand the results of the jobs that have ended to the scheduler, and start the next ones."""
+        """Hand the results of jobs that have ended to the scheduler, and start the next ones."""
         if not self._ended:
             return
-        ended, self._ended = self._ended, []
+        ended, self._ended = self._ended[:MAX_TURN], self._ended[MAX_TURN:]
+        if self._ended:
+            self._loop.call_soon(self._take_turn)
         for job, result in ended:
             finished = self._read(job, result) if isinstance(result, CallResponse) else result
             self._scheduler.finish(job, finished, clock.monotonic())
@@ -127,7 +133,7 @@ class TaskExecutor:
 
     def _send(self, job: Job, call: PreparedCall) -> Coroutine[Any, Any, CallResponse]:
         send = send_with_retries if call.compiled.hedge_after is None else send_hedged
-        return send(self._transport, call, self._hooks, RequeuePolicy(job.permit, call).check)
+        return send(self._transport, call, self._hooks, job.check_throttle)
 
     async def _run_all_steps(self, job: Job) -> MapResult:
         """Prepare, send and read: in a thread where that may wait for S3, but not over a test's transport."""

@@ -14,7 +14,7 @@ from lambdachain._calling.attempts import Hook, pause, send_with_retries
 from lambdachain._core import clock
 from lambdachain._core.invocation import Transport
 
-from .scheduler import Job, JobSteps, MapResult, MapScheduler, RequeuePolicy
+from .scheduler import Job, JobSteps, MapResult, MapScheduler
 
 
 class Executor(Protocol):
@@ -164,9 +164,8 @@ def _run(job: Job, steps: JobSteps, transport: Transport, hooks: Sequence[Hook])
 
 def _call(job: Job, steps: JobSteps, transport: Transport, hooks: Sequence[Hook]) -> MapResult:
     call = steps.prepare_once(job)
-    requeue = RequeuePolicy(job.permit, call).check
     if call.compiled.hedge_after is None:
-        return MapResult(steps.read(call, send_with_retries(transport, call, hooks, requeue)))
+        return MapResult(steps.read(call, send_with_retries(transport, call, hooks, job.check_throttle)))
     from lambdachain._calling.hedging import send_hedged
 
-    return MapResult(steps.read(call, send_hedged(transport, call, hooks, requeue)))
+    return MapResult(steps.read(call, send_hedged(transport, call, hooks, job.check_throttle)))

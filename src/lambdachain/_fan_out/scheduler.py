@@ -80,6 +80,19 @@ class Job:
         self.left: float | None = None
         self.call: PreparedCall | None = None
 
+    def check_throttle(self, error: CallError) -> RequeuedError | None:
+        """Return what ends the call for now if its first attempt failed with *error*; ``None`` if nothing does.
+
+        A first attempt that is throttled means that the map is too fast: the ``ConcurrencyLimit`` adapts. A retry or a
+        hedge belongs to a call that was sent before, so its throttles are left to the retry policy. So are those of a
+        call with nothing else in flight: slowing down would not help it.
+        """
+        assert self.call is not None  # noqa: S101 - for type checkers: a job that was sent has one
+        if self.permit.is_only_call or not isinstance(error, ThrottledError) or not error.retryable:
+            return None
+        max_wait = self.call.compiled.policy.max_delay
+        return RequeuedError(error.retry_after) if (error.retry_after or 0.0) <= max_wait else None
+
 
 class JobSteps(NamedTuple):
     """What a map does with each payload, besides sending its call.
@@ -112,25 +125,6 @@ class RequeuedError(Exception):
     def __init__(self, retry_after: float | None) -> None:
         super().__init__("throttled; the map requeues it")
         self.retry_after = retry_after
-
-
-class RequeuePolicy:
-    """Decides whether a throttled job is requeued: if it was its first attempt, and not the only call in flight.
-
-    A first attempt that is throttled means that the map is too fast: the ``ConcurrencyLimit`` adapts. A retry or a
-    hedge belongs to a call that was sent before, so its throttles are left to the retry policy. So are those of a call
-    with nothing else in flight: slowing down would not help it.
-    """
-
-    def __init__(self, permit: Permit, call: PreparedCall) -> None:
-        self._is_alone = permit.is_only_call
-        self._max_wait = call.compiled.policy.max_delay
-
-    def check(self, error: CallError) -> RequeuedError | None:
-        """Return what ends the call for now if its first attempt failed with *error*; ``None`` if nothing does."""
-        if self._is_alone or not isinstance(error, ThrottledError) or not error.retryable:
-            return None
-        return RequeuedError(error.retry_after) if (error.retry_after or 0.0) <= self._max_wait else None
 
 
 class MapScheduler:

@@ -78,13 +78,12 @@ class AsyncConnection(BaseConnection):
         try:
             # The timer fires in a later turn of the loop: past the deadline, nothing must be sent.
             seconds_left(deadline)
-            request = memoryview(head + payload)
-            sent = self._try_send(request[:TLS_RECORD_SIZE]) or await self._send_when_writable(
-                request[:TLS_RECORD_SIZE]
-            )
+            request = head + payload
+            first = request[:TLS_RECORD_SIZE]
+            sent = self._try_send(first) or await self._send_when_writable(first)
             progress = Progress.PERHAPS_SENT
             if sent < len(request):
-                await self._send_rest(request[sent:])
+                await self._send_rest(memoryview(request)[sent:])
             return await self._receive(reader)
         except Exception as exc:
             self.close()
@@ -132,14 +131,14 @@ class AsyncConnection(BaseConnection):
         """Close the connection in a forked process, whose loop shares its selector with the parent's."""
         super().close()
 
-    def _try_send(self, data: memoryview) -> int:
+    def _try_send(self, data: bytes | memoryview) -> int:
         """Send as much as fits, and return how much; if this raises or returns 0, the peer can read nothing of it."""
         try:
             return self._sock.send(data)
         except (BlockingIOError, ssl.SSLWantWriteError):
             return 0
 
-    async def _send_when_writable(self, data: memoryview) -> int:
+    async def _send_when_writable(self, data: bytes | memoryview) -> int:
         """Wait until the socket is writable, and send as ``_try_send`` does."""
         while True:
             self._waiter = self._loop.create_future()

@@ -49,6 +49,9 @@ from .system_loader import LoadedSystem, ServeRequest, load_system
 _LOGGER: Final = logging.getLogger("lambdachain.local")
 # Seconds within which a second signal counts as a duplicate of the first.
 _REPEATED_SIGNAL_PAUSE: Final = 0.5
+# Seconds without looking for messages. Under many calls, each would otherwise wake the thread that prints, which costs
+# more than printing. A message that comes alone is printed at once.
+_PRINTING_PAUSE: Final = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +222,8 @@ class _ServeLoop:
                     self._reload(message)
                 else:
                     self._report(message)
+                if self._inbox.empty():
+                    time.sleep(_PRINTING_PAUSE)
         finally:
             self._handler_checker.stop()
             if self._watcher is not None:
