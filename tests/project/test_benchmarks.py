@@ -20,9 +20,10 @@ from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
 from cost.environment import prepare
 from cost.figures import above, in_turn, medians, ratios
+from cost.measure import instructions
 from cost.page import Measured, goals, page
 from cost.plots import draw
-from cost.variants import OURS, TYPED
+from cost.variants import FLOOR, OURS, TYPED
 from local_endpoint import __main__ as local_bench
 from local_endpoint import measure as local
 from local_endpoint.page import goals as local_goals
@@ -95,6 +96,19 @@ def test_the_plots_are_drawn(measured: Measured, tmp_path: Path) -> None:
 
     assert ["callee.svg", "cold.svg", "memory.svg", "warm.svg"] == sorted(path.name for path in tmp_path.iterdir())
     assert all("<svg" in path.read_text() for path in tmp_path.iterdir())
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(which("valgrind") is None, reason="valgrind is not installed")
+def test_the_instructions_of_a_further_call_exclude_a_full_collection() -> None:
+    """And the teardown of the interpreter: both would be millions, where a call over a raw socket takes thousands."""
+    with prepare(sys.executable, [3]) as where:
+        counted = instructions(where, [FLOOR], 3, calls=10)
+
+    assert counted is not None
+    first, further = counted[FLOOR]
+    assert 1e6 < first
+    assert 1e4 < further < 1e5
 
 
 @pytest.mark.timeout(300)
