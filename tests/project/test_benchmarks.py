@@ -16,6 +16,7 @@ import cold_parts
 import fan_out
 import first_call
 import pytest
+import warm_parts
 from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
 from cost.environment import prepare
@@ -129,6 +130,27 @@ def test_the_parts_of_a_cold_start_are_shown_with_their_sum() -> None:
 
     assert [*cold_parts.PARTS, "together"] == [line.split(" | ")[0].removeprefix("| ") for line in table[2:]]
     assert "| together | 6 | 6 | 6 |" == table[-1]
+
+
+@pytest.mark.timeout(300)
+def test_a_part_of_a_warm_call_is_done_as_often_as_requested() -> None:
+    """Each part is prepared; the whole call is done, and the process ends well."""
+    with prepare(sys.executable, [3]) as where:
+        command = [where.python, "-m", "warm_parts_probe", warm_parts.CALL, "2"]
+        done = subprocess.run(command, env=where.variables, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_the_parts_of_a_warm_call_are_shown_without_the_parts_inside() -> None:
+    """What no row has is in the last row but one, and the last one is the whole call."""
+    counts = {"call": 1e6, "head": 3e5, "digests": 1e5, "json": 2e5, "pydantic": 1e5, "exchange": 2e5, "parse": 1e5}
+    table = warm_parts.to_table({**counts, "metadata": 1e5})
+
+    assert [100, 200, 100, 100, 100, 100, 100, 200, 1000] == [
+        int(line.split("|")[2].replace(",", "")) for line in table[2:]
+    ]
+    assert "| together | 1,000 | 100% |" == table[-1]
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:
