@@ -61,7 +61,7 @@ FULL = Effort(
     callee={"300 B": Size(SMALL, 4000, 9), "10 KB": Size(106, 200, 9), "1 MB": Size(10_500, 2, 7)},
     models=(0, 20, 100),
     rounds=11,
-    counted=50,
+    counted=100,
 )
 QUICK = Effort(
     sizes={size: Size(items, 1, 1) for size, items in (("300 B", SMALL), ("10 KB", 106), ("1 MB", 10_500))},

@@ -15,8 +15,6 @@ from .environment import Environment
 from .figures import Rounds, in_turn
 
 BARE = "a bare interpreter"
-# Calls after which one costs what all later ones cost: caches are filled, and CPython has specialized the bytecode.
-_WARMED = 20
 
 
 class Size(NamedTuple):
@@ -81,14 +79,12 @@ def instructions(
         return None
 
     def count(variant: str) -> tuple[float, float]:
-        first, warmed, further = (
-            count_instructions(environment.command("cold", variant, items, 0, number), environment)
-            for number in (1, _WARMED, _WARMED + calls)
-        )
-        return first, (further - warmed) / calls
+        commands = (("cold", variant, items, 0), ("settled", variant, items, 0), ("settled", variant, items, calls))
+        first, before, after = (count_instructions(environment.command(*each), environment) for each in commands)
+        return first, (after - before) / calls
 
     with ThreadPoolExecutor(2) as pool:
-        bare = pool.submit(count_instructions, [environment.python, "-c", "pass"], environment)
+        bare = pool.submit(count_instructions, _bare_command(environment), environment)
         counted = dict(zip(variants, pool.map(count, variants), strict=True))
         return {variant: (first - bare.result(), further) for variant, (first, further) in counted.items()}
 
@@ -104,9 +100,7 @@ def count_instructions(command: list[str], environment: Environment) -> float:
 
 
 def _run(environment: Environment, name: str, items: int, models: int) -> Cold:
-    command = (
-        [environment.python, "-c", "pass"] if name == BARE else environment.command("cold", name, items, models, 1)
-    )
+    command = _bare_command(environment) if name == BARE else environment.command("cold", name, items, models)
     process = subprocess.Popen(  # noqa: S603 - our own
         command, env=environment.variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     )
@@ -118,6 +112,10 @@ def _run(environment: Environment, name: str, items: int, models: int) -> Cold:
     if process.returncode:
         raise RuntimeError(f"{name} failed: {' '.join(command)}")
     return Cold(usage.ru_utime + usage.ru_stime, float(found[0]) if found else _bare_memory(environment))
+
+
+def _bare_command(environment: Environment) -> list[str]:
+    return [environment.python, "-c", "import os; os._exit(0)"]
 
 
 def _bare_memory(environment: Environment) -> float:

@@ -190,5 +190,6 @@ TYPED = (
     "lambdachain, HttpTransport, bound",
 )
 BASE, TYPED_BASE, USUAL_BASE = "boto3 + json", "boto3 + pydantic", "boto3 + pydantic, the usual way"
+FLOOR = "raw socket, bytes"
 OURS, OURS_BOUND = "lambdachain, HttpTransport", "lambdachain, HttpTransport, bound"
 OURS_BOTO, OURS_BOTO_UNTYPED = "lambdachain, BotoTransport", "lambdachain, BotoTransport, untyped"

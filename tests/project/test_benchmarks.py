@@ -16,13 +16,15 @@ import cold_parts
 import fan_out
 import first_call
 import pytest
+import warm_parts
 from cost import __main__ as bench
 from cost.callees import CALLEES, PLAIN
 from cost.environment import prepare
 from cost.figures import above, in_turn, medians, ratios
+from cost.measure import instructions
 from cost.page import Measured, goals, page
 from cost.plots import draw
-from cost.variants import OURS, TYPED
+from cost.variants import FLOOR, OURS, TYPED
 from local_endpoint import __main__ as local_bench
 from local_endpoint import measure as local
 from local_endpoint.page import goals as local_goals
@@ -99,6 +101,19 @@ def test_the_plots_are_drawn(measured: Measured, tmp_path: Path) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.skipif(which("valgrind") is None, reason="valgrind is not installed")
+def test_the_instructions_of_a_further_call_exclude_a_full_collection() -> None:
+    """And the teardown of the interpreter: both would be millions, where a call over a raw socket takes thousands."""
+    with prepare(sys.executable, [3]) as where:
+        counted = instructions(where, [FLOOR], 3, calls=10)
+
+    assert counted is not None
+    first, further = counted[FLOOR]
+    assert 1e6 < first
+    assert 1e4 < further < 1e5
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.skipif(which("valgrind") is None, reason="valgrind is not installed")
 def test_the_parts_of_a_cold_start_are_counted() -> None:
     """From the import of pydantic to the first call; here only the first part, which takes millions."""
     with prepare(sys.executable, [3]) as where:
@@ -115,6 +130,27 @@ def test_the_parts_of_a_cold_start_are_shown_with_their_sum() -> None:
 
     assert [*cold_parts.PARTS, "together"] == [line.split(" | ")[0].removeprefix("| ") for line in table[2:]]
     assert "| together | 6 | 6 | 6 |" == table[-1]
+
+
+@pytest.mark.timeout(300)
+def test_a_part_of_a_warm_call_is_done_as_often_as_requested() -> None:
+    """Each part is prepared; the whole call is done, and the process ends well."""
+    with prepare(sys.executable, [3]) as where:
+        command = [where.python, "-m", "warm_parts_probe", warm_parts.CALL, "2"]
+        done = subprocess.run(command, env=where.variables, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_the_parts_of_a_warm_call_are_shown_without_the_parts_inside() -> None:
+    """What no row has is in the last row but one, and the last one is the whole call."""
+    counts = {"call": 1e6, "head": 3e5, "digests": 1e5, "json": 2e5, "pydantic": 1e5, "exchange": 2e5, "parse": 1e5}
+    table = warm_parts.to_table({**counts, "metadata": 1e5})
+
+    assert [100, 200, 100, 100, 100, 100, 100, 200, 1000] == [
+        int(line.split("|")[2].replace(",", "")) for line in table[2:]
+    ]
+    assert "| together | 1,000 | 100% |" == table[-1]
 
 
 def test_ratios_are_taken_pair_by_pair() -> None:

@@ -115,7 +115,6 @@ class Codec:
         """Build the validator now, and what the first payload would be the first to need."""
         _ = self._post_encode_checks, self._nan_markers, self._has_only_declared_floats
         _ = self._may_hold_floats, self._validates_like_json
-        may_overflow(b"E")  # compiles its pattern for the first payload with this letter
 
     @property
     def schema(self) -> object:
