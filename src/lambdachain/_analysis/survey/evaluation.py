@@ -50,7 +50,7 @@ from .scopes import (
     get_parameters,
 )
 from .source_schema import read_source_schema
-from .string_values import concatenate, evaluate_negative, evaluate_percent
+from .string_values import concatenate, evaluate_percent
 from .syntax import CLIENTS, DEFINITIONS, evaluate_filled_mapping, unwrap_annotation
 from .values import (
     MAX_EFFORT,
@@ -124,13 +124,12 @@ class ExpressionEvaluator:
             ast.IfExp: lambda node, scope: branches.evaluate_conditional(self, node, scope),
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
-            ast.List: self._evaluate_collection,
             ast.Name: self._evaluate_name_node,
             ast.NamedExpr: lambda node, scope: self.evaluate(node.value, scope),
-            ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
-            ast.Tuple: self._evaluate_collection,
-            ast.UnaryOp: lambda node, scope: evaluate_negative(self, node, scope),
+            **dict.fromkeys((ast.List, ast.Set, ast.Tuple), self._evaluate_collection),
+            **dict.fromkeys(branches.COMPREHENSIONS, lambda *found: branches.evaluate_comprehension(self, *found)),
+            **dict.fromkeys((ast.Compare, ast.UnaryOp), lambda node, scope: branches.evaluate_truth(self, node, scope)),
             LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
             PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),

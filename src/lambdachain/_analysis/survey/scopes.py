@@ -34,11 +34,13 @@ class Loop:
         target: The target.
         iterable: What it goes over.
         is_unpacking: Whether it is an assignment to a tuple of names: *iterable* itself is what the target takes.
+        is_comprehension: Whether it is one of a comprehension, outside of which its names mean something else.
     """
 
     target: ast.expr
     iterable: ast.expr
     is_unpacking: bool = False
+    is_comprehension: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
