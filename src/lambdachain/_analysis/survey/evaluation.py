@@ -113,7 +113,7 @@ class ExpressionEvaluator:
         self._base_classes: dict[Scope, list[Scope]] = {}
         self._by_node_type: dict[type[ast.expr], Callable[[Any, Scope], Values]] = {
             ast.Attribute: self._evaluate_attribute_node,
-            ast.Await: lambda node, scope: self.evaluate(node.value, scope),
+            **dict.fromkeys((ast.Await, ast.NamedExpr), lambda node, scope: self.evaluate(node.value, scope)),
             ast.BinOp: self._evaluate_operation,
             ast.BoolOp: lambda node, scope: branches.evaluate_bool_op(self, node, scope),
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
@@ -125,10 +125,11 @@ class ExpressionEvaluator:
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
             ast.Name: self._evaluate_name_node,
-            ast.NamedExpr: lambda node, scope: self.evaluate(node.value, scope),
             ast.Subscript: self._evaluate_subscript,
             **dict.fromkeys((ast.List, ast.Set, ast.Tuple), self._evaluate_collection),
-            **dict.fromkeys(branches.COMPREHENSIONS, lambda *found: branches.evaluate_comprehension(self, *found)),
+            **dict.fromkeys(
+                branches.COMPREHENSIONS, lambda node, scope: branches.evaluate_comprehension(self, node, scope)
+            ),
             **dict.fromkeys((ast.Compare, ast.UnaryOp), lambda node, scope: branches.evaluate_truth(self, node, scope)),
             LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
             PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
