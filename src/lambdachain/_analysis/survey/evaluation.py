@@ -225,7 +225,7 @@ class ExpressionEvaluator:
         home = self.project.find_module(module, scope.source)
         if name is None:
             return (ExternalName(module),) if home is None else (ModuleValue(home),)
-        if home is not None and name in home.bindings:
+        if home is not None and name in home.bindings and home is not scope.module:
             return self.evaluate_name(name, home)
         submodule = self.project.find_module(f"{module}.{name}" if module else name, scope.source)
         if submodule is not None:

@@ -154,6 +154,7 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
+        self.visit(node.target)
         match node.target, node.op:
             # ``names += [...]`` adds elements, ``options |= {...}`` entries; ``name += "-suffix"`` makes a new value.
             case ast.Name(id=name), _ if isinstance(node.value, ast.List | ast.Tuple | ast.Set):
@@ -336,6 +337,7 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def _bind_parts(self, loop: Loop) -> list[LoopTarget]:
         self.scope.loops.append(loop)
+        self.visit(loop.target)  # it may have calls: ``for totals[find(x)] in rounds``
         names = [one for one in ast.walk(loop.target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
         targets = [LoopTarget(loop, name) for name in names]
         for target in targets:
