@@ -327,10 +327,10 @@ def _find_next_frames(
     function = FunctionValue(scope if frame is None else frame.scope, frame=outer)
     with evaluator.in_frame(frame):
         rounds = [dict(_unpack(loop.target, (item,))) for item in _get_items(evaluator, loop, scope)]
-        several = rounds if len(rounds) > 1 else []  # in a frame of its own, all is evaluated again
-        frames = [evaluator.create_frame(function, {**passed, **held}, created) for held in several]
-    if len(rounds) == 1:
-        frames = [frame]
+        frames: list[Frame | None] = [frame]
+        # In a frame of its own all is evaluated again, which a single round does not need.
+        if len(rounds) != 1:
+            frames = [evaluator.create_frame(function, {**passed, **held}, created) for held in rounds]
     for one in frames:
         with evaluator.in_frame(one):
             is_left_out = any(decide(evaluator, test, scope) is False for test in conditions)
