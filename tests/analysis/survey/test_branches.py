@@ -238,6 +238,9 @@ def test_a_changed_copy_has_the_other_fields_of_its_original(survey_code, statem
          "def f():\n  for n, k in JOBS: send(n, k)", ["call x-b", "fire x-a"]),
         (f"{SEND}KINDS = {{n: 'Event' if n == 'a' else 'DryRun' for n in ('a', 'b', 'c') if n != 'c'}}\n"
          "def f():\n  for n, k in KINDS.items(): send(n, k)", ["can_invoke b", "fire a"]),
+        ("def send(name, kind=None):\n  given = {'FunctionName': name, 'InvocationType': kind}\n"
+         "  lam.invoke(**{k: v for k, v in given.items() if v is not None})\ndef f(): send('a'); send('b', 'Event')",
+         ["call a", "fire b"]),
         (f"{SEND}def f(stage): [send(n) for n in {{f'{{s}}-{{n}}' for s in ['x', 'y'] for n in [s]}}]",
          ["call x-x", "call y-y"]),
     ],
