@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -306,3 +307,16 @@ def test_stacks_that_are_read_together_are_connected(run: Run, write: Write):
     checked = run("policy", ".", "--check", "orders.yaml", "--check", "billing.yaml")
     assert (checked.stdout, checked.returncode) == ("", 0), checked.stderr
     assert "orders.yaml, billing.yaml: 2 functions checked: grants match the calls" in checked.stderr
+
+
+@pytest.mark.parametrize(("handler", "callers"), [
+    ("shop/orders/app.send", ["orders"]), ("shop.orders.app.send", ["orders"]), ("other/app.send", ["app.py"]),
+])  # fmt: skip
+def test_a_handler_may_name_the_directory_of_its_template(run: Run, write: Write, handler: str, callers: list[str]):
+    """A ``serverless.yml`` in a package of a larger repository is deployed from the directory above."""
+    template = "service: s\nprovider: {name: aws, runtime: python3.13, environment: {TARGET: billing}}\n"
+    functions = f"functions: {{orders: {{name: orders, handler: {handler}}}}}\n"
+    write({"shop/orders/app.py": CALL, "shop/serverless.yml": template + functions})
+
+    drawn = json.loads(run("graph", ".", "--template", "shop/serverless.yml", "--json").stdout)
+    assert [call["caller"] for call in drawn["calls"]] == callers

@@ -183,3 +183,12 @@ def test_the_doctor_knows_the_variables_of_a_resolver(run: Run, write: Write):
     subjects = [{one["subject"] for one in json.loads(ran.stdout)["findings"]} for ran in (known, unknown)]
 
     assert ["first/app.py:7" in each for each in subjects] == [False, True]
+
+
+def test_a_default_is_not_called_where_the_variable_is_set(run: Run, write: Write):
+    """Not by the function, nor by its file: without the variables, either name is possible."""
+    default = CODE.replace('os.environ["TARGET"]', 'os.environ.get("TARGET") or "usual"')
+    write({"first/app.py": default, "template.yaml": TEMPLATE})
+
+    graph = json.loads(run("graph", "first", "--template", "template.yaml", "--json").stdout)
+    assert [(one["caller"], one["callee"]) for one in graph["calls"]] == [("svc-first", "svc-second")]

@@ -45,10 +45,15 @@ class DeployedCode:
         return next((unit for unit in units if self._survey.locate_handler(unit) is not None), None)
 
     def _find_originals(self, function: DeployedFunction) -> Iterator[str]:
-        """Yield the surveyed file that a function's file is a copy of."""
+        """Yield the surveyed file that a function's file is a copy of, or stands for."""
         copy = Path(function.file)
         inside = Path(os.path.relpath(copy, function.directory))
         namesakes = [file for file in self._files.get(copy.name, ()) if _ends_with(file, inside)]
+        if not copy.exists():
+            # ``shop/serverless.yml`` with ``shop/app.handler`` is deployed from the directory above.
+            package = Path(function.directory).resolve()
+            above = package.parent / inside if package.name == inside.parts[0] else None
+            yield from (str(file) for file in namesakes if file.resolve() == above)
         if not namesakes or not copy.is_file():
             return
         text = copy.read_bytes()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from textwrap import dedent
+
 import pytest
 
 from lambdachain._analysis.survey.results import Survey
@@ -253,6 +255,8 @@ def test_each_user_of_an_alias_is_named_or_reported(survey_code):
         "os.getenv('AWS_LAMBDA_FUNCTION_NAME')",
         "context.function_name",
         "context.invoked_function_arn",
+        "lambda_ctx.function_name",
+        "other(context).invoked_function_arn",
     ],
 )
 def test_a_function_that_invokes_itself_is_reported_as_such(survey_code, name: str):
@@ -327,3 +331,15 @@ def test_an_invoke_of_a_durable_function_is_a_call(survey_code, code: str):
     found = survey_code(head + code)
 
     assert (get_sites(found), get_reasons(found)) == ([("call", "f")], [])
+
+
+def test_calls_are_found_wherever_an_expression_may_be(survey_code):
+    """Also in what is assigned to."""
+    code = """
+    def handler(event, context):
+        event.x[lam.invoke(FunctionName="a")] += 1
+        for event[lam.invoke(FunctionName="b")] in []: pass
+        event.y[lam.invoke(FunctionName="c")], z = 1, 2
+        with open("x") as event.z[lam.invoke(FunctionName="d")]: pass
+    """
+    assert get_sites(survey_code(HEAD + dedent(code))) == [("call", name) for name in "abcd"]

@@ -96,7 +96,10 @@ def get_sites(found) -> list[str]:
         (f"{BY_FLAG}def f(event): send('a', event['late'])", ["call a", "fire a"]),
         (f"{BY_IF}def f(): send('a'); send('b', wait=False)", ["call a", "fire b"]),
         (f"{BY_IF}def f(event): send('a', wait=event['wait'])", ["call a", "fire a"]),
-        (f"{BY_IF}def g(n, wait): send(n, wait=not wait)\ndef f(): g('a', True)", ["call a", "fire a"]),
+        (f"{BY_FLAG}def g(n, wait): send(n, not wait)\ndef f(): g('a', True); g('b', False)", ["call a", "fire b"]),
+        (f"{BY_FLAG}def g(n, wait): send(n, not wait)\ndef f(event): g('a', event['x'])", ["call a", "fire a"]),
+        (f"{BY_FLAG}def g(n, mode): send(n, mode == 'async')\ndef f(): g('a', 'async'); g('b', 'sync')",
+         ["call b", "fire a"]),
         (f"{BY_ENUM}def f(): send('a', How.LATE); send('b', How.NOW)", ["call b", "fire a"]),
         (f"{BY_OBJECT}def f(): Caller(late=True).send('a'); Caller().send('b')", ["call b", "fire a"]),
         (f"{FILLED}def f(): send('a'); send('b', True); send('c', qualifier='live')",
@@ -135,6 +138,11 @@ def get_sites(found) -> list[str]:
          "  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
         ("def f(late):\n  if late:\n    n = 'a'\n    k = 'Event'\n  else:\n    n = 'b'\n    k = 'RequestResponse'\n"
          "  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
+        ("def f(e):\n  match e:\n    case 'x': n, k = 'a', 'Event'\n    case 'y': n, k = 'b', 'RequestResponse'\n"
+         "    case _: return\n  lam.invoke(FunctionName=n, InvocationType=k)", ["call b", "fire a"]),
+        ("def f(late):\n  n = k = ''\n  if late: [n, k] = ('a', 'Event')\n  else: n, k = pick()\n"
+         "  lam.invoke(FunctionName=n, InvocationType=k)\ndef pick(): return 'b', 'RequestResponse'",
+         ["call b", "fire a"]),
         (f"{SEND}def f(late):\n  n = 'a'\n  k = 'RequestResponse'\n  if late:\n    n = 'b'\n    k = 'Event'\n"
          "  send(n, k)", ["call a", "fire b"]),
     ],
@@ -215,6 +223,26 @@ def test_a_changed_copy_has_the_other_fields_of_its_original(survey_code, statem
         ("def f():\n  for d in [{'FunctionName': 'a', 'InvocationType': 'Event'}, {'FunctionName': 'b'}]:\n"
          "    lam.invoke(**d)",
          ["call b", "fire a"]),
+        (f"{SEND}def f():\n  [send(n) for n in ['a']]\n  for n, k in [('b', 'Event')]: send(n, k)\n"
+         "  {n: send(n, k) for n, k in {'c': 'Event'}.items()}", ["call a", "fire b", "fire c"]),
+        (f"{SEND}def f(pool):\n  pool.map(send, [n for n in ['a']])\n  n = 'b'\n"
+         "  [pool.submit(send, n, 'Event') for n in [n]]", ["call a", "fire b"]),
+        (f"{SEND}def f():\n  [[send(n, k) for n in [k]] for n in ['a'] for k in ['Event'] if send(n)]",
+         ["call a", "fire Event"]),
+        (f"{SEND}def jobs():\n  yield 'a', 'Event'\n  yield from more()\n  yield from [('c', 'Event')]\n"
+         "def more():\n  for n in ['b']: yield n, 'RequestResponse'\n"
+         "def f():\n  for n, k in jobs(): send(n, k)", ["call b", "fire a", "fire c"]),
+        ("def send(n):\n  yield lam.invoke(FunctionName=n)\n"
+         "def both():\n  yield from send('a')\n  yield from send('b')\ndef f(): list(both())", ["call a", "call b"]),
+        (f"{SEND}JOBS = [(f'x-{{n}}', k) for n, k in [('a', 'Event'), ('b', 'RequestResponse')]]\n"
+         "def f():\n  for n, k in JOBS: send(n, k)", ["call x-b", "fire x-a"]),
+        (f"{SEND}KINDS = {{n: 'Event' if n == 'a' else 'DryRun' for n in ('a', 'b', 'c') if n != 'c'}}\n"
+         "def f():\n  for n, k in KINDS.items(): send(n, k)", ["can_invoke b", "fire a"]),
+        ("def send(name, kind=None):\n  given = {'FunctionName': name, 'InvocationType': kind}\n"
+         "  lam.invoke(**{k: v for k, v in given.items() if v is not None})\ndef f(): send('a'); send('b', 'Event')",
+         ["call a", "fire b"]),
+        (f"{SEND}def f(stage): [send(n) for n in {{f'{{s}}-{{n}}' for s in ['x', 'y'] for n in [s]}}]",
+         ["call x-x", "call y-y"]),
     ],
 )  # fmt: skip
 def test_the_names_of_a_loop_are_those_of_one_round(survey_code, code: str, sites: list[str]):

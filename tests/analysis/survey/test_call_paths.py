@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lambdachain._analysis.survey.results import CallSite, CodeUnit, Survey
+from lambdachain._analysis.survey.results import CallMode, CallSite, CodeUnit, Survey
 
 INVOKER = """
 import functools, os, boto3
@@ -342,3 +342,62 @@ def test_a_call_in_the_default_of_a_lambda_is_found(survey_code):
         ("call", "log"),
         ("call", "mail"),
     ]
+
+
+A_AND_B = """
+def a(event): lam.invoke(FunctionName="a")
+def b(event): lam.invoke(FunctionName="b", InvocationType="Event")
+"""
+DECORATED = A_AND_B.replace("def a", '@route("a")\ndef a').replace("def b", '@route("b")\ndef b')
+ROUTE = """
+def route(name):
+    def decorate(f):
+        ROUTES[name] = f
+        return f
+    return decorate
+"""
+ROUTER = """
+class Router:
+    def __init__(self): self.routes = {}
+    def route(self, name):
+        def decorate(f):
+            def wrapped(event): return f(event)
+            self.routes[name] = wrapped
+            return wrapped
+        return decorate
+    def run(self, event): return self.routes[event["x"]](event)
+router = Router()
+"""
+STEP = "STEPS = []\ndef step(f):\n    STEPS.append(('x', f))\n    return f\n"
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"app.py": f"ROUTES = {{}}{ROUTE}{DECORATED}def handler(event, context): ROUTES[event['x']](event)"},
+        {"app.py": f"ROUTES = {{}}{ROUTE}{DECORATED}def handler(event, context): ROUTES.get(event['x'])(event)"},
+        {"app.py": f"{ROUTER}{DECORATED.replace('@', '@router.')}def handler(event, context): router.run(event)"},
+        {
+            "app.py": STEP
+            + A_AND_B.replace("def", "@step\ndef")
+            + "def handler(event, context):\n  for _, s in STEPS: s(event)"
+        },
+        {
+            "routes.py": f"ROUTES = {{}}{ROUTE}",
+            "steps.py": f"import boto3\nfrom routes import route as r\nlam = boto3.client('lambda')"
+            f"{DECORATED.replace('@route', '@r')}",
+            "app.py": "import steps\nfrom routes import ROUTES\ndef handler(event, context): ROUTES[event['x']](event)",
+        },
+        {"app.py": f"class Known: by = {{}}{ROUTE.replace('ROUTES', 'Known.by')}{DECORATED}"
+                   "def handler(event, context): Known.by[event['x']](event)"},
+    ],
+)  # fmt: skip
+def test_what_a_decorator_keeps_belongs_to_the_code_that_calls_it(survey_code, files: dict[str, str]):
+    """Each is reached through the collection, and importing the module alone reaches none."""
+    head = "import boto3\nlam = boto3.client('lambda')\n"
+    other = "import app\ndef handler(event, context): pass"
+    found = survey_code({**files, "app.py": head + files["app.py"], "other.py": other})
+
+    sites = {(call.mode, call.function) for call in found.find_calls(CodeUnit("app.py", "handler"))}
+    assert sites == {(CallMode.SYNC, "a"), (CallMode.EVENT, "b")}
+    assert found.find_calls(CodeUnit("other.py", "handler")) == ()

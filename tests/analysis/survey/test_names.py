@@ -88,3 +88,12 @@ def test_decorators_that_call_the_function_themselves_register_nothing(survey_co
     found = survey_code(HEAD + code)
 
     assert ([one.function for one in found.calls], found.unresolved) == (["a"], ())
+
+
+def test_a_package_imports_its_own_module(survey_code):
+    """The name of the package's file is that module, not itself."""
+    files = {"shop/__init__.py": "from . import names\n", "shop/names.py": "MAIL = 'mail'\n"}
+    code = f"{HEAD}import shop\nfrom shop import names as n\ndef f(): lam.invoke(FunctionName=shop.names.MAIL)\n"
+    found = survey_code({**files, "app.py": f"{code}def g(): lam.invoke(FunctionName=n.MAIL)\n"})
+
+    assert ([one.function for one in found.calls], found.unresolved) == (["mail", "mail"], ())

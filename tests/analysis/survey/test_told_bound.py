@@ -98,6 +98,28 @@ def send(name):
 """
 
 
+# Each of eight functions calls the next three times, each time with more arguments.
+GROWING = "".join(
+    f"def grow{n}(*x): return grow{n + 1}(x, 0, *x) or grow{n + 1}('a', *x) or grow{n + 1}()\n" for n in range(8)
+)
+CONDITIONS = """
+import boto3
+lam = boto3.client("lambda")
+NAME = "charge"
+
+def handler(event, context):
+    if grow0(event, "x") == 1 and grow0("y"):
+        event = grow0(event)
+    finish(event)
+
+def finish(event):
+    if event.total == grow0("x", event) or grow0("y", event):
+        lam.invoke(FunctionName=NAME, InvocationType="Event")
+
+def grow8(*x): return x
+"""
+
+
 @pytest.fixture(scope="module")
 def survey_heavy():
     """Return the survey of a function that many call, each with other arguments, beside one that is followed easily."""
@@ -127,6 +149,16 @@ def test_the_mode_of_a_call_is_known_where_its_name_is_not(survey_heavy):
     told = [one for one in survey_heavy.unresolved if "too many ways lead there" in one.why]
 
     assert {one.mode for one in told} <= {CallMode.SYNC, CallMode.EVENT}
+
+
+def test_a_call_under_expensive_conditions_is_named():
+    """Neither its name nor its mode depends on them, only whether it is made."""
+    found = survey([Source("code", "app.py", ("app",), CONDITIONS + GROWING)], max_effort=20_000)
+
+    [told] = found.find_calls(CodeUnit("app.py", "handler"))
+    assert isinstance(told, UnresolvedCall)
+    assert (told.callee, told.mode) == ("charge", CallMode.EVENT)
+    assert "too many ways lead there" in told.why
 
 
 @pytest.mark.parametrize("method", ["map", "stream", "call"])

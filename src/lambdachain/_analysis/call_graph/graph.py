@@ -172,12 +172,7 @@ class _EdgeBuilder:
     def _add_outside(self, inside: set[CodeUnit]) -> None:
         """Add the calls of scripts, tests, and functions whose handler is not known."""
         outside = {
-            root: [
-                call
-                for call in self._survey.find_calls(root)
-                # What a function may run, but was not found to call, is still reported: as code of its file.
-                if root not in inside or not self._is_seen(call)
-            ]
+            root: list(self._find_unseen(root) if root in inside else self._survey.find_calls(root))
             for root in self._survey.roots
         }
         names = _get_short_names(root.file for root, calls in outside.items() if calls)
@@ -185,10 +180,17 @@ class _EdgeBuilder:
             for call in calls:
                 self._add(names[root.file], call, {})
 
-    def _is_seen(self, call: CallSite | UnresolvedCall) -> bool:
-        callee = _get_callee(call)
-        # With a function's own variables, a call that is unresolved without them has been found under another name.
-        return (call.location, "" if _is_label(callee) else callee) in self._seen
+    def _find_unseen(self, root: CodeUnit) -> Iterator[CallSite | UnresolvedCall]:
+        """Yield what a function may run, but was not found to call: it is still reported, as code of its file."""
+        calls = self._survey.find_calls(root)
+        # With a function's own variables, a call that is unresolved without them has been found under another name,
+        # which is then called in place of a default: ``os.environ.get("TARGET") or "usual"``.
+        depending = {call.location for call in calls if _get_callee(call).startswith("$")}
+        for call in calls:
+            callee = _get_callee(call)
+            known = "" if _is_label(callee) or call.location in depending else callee
+            if (call.location, known) not in self._seen:
+                yield call
 
     def _add(self, caller: str, call: CallSite | UnresolvedCall, labels: Mapping[str, str]) -> None:
         if call.mode is None or call.mode is CallMode.DRY_RUN:

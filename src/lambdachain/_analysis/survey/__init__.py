@@ -10,8 +10,9 @@ The path of a file, bottom up::
     evaluation                an expression to its possible values; one module for each kind of expression:
                               parameters, attributes, classes, known_functions, contract_values, client_values,
                               name_resolution, environment, boto3_calls, dynamic_imports,
-                              installed_constants
-    overwriting, branches     what a name certainly is after the statements before; names that belong together
+                              installed_constants, decorations
+    assignments, overwriting  what a name certainly is after the statements before
+    branches                  names that belong together
     model_fields,             types to JSON Schemas
     source_schema
     call_sites, reachability  calls; which code may run when other code runs

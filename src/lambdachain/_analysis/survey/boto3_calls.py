@@ -13,7 +13,7 @@ from typing import Final
 
 from .evaluator import Evaluator
 from .results import DURABLE_INVOKE, CallMode
-from .scopes import Assignment, Import, Scope, get_keyword, last_name
+from .scopes import Assignment, Import, Scope, get_arguments, get_keyword, last_name
 from .source_text import format_call, format_expression
 from .syntax import evaluate_keywords, get_alternatives
 from .values import (
@@ -105,7 +105,7 @@ def find_invoke_calls(
             yield from _find_direct(evaluator, call, call.func, scope)
         elif may_be_method(call.func, scope):
             yield from _find_renamed(evaluator, call, scope)
-        if any(may_be_method(argument, scope) for argument in _get_arguments(call)):
+        if any(may_be_method(argument, scope) for argument in get_arguments(call)):
             yield from _find_passed(evaluator, call, scope)
     yield from _find_stored(evaluator, scope, may_be_method)
 
@@ -229,7 +229,7 @@ def is_method(value: object) -> bool:
 
 def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
     """Yield the requests of methods that are arguments: of ``to_thread``, ``submit``, ``Thread(target=...)``."""
-    arguments = _get_arguments(call)
+    arguments = get_arguments(call)
     methods = [one for argument in arguments for one in _get_methods(evaluator.evaluate(argument, scope))]
     functions = evaluator.evaluate(call.func, scope) if methods else ()
     # What partial and getattr return is found where that is used.
@@ -242,10 +242,6 @@ def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
         if not _is_followed(functions):
             text = format_call(call.func, call.args, call.keywords)
             yield InvokeCall(call, method, text, {"FunctionName": _PASSED_WITHOUT_NAME, **merged})
-
-
-def _get_arguments(call: ast.Call) -> list[ast.expr]:
-    return [*call.args, *(keyword.value for keyword in call.keywords)]
 
 
 def _find_passed_keywords(evaluator: Evaluator, arguments: list[ast.expr], scope: Scope) -> Mapping[str, Values]:

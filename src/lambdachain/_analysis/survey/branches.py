@@ -21,7 +21,9 @@ from typing import Final, TypeAlias
 from .conditions import decide_comparison, get_truth
 from .evaluator import Evaluator
 from .scopes import Assignment, Binding, Loop, LoopItem, LoopTarget, Scope, Span
+from .string_values import evaluate_negative
 from .values import (
+    UNRESOLVED,
     CollectionValue,
     Constant,
     EnumMemberValue,
@@ -32,6 +34,8 @@ from .values import (
     Unresolved,
     Value,
     Values,
+    get_key,
+    limit_nesting,
     union,
 )
 
@@ -41,6 +45,9 @@ _TOO_MANY: Final = (Unresolved("it is unpacked in a loop, which has too many rou
 _TRUE: Final[Values] = (Constant(value=True),)
 _FALSE: Final[Values] = (Constant(value=False),)
 _NOT_UNPACKED: Final = (Unresolved("it is unpacked in a loop"),)
+# What evaluates to a list, set or mapping of what each round makes.
+COMPREHENSIONS: Final = (ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp)
+_Comprehension: TypeAlias = ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp
 _SCOPES: Final = ("function", "module")
 # Values that have parts, of which a function may read several.
 _COMPOUND: Final = (CollectionValue, EnumMemberValue, InstanceValue, MappingValue)
@@ -219,6 +226,14 @@ def evaluate_conditional(evaluator: Evaluator, node: ast.IfExp, scope: Scope) ->
     return union(evaluator.evaluate(expr, scope) for expr in exprs)
 
 
+def evaluate_truth(evaluator: Evaluator, node: ast.Compare | ast.UnaryOp, scope: Scope) -> Values:
+    """Return what a comparison, ``not x`` or ``-number`` is."""
+    if isinstance(node, ast.UnaryOp) and not isinstance(node.op, ast.Not):
+        return evaluate_negative(evaluator, node, scope)
+    is_true = decide(evaluator, node, scope)
+    return UNRESOLVED if is_true is None else (Constant(is_true),)
+
+
 def evaluate_bool_op(evaluator: Evaluator, node: ast.BoolOp, scope: Scope) -> Values:
     """Return what ``a or b`` or ``a and b`` may be."""
     found: list[Values] = []
@@ -269,6 +284,57 @@ def _find_rounds(evaluator: Evaluator, loops: Iterable[Loop], scope: Scope) -> I
         rounds = [dict(_unpack(loop.target, (item,))) for item in _get_items(evaluator, loop, scope)]
         if len(rounds) > 1:
             yield rounds
+
+
+def evaluate_comprehension(evaluator: Evaluator, node: _Comprehension, scope: Scope) -> Values:
+    """Return the list, set or mapping of what a comprehension makes in each of its rounds."""
+    frames = _find_frames(evaluator, node.generators, scope, evaluator.find_frame(scope))
+    if frames is None:
+        return _TOO_MANY
+    results = [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]
+    found: list[list[Values]] = []
+    for frame in frames:
+        with evaluator.in_frame(frame):
+            found.append([limit_nesting(evaluator.evaluate(one, scope)) for one in results])
+    if not isinstance(node, ast.DictComp):
+        return (CollectionValue(union(one for (one,) in found)),)
+    keys = [get_key(key) for key, _ in found]
+    if None in keys:  # only the values are known, not where they are
+        return (CollectionValue(union(value for _, value in found)),)
+    entries = {key: value for key, (_, value) in zip(keys, found, strict=True) if key is not None}
+    return (MappingValue(tuple(entries.items())),)
+
+
+def _find_frames(
+    evaluator: Evaluator, generators: Sequence[ast.comprehension], scope: Scope, frame: Frame | None
+) -> list[Frame | None] | None:
+    """Return the frame of each round of a comprehension; ``None`` if there are too many."""
+    frames = [frame]
+    for one in generators:
+        loop = Loop(one.target, one.iter, is_comprehension=True)
+        frames = [inner for outer in frames for inner in _find_next_frames(evaluator, loop, one.ifs, scope, outer)]
+        if len(frames) > _MAX_ALTERNATIVES:
+            return None
+    return frames
+
+
+def _find_next_frames(
+    evaluator: Evaluator, loop: Loop, conditions: Sequence[ast.expr], scope: Scope, frame: Frame | None
+) -> Iterator[Frame | None]:
+    """Yield the frames of the rounds of a loop whose conditions are not known to be false."""
+    passed: Mapping[str, Values] = {} if frame is None else frame.arguments
+    outer, created = (None, None) if frame is None else (frame.outer, frame.created)
+    function = FunctionValue(scope if frame is None else frame.scope, frame=outer)
+    with evaluator.in_frame(frame):
+        rounds = [dict(_unpack(loop.target, (item,))) for item in _get_items(evaluator, loop, scope)]
+        frames: list[Frame | None] = [frame]
+        # In a frame of its own all is evaluated again, which a single round does not need.
+        if len(rounds) != 1:
+            frames = [evaluator.create_frame(function, {**passed, **held}, created) for held in rounds]
+    for one in frames:
+        with evaluator.in_frame(one):
+            is_left_out = any(decide(evaluator, test, scope) is False for test in conditions)
+        yield from [] if is_left_out else [one]
 
 
 def evaluate_loop_target(evaluator: Evaluator, target: LoopTarget, scope: Scope) -> Values:

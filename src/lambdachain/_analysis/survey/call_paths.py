@@ -21,6 +21,7 @@ from . import classes
 from .arguments import bind_arguments, bind_unknown, evaluate_arguments, get_each, get_items
 from .branches import find_alternatives, find_dead_code, passes_several
 from .call_sites import CallFinder
+from .decorations import find_kept, keeps_argument
 from .effort import EffortBudgets
 from .evaluator import Evaluator
 from .objects import bind_methods, bind_receiver
@@ -172,6 +173,7 @@ class CallPaths:
         return any(
             project.is_passed_as_value(scope.short_name)
             or scope.short_name.startswith("__")  # Python calls it
+            or any(map(keeps_argument, (one.scope for one in find_decorators(self._evaluator, scope))))
             or any(
                 caller.unit != unit
                 for name in classes.get_call_names(self._evaluator, scope)
@@ -266,6 +268,8 @@ class CallPaths:
             yield from ((one, scope.locate(call)) for one in steps)
         # A function that returns a function of its own runs it only when the result is called.
         followed |= {id(expr) for expr in scope.returns if scope.kind == "function" and self._is_closure(expr, scope)}
+        if any(True for _ in self._evaluator.project.find_decorations(scope)):
+            followed |= {id(expr) for expr in find_kept(scope)}
         for mention in find_mentions(self._evaluator, scope, followed):
             if mention.scope.unit in self._relevant:
                 yield self._enter_mentioned(mention), None

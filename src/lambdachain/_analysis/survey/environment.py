@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -13,7 +14,7 @@ from .values import UNRESOLVED, Constant, Unresolved, Values, string_constants, 
 OWN_NAME: Final = "AWS_LAMBDA_FUNCTION_NAME"
 # Attributes of Lambda's context object, by the names that handlers give to that parameter.
 _OWN_NAME_ATTRIBUTES: Final = ("function_name", "invoked_function_arn")
-_CONTEXTS: Final = ("context", "ctx", "_context", "lambda_context", "aws_context")
+_CONTEXT: Final = re.compile(r"_*(aws_|lambda_)?(context|ctx)_*")
 
 
 def read_variables(environment: Mapping[str, str], names: Values) -> Values:
@@ -50,7 +51,9 @@ def read_own_name(environment: Mapping[str, str]) -> Values:
 
 def is_own_function_name(node: ast.Attribute) -> bool:
     """Check whether an attribute is the function's own name or ARN: ``context.function_name``."""
-    return node.attr in _OWN_NAME_ATTRIBUTES and last_name(node.value) in _CONTEXTS
+    # No other object has an attribute of the second name.
+    is_context = node.attr == _OWN_NAME_ATTRIBUTES[1] or _CONTEXT.fullmatch(last_name(node.value)) is not None
+    return node.attr in _OWN_NAME_ATTRIBUTES and is_context
 
 
 def explain_missing(name: str, value: str = "VALUE") -> str:

@@ -50,7 +50,7 @@ from .scopes import (
     get_parameters,
 )
 from .source_schema import read_source_schema
-from .string_values import concatenate, evaluate_negative, evaluate_percent
+from .string_values import concatenate, evaluate_percent
 from .syntax import CLIENTS, DEFINITIONS, evaluate_filled_mapping, unwrap_annotation
 from .values import (
     MAX_EFFORT,
@@ -113,7 +113,7 @@ class ExpressionEvaluator:
         self._base_classes: dict[Scope, list[Scope]] = {}
         self._by_node_type: dict[type[ast.expr], Callable[[Any, Scope], Values]] = {
             ast.Attribute: self._evaluate_attribute_node,
-            ast.Await: lambda node, scope: self.evaluate(node.value, scope),
+            **dict.fromkeys((ast.Await, ast.NamedExpr), lambda node, scope: self.evaluate(node.value, scope)),
             ast.BinOp: self._evaluate_operation,
             ast.BoolOp: lambda node, scope: branches.evaluate_bool_op(self, node, scope),
             ast.Call: lambda node, scope: known_functions.evaluate_call(self, node, scope),
@@ -124,13 +124,13 @@ class ExpressionEvaluator:
             ast.IfExp: lambda node, scope: branches.evaluate_conditional(self, node, scope),
             ast.JoinedStr: self._evaluate_f_string,
             ast.Lambda: self._evaluate_lambda,
-            ast.List: self._evaluate_collection,
             ast.Name: self._evaluate_name_node,
-            ast.NamedExpr: lambda node, scope: self.evaluate(node.value, scope),
-            ast.Set: self._evaluate_collection,
             ast.Subscript: self._evaluate_subscript,
-            ast.Tuple: self._evaluate_collection,
-            ast.UnaryOp: lambda node, scope: evaluate_negative(self, node, scope),
+            **dict.fromkeys((ast.List, ast.Set, ast.Tuple), self._evaluate_collection),
+            **dict.fromkeys(
+                branches.COMPREHENSIONS, lambda node, scope: branches.evaluate_comprehension(self, node, scope)
+            ),
+            **dict.fromkeys((ast.Compare, ast.UnaryOp), lambda node, scope: branches.evaluate_truth(self, node, scope)),
             LoopItem: lambda node, scope: branches.evaluate_loop_target(self, node.target, scope),
             PassedArgument: lambda node, scope: self.evaluate_binding(node.parameter, scope),
             OpaqueExpression: lambda node, _: (Unresolved(node.why),),
@@ -225,7 +225,7 @@ class ExpressionEvaluator:
         home = self.project.find_module(module, scope.source)
         if name is None:
             return (ExternalName(module),) if home is None else (ModuleValue(home),)
-        if home is not None and name in home.bindings:
+        if home is not None and name in home.bindings and home is not scope.module:
             return self.evaluate_name(name, home)
         submodule = self.project.find_module(f"{module}.{name}" if module else name, scope.source)
         if submodule is not None:

@@ -19,12 +19,25 @@ from functools import cached_property
 from typing import Final, NamedTuple, TypeAlias
 
 from .boto3_calls import METHODS
+from .decorations import find_decorator_names, get_decorator_name
 from .evaluator import Evaluator
 from .name_patterns import find_name_patterns
 from .objects import has_parameters
 from .project import Project
 from .results import CodeUnit
-from .scopes import Assignment, Binding, Definition, Import, LoopTarget, Parameter, Scope, get_parameters, last_name
+from .scopes import (
+    Assignment,
+    Binding,
+    Definition,
+    Import,
+    LoopTarget,
+    Parameter,
+    Scope,
+    get_arguments,
+    get_parameters,
+    is_receiver,
+    last_name,
+)
 from .syntax import DEFINITIONS, get_alternatives
 from .values import EXPRESSION_EFFORT, string_constants
 
@@ -134,7 +147,7 @@ class NameFlow:
             case ast.Attribute(value=value, attr=name):
                 yield name
                 # An object that is created with a value has it in some attribute.
-                if not _is_receiver(value, scope):
+                if not is_receiver(value, scope):
                     yield from self.find_sources(value, scope)
             case ast.Call():
                 yield from self._find_result(expr, scope)
@@ -158,7 +171,7 @@ class NameFlow:
                 yield from self.find_sources(value, scope)
             case ast.Call():
                 yield from self._find_result(expr, scope)
-                for argument in _get_arguments(expr):
+                for argument in get_arguments(expr):
                     yield from self._find_results(argument, scope)
             case ast.Lambda():
                 inner = self._lambdas.get(id(expr), scope)
@@ -173,7 +186,7 @@ class NameFlow:
     def _find_result(self, call: ast.Call, scope: Scope) -> Iterator[Place]:
         yield from self._find_results(call.func, scope)
         # What is returned may be an argument, or an object that holds it.
-        for argument in _get_arguments(call):
+        for argument in get_arguments(call):
             yield from self.find_sources(argument, scope)
         if self._project.may_be_getattr(call):
             place = self.find_named(call)
@@ -353,7 +366,7 @@ class NameFlow:
             self._add_annotation(scope.node.returns, scope.parent, self._get_result(scope))
         for expr in scope.node.decorator_list:
             self._add_flow(expr, scope.parent, scope)
-        if scope.node.decorator_list:
+            self._add_flows([scope], self._intern(_Argument(f"@{get_decorator_name(expr)}", 0)))
             # A property is read without being called.
             self._add_flows([self._get_result(scope)], scope)
 
@@ -380,9 +393,10 @@ class NameFlow:
     def _find_call_names(self, scope: Scope) -> list[str]:
         """Return the names that calls of a function may have; of ``__init__``, those of the class and subclasses."""
         if scope.owner is None or scope.short_name != "__init__":
-            return self._find_names(scope.short_name)
-        names = [*self._find_names(scope.owner.short_name), *self._other_names.get("", ())]
-        return list(dict.fromkeys(["__init__", "cls", *names]))
+            kept = [f"@{other}" for one in find_decorator_names(scope) for other in self._find_names(one)]
+            return [*self._find_names(scope.short_name), *kept]
+        names = self._find_names(scope.owner.short_name)
+        return list(dict.fromkeys(["__init__", "cls", *names, *self._other_names.get("", ())]))
 
     def _find_names(self, name: str) -> list[str]:
         """Return a name with the names of subclasses, and the names that these are imported under."""
@@ -434,17 +448,3 @@ def _find_variable(name: str, scope: Scope) -> Place | None:
         return id(bindings)
     # It may come from ``from module import *``: then it is known by its name, as an attribute is.
     return None if name in _BUILTINS and not scope.lookup("*") else name
-
-
-def _is_receiver(expr: ast.expr, scope: Scope) -> bool:
-    """Check whether an expression is the object or class that a method runs on."""
-    bindings = scope.lookup(expr.id) if isinstance(expr, ast.Name) else []
-    return len(bindings) == 1 and any(
-        isinstance(binding, Parameter) and binding.position == 0 and home.owner is not None
-        for binding, home in bindings
-    )
-
-
-def _get_arguments(call: ast.Call) -> Iterator[ast.expr]:
-    yield from call.args
-    yield from (keyword.value for keyword in call.keywords)

@@ -96,6 +96,11 @@ class OpenCallFinder:
             certain = {*self._finder.find_unconditional(scope)} if is_reached else ()
             found = list(self._finder.find_in_scope(scope))
             is_complete = self._evaluator.effort_left > 0
+        if not is_complete:
+            # To decide which conditions hold may be what takes long.
+            with self._evaluator.limit_effort(EXPRESSION_EFFORT), self._evaluator.in_frame(self._create_frame(scope)):
+                found = list(self._finder.find_under_any_condition(scope))
+                is_complete = self._evaluator.effort_left > 0
         yield from (one if one in certain else _leave_open(one) for one in found)
         if not is_complete:
             known = {one.location for one in found}

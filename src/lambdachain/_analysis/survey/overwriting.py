@@ -13,7 +13,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from .scopes import Assignment, FilledMapping, LoopItem, LoopTarget, OpaqueExpression, Parameter, PassedArgument, Scope
+from .assignments import get_set_value, sets
+from .scopes import (
+    Assignment,
+    Binding,
+    FilledMapping,
+    LoopTarget,
+    OpaqueExpression,
+    Parameter,
+    PassedArgument,
+    Scope,
+)
 
 T = TypeVar("T")
 # Entries by their key; a mapping of which all entries are added, by its own expression. Later entries replace others.
@@ -138,12 +148,12 @@ def _find_value(
 ) -> ast.expr | None:
     """Return the only expression that *node* may have been set to; ``None`` if other values are possible."""
     text = ast.unparse(node)
-    setting = {id(one) for one in statements if _sets(one, text)}
+    setting = {id(one) for one in statements if sets(one, text)}
     if isinstance(node, ast.Name) and len(setting) != _count_assignments(node, scope):
         return None  # it is also set by an import, a loop, ``global`` in another function, or unpacked
     rules = _Rules[ast.expr](
         changes=lambda one: id(one) in setting,
-        apply=lambda one, _: _get_set_value(one, text, scope),
+        apply=lambda one, _: get_set_value(one, text, scope),
         join=lambda test, one, other: _choose(scope, test, one, other),
     )
     bindings = [binding for binding, _ in scope.bindings.get(text, ())] if isinstance(node, ast.Name) else []
@@ -151,20 +161,11 @@ def _find_value(
     return rules.follow(body, node, None if parameter is None else PassedArgument(parameter))
 
 
-def _get_set_value(statement: ast.stmt, text: str, scope: Scope) -> ast.expr | None:
-    """Return what a statement sets a name to; the target of a loop, to the item of the round."""
-    if not isinstance(statement, _FOR):
-        return getattr(statement, "value", None)
-    bindings = (binding for binding, _ in scope.bindings.get(text, ()))
-    targets = (one for one in bindings if isinstance(one, LoopTarget) and one.loop.target is statement.target)
-    return next((LoopItem(one) for one in targets), None)
-
-
 def _find_mapping(node: ast.Name, scope: Scope, body: list[ast.stmt], statements: list[ast.stmt]) -> ast.expr | None:
     """Return the mapping that *node* has been filled to, if all its entries are in sight."""
     name = node.id
     filled = [target for one in scope.walk() for target, _ in one.mutations if ast.unparse(target) == name]
-    setting = {id(one) for one in statements if _sets(one, name)}
+    setting = {id(one) for one in statements if sets(one, name)}
     filling = {id(one) for one in statements if _get_filled(one, name) is not None}
     removing = {id(one) for one in statements if _get_removed(one, name)}
     # Anything else may fill it as well: a function inside, ``append``.
@@ -200,7 +201,7 @@ def _has_mappings(entries: _Entries) -> bool:
 
 def _fill(statement: ast.stmt, name: str, entries: _Entries | None) -> _Entries | None:
     """Return the entries of a mapping after a statement that sets it or adds to it."""
-    if _sets(statement, name):
+    if sets(statement, name):
         return _read_entries(getattr(statement, "value", None))
     if removed := _get_removed(statement, name):
         is_known = entries is not None and not _has_mappings(entries)
@@ -382,10 +383,14 @@ def _to_condition(subject: ast.expr, case: ast.match_case) -> ast.expr:
 
 def _count_assignments(node: ast.Name, scope: Scope) -> int:
     """Count the bindings of a name; -1 if one of them is not followed: an import, for example."""
-    bindings = [binding for binding, _ in scope.bindings.get(node.id, ())]
+    bindings = [binding for binding, _ in scope.bindings.get(node.id, ()) if not _is_in_comprehension(binding)]
     if not all(isinstance(one, Assignment | LoopTarget | Parameter) for one in bindings):
         return -1
     return sum(not isinstance(one, Parameter) for one in bindings)
+
+
+def _is_in_comprehension(binding: Binding) -> bool:
+    return isinstance(binding, LoopTarget) and binding.loop.is_comprehension
 
 
 def _get_blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
@@ -402,17 +407,3 @@ def _walk_own(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
         if not isinstance(statement, (*_FUNCTIONS, ast.ClassDef)):
             for block in _get_blocks(statement):
                 yield from _walk_own(block)
-
-
-def _sets(statement: ast.stmt, text: str) -> bool:
-    match statement:
-        case ast.Assign(targets=targets):
-            return any(ast.unparse(target) == text for target in targets)
-        case ast.AnnAssign(target=target, value=ast.expr()):
-            return ast.unparse(target) == text
-        case ast.AugAssign(target=ast.Name(id=name), op=ast.Add(), value=ast.BinOp()):
-            return name == text
-        case ast.For(target=target) | ast.AsyncFor(target=target):
-            return any(isinstance(one, ast.Name) and one.id == text for one in ast.walk(target))
-        case _:
-            return False

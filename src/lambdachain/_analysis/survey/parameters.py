@@ -51,7 +51,7 @@ def _find_arguments(evaluator: Evaluator, parameter: Parameter, scope: Scope) ->
             yield evaluator.evaluate_binding(*binding)
         yield find_outside_assignments(evaluator, [scope.owner], scope.short_name)
         return
-    for name in classes.get_call_names(evaluator, scope):
+    for name in (*classes.get_call_names(evaluator, scope), None):
         for value in _find_callers(evaluator, name, scope):
             if not isinstance(value, CallersValue):
                 yield (value,)
@@ -64,17 +64,21 @@ def _find_arguments(evaluator: Evaluator, parameter: Parameter, scope: Scope) ->
         yield (Unresolved(f"it is the parameter {parameter.name!r} of {scope.name}, which is passed on as a value"),)
 
 
-def _find_callers(evaluator: Evaluator, name: str, scope: Scope) -> Values:
-    """Return the calls of a name, sorted out by namesakes once for all of them and their parameters."""
+def _find_callers(evaluator: Evaluator, name: str | None, scope: Scope) -> Values:
+    """Return the calls of a name, sorted out by namesakes once for all of them and their parameters.
+
+    Without a name, these are the uses of a function as a decorator that keeps what it decorates.
+    """
 
     def sort_out() -> Values:
         found: dict[Scope, list[tuple[ast.Call, Scope, int]]] = {}
-        for call, caller in evaluator.project.find_calls(name):
+        project = evaluator.project
+        for call, caller in project.find_decorations(scope) if name is None else project.find_calls(name):
             for function, skipped in _count_implicit_parameters(evaluator, call, caller).items():
                 found.setdefault(function, []).append((call, caller, skipped))
         return (CallersValue(found),)
 
-    return evaluator.compute_in_scope(("callers", name), scope, sort_out)
+    return evaluator.compute_in_scope(("callers", name or scope), scope, sort_out)
 
 
 def _count_implicit_parameters(evaluator: Evaluator, call: ast.Call, caller: Scope) -> Mapping[Scope, int]:

@@ -12,11 +12,12 @@ from functools import cached_property
 
 from lambdachain._json.gc_paused import gc_paused
 
+from .decorations import find_decorator_names, get_decorator_name
 from .imports import Imports
 from .installed import NOT_INSTALLED, InstalledPackages
 from .results import CodeUnit, SourceLocation, UnresolvedCall
 from .scope_builder import read_scopes
-from .scopes import Assignment, Binding, Import, Parameter, Scope, last_name
+from .scopes import Assignment, Binding, Definition, Import, Parameter, Scope, last_name
 from .sources import Source
 
 
@@ -45,6 +46,7 @@ class Project:
         gc_paused(sum(len(source.text) for source in listed), self._parse_all, listed)
         self._found: dict[tuple[str, str], Scope | None] = {}
         self._calls: dict[str, list[tuple[ast.Call, Scope]]] = {}
+        self._decorations: dict[str, list[tuple[ast.expr, Scope]]] = {}
         self._imported_as: dict[str, set[str]] = {}
         self._attribute_assignments: dict[str, list[tuple[ast.expr, ast.expr, Scope]]] = {}
         self._passed_as_values: set[str] = set()
@@ -163,6 +165,18 @@ class Project:
             names += [other for other in self.find_aliases(one) if other not in names]
         return [call for one in names for call in self._calls.get(one, ())]
 
+    def find_decorations(self, scope: Scope) -> list[tuple[ast.Call, Scope]]:
+        """Return where a function keeps what it decorates, as calls of the decorator with that."""
+        names = dict.fromkeys(
+            other for name in find_decorator_names(scope) for other in (name, *self.find_aliases(name))
+        )
+        return [
+            (ast.copy_location(ast.Call(decorator, [ast.Name(decorated.short_name)], []), decorator), decorated.parent)
+            for name in names
+            for decorator, decorated in self._decorations.get(name, ())
+            if decorated.parent is not None
+        ]
+
     def find_aliases(self, name: str) -> list[str]:
         """Return the other names that something of this name is imported under."""
         return sorted(self._imported_as.get(name, ()))
@@ -276,8 +290,12 @@ class Project:
                 for bindings in (*self._find_bindings(name, scope), *self._find_passed(name, scope)):
                     bindings.append(binding)
             case ast.Attribute(value=ast.Name(id=receiver), attr=name):
-                if scope.owner is not None and name in scope.owner.attributes:
-                    scope.owner.attributes[name].append(binding)
+                for bound, home in scope.lookup(receiver):
+                    # In a function that is nested in a method, too, ``self`` is the object of the method.
+                    if isinstance(bound, Parameter) and bound.position == 0 and home.owner is not None:
+                        home.owner.attributes.get(name, []).append(binding)
+                    elif isinstance(bound, Definition):
+                        bound.scope.bindings.get(name, []).append(binding)
                 for module in self._find_imported_modules(receiver, scope):
                     module.bindings.get(name, []).append(binding)
             case _:
@@ -335,6 +353,8 @@ class Project:
                 # A relative import begins with a dot: what it means is in the code, not in a package.
                 if isinstance(binding, Import) and not binding.module.startswith("."):
                     self._imported_packages.add(binding.module.partition(".")[0])
+        for decorator in getattr(scope.node, "decorator_list", ()):
+            self._decorations.setdefault(get_decorator_name(decorator), []).append((decorator, scope))
         if scope.kind == "class":
             self._classes.append(scope)
         if scope.owner is not None and scope.kind == "function":

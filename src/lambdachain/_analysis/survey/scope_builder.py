@@ -7,7 +7,7 @@ is kept as its syntax node, with the scope in which to look up its names.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from .compact_nodes import to_compact
 from .imports import resolve_import
@@ -20,6 +20,7 @@ from .scopes import (
     Definition,
     Import,
     Loop,
+    LoopItem,
     LoopTarget,
     OpaqueBinding,
     OpaqueExpression,
@@ -42,7 +43,9 @@ def read_scopes(source: Source) -> Scope:
     """
     tree = to_compact(ast.parse(source.text, source.file))
     module = Scope(source, tree, "module", "", None)
-    ScopeBuilder(module).visit_all(tree.body)
+    builder = ScopeBuilder(module)
+    builder.visit_all(tree.body)
+    builder.note_comprehensions()
     return module
 
 
@@ -51,6 +54,8 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def __init__(self, scope: Scope) -> None:
         self.scope = scope
+        # The names that comprehensions read, where these are what their own targets hold.
+        self._in_comprehensions: dict[ast.expr, LoopTarget] = {}
 
     def visit_all(self, body: Iterable[ast.AST]) -> None:
         for node in body:
@@ -149,6 +154,7 @@ class ScopeBuilder(ast.NodeVisitor):
 
     def visit_AugAssign(self, node: ast.AugAssign) -> None:
         self.visit(node.value)
+        self.visit(node.target)
         match node.target, node.op:
             # ``names += [...]`` adds elements, ``options |= {...}`` entries; ``name += "-suffix"`` makes a new value.
             case ast.Name(id=name), _ if isinstance(node.value, ast.List | ast.Tuple | ast.Set):
@@ -177,9 +183,36 @@ class ScopeBuilder(ast.NodeVisitor):
         self.visit_body(node.body)
         self.visit_body(node.orelse)
 
-    def visit_comprehension(self, node: ast.comprehension) -> None:
-        self._bind_loop_target(node.target, node.iter)
-        self.visit_all(node.ifs)
+    def visit_ListComp(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp) -> None:
+        self._visit_comprehension(node.generators, [node.elt])
+
+    visit_SetComp = visit_GeneratorExp = visit_ListComp  # noqa: N815 - the names that ast.NodeVisitor looks for
+
+    def visit_DictComp(self, node: ast.DictComp) -> None:
+        self._visit_comprehension(node.generators, [node.key, node.value])
+
+    def _visit_comprehension(self, generators: Iterable[ast.comprehension], results: Iterable[ast.expr]) -> None:
+        own: dict[str, LoopTarget] = {}
+        for one in generators:
+            self._visit_with_own(own, [one.iter])
+            loop = Loop(one.target, one.iter, is_comprehension=True)
+            own |= {target.name.id: target for target in self._bind_parts(loop)}
+            self._visit_with_own(own, one.ifs)
+        self._visit_with_own(own, results)
+
+    def _visit_with_own(self, own: Mapping[str, LoopTarget], exprs: Iterable[ast.expr]) -> None:
+        before = len(self.scope.loads)
+        self.visit_all(exprs)
+        for load in self.scope.loads[before:] if own else ():
+            if isinstance(load, ast.Name) and load.id in own:
+                # Those of a comprehension inside are noted before.
+                self._in_comprehensions.setdefault(load, own[load.id])
+
+    def note_comprehensions(self) -> None:
+        """Note what names hold in comprehensions, where they mean something else in the rest of the scope."""
+        for load, target in self._in_comprehensions.items():
+            if len(self.scope.bindings.get(target.name.id, ())) > 1:
+                self.scope.overwritten[load] = LoopItem(target)
 
     def visit_withitem(self, node: ast.withitem) -> None:
         self.visit(node.context_expr)
@@ -230,6 +263,14 @@ class ScopeBuilder(ast.NodeVisitor):
             self.scope.returns.append(node.value)
             self.visit(node.value)
 
+    def visit_YieldFrom(self, node: ast.YieldFrom) -> None:
+        self.scope.is_generator = True
+        self.visit(node.value)
+        # Each item of the other generator is yielded in turn.
+        target = ast.copy_location(ast.Name("_", ast.Store()), node)
+        item = LoopItem(LoopTarget(Loop(target, node.value), target))
+        self.scope.returns.append(ast.copy_location(item, node))
+
     def visit_Call(self, node: ast.Call) -> None:
         self.scope.calls.append(node)
         if isinstance(node.func, ast.Attribute) and (added := _get_added(node.func.attr, node)) is not None:
@@ -277,8 +318,10 @@ class ScopeBuilder(ast.NodeVisitor):
         inner = self._add_child(node, "function", _qualify(self.scope, node.name))
         self._bind(node.name, Definition(inner))
         self._bind_parameters(node.args, inner)
-        ScopeBuilder(inner).visit_body(node.body)
+        builder = ScopeBuilder(inner)
+        builder.visit_body(node.body)
         inner.overwritten = find_overwritten(inner)
+        builder.note_comprehensions()
 
     def _bind_parameters(self, args: ast.arguments, inner: Scope) -> None:
         for position, arg in enumerate([*args.posonlyargs, *args.args]):
@@ -292,11 +335,14 @@ class ScopeBuilder(ast.NodeVisitor):
         self.visit(over)
         self._bind_parts(Loop(target, over))
 
-    def _bind_parts(self, loop: Loop) -> None:
+    def _bind_parts(self, loop: Loop) -> list[LoopTarget]:
         self.scope.loops.append(loop)
-        for node in ast.walk(loop.target):
-            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-                self._bind(node.id, LoopTarget(loop, node))
+        self.visit(loop.target)  # it may have calls: ``for totals[find(x)] in rounds``
+        names = [one for one in ast.walk(loop.target) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)]
+        targets = [LoopTarget(loop, name) for name in names]
+        for target in targets:
+            self._bind(target.name.id, target)
+        return targets
 
     def _bind_target(self, target: ast.expr, value: ast.expr) -> None:
         if isinstance(target, ast.Name):

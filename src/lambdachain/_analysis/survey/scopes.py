@@ -34,11 +34,13 @@ class Loop:
         target: The target.
         iterable: What it goes over.
         is_unpacking: Whether it is an assignment to a tuple of names: *iterable* itself is what the target takes.
+        is_comprehension: Whether it is one of a comprehension, outside of which its names mean something else.
     """
 
     target: ast.expr
     iterable: ast.expr
     is_unpacking: bool = False
+    is_comprehension: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -250,7 +252,21 @@ def get_keyword(call: ast.Call, name: str) -> ast.expr | None:
     return next((one.value for one in call.keywords if one.arg == name), None)
 
 
+def get_arguments(call: ast.Call) -> list[ast.expr]:
+    """Return what a call passes, by position or by keyword."""
+    return [*call.args, *(keyword.value for keyword in call.keywords)]
+
+
 def get_parameters(function: Any) -> ast.arguments:
     """Return the parameters of a function or lambda."""
     arguments: ast.arguments = function.args
     return arguments
+
+
+def is_receiver(expr: ast.expr, scope: Scope) -> bool:
+    """Check whether an expression is the object or class that a method runs on."""
+    bindings = scope.lookup(expr.id) if isinstance(expr, ast.Name) else []
+    return len(bindings) == 1 and any(
+        isinstance(binding, Parameter) and binding.position == 0 and home.owner is not None
+        for binding, home in bindings
+    )

@@ -153,10 +153,11 @@ def _split(receiver: Constant, method: str, arguments: Sequence[Values]) -> Valu
 
 
 def _join(evaluator: Evaluator, separator: Constant, items: ast.expr, scope: Scope) -> Values:
-    elements = _get_elements(items)
-    if elements is None:
-        return UNRESOLVED
-    parts = [evaluator.evaluate(one, scope) for one in elements]
+    match evaluator.evaluate(items, scope):
+        case (CollectionValue(ordered=tuple(parts)),):
+            pass
+        case _:
+            return UNRESOLVED
 
     def make(text: Any, *chosen: Any) -> str:
         return str(text).join(chosen)
@@ -164,15 +165,8 @@ def _join(evaluator: Evaluator, separator: Constant, items: ast.expr, scope: Sco
     return combine([(separator,), *parts], make)
 
 
-def _get_elements(expr: ast.expr) -> list[ast.expr] | None:
-    """Return the items of a list or tuple in their order, which its value does not have."""
-    if isinstance(expr, ast.List | ast.Tuple) and not any(isinstance(one, ast.Starred) for one in expr.elts):
-        return expr.elts
-    return None
-
-
 def evaluate_negative(evaluator: Evaluator, node: ast.UnaryOp, scope: Scope) -> Values:
-    """Return what ``-number`` may be, as in ``parts[-1]``; the truth of ``not x`` is for the branches alone."""
+    """Return what ``-number`` may be, as in ``parts[-1]``."""
     match node.op, evaluator.evaluate(node.operand, scope):
         case ast.USub(), (Constant(int(number)),):
             return (Constant(-number),)
