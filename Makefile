@@ -14,7 +14,7 @@ WHEEL := .venv-wheel
 NODE_MODULES := $(addsuffix /node_modules,examples/node_to_python tests/integrations/otel_node tests/stepfunctions)
 
 .PHONY: demo test check unit coverage oldest aio integrations integrations-oldest versions wheel deployed docs pictures examples javascript \
-  node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-first-call bench-cold-parts bench-cli-start lock clean
+  node-ric soak soak-local soak-map reliability retry-load bench bench-fan-out bench-local bench-first-call bench-cold-parts bench-warm-parts bench-cli-start lock clean
 
 demo: $(VENV)/.demo
 	PYTHONPATH=examples/parent_child/contracts $(VENV)/bin/python examples/parent_child/demo.py
@@ -186,6 +186,10 @@ bench-first-call: $(VENV)/.test $(BENCH)/.ready
 # What each part of a cold start costs in instructions: ours, pydantic's, TLS.
 bench-cold-parts: $(VENV)/.test $(BENCH)/.ready
 	PYTHONPATH=benchmarks:. $(VENV)/bin/python benchmarks/cold_parts.py --python $(BENCH)/bin/python
+
+# What a warm call's instructions are made of.
+bench-warm-parts: $(VENV)/.test $(BENCH)/.ready
+	PYTHONPATH=benchmarks:. $(VENV)/bin/python benchmarks/warm_parts.py --python $(BENCH)/bin/python
 
 bench-cli-start: $(VENV)/.test
 	$(VENV)/bin/python benchmarks/cli_start.py --count

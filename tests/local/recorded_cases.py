@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 ARN = "arn:aws:lambda:us-east-1:123456789012:function"
@@ -373,9 +375,11 @@ DESCRIBED = [
         {"FunctionName": "published:live", "Qualifier": "live"}, "1", f"{ARN}:published:live", id="qualifier twice"
     ),
 ]
+# The runtimes of Python 3.12 and later write characters as they are.
+E_ACUTE = "\u00e9".encode() if sys.version_info >= (3, 12) else b"\\u00e9"
 RESULTS = [
     pytest.param("nothing", b"{}", b"null", id="None"),
-    pytest.param("echo", b'{"a":[1,"\xc3\xa9",null]}', b'{"a": [1, "\\u00e9", null]}', id="beyond ASCII"),
+    pytest.param("echo", b'{"a":[1,"\xc3\xa9",null]}', b'{"a": [1, "%b", null]}' % E_ACUTE, id="beyond ASCII"),
     pytest.param("echo", b'"text"', b'"text"', id="text"),
     pytest.param("raw", b"{}", b'{"made": "by hand"}', id="bytes"),
 ]

@@ -50,7 +50,7 @@ def delivery(payload: bytes = b'{"n": 1}', client_context: str | None = None) ->
 
 def run_here(handler: Handler, payload: bytes = b'{"n": 1}', client_context: str | None = None) -> InvocationResult:
     """Run a handler with this package."""
-    return run(handler, delivery(payload, client_context), FunctionConfig("probe", timeout=5), caller_timeout=None)
+    return run(handler, delivery(payload, client_context), FunctionConfig("probe", timeout=60), caller_timeout=None)
 
 
 class RuntimeClient:

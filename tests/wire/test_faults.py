@@ -36,7 +36,7 @@ def plain(idempotent: bool = False) -> Contract[Any, Any]:
     return Contract("billing", request=dict[str, int], response=dict[str, str], idempotent=idempotent)
 
 
-def failure(client: LambdaClient, *, idempotent: bool = False, timeout: float = 10.0) -> lc.CallError:
+def failure(client: LambdaClient, *, idempotent: bool = False, timeout: float = 60.0) -> lc.CallError:
     """Call, and return the error."""
     with pytest.raises(lc.CallError) as caught:
         client.call(plain(idempotent), {"cents": 5}, timeout=timeout)
