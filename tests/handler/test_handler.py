@@ -10,6 +10,7 @@ import json
 import math
 import pickle
 import pydoc
+import subprocess
 import sys
 import threading
 import typing
@@ -224,6 +225,19 @@ def test_a_loop_survives_a_failed_invocation() -> None:
     with pytest.raises(KeyboardInterrupt):
         handler({"order_id": "o", "cents": 0}, CONTEXT)
     assert {"total": 5.0} == handler(EVENT, CONTEXT)
+
+
+def test_a_process_ends_without_a_traceback() -> None:
+    """Its threads, too: CPython 3.12.0 and 3.12.1 start none to wait for others while they end."""
+    code = (
+        "import asyncio\nfrom lambdachain import Contract, remote\n"
+        "@remote(Contract('f', request=int, response=int))\n"
+        "async def handler(number: int) -> int: return await asyncio.to_thread(abs, number)\n"
+        "print(handler(-5, None))"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("5\n", "", 0)
 
 
 def test_context_variables_are_seen_inside() -> None:

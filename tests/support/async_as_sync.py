@@ -9,6 +9,7 @@ import asyncio
 import atexit
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Generator
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from types import TracebackType
@@ -56,7 +57,9 @@ def _end(loop: asyncio.AbstractEventLoop, thread: threading.Thread) -> None:
     thread.join()
     # In the main thread, after the loop's own has ended: a loop may run in any one thread at a time.
     loop.run_until_complete(loop.shutdown_asyncgens())
-    loop.run_until_complete(loop.shutdown_default_executor())
+    # Its threads have ended at exit; CPython 3.12.0 and 3.12.1 start none to wait for them.
+    with suppress(RuntimeError):
+        loop.run_until_complete(loop.shutdown_default_executor())
     loop.close()
 
 

@@ -10,6 +10,7 @@ import atexit
 import contextvars
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -51,7 +52,10 @@ def _runner() -> asyncio.Runner:
 def _close_if_idle(runner: asyncio.Runner) -> None:
     """Close a loop at exit, unless a thread still runs it: that loop ends with its thread."""
     if not runner.get_loop().is_running():
-        _close(runner)
+        # asyncio waits for the threads of its executor in a thread of its own, which CPython 3.12.0 and 3.12.1 do not
+        # start at exit. They have ended by then, and the loop is closed in spite of it.
+        with suppress(RuntimeError):
+            _close(runner)
 
 
 def close() -> None:
