@@ -6,6 +6,7 @@ Between two results, workers start the calls of the payloads that have been take
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any, Final
 
@@ -114,7 +115,9 @@ def _finish(scheduler: MapScheduler, executor: Executor, process: int) -> None:
     """Wait for the calls in flight; if that is interrupted, abandon them."""
     if process != os.getpid():  # a fork has a copy of the generator: the calls in flight are the parent's
         return
-    if executor.runs_in_this_thread:  # the collector may close a map in any thread, and none can wait for itself
+    # The collector may close a map in any thread, and none can wait for itself; or when the interpreter ends, and no
+    # other thread runs any more.
+    if executor.runs_in_this_thread or sys.is_finalizing():
         _abandon(scheduler, executor)
         return
     scheduler.stop()

@@ -11,6 +11,7 @@ import threading
 import time
 import weakref
 from collections import deque
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, cast
@@ -119,7 +120,10 @@ async def _shut_down(transport: AsyncTransport) -> None:
     for task in others:
         task.cancel()
     await asyncio.gather(*others, return_exceptions=True)
-    await asyncio.get_running_loop().shutdown_default_executor()
+    # asyncio waits for the threads of its executor in a thread of its own, which CPython 3.12.0 and 3.12.1 do not start
+    # at exit. They have ended by then.
+    with suppress(RuntimeError):
+        await asyncio.get_running_loop().shutdown_default_executor()
 
 
 class LoopExecutor:
@@ -155,7 +159,7 @@ class LoopExecutor:
 
     def shutdown(self, *, wait: bool) -> None:
         """Release the loop; without *wait*, cancel the jobs in flight."""
-        if not wait:
+        if not wait and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._tasks.cancel)
         self._background_loop.release()
 

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import boto3
 import botocore.session
@@ -358,6 +358,39 @@ def test_a_whole_call_loads_no_botocore(laboratory: Laboratory) -> None:
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
 
     assert ["200", "[]"] == ran.stdout.split("\n")[:2]
+
+
+_MAP: Final = """
+import sys
+from lambdachain import Contract, HttpTransport, LambdaClient
+
+contract = Contract("orders", request=int, response=dict[str, str], idempotent=True)
+client = LambdaClient(HttpTransport(endpoint_url=sys.argv[1]))
+# Without a length, they are sent in an event loop, and otherwise in threads.
+results = client.map(contract, iter(range(3)) if sys.argv[2] == "loop" else range(3), ordered=False)
+"""
+
+
+def run_map(laboratory: Laboratory, way: str, code: str) -> tuple[str, str]:
+    """Run code with the results of a map in a process of its own, and return its output and errors."""
+    # A name is looked up in a thread.
+    url = laboratory.url.replace("127.0.0.1", "localhost")
+    ran = subprocess.run([sys.executable, "-c", f"{_MAP}{code}", url, way], capture_output=True, text=True, check=True)
+    return ran.stdout, ran.stderr
+
+
+@pytest.mark.parametrize("way", ["loop", "threads"])
+def test_a_process_ends_whose_client_was_not_closed(laboratory: Laboratory, way: str) -> None:
+    """Without a traceback: CPython 3.12.0 starts no thread at exit."""
+    assert ("3\n", "") == run_map(laboratory, way, "print(len(list(results)))")
+
+
+@pytest.mark.parametrize("way", ["loop", "threads"])
+def test_a_process_ends_that_leaves_a_map(laboratory: Laboratory, way: str) -> None:
+    """It does not wait for calls in flight: what would receive their responses has ended."""
+    laboratory.play(faults.SUCCESS, faults.SILENT)
+
+    assert ("{'charge_id': 'c-1'}\n", "") == run_map(laboratory, way, "print(next(results))")
 
 
 def test_concurrent_first_calls_create_one_sender(laboratory: Laboratory, transport: HttpTransport) -> None:
