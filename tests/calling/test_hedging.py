@@ -27,7 +27,7 @@ PATIENCE = 20.0  # guards a hang; no test waits for it
 GOOD = Outcome(200, b"1", executed_version="$LATEST", request_id="r-1")
 FAILED = Outcome(500, error_code="ServiceException")
 LATE = NoAnswerError("no answer in time", progress=Progress.PERHAPS_SENT, trouble=Trouble.TIMEOUT)
-HEDGED = RetryPolicy(hedge_after=0.02, initial_delay=0.0, budget=None)
+HEDGED = RetryPolicy(max_attempts=2, hedge_after=0.02, initial_delay=0.0, budget=None)
 plain = Contract("double", request=int, response=int)
 idempotent = Contract("double", request=int, response=int, idempotent=True)
 

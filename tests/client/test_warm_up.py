@@ -242,11 +242,12 @@ def test_the_first_call_runs_what_the_next_one_runs(laboratory: Laboratory) -> N
     _spare.clear()
     of_path = {"_build_address", "percent_encoded", "_canonical_path", "<listcomp>"}
     of_region = {"_find_region", "parse_target", "_check_text", "_parse_cached"}
+    of_second = {"_format_timestamp"}  # run by whichever call is the first in its second
     with LambdaClient(HttpTransport(endpoint_url=laboratory.url)) as client:
         client.warm_up(PLAIN)
         first, second = functions_of_call(client), functions_of_call(client)
 
-    assert first - second <= of_path | of_region
+    assert first - second <= of_path | of_region | of_second
     assert {"prepare", "authorization", "decode_response"} <= second
 
 

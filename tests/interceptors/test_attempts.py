@@ -92,7 +92,7 @@ def test_an_attempt_without_a_response_has_no_request_id():
 def test_a_hedge_is_marked_and_the_loser_has_no_duration(asynchronous: bool):
     """It was still in flight when the call ended."""
     recorder, late = Recorder(), threading.Event()
-    policy = RetryPolicy(hedge_after=0.01)
+    policy = RetryPolicy(max_attempts=2, hedge_after=0.01)
     line = Line(late, GOOD)
     try:
         if asynchronous:

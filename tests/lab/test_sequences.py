@@ -119,7 +119,7 @@ def test_reset_on_accept(laboratory: Laboratory, client: LambdaClient) -> None:
 
 def test_hedging(laboratory: Laboratory, connect: Any) -> None:
     """A duplicate request is sent if the function may run twice, and only then."""
-    policy = RetryPolicy(hedge_after=0.1, budget=None)
+    policy = RetryPolicy(max_attempts=2, hedge_after=0.1, budget=None)
     with connect(laboratory.url) as client:
         laboratory.play(faults.SUCCESS)
         client.call(PLAIN, 1)  # what a first call makes takes longer than the pause before a hedge
