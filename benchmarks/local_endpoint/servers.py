@@ -49,7 +49,7 @@ def emulator(python: str, directory: Path, handler: str = "echo.handler") -> Ite
 
     def command(port: int) -> Sequence[str]:
         listen = ["--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-        listen += ["--runtime-api-address", f"127.0.0.1:{_free_port()}"]
+        listen += ["--runtime-api-address", f"127.0.0.1:{_free_port(other_than=port)}"]
         return [str(rie), *listen, python, "-m", "awslambdaric", handler]
 
     with _running(command) as server:
@@ -121,9 +121,13 @@ def _running(command: Callable[[int], Sequence[str]]) -> Iterator[Server]:
         process.wait()
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
+def _free_port(other_than: int = 0) -> int:
+    """Return a port on which nothing listens; the kernel may choose one that was chosen, and is not used yet, again."""
+    port = other_than
+    while port == other_than:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            port = int(listener.getsockname()[1])
+    return port
 
 
 def _await_port(port: int, process: subprocess.Popen[bytes]) -> None:

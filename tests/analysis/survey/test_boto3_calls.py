@@ -41,6 +41,14 @@ def get_reasons(found: Survey) -> list[str]:
         ("ask = functools.partial(functools.partial(lam.invoke, FunctionName='f'), InvocationType='Event')\nask()",
          "fire"),
         ("TASKS = [functools.partial(lam.invoke, FunctionName='f')]", "call"),
+        ("from operator import methodcaller\nmethodcaller('invoke', FunctionName='f')(lam)", "call"),
+        ("import operator as op\nask = op.methodcaller('invoke', FunctionName='f')\ndef g(): ask(lam)", "call"),
+        ("from operator import *\ndef g(): methodcaller('invoke_async', FunctionName='f')(lam)", "fire"),
+        ("from operator import methodcaller as m\ndef g(pool): pool.map(m('invoke', FunctionName='f'), [lam])", "call"),
+        ("import operator\noperator.attrgetter('invoke')(lam)(FunctionName='f')", "call"),
+        ("(lambda client: client.invoke)(lam)(FunctionName='f')", "call"),
+        ("import operator\nask = operator.attrgetter('c.invoke')\ndef g(app): ask(app)(FunctionName='f')", "call"),
+        ("from operator import itemgetter as i\nn = i('name')({'name': 'f'})\nlam.invoke(FunctionName=n)", "call"),
         ("def made(): return lam.invoke\nmade()(FunctionName='f')", "call"),
         ("class S:\n  def __init__(self): self.send = lam.invoke\n  def go(self): self.send(FunctionName='f')", "call"),
         ("def run(send): send(FunctionName='f')\nrun(lam.invoke)", "call"),
@@ -56,6 +64,35 @@ def test_a_method_that_is_passed_or_kept_is_a_call(survey_code, code: str, mode:
 
 
 @pytest.mark.parametrize(
+    ("code", "mode"),
+    [
+        ("def f(c, pool): pool.submit(c.invoke, FunctionName='f', InvocationType='Event')", "fire"),
+        ("from shared import c\nasync def f(): await asyncio.to_thread(c.invoke, FunctionName='f')", "call"),
+        ("from shared import c\nthreading.Thread(target=c.invoke, kwargs={'FunctionName': 'f'}).start()", "call"),
+        ("def f(c): return functools.partial(c.invoke, FunctionName='f')()", "call"),
+        ("def f(c, pool): pool.submit(functools.partial(c.invoke, FunctionName='f'))", "call"),
+        ("def f(c):\n  send = c.invoke_async\n  send(FunctionName='f')", "fire"),
+        ("def f(c): getattr(c, 'invoke')(FunctionName='f')", "call"),
+        ("class S:\n  def __init__(self, c): self.c = c\n  def go(s): a = s.c.invoke; a(FunctionName='f')", "call"),
+        ("class S:\n  def __init__(self, c): self.ask = c.invoke\n  def go(self): self.ask(FunctionName='f')", "call"),
+        ("def f(c): run(c.invoke)\ndef run(send): send(FunctionName='f')", "call"),
+    ],
+)  # fmt: skip
+def test_a_method_of_an_unresolved_client_is_a_call_where_it_gets_a_function_name(survey_code, code: str, mode: str):
+    """No other method has the parameter."""
+    found = survey_code(HEAD + code)
+
+    assert (set(get_sites(found)), get_reasons(found)) == ({(mode, "f")}, [])
+
+
+def test_a_method_that_is_stored_may_be_called_in_any_mode(survey_code):
+    """The InvocationType is passed with the name, where the survey does not see it."""
+    found = survey_code(f"{HEAD}def f(pool): pool.submit(lam.invoke)\nHANDLERS = [lam.invoke, lam.invoke_async]")
+
+    assert [str(one.mode) for one in found.unresolved] == ["undecided", "undecided", "fire"]
+
+
+@pytest.mark.parametrize(
     "code",
     [
         "HANDLERS = {'invoke': lam.invoke}",
@@ -63,6 +100,8 @@ def test_a_method_that_is_passed_or_kept_is_a_call(survey_code, code: str, mode:
         "def f(pool): pool.submit(lam.invoke)",
         "def f(pool, names): pool.map(lam.invoke, names)",
         "def f(operation): getattr(lam, operation)(FunctionName='f')",
+        "def f(client, operation): getattr(client, operation)(FunctionName='f')",
+        "from operator import methodcaller as m\ndef f(operation): m(operation, FunctionName='f')(lam)",
         "button.on_click(lam.invoke)",
         "retry(lam.invoke)(FunctionName='f')",
         "def f(event): lam.invoke(**event)",
@@ -91,6 +130,12 @@ def test_a_call_whose_function_is_unknown_is_reported(survey_code, code: str):
         "boto3.client('s3').invoke(**{})",
         "class Tool:\n  def invoke(self, name): pass\ndef f(options): Tool().invoke(**options)",
         "def f(lam): getattr(lam, 'close')()",
+        "def f(chain, pool): pool.submit(chain.invoke, 'question')",
+        "def f(chain):\n  ask = chain.invoke\n  ask(question='why')",
+        "def f(chain, options): functools.partial(chain.invoke, **options)()",
+        "from operator import methodcaller\ndef f(c): methodcaller('invoke', 1)(c)",
+        "from operator import attrgetter\ndef f(c): attrgetter('invoke')(c)",
+        "def methodcaller(name, **options): return print\ndef f(c): methodcaller('invoke', FunctionName='f')(c)",
         "lam.list_functions()",
         "def f(pool): pool.submit(lam.get_function, FunctionName='f')",
     ],

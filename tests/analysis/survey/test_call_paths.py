@@ -401,3 +401,75 @@ def test_what_a_decorator_keeps_belongs_to_the_code_that_calls_it(survey_code, f
     sites = {(call.mode, call.function) for call in found.find_calls(CodeUnit("app.py", "handler"))}
     assert sites == {(CallMode.SYNC, "a"), (CallMode.EVENT, "b")}
     assert found.find_calls(CodeUnit("other.py", "handler")) == ()
+
+
+LOOKED_UP = """
+import inspect, operator, sys
+from importlib import import_module
+import boto3
+lam = boto3.client("lambda")
+def charge(): lam.invoke(FunctionName="charge")
+def pay(): lam.invoke(FunctionName="pay")
+def handler(event, context):
+  """
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "globals()[event['step']]()",
+        "globals().get(event['step'], print)()",
+        "vars(sys.modules[__name__])[event['step']]()",
+        "sys.modules.get(__name__).__dict__[event['step']]()",
+        "names = globals()\n  names[event['step']]()",
+        "[step() for name, step in globals().items() if name == event['step']]",
+        "dict(inspect.getmembers(sys.modules[__name__]))[event['step']]()",
+        "getattr(sys.modules[__name__], event['step'])()",
+        "getattr(sys.modules['app'], event['step'])()",
+        "getattr(import_module(__name__), event['step'])()",
+        "operator.attrgetter(event['step'])(sys.modules[__name__])()",
+    ],
+)
+def test_a_function_that_is_looked_up_by_name_may_run(survey_code, lookup: str) -> None:
+    """Any function of the module, as the name is not known."""
+    found = survey_code(LOOKED_UP + lookup)
+    calls = found.find_calls(CodeUnit("app.py", "handler"))
+
+    assert {call.function for call in calls} == {"charge", "pay"}
+
+
+@pytest.mark.parametrize(
+    "lookup",
+    [
+        "globals()['pay']()",
+        "globals().get('pay')()",
+        "charge = print\n  globals()['pay'](charge)",
+        "vars(sys.modules[__name__])['pay']()",
+        "sys.modules[__name__].pay()",
+        "sys.modules['app'].pay()",
+        "getattr(import_module(__name__), 'pay')()",
+        "eval('pay')()",
+        "eval(' pay()')",
+        "exec('pay()')",
+        "operator.methodcaller('pay')(sys.modules[__name__])",
+    ],
+)
+def test_a_function_that_is_looked_up_by_a_known_name_is_called(survey_code, lookup: str) -> None:
+    """And no other."""
+    found = survey_code(LOOKED_UP + lookup)
+    calls = found.find_calls(CodeUnit("app.py", "handler"))
+
+    assert {call.function for call in calls} == {"pay"}
+
+
+@pytest.mark.parametrize("code", ["eval(event['step'])()", "exec(event['code'])", "exec('x = pay()')", "eval('pay(')"])
+def test_code_in_a_text_is_reported_where_it_can_reach_a_call(survey_code, code: str) -> None:
+    """It may call anything; but not in a module from which nothing is called."""
+    harmless = survey_code(f"def handler(event, context): {code}")
+    found = survey_code(LOOKED_UP + code)
+
+    assert [one.why for one in harmless.unresolved] == []
+    assert [one.why.partition("(")[0] for one in found.unresolved] == [
+        f"cannot resolve the code that {code.partition('(')[0]}"
+    ]
+    assert [one.unit for one in found.unresolved] == [CodeUnit("", "")]

@@ -3,6 +3,8 @@
 The path of a file, bottom up::
 
     sources, imports          the text of files; which file an import means
+    operator_calls,           what operator.methodcaller, globals() and the like stand for
+    namespaces
     compact_nodes             syntax trees in a third of the memory
     scope_builder, scopes     syntax trees to scopes: who binds which name
     project                   all files, indexed by name

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from . import classes
 from .arguments import bind_arguments
+from .boto3_calls import evaluate_method
 from .evaluator import Evaluator
 from .installed_constants import evaluate_external
 from .object_calls import evaluate_set_attribute
@@ -60,7 +61,7 @@ def evaluate_attribute(evaluator: Evaluator, value: Value, name: str) -> Values:
         case ContractValue(contract) if name == "function":
             return (Constant(contract.function),)
         case Unresolved():
-            return (value,)
+            return (value, *evaluate_method(name))
         case MappingValue():  # that of ``SimpleNamespace(name=...)``
             return value.get(name) or UNRESOLVED
         case _:

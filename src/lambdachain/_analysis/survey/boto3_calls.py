@@ -31,6 +31,8 @@ from .values import (
 # What boto3.client("lambda"), session.client("lambda") and aiobotocore's create_client("lambda") return.
 BOTO3_LAMBDA_CLIENT: Final = ExternalName("boto3.client.lambda")
 METHODS: Final = ("invoke", "invoke_with_response_stream", "invoke_async")
+# An object that is unresolved, whose methods of these names may be those of a client.
+_POSSIBLE_CLIENT: Final = "?"
 # Packages of type stubs, each with a class LambdaClient in its own namespace.
 STUBS: Final = ("mypy_boto3_lambda.", "types_boto3_lambda.", "types_aiobotocore_lambda.", "types_aioboto3_lambda.")
 # The context of AWS's SDK for durable functions, whose ``invoke`` waits for the other function.
@@ -44,8 +46,13 @@ _MAY_BE_HIDDEN: Final = {
     "Qualifier": "a qualifier",
     "InvocationType": "the InvocationType",
 }
-_PASSED_WITHOUT_NAME: Final = (Unresolved("the method is passed on without a FunctionName"),)
-_STORED: Final = (Unresolved("the method is stored as a value"),)
+# The parameters of a method that something else calls, or calls later.
+_PASSED_WITHOUT_NAME: Final[Mapping[str, Values]] = dict.fromkeys(
+    ("FunctionName", "InvocationType"), (Unresolved("the method is passed on without a FunctionName"),)
+)
+_STORED: Final[Mapping[str, Values]] = dict.fromkeys(
+    ("FunctionName", "InvocationType"), (Unresolved("the method is stored as a value"),)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +151,9 @@ def _find_renamed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterato
     if methods := list(_get_methods(evaluator.evaluate(call.func, scope))):
         own = _evaluate_parameters(evaluator, call, scope)
         text = format_call(call.func, call.args, call.keywords)
-        yield from (InvokeCall(call, method, text, {**keywords, **own}) for method, keywords in methods)
+        for method, keywords in methods:
+            if is_method(method) or "FunctionName" in keywords or _is_named(call, own):
+                yield InvokeCall(call, _get_name(method), text, {**keywords, **own})
 
 
 def _evaluate_parameters(evaluator: Evaluator, call: ast.Call, scope: Scope) -> dict[str, Values]:
@@ -175,11 +184,15 @@ def _is_invoke(
     receivers = evaluator.evaluate(method.value, scope)
     if BOTO3_LAMBDA_CLIENT in receivers:
         return True
-    names = parameters.get("FunctionName", ())
-    if not names or _is_followed(evaluator.evaluate(method, scope)):
+    if "FunctionName" not in parameters or _is_followed(evaluator.evaluate(method, scope)):
         return False
-    is_visible = get_keyword(call, "FunctionName") is not None or not unresolved_reasons(names)
-    return is_visible or (not call.args and any(_may_be_client(value) for value in receivers))
+    return _is_named(call, parameters) or (not call.args and any(_may_be_client(value) for value in receivers))
+
+
+def _is_named(call: ast.Call, parameters: Mapping[str, Values]) -> bool:
+    """Check whether a call certainly has the parameter ``FunctionName``: in sight, or in a mapping that is known."""
+    names = parameters.get("FunctionName", ())
+    return get_keyword(call, "FunctionName") is not None or bool(names and not unresolved_reasons(names))
 
 
 def _is_durable_context(evaluator: Evaluator, method: ast.Attribute, scope: Scope) -> bool:
@@ -210,21 +223,38 @@ def _is_followed(functions: Values) -> bool:
     return bool(functions) and all(isinstance(one, FunctionValue) for one in functions)
 
 
-def _get_methods(values: Values) -> Iterator[tuple[str, Mapping[str, Values]]]:
-    """Yield the methods of boto3's client among values, each with the keyword arguments that it already has."""
+def _get_methods(values: Values) -> Iterator[tuple[ExternalName, Mapping[str, Values]]]:
+    """Yield what may be methods of boto3's client, each with the keyword arguments that it already has."""
     for value in values:
         match value:
-            case ExternalName(name) if is_method(value):
-                yield name.rpartition(".")[2], {}
+            case ExternalName() if may_be_method(value):
+                yield value, {}
             case PartialValue(method, keywords):
-                yield method.name.rpartition(".")[2], dict(keywords.entries)
+                yield method, dict(keywords.entries)
             case _:
                 continue
+
+
+def _get_name(method: ExternalName) -> str:
+    return method.name.rpartition(".")[2]
 
 
 def is_method(value: object) -> bool:
     """Check whether a value is a method of boto3's client that runs a function."""
     return isinstance(value, ExternalName) and value.name in {f"{BOTO3_LAMBDA_CLIENT.name}.{one}" for one in METHODS}
+
+
+def may_be_method(value: object) -> bool:
+    """Check whether a value is such a method, or one of an object that is unresolved: its parameters then decide."""
+    if not isinstance(value, ExternalName):
+        return False
+    receiver, _, name = value.name.rpartition(".")
+    return name in METHODS and (receiver == BOTO3_LAMBDA_CLIENT.name or _may_be_client(ExternalName(receiver)))
+
+
+def evaluate_method(name: str) -> Values:
+    """Return what a method of an unresolved object may be, by its name: one of boto3's, or nothing that is known."""
+    return (ExternalName(f"{_POSSIBLE_CLIENT}.{name}"),) if name in METHODS else ()
 
 
 def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator[InvokeCall]:
@@ -239,9 +269,10 @@ def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
     parameters = own if "FunctionName" in own else _find_passed_keywords(evaluator, arguments, scope)
     for method, keywords in methods:
         merged = {**keywords, **parameters}
-        if not _is_followed(functions):
+        if not _is_followed(functions) and (is_method(method) or "FunctionName" in merged):
             text = format_call(call.func, call.args, call.keywords)
-            yield InvokeCall(call, method, text, {"FunctionName": _PASSED_WITHOUT_NAME, **merged})
+            known = merged if "FunctionName" in merged else {**_PASSED_WITHOUT_NAME, **merged}
+            yield InvokeCall(call, _get_name(method), text, known)
 
 
 def _find_passed_keywords(evaluator: Evaluator, arguments: list[ast.expr], scope: Scope) -> Mapping[str, Values]:
@@ -261,10 +292,15 @@ def _find_stored(
     for node in (*scope.loads, *scope.calls):
         if id(node) not in followed and _is_value(node) and may_be_method(node, scope):
             for method, keywords in _get_methods(evaluator.evaluate(node, scope)):
-                yield InvokeCall(node, method, format_expression(node), {"FunctionName": _STORED, **keywords})
+                if "FunctionName" in keywords:
+                    yield InvokeCall(node, _get_name(method), format_expression(node), keywords)
+                elif is_method(method):
+                    yield InvokeCall(node, _get_name(method), format_expression(node), {**_STORED, **keywords})
+    named = {id(call.func) for call in scope.calls if get_keyword(call, "FunctionName")}
     for call, name in evaluator.find_getattr_calls(scope):
-        if name is None and BOTO3_LAMBDA_CLIENT in evaluator.evaluate(call.args[0], scope):
-            yield InvokeCall(call, "invoke", format_expression(call), {"FunctionName": _STORED})
+        receivers = evaluator.evaluate(call.args[0], scope) if name is None else ()
+        if BOTO3_LAMBDA_CLIENT in receivers or (id(call) in named and any(map(_may_be_client, receivers))):
+            yield InvokeCall(call, "invoke", format_expression(call), _STORED)
 
 
 def _is_value(node: ast.expr) -> bool:

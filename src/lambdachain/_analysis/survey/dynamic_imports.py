@@ -1,4 +1,7 @@
-"""Which modules a call may import: by a name that is known, by the beginning of one, or any module."""
+"""Which modules a call may import: by a name that is known, by the beginning of one, or any module.
+
+What ``eval`` and ``exec`` run is as unknown as the code of any module.
+"""
 
 from __future__ import annotations
 
@@ -69,6 +72,16 @@ def find_unknown_imports(
             # What a function in the code imports is found there.
             if not functions or not all(isinstance(one, FunctionValue) for one in functions):
                 yield call, "the function that imports is passed on as a value"
+
+
+def find_unknown_code(evaluator: Evaluator) -> Iterator[tuple[ast.Call, Scope]]:
+    """Yield the calls of ``eval`` and ``exec``, with their scopes; an expression in sight has replaced its call."""
+    for name in ("eval", "exec"):
+        for call, scope in evaluator.project.find_calls(name):
+            # To evaluate what has a method of that name takes long.
+            is_name = isinstance(call.func, ast.Name) and call.args
+            if is_name and ExternalName(f"builtins.{name}") in evaluator.evaluate(call.func, scope):
+                yield call, scope
 
 
 def _is_importer(evaluator: Evaluator, function: ast.expr, scope: Scope) -> bool:

@@ -18,7 +18,7 @@ from lambdachain._core.errors import ContractError, InvalidArnError
 from lambdachain._core.type_guards import is_list, is_mapping
 
 from .arguments import add_partial, bind_arguments, evaluate_arguments
-from .boto3_calls import evaluate_service, is_lambda_service, is_method
+from .boto3_calls import evaluate_service, is_lambda_service, may_be_method
 from .classes import AUTO, is_enum
 from .client_values import CLIENT_FUNCTIONS, evaluate_bind, evaluate_client_subclass
 from .contract_values import evaluate_contract, evaluate_remote
@@ -286,7 +286,7 @@ def _evaluate_partial(evaluator: Evaluator, node: ast.Call, scope: Scope) -> Val
             case PartialValue(method, keywords):
                 merged = {**dict(keywords.entries), **own}
                 found.append(PartialValue(method, MappingValue(tuple(merged.items()))))
-            case ExternalName() if is_method(function):
+            case ExternalName() if may_be_method(function):
                 found.append(PartialValue(function, MappingValue(tuple(own.items()))))
             case _:
                 found.append(UNRESOLVED[0])

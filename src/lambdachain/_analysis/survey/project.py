@@ -37,7 +37,7 @@ class Project:
         self._imported_packages: set[str] = set()
         self._may_use_lambdachain: bool | None = None
         listed = list(sources)
-        self._texts = [source.text for source in listed]
+        self._sources = listed
         self._imports = Imports(listed)
         self.unreadable: list[UnresolvedCall] = []
         self.renamed_getattr_calls: set[ast.Call] = set()
@@ -109,7 +109,7 @@ class Project:
 
     def mentions(self, word: str) -> bool:
         """Check whether a word is in the text of any file: if not, nothing in the code can mean it."""
-        return any(word in text if isinstance(text, str) else word.encode() in text for text in self._texts)
+        return any(source.mentions(word) for source in self._sources)
 
     @property
     def uses_lambdachain(self) -> bool:

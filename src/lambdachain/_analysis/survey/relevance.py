@@ -17,7 +17,8 @@ from .name_flow import DYNAMIC, INSTALLED, NameFlow, Place
 from .project import Project
 from .reachability import find_decorators, find_mentions
 from .results import MODE_BY_METHOD, CodeUnit
-from .scopes import Scope, last_name
+from .scopes import Scope, get_keyword, last_name
+from .values import PartialValue
 
 
 class Relevance:
@@ -57,6 +58,15 @@ class Relevance:
             self._by_start[bit] = frozenset(unit for unit, bits in self._starts.items() if bits & bit)
         return self._by_start[bit]
 
+    def may_reach_calls(self, module: Scope) -> bool:
+        """Check whether a module has relevant units, or imports one that does, directly or through others."""
+        bit = self._project.get_bit(module)
+        return any(self._project.find_all_importers(one) & bit for one in self._modules)
+
+    @cached_property
+    def _modules(self) -> Iterable[Scope]:
+        return dict.fromkeys(self._project.scopes_by_unit[unit][0].module for unit in self._starts)
+
     def find_used(self, unit: CodeUnit) -> Mapping[CodeUnit, bool]:
         """Return the relevant units that a unit uses, whatever is passed to it; each as in *users*."""
         return self._used.get(unit, {})
@@ -85,6 +95,7 @@ class KeptMethods:
         scopes = evaluator.project.scopes_by_unit
         named, _ = flow.find_readers(boto3_calls.METHODS)
         is_kept = any(self._keeps_method(scope, named) for unit in dict.fromkeys(reading) for scope in scopes[unit])
+        is_kept = is_kept or self._keeps_unresolved_method()
         self.starts = [*(boto3_calls.METHODS if is_kept else ()), DYNAMIC, INSTALLED]
         self._places, _ = flow.find_readers(self.starts)
 
@@ -108,6 +119,27 @@ class KeptMethods:
             for expr in (*kept, *kept_by_name)
             for value in self._evaluator.evaluate(expr, scope)
         )
+
+    def _keeps_unresolved_method(self) -> bool:
+        """Check whether what may be a method of an unresolved client gets a function name elsewhere than it is read."""
+        scopes = list(self._evaluator.project.scopes())
+        assigned = {name for scope in scopes for name in scope.attributes}
+        return any(
+            boto3_calls.may_be_method(value) or isinstance(value, PartialValue)
+            for scope in scopes
+            for call in scope.calls
+            if get_keyword(call, "FunctionName") is not None
+            for expr in _find_kept(call, assigned)
+            for value in self._evaluator.evaluate(expr, scope)
+        )
+
+
+def _find_kept(call: ast.Call, assigned: Container[str]) -> Iterator[ast.expr]:
+    """Yield the parts of a call that may be a method which is kept as a value; to evaluate all of them takes long."""
+    if not isinstance(call.func, ast.Attribute) or call.func.attr in assigned:
+        yield call.func
+    if any(isinstance(argument, ast.Attribute) and argument.attr in boto3_calls.METHODS for argument in call.args):
+        yield call
 
 
 def find_relevant_units(evaluator: Evaluator, finder: CallFinder, flow: NameFlow, kept: KeptMethods) -> Relevance:

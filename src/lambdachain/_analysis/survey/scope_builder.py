@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from .compact_nodes import to_compact
 from .imports import resolve_import
+from .namespaces import WORDS, bind_own_module, expand_namespaces
+from .operator_calls import expand_operator_calls
 from .overwriting import find_overwritten, to_conditions
 from .scopes import (
     AddedEntries,
@@ -41,10 +43,17 @@ def read_scopes(source: Source) -> Scope:
         SyntaxError: The text is not valid Python for the running interpreter.
         ValueError: The text has null bytes.
     """
-    tree = to_compact(ast.parse(source.text, source.file))
+    parsed = ast.parse(source.text, source.file)
+    if source.mentions("operator"):
+        parsed = expand_operator_calls(parsed)
+    if has_namespaces := any(map(source.mentions, WORDS)):
+        parsed = expand_namespaces(parsed)
+    tree = to_compact(parsed)
     module = Scope(source, tree, "module", "", None)
     builder = ScopeBuilder(module)
     builder.visit_all(tree.body)
+    if has_namespaces and (namespace := bind_own_module(module)) is not None:
+        builder.visit(to_compact(namespace))
     builder.note_comprehensions()
     return module
 

@@ -48,6 +48,10 @@ class Source:
         """Whether it is the ``__init__.py`` of a package."""
         return Path(self.file).name == "__init__.py"
 
+    def mentions(self, word: str) -> bool:
+        """Check whether a word is in the text: if not, nothing in the code can mean it."""
+        return word in self.text if isinstance(self.text, str) else word.encode() in self.text
+
 
 def read_sources(
     bases: Iterable[Path], *, tests: bool = False, on_vendored: Callable[[Path], object] = lambda _: None

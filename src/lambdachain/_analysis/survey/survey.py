@@ -10,7 +10,7 @@ from typing import Final
 
 from .call_paths import CallPaths
 from .call_sites import CallFinder, create_call_finder, evaluate_callee
-from .dynamic_imports import IMPORTERS, find_unknown_imports
+from .dynamic_imports import IMPORTERS, find_unknown_code, find_unknown_imports
 from .environment import OWN_NAME, may_read_own_name
 from .evaluation import ExpressionEvaluator
 from .evaluator import Evaluator
@@ -18,7 +18,7 @@ from .name_flow import NameFlow, Place
 from .open_calls import OpenCallFinder, PossibleCalls
 from .project import Project
 from .reachability import find_handler_mentions, find_uses
-from .relevance import KeptMethods, find_relevant_units
+from .relevance import KeptMethods, Relevance, find_relevant_units
 from .results import (
     CallSite,
     CodeUnit,
@@ -76,7 +76,8 @@ def survey_project(
     importing, _ = flow.find_readers(IMPORTERS)
     flow.forget()
     # Before the calls are followed, which may take all of the effort.
-    imports = list(_find_unresolved_imports(evaluator, lambda expr, scope: flow.may_hold(expr, scope, importing)))
+    hidden = list(_find_unresolved_imports(evaluator, lambda expr, scope: flow.may_hold(expr, scope, importing)))
+    hidden += _find_unresolved_code(evaluator, relevant)
 
     possible = PossibleCalls(kept.may_hold_method, lambda expr, scope: flow.may_hold(expr, scope, places))
     # If the search for what reaches the calls was given up, any code may reach each.
@@ -97,7 +98,7 @@ def survey_project(
     roots = paths.find_roots()
     calls = list(dict.fromkeys([*(call for root in roots for call in paths.find_calls(root)), *unfollowed]))
     calls += _find_never_run(finder, [scope for scope in scopes if scope.unit in relevant], calls)
-    unresolved = [*project.unreadable, *imports, *_find_unresolved_handlers(evaluator, declaring)]
+    unresolved = [*project.unreadable, *hidden, *_find_unresolved_handlers(evaluator, declaring)]
     unresolved += (call for call in calls if isinstance(call, UnresolvedCall))
     return Survey(
         tuple(sorted(contracts, key=lambda contract: contract.location)),
@@ -171,6 +172,14 @@ def _find_unresolved_imports(
             found = list(find_unknown_imports(evaluator, scope, may_import))
         for call, why in found:
             text = f"cannot resolve the module that {format_expression(call)} imports, nor what it calls: {why}"
+            yield UnresolvedCall(scope.locate(call), CodeUnit("", ""), text)
+
+
+def _find_unresolved_code(evaluator: Evaluator, relevant: Relevance) -> Iterator[UnresolvedCall]:
+    """Yield the code in strings that is run with the names of a module from which a call can be reached."""
+    for call, scope in find_unknown_code(evaluator):
+        if relevant.may_reach_calls(scope.module):
+            text = f"cannot resolve the code that {format_expression(call)} runs, nor what it calls"
             yield UnresolvedCall(scope.locate(call), CodeUnit("", ""), text)
 
 
