@@ -261,7 +261,7 @@ def test_every_option_arrives_as_the_service_model_says(server: Any, client: Lam
     assert ("POST", "/2015-03-31/functions/billing/invocations?Qualifier=live") == (request.method, request.path)
     assert {"cents": 5} == json.loads(request.body)
     sent = {name: request.headers.get(name) for name in ("x-amz-invocation-type", "x-amz-log-type")}
-    assert {"x-amz-invocation-type": "RequestResponse", "x-amz-log-type": "Tail"} == sent
+    assert {"x-amz-invocation-type": None, "x-amz-log-type": "Tail"} == sent  # without a type, Lambda waits
     assert ("acme corp/1", "order-1") == (
         request.headers["x-amz-tenant-id"],
         request.headers["x-amz-durable-execution-name"],

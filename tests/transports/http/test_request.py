@@ -127,7 +127,9 @@ def test_a_request_is_that_of_botocore(url: str, botocore_at: Any, invocation: I
 
 
 def _parameters(invocation: Invocation) -> dict[str, Any]:
+    is_default = invocation.invocation_type is InvocationType.REQUEST_RESPONSE
     optional = {
+        "InvocationType": None if is_default else invocation.invocation_type.value,
         "Qualifier": invocation.qualifier,
         "ClientContext": invocation.client_context,
         "TenantId": invocation.tenant_id,
@@ -136,7 +138,6 @@ def _parameters(invocation: Invocation) -> dict[str, Any]:
     }
     return {
         "FunctionName": invocation.function_name,
-        "InvocationType": invocation.invocation_type.value,
         "Payload": invocation.payload,
         **{name: value for name, value in optional.items() if value is not None},
     }

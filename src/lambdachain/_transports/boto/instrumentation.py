@@ -80,7 +80,7 @@ def _restore_payload(current: ContextVar[Any], params: dict[str, Any], **_: Any)
     if sent is None or params.get("Payload") is sent["Payload"]:
         return
     written, params["Payload"] = params.get("Payload"), sent["Payload"]
-    if sent["InvocationType"] != "RequestResponse":
+    if "InvocationType" in sent:  # an event, or a check of permissions
         return
     injected = _find_injected(written, sent["Payload"])
     if injected:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any, Final
 
-from lambdachain._core.invocation import Invocation, Outcome, Progress
+from lambdachain._core.invocation import Invocation, InvocationType, Outcome, Progress
 from lambdachain._transports.invoke_response import is_from_lambda, read_error, read_invoke_response
 
 OPERATIONS: Final = ("Invoke", "InvokeWithResponseStream")
@@ -21,8 +21,10 @@ _MEMBER_HEADERS: Final = (
 
 
 def to_parameters(invocation: Invocation) -> dict[str, Any]:
-    """Convert an invocation to boto3's parameters."""
+    """Convert an invocation to boto3's parameters, of which each is a header that takes botocore long to send."""
+    is_default = invocation.invocation_type is InvocationType.REQUEST_RESPONSE
     optional = {
+        "InvocationType": None if is_default else invocation.invocation_type.value,
         "Qualifier": invocation.qualifier,
         "ClientContext": invocation.client_context,
         "TenantId": invocation.tenant_id,
@@ -31,7 +33,6 @@ def to_parameters(invocation: Invocation) -> dict[str, Any]:
     }
     return {
         "FunctionName": invocation.function_name,
-        "InvocationType": invocation.invocation_type.value,
         "Payload": invocation.payload,
         **{name: str(value) for name, value in optional.items() if value is not None},
     }

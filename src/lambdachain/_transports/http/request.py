@@ -8,7 +8,7 @@ import time
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from lambdachain._core.invocation import MAX_TRACE_HEADER, Invocation, NoAnswerError, Progress, Trouble
+from lambdachain._core.invocation import MAX_TRACE_HEADER, Invocation, InvocationType, NoAnswerError, Progress, Trouble
 from lambdachain._core.sent_trace import SENT_TRACE
 from lambdachain._core.version import __version__
 
@@ -39,6 +39,7 @@ class RequestWriter:
         self._prefix = endpoint.prefix
         self._signer = Signer(region)
         self._addresses: dict[tuple[str, str | None, tuple[str, str]], _Address] = {}
+        self._is_in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
         # Headers that are not signed, as in botocore.
         self._rest = f"\r\nuser-agent: {USER_AGENT}\r\naccept-encoding: identity\r\ncontent-length: "
 
@@ -64,10 +65,9 @@ class RequestWriter:
         authorization = self._signer.authorization(keys, stamp, address.route, signed, invocation.payload)
         fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         length = len(invocation.payload)
-        trace = trace_header()
-        return (f"{address.line}{fields}authorization: {authorization}{self._rest}{length}\r\n{trace}\r\n").encode(
-            "latin-1"
-        )
+        return (
+            f"{address.line}{fields}authorization: {authorization}{self._rest}{length}\r\n{self._trace()}\r\n"
+        ).encode("latin-1")
 
     def _address(self, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
         key = function, qualifier, route
@@ -79,19 +79,18 @@ class RequestWriter:
             address = self._addresses[key] = _build_address(self._prefix, function, qualifier, route)
         return address
 
+    def _trace(self) -> str:
+        """Return the header line with Lambda's trace of this invocation, unchanged, or with what instrumentation sends.
 
-def trace_header() -> str:
-    """Return the header line with Lambda's trace of this invocation, unchanged, or with what instrumentation sends.
-
-    A trace far longer than any of Lambda's is left out. As in botocore, Lambda's is sent only where
-    ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
-    """
-    trace = SENT_TRACE.get()
-    if not trace and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
-        trace = os.environ.get("_X_AMZN_TRACE_ID", "")
-    if not trace or len(trace) > MAX_TRACE_HEADER:
-        return ""
-    return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
+        A trace far longer than any of Lambda's is left out. As in botocore, Lambda's is sent only where
+        ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
+        """
+        trace = SENT_TRACE.get()
+        if not trace and self._is_in_lambda:
+            trace = os.environ.get("_X_AMZN_TRACE_ID", "")
+        if not trace or len(trace) > MAX_TRACE_HEADER:
+            return ""
+        return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
 
 
 @lru_cache(maxsize=8)
@@ -132,7 +131,8 @@ def _headers(invocation: Invocation, authority: str, stamp: str, token: str | No
     headers["x-amz-date"] = stamp
     if invocation.durable_name is not None:
         headers["x-amz-durable-execution-name"] = _validate("durable name", invocation.durable_name)
-    headers["x-amz-invocation-type"] = invocation.invocation_type
+    if invocation.invocation_type is not InvocationType.REQUEST_RESPONSE:  # the default of Lambda
+        headers["x-amz-invocation-type"] = invocation.invocation_type
     if invocation.log_tail:
         headers["x-amz-log-type"] = "Tail"
     if token:
