@@ -28,6 +28,7 @@ def may_overflow(data: bytes) -> bool:
     """
     if _EXPONENT.search(data) or _CAPITAL_EXPONENT.search(data):
         return True
+    # Not ``in``, which tries its operand as a number before it searches, and drops an exception.
     if len(data) < _LONG or data[::_WIDE].translate(_IS_DIGIT).find(_WIDE_ROW) < 0:
         return False
     return _NARROW_ROW in data[::_NARROW].translate(_IS_DIGIT)

@@ -414,6 +414,12 @@ def handler(event, context):
   """
 
 
+def find_called(found: Survey) -> set[str]:
+    """Return the functions that the handler calls, and why calls are unresolved."""
+    calls = found.find_calls(CodeUnit("app.py", "handler"))
+    return {call.function if isinstance(call, CallSite) else call.why for call in calls}
+
+
 @pytest.mark.parametrize(
     "lookup",
     [
@@ -432,10 +438,7 @@ def handler(event, context):
 )
 def test_a_function_that_is_looked_up_by_name_may_run(survey_code, lookup: str) -> None:
     """Any function of the module, as the name is not known."""
-    found = survey_code(LOOKED_UP + lookup)
-    calls = found.find_calls(CodeUnit("app.py", "handler"))
-
-    assert {call.function for call in calls} == {"charge", "pay"}
+    assert find_called(survey_code(LOOKED_UP + lookup)) == {"charge", "pay"}
 
 
 @pytest.mark.parametrize(
@@ -456,10 +459,7 @@ def test_a_function_that_is_looked_up_by_name_may_run(survey_code, lookup: str) 
 )
 def test_a_function_that_is_looked_up_by_a_known_name_is_called(survey_code, lookup: str) -> None:
     """And no other."""
-    found = survey_code(LOOKED_UP + lookup)
-    calls = found.find_calls(CodeUnit("app.py", "handler"))
-
-    assert {call.function for call in calls} == {"pay"}
+    assert find_called(survey_code(LOOKED_UP + lookup)) == {"pay"}
 
 
 @pytest.mark.parametrize("code", ["eval(event['step'])()", "exec(event['code'])", "exec('x = pay()')", "eval('pay(')"])

@@ -46,13 +46,8 @@ _MAY_BE_HIDDEN: Final = {
     "Qualifier": "a qualifier",
     "InvocationType": "the InvocationType",
 }
-# The parameters of a method that something else calls, or calls later.
-_PASSED_WITHOUT_NAME: Final[Mapping[str, Values]] = dict.fromkeys(
-    ("FunctionName", "InvocationType"), (Unresolved("the method is passed on without a FunctionName"),)
-)
-_STORED: Final[Mapping[str, Values]] = dict.fromkeys(
-    ("FunctionName", "InvocationType"), (Unresolved("the method is stored as a value"),)
-)
+_PASSED_WITHOUT_NAME: Final = "the method is passed on without a FunctionName"
+_STORED: Final = "the method is stored as a value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,11 +263,31 @@ def _find_passed(evaluator: Evaluator, call: ast.Call, scope: Scope) -> Iterator
     own = dict(evaluate_keywords(evaluator, call, scope, {}).entries)
     parameters = own if "FunctionName" in own else _find_passed_keywords(evaluator, arguments, scope)
     for method, keywords in methods:
-        merged = {**keywords, **parameters}
-        if not _is_followed(functions) and (is_method(method) or "FunctionName" in merged):
+        if not _is_followed(functions):
             text = format_call(call.func, call.args, call.keywords)
-            known = merged if "FunctionName" in merged else {**_PASSED_WITHOUT_NAME, **merged}
-            yield InvokeCall(call, _get_name(method), text, known)
+            yield from _find_elsewhere(call, method, text, {**keywords, **parameters}, _PASSED_WITHOUT_NAME)
+
+
+def _find_elsewhere(
+    node: ast.expr, method: ExternalName, text: str, parameters: Mapping[str, Values], why: str
+) -> Iterator[InvokeCall]:
+    """Yield the request of a method that is called out of sight, with the parameters that are in sight.
+
+    Args:
+        node: Where the method is passed on or stored.
+        method: The method. If its object is unresolved, only a function name tells that it is boto3's.
+        text: The source of *node*.
+        parameters: The parameters.
+        why: Why the others are unknown.
+    """
+    if "FunctionName" in parameters:
+        yield InvokeCall(node, _get_name(method), text, parameters)
+    elif is_method(method):
+        yield InvokeCall(node, _get_name(method), text, {**_to_unknown(why), **parameters})
+
+
+def _to_unknown(why: str) -> dict[str, Values]:
+    return dict.fromkeys(("FunctionName", "InvocationType"), (Unresolved(why),))
 
 
 def _find_passed_keywords(evaluator: Evaluator, arguments: list[ast.expr], scope: Scope) -> Mapping[str, Values]:
@@ -292,15 +307,12 @@ def _find_stored(
     for node in (*scope.loads, *scope.calls):
         if id(node) not in followed and _is_value(node) and may_be_method(node, scope):
             for method, keywords in _get_methods(evaluator.evaluate(node, scope)):
-                if "FunctionName" in keywords:
-                    yield InvokeCall(node, _get_name(method), format_expression(node), keywords)
-                elif is_method(method):
-                    yield InvokeCall(node, _get_name(method), format_expression(node), {**_STORED, **keywords})
+                yield from _find_elsewhere(node, method, format_expression(node), keywords, _STORED)
     named = {id(call.func) for call in scope.calls if get_keyword(call, "FunctionName")}
     for call, name in evaluator.find_getattr_calls(scope):
         receivers = evaluator.evaluate(call.args[0], scope) if name is None else ()
         if BOTO3_LAMBDA_CLIENT in receivers or (id(call) in named and any(map(_may_be_client, receivers))):
-            yield InvokeCall(call, "invoke", format_expression(call), _STORED)
+            yield InvokeCall(call, "invoke", format_expression(call), _to_unknown(_STORED))
 
 
 def _is_value(node: ast.expr) -> bool:

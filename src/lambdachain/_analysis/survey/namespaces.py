@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final, cast
 
@@ -39,9 +38,7 @@ def bind_own_module(module: Scope) -> ast.Assign | None:
     read = {load.id for scope in module.walk() for load in scope.loads if isinstance(load, ast.Name)}
     if OWN_MODULE in read:
         module.bindings[OWN_MODULE] = [(Import("." + ".".join(module.source.parts), None), module)]
-    # What Python's own library has runs nothing of this code by itself.
-    names = [name for name in module.bindings if name != OWN_MODULE and not _is_from_python(name, module)]
-    return _create_namespace(names) if NAMESPACE in read else None
+    return _create_namespace(module) if NAMESPACE in read else None
 
 
 def _is_from_python(name: str, module: Scope) -> bool:
@@ -49,7 +46,9 @@ def _is_from_python(name: str, module: Scope) -> bool:
     return any(one.partition(".")[0] in sys.stdlib_module_names for one in imported)
 
 
-def _create_namespace(names: Sequence[str]) -> ast.Assign:
+def _create_namespace(module: Scope) -> ast.Assign:
+    # What Python's own library has runs nothing of this code by itself.
+    names = [name for name in module.bindings if name != OWN_MODULE and not _is_from_python(name, module)]
     entries = ast.Dict([ast.Constant(name) for name in names], [_name(name) for name in names])
     assignment = ast.Assign([ast.Name(NAMESPACE, ast.Store())], entries, lineno=1, col_offset=0)
     return ast.fix_missing_locations(assignment)
@@ -67,32 +66,39 @@ class _NamespaceExpander(ast.NodeTransformer):
         found = self._expand(node)
         return node if found is None else ast.fix_missing_locations(ast.copy_location(found, node))
 
-    def _expand(self, node: ast.AST) -> ast.expr | None:  # noqa: C901, PLR0911 - a table
+    def _expand(self, node: ast.AST) -> ast.expr | None:
         match node:
-            case ast.Call(ast.Name("globals"), [], []):
-                return _name(NAMESPACE)
             case ast.Call(ast.Name("vars" | "locals"), [], []) if not self._is_nested:
                 return _name(NAMESPACE)
-            case ast.Call(ast.Name("vars"), [ast.Name("sys.modules[__name__]")]):
+            case (
+                ast.Call(ast.Name("globals"), [], [])
+                | ast.Call(ast.Name("vars"), [ast.Name("sys.modules[__name__]")])
+                | ast.Attribute(ast.Name("sys.modules[__name__]"), "__dict__")
+            ):
                 return _name(NAMESPACE)
-            case ast.Attribute(ast.Name("sys.modules[__name__]"), "__dict__"):
-                return _name(NAMESPACE)
+            case ast.Subscript(ast.Name("globals()"), ast.Constant(str(name)), ast.Load()) | ast.Call(
+                ast.Attribute(ast.Name("globals()"), "get"), [ast.Constant(str(name))]
+            ):
+                return ast.Attribute(_name(OWN_MODULE), name, ast.Load())
             case ast.Call(ast.Name("eval" | "exec"), [ast.Constant(str(text)), *_]):
-                return _parse(text)
-            case ast.Call(function, [ast.Name("sys.modules[__name__]"), *_]) if _is_named(function, "getmembers"):
-                return ast.Call(ast.Attribute(_name(NAMESPACE), "items", ast.Load()), [], [])
-            case ast.Call(function, [ast.Name("__name__")]) if _is_named(function, "import_module", "__import__"):
-                return _name(OWN_MODULE)
-            case ast.Subscript(modules, key, ast.Load()) if _is_named(modules, "modules"):
-                return _find_module(key)
-            case ast.Call(ast.Attribute(modules, "get"), [key]) if _is_named(modules, "modules"):
-                return _find_module(key)
-            case ast.Subscript(ast.Name("globals()"), ast.Constant(str(name)), ast.Load()):
-                return ast.Attribute(_name(OWN_MODULE), name, ast.Load())
-            case ast.Call(ast.Attribute(ast.Name("globals()"), "get"), [ast.Constant(str(name))]):
-                return ast.Attribute(_name(OWN_MODULE), name, ast.Load())
+                return _parse(text, node)
             case _:
-                return None
+                return _expand_of_library(node)
+
+
+def _expand_of_library(node: ast.AST) -> ast.expr | None:
+    """Expand what ``sys``, ``importlib`` and ``inspect`` have for the names of a module."""
+    match node:
+        case ast.Call(function, [ast.Name("sys.modules[__name__]"), *_]) if _is_named(function, "getmembers"):
+            return ast.Call(ast.Attribute(_name(NAMESPACE), "items", ast.Load()), [], [])
+        case ast.Call(function, [ast.Name("__name__")]) if _is_named(function, "import_module", "__import__"):
+            return _name(OWN_MODULE)
+        case ast.Subscript(modules, key, ast.Load()) | ast.Call(ast.Attribute(modules, "get"), [key]) if _is_named(
+            modules, "modules"
+        ):
+            return _find_module(key)
+        case _:
+            return None
 
 
 def _name(name: str) -> ast.Name:
@@ -119,17 +125,11 @@ def _find_module(key: ast.expr) -> ast.expr | None:
             return None
 
 
-def _parse(text: str) -> ast.expr | None:
-    """Return the expression that a text is; nothing for statements, and for text that is not Python."""
+def _parse(text: str, place: ast.expr) -> ast.expr | None:
+    """Return the expression that a text is, located where it is inserted; nothing for any other text."""
     with suppress(SyntaxError, ValueError):
-        return _without_places(ast.parse(text.strip(), mode="eval").body)
+        expr = ast.parse(text.strip(), mode="eval").body
+        for part in ast.walk(expr):
+            ast.copy_location(part, place)
+        return expr
     return None
-
-
-def _without_places(expr: ast.expr) -> ast.expr:
-    """Return an expression whose parts are located where it is inserted."""
-    for node in ast.walk(expr):
-        for name in ("lineno", "col_offset", "end_lineno", "end_col_offset"):
-            if hasattr(node, name):
-                delattr(node, name)
-    return expr
