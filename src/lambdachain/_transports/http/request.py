@@ -39,7 +39,6 @@ class RequestWriter:
         self._prefix = endpoint.prefix
         self._signer = Signer(region)
         self._addresses: dict[tuple[str, str | None, tuple[str, str]], _Address] = {}
-        self._is_in_lambda = "AWS_LAMBDA_FUNCTION_NAME" in os.environ
         # Headers that are not signed, as in botocore.
         self._rest = f"\r\nuser-agent: {USER_AGENT}\r\naccept-encoding: identity\r\ncontent-length: "
 
@@ -65,9 +64,10 @@ class RequestWriter:
         authorization = self._signer.authorization(keys, stamp, address.route, signed, invocation.payload)
         fields = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         length = len(invocation.payload)
-        return (
-            f"{address.line}{fields}authorization: {authorization}{self._rest}{length}\r\n{self._trace()}\r\n"
-        ).encode("latin-1")
+        trace = trace_header()
+        return (f"{address.line}{fields}authorization: {authorization}{self._rest}{length}\r\n{trace}\r\n").encode(
+            "latin-1"
+        )
 
     def _address(self, function: str, qualifier: str | None, route: tuple[str, str]) -> _Address:
         key = function, qualifier, route
@@ -79,18 +79,19 @@ class RequestWriter:
             address = self._addresses[key] = _build_address(self._prefix, function, qualifier, route)
         return address
 
-    def _trace(self) -> str:
-        """Return the header line with Lambda's trace of this invocation, unchanged, or with what instrumentation sends.
 
-        A trace far longer than any of Lambda's is left out. As in botocore, Lambda's is sent only where
-        ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
-        """
-        trace = SENT_TRACE.get()
-        if not trace and self._is_in_lambda:
-            trace = os.environ.get("_X_AMZN_TRACE_ID", "")
-        if not trace or len(trace) > MAX_TRACE_HEADER:
-            return ""
-        return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
+def trace_header() -> str:
+    """Return the header line with Lambda's trace of this invocation, unchanged, or with what instrumentation sends.
+
+    A trace far longer than any of Lambda's is left out. As in botocore, Lambda's is sent only where
+    ``AWS_LAMBDA_FUNCTION_NAME`` is set. Lambda's own loop detection depends on it.
+    """
+    trace = SENT_TRACE.get()
+    if not trace and "AWS_LAMBDA_FUNCTION_NAME" in os.environ:
+        trace = os.environ.get("_X_AMZN_TRACE_ID", "")
+    if not trace or len(trace) > MAX_TRACE_HEADER:
+        return ""
+    return f"x-amzn-trace-id: {trace if _fits_header(trace) else percent_encoded(trace)}\r\n"
 
 
 @lru_cache(maxsize=8)
